@@ -1,0 +1,61 @@
+# phasegate: `make help` lists the targets.
+SHELL := /bin/sh
+PYTHON ?= python3
+USERS ?= 100000
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run setup setup-dev test check perf lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: setup ## fresh clone → results/<run>/report.html (USERS=2000 for a small one)
+	@$(BIN)/phasegate run --users $(USERS)
+
+setup: $(VENV)/.run-$(shell cksum < requirements.lock | cut -d' ' -f1) ## the environment alone
+
+setup-dev: $(VENV)/.dev-$(shell cksum < requirements-dev.lock | cut -d' ' -f1)
+
+# One stamp per lock file's content: a changed lock installs again, an unchanged one costs nothing.
+$(VENV)/.run-%: | $(VENV)/bin/python
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev-%: | $(VENV)/bin/python
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.run-$(shell cksum < requirements.lock | cut -d' ' -f1)
+
+$(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || { \
+	  echo "phasegate needs Python 3.11 or newer, and there is no '$(PYTHON)'. Nothing was changed. Install it, or name one: make PYTHON=python3.12 $(MAKECMDGOALS)." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "phasegate needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1). Nothing was changed. Name a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)." >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot create a virtual environment (on Debian: apt-get install python3-venv). Nothing else was changed." >&2; exit 2; }
+
+test: check ## everything that must pass, from a fresh clone
+	@$(BIN)/pytest
+
+check: setup-dev ## lint, types, import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+perf: setup ## our figures beside peers' and limits, as ratios in one run
+	@$(BIN)/phasegate perf
+
+lock: setup-dev ## resolve pyproject.toml into the two lock files
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-annotate --no-header --python-version 3.11 pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-annotate --no-header --python-version 3.11 --extra dev --constraints requirements.lock \
+	  pyproject.toml --output-file requirements-dev.lock
+
+clean: ## remove the environment and tool caches; results stay
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,109 @@
+"""The catalogue: every default with its reason, read from `catalogue.toml`, overridable.
+
+Reads `phases/catalogue.toml` and, where given, a `phasegate.toml` whose keys replace single
+entries. Writes nothing. Errors name the key (`$.slo.error_share_max`).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from phases.errors import ConfigurationError
+
+CATALOGUE = Path(__file__).with_name("catalogue.toml")
+FORMAT_VERSION = 1
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the catalogue: immutable, named fields only, a misspelt key is an error."""
+
+
+class Phase(Entry, frozen=True):
+    """One of the four phases; `users_min` ≤ registered users < `users_max`."""
+
+    number: int
+    name: str
+    users_min: int
+    users_max: int
+
+
+class Slo(Entry, frozen=True):
+    """Service level objectives. Latencies in milliseconds, shares in 0..1."""
+
+    request_latency_ms_p95: float
+    statement_latency_ms_p95: float
+    error_share_max: float
+
+
+class Workload(Entry, frozen=True):
+    """What a population of registered users does in its busiest minutes."""
+
+    daily_active_share: float
+    sessions_per_day: float
+    peak_hour_share: float
+    burst: float
+    think_time_s_median: float
+    think_time_sigma: float
+
+    def arrival_rate_per_s(self, users: int) -> float:
+        """Sessions per second that `users` registered users start at the modelled peak."""
+        per_day = users * self.daily_active_share * self.sessions_per_day
+        return per_day * self.peak_hour_share / 3600 * self.burst
+
+
+class Catalogue(Entry, frozen=True):
+    """All defaults in force, after overrides."""
+
+    format_version: int
+    phases: tuple[Phase, ...]
+    slo: Slo
+    workload: Workload
+
+    def phase_of(self, users: int) -> Phase:
+        """The phase that `users` registered users are in; the last one has no upper bound."""
+        for phase in self.phases:
+            if users < phase.users_max:
+                return phase
+        return self.phases[-1]
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """`base` with the leaves of `over` put in place; lists are replaced whole."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        both_tables = isinstance(value, dict) and isinstance(below, dict)
+        merged[key] = _merged(below, value) if both_tables else value  # type: ignore[arg-type]
+    return merged
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"Cannot read {path}: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
+
+
+def load(overrides: Path | None = None) -> Catalogue:
+    """The shipped catalogue with the entries of `overrides` (a TOML file) in place.
+
+    Raises:
+        ConfigurationError: unreadable file, unknown key, wrong type; the key is named.
+    """
+    tables = _read_toml(CATALOGUE)
+    origin = CATALOGUE.name
+    if overrides is not None:
+        tables = _merged(tables, _read_toml(overrides))
+        origin = overrides.name
+    try:
+        return msgspec.convert(tables, Catalogue, strict=True)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(
+            f"{origin}: {error}", then=f"Compare with {CATALOGUE.name}, which documents every key"
+        ) from error

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from phases.errors import Refused
+from stack.postgres import PostgresServer, free_port, running_postgres
+
+
+async def _value(dsn: str, query: str) -> object:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
+def test_the_server_answers_and_has_pg_stat_statements(postgres: PostgresServer) -> None:
+    libraries = asyncio.run(_value(postgres.dsn(), "show shared_preload_libraries"))
+    assert libraries == "pg_stat_statements"
+
+
+def test_the_password_is_not_in_the_servers_printed_form(postgres: PostgresServer) -> None:
+    assert postgres.password
+    assert postgres.password not in repr(postgres)
+
+
+def test_a_wrong_password_is_refused(postgres: PostgresServer) -> None:
+    wrong = postgres.dsn().replace(postgres.password, "wrong")
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        asyncio.run(_value(wrong, "select 1"))
+
+
+def test_a_taken_port_is_named_and_nothing_is_started() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(Refused, match=f"Port {port} .* Nothing was started"):
+            free_port(port)
+
+
+def test_a_cluster_of_another_major_version_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "PG_VERSION").write_text("9\n")
+    with (
+        pytest.raises(Refused, match="belongs to PostgreSQL 9"),
+        running_postgres(tmp_path / "data"),
+    ):
+        pass
