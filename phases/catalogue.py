@@ -55,6 +55,23 @@ class Workload(Entry, frozen=True):
         return per_day * self.peak_hour_share / 3600 * self.burst
 
 
+class Run(Entry, frozen=True):
+    """What `phasegate run` does where no flag says otherwise."""
+
+    users: int
+    sizes: tuple[int, ...]
+    seed: int
+    load_stage_s: float
+    benchmark_budget_s: float
+    quick_users: int
+    quick_load_stage_s: float
+    quick_benchmark_budget_s: float
+
+    def sizes_up_to(self, users: int) -> tuple[int, ...]:
+        """The data sets of a run with `users` registered users, ascending; `users` is the last."""
+        return (*(size for size in sorted(self.sizes) if size < users), users)
+
+
 class Catalogue(Entry, frozen=True):
     """All defaults in force, after overrides."""
 
@@ -62,6 +79,7 @@ class Catalogue(Entry, frozen=True):
     phases: tuple[Phase, ...]
     slo: Slo
     workload: Workload
+    run: Run
 
     def phase_of(self, users: int) -> Phase:
         """The phase that `users` registered users are in; the last one has no upper bound."""

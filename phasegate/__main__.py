@@ -1,0 +1,58 @@
+"""`phasegate` and `python -m phasegate`: parse, run, and say once what went wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from phasegate.cli import phasegate
+from phases.errors import ExitCode, PhasegateError
+
+INTERRUPTED = (
+    "Interrupted. What had been finished is kept, nothing half-done is counted, and every server "
+    "of ours was stopped. Start again when you like."
+)
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
+    # Once: from here on servers are being stopped, which a second Ctrl-C must not cut short.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line and exit with a documented code; no traceback reaches the user."""
+    signal.signal(signal.SIGINT, _interrupted)
+    signal.signal(signal.SIGTERM, _interrupted)  # a polite kill ends a run the way Ctrl-C does
+    sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    try:
+        return int(phasegate.main(prog_name="phasegate", standalone_mode=False) or ExitCode.HOLDS)
+    except PhasegateError as error:
+        click.echo(f"phasegate: {error.sentence()}", err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context is not None else "phasegate"
+        hint = f"See `{where} --help`."
+        click.echo(f"phasegate: {error.format_message()} Nothing was started. {hint}", err=True)
+        return ExitCode.WRONG_CALL
+    except (KeyboardInterrupt, click.Abort):
+        click.echo(f"\nphasegate: {INTERRUPTED}", err=True)
+        return ExitCode.WRONG_CALL
+    except BrokenPipeError:
+        # The reader went away (`| head`); keep Python from complaining about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.HOLDS
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The verbs. Each parses, calls its room, and prints; errors rise to `phasegate.__main__`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from phasegate import doctor as doctor_verb
+from phasegate import pipeline
+from phasegate.circumstances import code_version
+from phasegate.journal import RESULTS
+from phases import catalogue as catalogues
+
+OVERRIDES = Path("phasegate.toml")
+
+POSITIVE = click.IntRange(min=1)
+
+
+def _catalogue() -> catalogues.Catalogue:
+    return catalogues.load(OVERRIDES if OVERRIDES.exists() else None)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(code_version(), prog_name="phasegate")
+def phasegate() -> None:
+    """Can this Postgres app go from 1k to 10k to 100k users?
+
+    What breaks first, which fix helps, from how many users on, and what will it cost: answered by
+    measuring.
+
+    Exit codes: 0 holds · 1 does not hold · 2 the call or the configuration is wrong · 3 could not
+    be measured fairly. Defaults come from the catalogue; a phasegate.toml beside you overrides it.
+    """
+
+
+@phasegate.command()
+@click.option("--users", type=POSITIVE, help="Registered users of the largest data set.")
+@click.option("--seed", type=int, help="Seed of the data: the same one gives the same bytes.")
+@click.option("--jobs", type=POSITIVE, default=2, show_default=True, help="Seeding processes.")
+@click.option("--quick", is_flag=True, help="The small form: 2,000 users, under 90 s.")
+@click.option("--fresh", is_flag=True, help="Seed again even if the same data set is at hand.")
+def run(users: int | None, seed: int | None, jobs: int, *, quick: bool, fresh: bool) -> None:
+    """Seed, load, benchmark and report, on a PostgreSQL of our own."""
+    catalogue = _catalogue()
+    defaults = catalogue.run
+    chosen = users or (defaults.quick_users if quick else defaults.users)
+    plan = pipeline.Plan(
+        users=chosen,
+        sizes=defaults.sizes_up_to(chosen),
+        seed=defaults.seed if seed is None else seed,
+        quick=quick,
+        jobs=jobs,
+        fresh=fresh,
+        load_stage_s=defaults.load_stage_s,
+        benchmark_budget_s=defaults.benchmark_budget_s,
+    )
+    if quick:
+        plan = replace(
+            plan,
+            load_stage_s=defaults.quick_load_stage_s,
+            benchmark_budget_s=defaults.quick_benchmark_budget_s,
+        )
+    folder = pipeline.run(plan, catalogue)
+    _print_summary(folder)
+
+
+def _print_summary(folder: Path) -> None:
+    import report  # imports matplotlib, which takes a second
+
+    for line in report.summary(folder):
+        click.echo(line)
+    click.echo(_near(folder / "report.html"))
+
+
+def _near(path: Path) -> str:
+    """`path` as one would type it from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+@phasegate.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+def report(folder: Path) -> None:
+    """Draw the charts and the page of RUN (its folder, or its id) again from its files."""
+    import report as report_room  # imports matplotlib, which takes a second
+
+    found = folder if folder.exists() else RESULTS / folder
+    report_room.build(found)
+    _print_summary(found)
+
+
+@phasegate.command()
+def doctor() -> None:
+    """What phasegate finds on this machine, and which folder it keeps things in."""
+    for line in doctor_verb.lines():
+        click.echo(line)
