@@ -1,0 +1,26 @@
+-- Stack level 1, "as shipped": primary keys only (keys.sql). What a level adds is its own file;
+-- what it takes away again on the way down is level_<n>_undo.sql. Each can be run twice.
+
+-- Statistics of the caller's own tasks, counted afresh at each call. Runs as the caller, so
+-- row-level security holds here as it does for a plain select; the filter lets an index be used.
+-- A caller without a claim (anon, service) gets no row; a user without tasks gets one of zeros.
+create or replace function public.user_stats()
+returns table (user_id uuid, task_count bigint, completed_count bigint, last_activity timestamptz)
+language sql
+stable
+security invoker
+set search_path = ''
+as $$
+    select
+        me.id,
+        count(t.id),
+        count(t.completed_at),
+        max(greatest(t.created_at, t.completed_at))
+    from (select auth.uid() as id) as me
+    left join public.tasks as t on t.user_id = me.id
+    where me.id is not null
+    group by me.id
+$$;
+
+revoke all on function public.user_stats() from public;
+grant execute on function public.user_stats() to authenticated;

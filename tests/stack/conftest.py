@@ -1,0 +1,82 @@
+"""A small application for the tests of the stack's parts: tables, keys, and two users' rows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import asyncpg
+import pytest
+
+from stack.database import apply_sql, connected, run
+from stack.levels import apply_level
+
+ALICE = uuid.UUID("00000000-0000-4000-8000-00000000000a")  # two tasks, one of them done
+BOB = uuid.UUID("00000000-0000-4000-8000-00000000000b")  # five open tasks
+CAROL = uuid.UUID("00000000-0000-4000-8000-00000000000c")  # no task
+
+ROWS = """
+insert into profiles (id, name, locale, created_at)
+select ('00000000-0000-4000-8000-00000000000' || letter)::uuid, letter, 'en_US', now()
+from unnest(array['a', 'b', 'c']) as letter;
+insert into tasks (user_id, title, created_at, completed_at)
+values ('00000000-0000-4000-8000-00000000000a', 'one', '2025-01-01+00', '2025-01-03+00'),
+       ('00000000-0000-4000-8000-00000000000a', 'two', '2025-01-02+00', null);
+insert into tasks (user_id, title, created_at)
+select '00000000-0000-4000-8000-00000000000b', 'task ' || n, '2025-02-01+00'
+from generate_series(1, 5) as n;
+"""
+
+Work = Callable[[asyncpg.Connection], Coroutine[Any, Any, Any]]
+
+
+def on(dsn: str, work: Work) -> Any:
+    """The result of `work(connection)` on a connection of its own."""
+
+    async def opened() -> Any:
+        async with connected(dsn) as connection:
+            return await work(connection)
+
+    return run(opened())
+
+
+async def become(connection: asyncpg.Connection, user: uuid.UUID | None) -> None:
+    """Until the end of the transaction, be what the API makes of a request: of `user`, or anon."""
+    await connection.execute(f"set local role {'anon' if user is None else 'authenticated'}")
+    claims = "" if user is None else f'{{"sub": "{user}", "role": "authenticated"}}'
+    await connection.execute("select set_config('request.jwt.claims', $1, true)", claims)
+
+
+@pytest.fixture(scope="session")
+def sql_on() -> Callable[[str, Work], Any]:
+    return on
+
+
+@pytest.fixture(scope="session")
+def as_user() -> Callable[[asyncpg.Connection, uuid.UUID | None], Coroutine[Any, Any, None]]:
+    return become
+
+
+@pytest.fixture(scope="session")
+def alice() -> uuid.UUID:
+    return ALICE
+
+
+@pytest.fixture(scope="session")
+def bob() -> uuid.UUID:
+    return BOB
+
+
+@pytest.fixture(scope="session")
+def carol() -> uuid.UUID:
+    return CAROL
+
+
+@pytest.fixture
+def app(database: str) -> str:
+    """DSN of an application at level 1 with three users."""
+    apply_sql(database, "schema", "keys")
+    on(database, lambda connection: connection.execute(ROWS))
+    apply_level(database, 1)
+    return database
