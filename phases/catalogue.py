@@ -6,6 +6,7 @@ entries. Writes nothing. Errors name the key (`$.slo.error_share_max`).
 
 from __future__ import annotations
 
+import datetime as dt
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from phases.errors import ConfigurationError
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 FORMAT_VERSION = 1
+
+# Two years: log ids carry milliseconds since the start in 39 bits, beside 24 for the user.
+DAYS_MAX = 730
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,6 +76,44 @@ class Run(Entry, frozen=True):
         return (*(size for size in sorted(self.sizes) if size < users), users)
 
 
+class Population(Entry, frozen=True):
+    """What a seeded population looks like. Formulas: `phases/population.py`.
+
+    Means are per registered user at `start` + `days`; shares in 0..1.
+    """
+
+    start: dt.date
+    days: int
+    locales: tuple[str, ...]
+    signup_growth_per_month: float
+    activity_sigma: float
+    tasks_per_user_mean: float
+    logs_per_user_mean: float
+    projects_per_user_mean: float
+    projects_follow_activity_share: float
+    without_project_share: float
+    completed_share: float
+    completion_delay_h_median: float
+    completion_delay_sigma: float
+    hour_weights: tuple[float, ...]
+    weekday_weights: tuple[float, ...]
+    actions: dict[str, float]
+
+    def __post_init__(self) -> None:
+        """Refuse what no formula could carry out; msgspec names the key."""
+        if not 28 <= self.days <= DAYS_MAX:
+            raise ValueError(f"`days` must be 28 to {DAYS_MAX}")
+        if len(self.hour_weights) != 24 or len(self.weekday_weights) != 7:
+            raise ValueError("`hour_weights` takes 24 numbers and `weekday_weights` 7")
+        weights = (*self.hour_weights, *self.weekday_weights, *self.actions.values())
+        if not self.actions or min(weights) <= 0:
+            raise ValueError("weights must be positive, and there must be an action")
+        if not self.locales:
+            raise ValueError("`locales` must name one")
+        if self.projects_per_user_mean < 1:
+            raise ValueError("`projects_per_user_mean` must be 1 or more: each user has a project")
+
+
 class Catalogue(Entry, frozen=True):
     """All defaults in force, after overrides."""
 
@@ -80,6 +122,7 @@ class Catalogue(Entry, frozen=True):
     slo: Slo
     workload: Workload
     run: Run
+    population: Population
 
     def phase_of(self, users: int) -> Phase:
         """The phase that `users` registered users are in; the last one has no upper bound."""
