@@ -8,14 +8,17 @@ from pathlib import Path
 import click
 
 from phasegate import doctor as doctor_verb
+from phasegate import perf as perf_verb
 from phasegate import pipeline
 from phasegate.circumstances import code_version
 from phasegate.journal import RESULTS
 from phases import catalogue as catalogues
+from phases.errors import DoesNotHold
 
 OVERRIDES = Path("phasegate.toml")
 
 POSITIVE = click.IntRange(min=1)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def _catalogue() -> catalogues.Catalogue:
@@ -41,7 +44,10 @@ def phasegate() -> None:
 @click.option("--jobs", type=POSITIVE, default=2, show_default=True, help="Seeding processes.")
 @click.option("--quick", is_flag=True, help="The small form: 2,000 users, under 90 s.")
 @click.option("--fresh", is_flag=True, help="Seed again even if the same data set is at hand.")
-def run(users: int | None, seed: int | None, jobs: int, *, quick: bool, fresh: bool) -> None:
+@click.option("--results", type=FOLDER, default=RESULTS, help="Where runs are kept [results/].")
+def run(
+    users: int | None, seed: int | None, jobs: int, *, quick: bool, fresh: bool, results: Path
+) -> None:
     """Seed, load, benchmark and report, on a PostgreSQL of our own."""
     catalogue = _catalogue()
     defaults = catalogue.run
@@ -53,6 +59,7 @@ def run(users: int | None, seed: int | None, jobs: int, *, quick: bool, fresh: b
         quick=quick,
         jobs=jobs,
         fresh=fresh,
+        results=results.resolve(),
         load_stage_s=defaults.load_stage_s,
         benchmark_budget_s=defaults.benchmark_budget_s,
     )
@@ -96,3 +103,14 @@ def doctor() -> None:
     """What phasegate finds on this machine, and which folder it keeps things in."""
     for line in doctor_verb.lines():
         click.echo(line)
+
+
+@phasegate.command()
+@click.argument("rooms", nargs=-1, type=click.Choice(sorted(perf_verb.ROOMS)))
+@click.option("--results", type=FOLDER, default=RESULTS, help="Where runs are kept [results/].")
+def perf(rooms: tuple[str, ...], results: Path) -> None:
+    """Measure our figures beside peers' and limits, as ratios in one run. All ROOMS by default."""
+    record = perf_verb.measure(rooms or tuple(perf_verb.ROOMS), results.resolve())
+    click.echo(perf_verb.table(record))
+    if not all(row.holds for row in record.rows):
+        raise DoesNotHold("At least one figure misses its goal")

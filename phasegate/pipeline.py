@@ -40,6 +40,7 @@ class Plan:
     quick: bool
     jobs: int
     fresh: bool
+    results: Path
     load_stage_s: float
     benchmark_budget_s: float
 
@@ -79,7 +80,13 @@ def run(plan: Plan, catalogue: Catalogue) -> Path:
     """Carry `plan` out and return the folder of the finished run."""
     with locked(cache_dir(), "phasegate run"):
         check_disk(plan)
-        journal = Journal(users=plan.users, sizes=plan.sizes, seed=plan.seed, quick=plan.quick)
+        journal = Journal(
+            users=plan.users,
+            sizes=plan.sizes,
+            seed=plan.seed,
+            quick=plan.quick,
+            results=plan.results,
+        )
         data_dir = cluster_dir()
         with running_postgres(data_dir) as server:
             journal.server_pid_file = data_dir / "postmaster.pid"

@@ -1,0 +1,61 @@
+"""`phasegate perf`: every room's own figures beside a peer's or a limit, measured in this run.
+
+Writes `results/<time>-perf/perf.json`; each room's rows come from its `perf.rows(server)`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol, cast
+
+from phasegate import console
+from phasegate.pipeline import cluster_dir
+from records import store
+from records.perf import PerfRecord, PerfRow
+from stack.cache import cache_dir, locked
+from stack.postgres import PostgresServer, running_postgres
+
+# Imported when asked for: together the rooms take seconds to import.
+ROOMS = {
+    "seed": "seed.perf",
+    "api": "stack.api.perf",
+    "loadtests": "loadtests.perf",
+    "benchmarks": "benchmarks.perf",
+}
+
+
+class _Room(Protocol):
+    """What a room's `perf` module offers."""
+
+    def rows(self, server: PostgresServer) -> Iterator[PerfRow]:
+        """The room's figures, each measured as it is asked for."""
+
+
+def measure(rooms: tuple[str, ...], results: Path) -> PerfRecord:
+    """Measure `rooms`, each on a server that does nothing else, and store the record."""
+    found: list[PerfRow] = []
+    with locked(cache_dir(), "phasegate perf"), running_postgres(cluster_dir()) as server:
+        for name in rooms:
+            room = cast("_Room", importlib.import_module(ROOMS[name]))
+            with console.step(name) as show:
+                for row in room.rows(server):
+                    show(row.name)
+                    found.append(row)
+    record = PerfRecord(format_version=PerfRecord.FORMAT_VERSION, rows=tuple(found))
+    store.write(results / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-perf" / "perf.json", record)
+    return record
+
+
+def table(record: PerfRecord) -> str:
+    """The record as lines for a terminal: name, ours, peer, ratio with its spread, goal, holds."""
+    lines = [f"{'':<52}{'ours':>12}{'peer':>12}  {'ratio (spread)':<24}{'goal':<10}"]
+    for row in record.rows:
+        ratio = f"{row.ratio:.2f} ({row.ratio_low:.2f}–{row.ratio_high:.2f})"
+        lines.append(
+            f"{row.name:<52}{row.ours:>12,.4g}{row.peer:>12,.4g}  {ratio:<24}{row.goal:<10}"
+            f"{'holds' if row.holds else 'MISSED'}  {row.unit}, beside {row.peer_name}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import fcntl
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def _assert_one_clear_line(done: subprocess.CompletedProcess[str], code: int) -> None:
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    said = done.stderr.strip().splitlines()
+    assert len(said) == 1, done.stderr
+    assert said[0].startswith("phasegate: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("run", "--users", "0"), "'--users'"),
+        (("run", "--users", "-5"), "'--users'"),
+        (("run", "--users", "many"), "'--users'"),
+        (("run", "--fast"), "--fast"),
+        (("rum",), "rum"),
+        (("report",), "RUN"),
+        (("report", "no-such-run"), "no-such-run"),
+    ],
+)
+def test_a_wrong_call_is_one_line_that_names_what_is_wrong(
+    phasegate: CommandLine, arguments: tuple[str, ...], named: str
+) -> None:
+    done = phasegate(*arguments)
+    _assert_one_clear_line(done, 2)
+    assert named in done.stderr
+
+
+def test_too_little_disk_is_found_before_anything_is_written(
+    phasegate: CommandLine, cache: Path, tmp_path: Path
+) -> None:
+    before = sorted(cache.iterdir())
+    done = phasegate("run", "--users", "900000000", "--results", tmp_path)
+    _assert_one_clear_line(done, 2)
+    assert "GB free" in done.stderr
+    assert "Nothing was written" in done.stderr
+    assert not list(tmp_path.iterdir())
+    assert [path for path in sorted(cache.iterdir()) if path not in before] in (
+        [],
+        [cache / "lock"],
+    )
+
+
+def test_a_second_run_at_the_same_time_is_refused_and_names_the_first(
+    phasegate: CommandLine, cache: Path, tmp_path: Path
+) -> None:
+    with (cache / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write("`phasegate run` (process 4711)")
+        held.flush()
+        done = phasegate("run", "--users", "50", "--results", tmp_path)
+    _assert_one_clear_line(done, 2)
+    assert "process 4711" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("verb", [(), ("run",), ("report",), ("doctor",), ("seed",), ("perf",)])
+def test_help_is_at_hand_for_every_verb(phasegate: CommandLine, verb: tuple[str, ...]) -> None:
+    done = phasegate(*verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "Usage: phasegate" in done.stdout
+
+
+def test_doctor_names_the_cache_folder(phasegate: CommandLine, cache: Path) -> None:
+    done = phasegate("doctor")
+    assert done.returncode == 0, done.stderr
+    assert str(cache) in done.stdout
+
+
+def test_a_reader_that_goes_away_is_no_error(environment: dict[str, str]) -> None:
+    import sys
+
+    piped = f"{sys.executable} -m phasegate --help | head -1"
+    done = subprocess.run(
+        ["sh", "-c", piped], check=True, capture_output=True, text=True, env=environment
+    )
+    assert "Traceback" not in done.stderr
