@@ -114,6 +114,18 @@ class Population(Entry, frozen=True):
             raise ValueError("`projects_per_user_mean` must be 1 or more: each user has a project")
 
 
+class Technique(Entry, frozen=True):
+    """One step between stack levels that the benchmarks compare, before against after."""
+
+    id: str
+    """Of the folder in `benchmarks/techniques/` and of every record; never renamed."""
+    title: str
+    phase: int
+    """In which the scaling guide recommends it; 0 where the guide does not speak of it."""
+    cost: str
+    """What it costs, in words; the benchmarks measure how much."""
+
+
 class Catalogue(Entry, frozen=True):
     """All defaults in force, after overrides."""
 
@@ -121,6 +133,7 @@ class Catalogue(Entry, frozen=True):
     phases: tuple[Phase, ...]
     slo: Slo
     workload: Workload
+    techniques: tuple[Technique, ...]
     run: Run
     population: Population
 

@@ -17,7 +17,8 @@ class Arm(Part, frozen=True, kw_only=True):
     block_ns: tuple[float, ...]
     """Mean time of one call in each block, in block order: the paired samples."""
     call_ns: tuple[int, ...]
-    """Every timed call, in the order made."""
+    """Every timed call, in the order made; each block has `calls_per_block` of them."""
+    calls_per_block: int = 1
     rows: int
     """Rows that a block returned; equal over the arms."""
     plan: str
@@ -27,7 +28,21 @@ class Arm(Part, frozen=True, kw_only=True):
     shared_buffers: int | None
     """Shared blocks hit + read by that EXPLAIN; null where none applies."""
     statements: int
-    """Round trips per call."""
+    """Round trips per call: the median over calls."""
+
+
+class Cost(Part, frozen=True, kw_only=True):
+    """What a technique costs, measured on the same data set."""
+
+    name: str
+    """As `index size`, `insert slow-down`, `refresh`, `staleness`."""
+    value: float
+    low: float | None = None
+    """Of its 95% interval; null where the value is exact or was measured once."""
+    high: float | None = None
+    unit: str
+    """As `bytes`, `×`, `s`."""
+    note: str = ""
 
 
 class Comparison(Part, frozen=True, kw_only=True):
@@ -40,6 +55,37 @@ class Comparison(Part, frozen=True, kw_only=True):
     """Why measuring ended: the interval is as narrow as wanted, or time was up."""
     before: Arm
     after: Arm
+    costs: tuple[Cost, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a reader must know about this comparison on this data set."""
+
+
+class SelfCheck(Part, frozen=True, kw_only=True):
+    """The instrument measured by itself: equal arms, and a slow-down that is known."""
+
+    same: Comparison
+    """A/A: one statement against itself, through the whole pipeline."""
+    pairs: int
+    """A/A comparisons judged: `same`, and its blocks' signs redrawn at random."""
+    false_alarms: int
+    """Of `pairs`, how many were called improved or regressed."""
+    injected: float
+    """Slow-down multiplied into recorded blocks, as 1.05."""
+    injections: int
+    """Comparisons with it."""
+    found: int
+    """Of `injections`, how many were called regressed."""
+    minimal_detectable: float
+    """Smallest ratio that this run's A/A blocks would find with power 0.9."""
+
+
+class Skipped(Part, frozen=True, kw_only=True):
+    """A technique that was not measured."""
+
+    technique: str
+    reason: str
+    then: str
+    """What would enable it; empty where nothing would."""
 
 
 class BenchmarkRecord(Record, frozen=True, kw_only=True):
@@ -55,3 +101,8 @@ class BenchmarkRecord(Record, frozen=True, kw_only=True):
     """ISO 8601, UTC."""
     server_version: str
     comparisons: tuple[Comparison, ...]
+    self_check: SelfCheck | None = None
+    """Null where the run was told to leave it out (`-k`, `--benchmark-disable`)."""
+    skipped: tuple[Skipped, ...] = ()
+    placement: str = ""
+    """How client and server processes were placed on cores."""
