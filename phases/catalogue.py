@@ -126,6 +126,16 @@ class Technique(Entry, frozen=True):
     """What it costs, in words; the benchmarks measure how much."""
 
 
+class Sessions(Entry, frozen=True):
+    """What a session of the load test does, and the client's cache."""
+
+    browse_weight: float
+    organise_weight: float
+    page_tasks: int
+    cache_ttl_s: float
+    cache_entries_max: int
+
+
 class Catalogue(Entry, frozen=True):
     """All defaults in force, after overrides."""
 
@@ -136,6 +146,7 @@ class Catalogue(Entry, frozen=True):
     techniques: tuple[Technique, ...]
     run: Run
     population: Population
+    sessions: Sessions
 
     def phase_of(self, users: int) -> Phase:
         """The phase that `users` registered users are in; the last one has no upper bound."""

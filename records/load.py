@@ -50,6 +50,20 @@ class Cache(Part, frozen=True, kw_only=True):
     """Response bytes that hits did not fetch again."""
 
 
+class Sessions(Part, frozen=True, kw_only=True):
+    """What became of the sessions that were due; due = dropped + finished + broken + cut."""
+
+    due: int
+    dropped: int
+    """Never begun: as many as the generator allows were under way already."""
+    finished: int
+    """Went to their end, or were between two clicks when the stage was over."""
+    broken: int
+    """Ended by an error of the generator."""
+    cut: int
+    """Still waiting for an answer when the time to drain was over."""
+
+
 class LoadRecord(Record, frozen=True, kw_only=True):
     """`load/<stage>.json`. Version 1: first."""
 
@@ -68,15 +82,41 @@ class LoadRecord(Record, frozen=True, kw_only=True):
     """ISO 8601, UTC."""
     duration_s: float
     offered_sessions_per_s: float
+    """Sessions that were due in the stage, per second: a draw from the Poisson process."""
     achieved_sessions_per_s: float
+    """Of those, the ones that finished."""
     dropped_sessions: int
     schedule_lag_ms_p99: float
     """How late the generator started sessions that were due."""
     generator_cpu_share_max: float
     """Largest share of one core that one generator process used over a second; 0..1."""
     invalid: tuple[str, ...]
-    """Reasons why this stage must not be judged; empty where it counts."""
+    """Reasons why this stage must not be judged; empty where it counts. Each is a code, a colon
+    and a sentence; the codes are in `phases.cell`."""
     endpoints: tuple[Endpoint, ...]
     seconds: tuple[Second, ...]
     cache: Cache | None
     """Null where the arm has no cache."""
+    actions: tuple[Endpoint, ...] = ()
+    """Clicks of users by name, from due to the last answer that the click needed. An action
+    answered from a cache counts; `statuses` is empty and `response_bytes` 0. The SLO speaks of
+    these: three quick requests in a row are one slow click."""
+    sessions: Sessions | None = None
+    """Null in records older than this field."""
+    rate_sessions_per_s: float | None = None
+    """Arrival rate asked of the generator; null in the closed model."""
+    modelled_sessions_per_s: float | None = None
+    """Peak arrival rate of `users` by the workload model."""
+    think_time_scale: float = 1.0
+    """Think times and the cache's TTL were multiplied by this."""
+    workers: int = 1
+    """Generator processes."""
+    workers_lost: int = 0
+    """Of those, the ones that never sent their last report."""
+    generator_cpu_wait_share_max: float = 0.0
+    """Largest share of a second that a generator process was ready and had no core; 0..1."""
+    rows_created: int = 0
+    rows_removed: int = 0
+    """Of `rows_created`, at the end; fewer only where the API refused or was gone."""
+    seed: int | None = None
+    """Of the population and of the arrivals."""

@@ -1,0 +1,210 @@
+"""HTTP/1.1 over gevent sockets: keep-alive connections, one parser each, nothing in between.
+
+Reads and writes sockets. It exists because the generator must not be what is measured: a request
+through it costs a fraction of one through FastHttpUser (`loadtests.perf` compares them). It
+follows no redirect and retries nothing, so one call is one request and one answer or none.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import gevent
+import httptools
+from gevent import socket, ssl
+
+from phases.errors import UsageError
+
+# Above PostgREST's longest: pool time-out 10 s, role time-out 8 s. Who waits longer has left.
+REQUEST_TIMEOUT_S = 30.0
+
+# Idle connections kept for the next request; a browser's tab closes sooner or later too.
+IDLE_MAX = 1_000
+
+READ_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. Times are `time.perf_counter()` seconds."""
+
+    status: int
+    """0: no answer."""
+    body: bytes
+    headers: dict[bytes, bytes]
+    """Names in lower case."""
+    sent_s: float
+    done_s: float
+    error: str = ""
+    """Why there was no answer."""
+
+    @property
+    def wire_bytes(self) -> int:
+        """Size of the body as it was sent."""
+        return len(self.body)
+
+    def json(self) -> Any:
+        """The decoded body.
+
+        Raises:
+            ValueError: it is not JSON.
+        """
+        body = self.body
+        if self.headers.get(b"content-encoding") == b"gzip":
+            try:
+                body = zlib.decompress(body, wbits=31)
+            except zlib.error as error:
+                raise ValueError(f"not gzip: {error}") from error
+        return json.loads(body)
+
+
+class _Message:
+    """Collects one response for httptools' parser."""
+
+    __slots__ = ("body", "complete", "headers")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.headers: dict[bytes, bytes] = {}
+        self.body = b""
+        self.complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.lower()] = value
+
+    def on_body(self, part: bytes) -> None:
+        self.body = self.body + part if self.body else part
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+
+
+class _Connection:
+    """One socket with its parser."""
+
+    __slots__ = ("message", "parser", "socket")
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.socket = connected
+        self.message = _Message()
+        self.parser = httptools.HttpResponseParser(self.message)
+
+    def exchange(self, request: bytes) -> int:
+        """Send `request`, read its response into `message`, and return the status."""
+        self.message.reset()
+        self.socket.sendall(request)
+        message, parser, receive = self.message, self.parser, self.socket.recv
+        while not message.complete:
+            part = receive(READ_BYTES)
+            if not part:
+                raise ConnectionResetError("closed in the middle of an answer")
+            parser.feed_data(part)
+        status: int = parser.get_status_code()
+        return status
+
+    def is_usable(self) -> bool:
+        """Whether the server left this idle connection open."""
+        raw = self.socket
+        if isinstance(raw, ssl.SSLSocket):
+            return True  # a TLS record cannot be peeked at; a closed one costs an error
+        try:
+            raw._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)  # noqa: SLF001 - gevent's own
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False  # closed, or it says something that nobody asked for
+
+
+@dataclass
+class Transport:
+    """Connections to one host, shared by all sessions of the process.
+
+    Args:
+        url: `http://host:port` or `https://host`, with or without a path before `/rest`.
+    """
+
+    url: str
+    timeout_s: float = REQUEST_TIMEOUT_S
+    _idle: list[_Connection] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url if "//" in self.url else f"//{self.url}", scheme="http")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(
+                f"'{self.url}' is no address of an API",
+                untouched="No request was sent",
+                then="Write it as http://127.0.0.1:8000 or https://name.supabase.co",
+            )
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._address = (parts.hostname, parts.port or (443 if self._tls else 80))
+        self._prefix = parts.path.rstrip("/")
+        self._host = parts.netloc.rpartition("@")[2]
+
+    def head(self, headers: dict[str, str]) -> bytes:
+        """The header lines that every request of a user has, encoded once."""
+        lines = {"Host": self._host, "Accept-Encoding": "gzip", **headers}
+        return "".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode("latin-1")
+
+    def request(
+        self, method: str, path: str, head: bytes, body: bytes | None = None, extra: bytes = b""
+    ) -> Answer:
+        """One request; never raises for what the network or the server does.
+
+        `head` comes from `self.head`; `extra` holds further header lines, each with its CRLF.
+        """
+        length = b"" if body is None else b"Content-Length: %d\r\n" % len(body)
+        request = b"%b %b HTTP/1.1\r\n%b%b%b\r\n%b" % (
+            method.encode(),
+            (self._prefix + path).encode(),
+            head,
+            extra,
+            length,
+            body or b"",
+        )
+        sent_s = time.perf_counter()
+        connection = None
+        try:
+            connection = self._connection()
+            status = connection.exchange(request)
+        except (OSError, httptools.HttpParserError) as error:
+            # Time-outs, resets, TLS and name errors are all OSError.
+            if connection is not None:
+                connection.socket.close()
+            said = str(error) or type(error).__name__
+            return Answer(0, b"", {}, sent_s, time.perf_counter(), said)
+        except gevent.GreenletExit:
+            if connection is not None:
+                connection.socket.close()
+            raise
+        done_s = time.perf_counter()
+        message = connection.message
+        if connection.parser.should_keep_alive() and len(self._idle) < IDLE_MAX:
+            self._idle.append(connection)
+        else:
+            connection.socket.close()
+        return Answer(status, message.body, message.headers, sent_s, done_s)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().socket.close()
+
+    def _connection(self) -> _Connection:
+        while self._idle:
+            connection = self._idle.pop()  # the one used last is the least likely to be closed
+            if connection.is_usable():
+                return connection
+            connection.socket.close()
+        plain = socket.create_connection(self._address, timeout=self.timeout_s)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is None:
+            return _Connection(plain)
+        return _Connection(self._tls.wrap_socket(plain, server_hostname=self._address[0]))

@@ -1,0 +1,80 @@
+"""Why a stage must not be judged: pure checks of its tally, in order of weight."""
+
+from __future__ import annotations
+
+from loadtests.stages import Stage
+from loadtests.tally import StageTally
+from phases.cell import Reason
+
+# Locust's own limit: above it, a single-threaded generator answers to itself, not to the server.
+CPU_SHARE_MAX = 0.90
+
+# A tenth of the request's budget (SLO 500 ms): later, and it is the generator that is judged.
+LAG_MS_P99_MAX = 50.0
+
+# FACTS §5 and DESIGN "Measuring honestly": below, what was offered is not what was measured.
+ACHIEVED_SHARE_MIN = 0.95
+
+# Of a stage's length: a test stopped by hand ends its last stage early.
+DURATION_SHARE_MIN = 0.99
+
+
+def reasons(
+    stage: Stage, tally: StageTally, *, lasted_s: float, workers_lost: int
+) -> tuple[str, ...]:
+    """The reasons, each as `code: sentence`; empty where the stage counts.
+
+    Args:
+        stage: what was asked for.
+        tally: what was counted.
+        lasted_s: how long the stage lasted, in seconds.
+        workers_lost: generator processes whose last report is missing.
+    """
+    sessions = tally.sessions
+    lag_ms = tally.lag.percentile_ms(99) or 0.0
+    statuses: dict[int, int] = {}
+    for endpoint in tally.endpoints.values():
+        for status, count in endpoint.statuses.items():
+            statuses[status] = statuses.get(status, 0) + count
+    refused = statuses.get(401, 0) + statuses.get(403, 0)
+    limited = statuses.get(429, 0)
+    achieved = sessions.finished / sessions.due if sessions.due else 1.0
+    is_open = stage.sessions_per_s > 0
+    findings = (
+        (workers_lost > 0, Reason.WORKER_LOST, f"{workers_lost} generator process(es) went away"),
+        (sessions.broken > 0, Reason.BROKEN, f"{sessions.broken} sessions failed by an error here"),
+        (not statuses, Reason.EMPTY, "no request was sent"),
+        (refused > 0, Reason.AUTHORISATION, f"{refused} answers were 401 or 403"),
+        (limited > 0, Reason.RATE_LIMITED, f"{limited} answers were 429"),
+        (
+            tally.cpu_share_max >= CPU_SHARE_MAX,
+            Reason.GENERATOR_CPU,
+            f"a generator process used {tally.cpu_share_max:.0%} of a core",
+        ),
+        (
+            lag_ms > LAG_MS_P99_MAX,
+            Reason.LAG,
+            f"the generator was {lag_ms:.0f} ms late (p99; limit {LAG_MS_P99_MAX:.0f} ms)",
+        ),
+        (
+            lasted_s < stage.duration_s * DURATION_SHARE_MIN and stage.duration_s != float("inf"),
+            Reason.INTERRUPTED,
+            f"it was stopped after {lasted_s:.1f} of {stage.duration_s:g} s",
+        ),
+        (
+            sessions.dropped > 0,
+            Reason.DROPPED,
+            f"{sessions.dropped} of {sessions.due} arrivals found the generator full",
+        ),
+        (
+            achieved < ACHIEVED_SHARE_MIN,
+            Reason.NOT_ACHIEVED,
+            f"{achieved:.1%} of the sessions that were due finished",
+        ),
+        (
+            not is_open,
+            Reason.CLOSED,
+            "users waited for the server before they clicked again, so a freeze hides",
+        ),
+    )
+    return tuple(f"{code}: {sentence}" for found, code, sentence in findings if found)

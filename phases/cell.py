@@ -1,0 +1,91 @@
+"""The verdict on one stage of load: PASS, FAIL or INVALID. Pure: numbers in, verdict out.
+
+INVALID outranks PASS: a stage that could have looked better than the server is must not pass.
+It outranks FAIL too, except for reasons that can only have flattered: a server that misses its
+objective although some sessions were spared it has failed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from phases.catalogue import Slo
+
+
+class Verdict(StrEnum):
+    """What a stage says about the stack."""
+
+    PASS = "PASS"  # noqa: S105 - no password
+    FAIL = "FAIL"
+    INVALID = "INVALID"
+
+
+class Reason(StrEnum):
+    """Codes of what makes a stage INVALID; a record carries them as `code: sentence`."""
+
+    CLOSED = "closed-model"
+    EMPTY = "empty"
+    INTERRUPTED = "interrupted"
+    GENERATOR_CPU = "generator-cpu"
+    LAG = "schedule-lag"
+    DROPPED = "dropped"
+    NOT_ACHIEVED = "not-achieved"
+    AUTHORISATION = "authorisation"
+    RATE_LIMITED = "rate-limited"
+    WORKER_LOST = "worker-lost"
+    BROKEN = "generator-error"
+
+
+# They spare the server load that it was due: what was measured is better than what would have
+# been, so a missed objective stays missed.
+FLATTERING = frozenset({Reason.DROPPED, Reason.NOT_ACHIEVED})
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict with its reasons, the weightiest first; empty for PASS."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+
+
+def code_of(reason: str) -> str:
+    """The code in front of a record's reason."""
+    return reason.partition(":")[0]
+
+
+def judge(
+    *,
+    latency_ms_p95: float | None,
+    clicks: int,
+    clicks_failed: int,
+    invalid: tuple[str, ...],
+    slo: Slo,
+) -> Judgement:
+    """PASS, FAIL or INVALID of one stage.
+
+    Args:
+        latency_ms_p95: of the clicks, counted from when they were due; None without any.
+        clicks: how many there were.
+        clicks_failed: of those, without the answer that they needed.
+        invalid: the record's reasons why it must not be judged.
+        slo: what to hold it against.
+    """
+    missed = []
+    if latency_ms_p95 is not None and latency_ms_p95 > slo.request_latency_ms_p95:
+        missed.append(
+            f"p95 of {latency_ms_p95:,.0f} ms is above {slo.request_latency_ms_p95:,.0f} ms"
+        )
+    if clicks and clicks_failed / clicks > slo.error_share_max:
+        missed.append(
+            f"{clicks_failed / clicks:.1%} of clicks failed, above {slo.error_share_max:.1%}"
+        )
+    unfair = tuple(reason for reason in invalid if code_of(reason) not in FLATTERING)
+    if unfair or (invalid and not missed):
+        return Judgement(Verdict.INVALID, invalid)
+    if latency_ms_p95 is None or clicks == 0:
+        return Judgement(Verdict.INVALID, (f"{Reason.EMPTY}: nobody clicked",))
+    if missed:
+        return Judgement(Verdict.FAIL, tuple(missed) + invalid)
+    return Judgement(Verdict.PASS, ())
