@@ -1,0 +1,1 @@
+"""Technique by technique, before against after: interleaved, exact, from how many users on."""

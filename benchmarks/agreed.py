@@ -1,0 +1,10 @@
+"""What `benchmarks.run` and the pytest session that it starts agree on."""
+
+from __future__ import annotations
+
+# The session's database. By environment, because arguments are visible to every local user.
+DSN_VARIABLE = "DATABASE_URL"
+
+# Lines of the session's output by which its parent follows it.
+PROGRESS = "phasegate measures "
+FAILURE = "phasegate cannot measure "

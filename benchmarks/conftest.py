@@ -1,0 +1,94 @@
+"""`pytest benchmarks`: options, the measuring session, and the fixture that replays an arm.
+
+Reads `DATABASE_URL`; writes the record that `--record` names, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.agreed import DSN_VARIABLE, FAILURE, PROGRESS
+from benchmarks.lab import Budget, Lab
+from benchmarks.replay import replay
+from benchmarks.summary import extra_info
+from benchmarks.technique import Compare, Technique
+from phases.errors import PhasegateError
+from records import store
+
+# Seconds for a whole session by hand, unless --budget says otherwise: what one data set's share
+# is in `phasegate run`.
+BUDGET_S = 60.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options that are ours; all of pytest-benchmark's own work as well."""
+    group = parser.getgroup("phasegate")
+    group.addoption("--budget", type=float, default=BUDGET_S, help="seconds for all comparisons")
+    group.addoption("--users", type=int, default=None, help="size that the data set must have")
+    group.addoption("--draw-seed", type=int, default=1, help="seed of parameters and block order")
+    group.addoption("--record", type=Path, default=None, help="write a BenchmarkRecord here")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marker that ties a test to its technique."""
+    config.addinivalue_line("markers", "technique(technique): the comparison that a test replays")
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """The session on `DATABASE_URL`; every error ends the run with one clear line."""
+    config = request.config
+    dsn = os.environ.get(DSN_VARIABLE)
+    if not dsn:
+        pytest.exit(
+            f"The benchmarks need a seeded database: set {DSN_VARIABLE}, or use `phasegate run`, "
+            "which brings its own. Nothing was measured.",
+            returncode=2,
+        )
+    techniques = {
+        marker.args[0].id
+        for item in request.session.items
+        for marker in item.iter_markers("technique")
+    }
+    budget = Budget(config.getoption("--budget"), len(techniques))
+    lab = Lab(
+        dsn,
+        users=config.getoption("--users"),
+        seed=config.getoption("--draw-seed"),
+        budget=budget,
+        disabled=bool(config.getoption("benchmark_disable")),
+    )
+    try:
+        lab.__enter__()
+    except PhasegateError as error:
+        pytest.exit(f"{error} Nothing was measured.", returncode=int(error.exit_code))
+    try:
+        yield lab
+        path = config.getoption("--record")
+        if path is not None and not request.session.testsfailed:
+            store.write(path, lab.record())
+    finally:
+        lab.__exit__()
+
+
+@pytest.fixture
+def compare(lab: Lab, benchmark: Any) -> Compare:
+    """Measure a technique (once per session) and replay one arm, `before` or `after`."""
+
+    def compared(technique: Technique, arm: str) -> None:
+        print(f"{PROGRESS}{technique.id} ({lab.dataset.users:,} users)")  # noqa: T201 - see run.py
+        try:
+            comparison = lab.comparison(technique)
+        except PhasegateError as error:
+            print(f"{FAILURE}{error}")  # noqa: T201 - see run.py
+            pytest.fail(str(error), pytrace=False)
+        shown = comparison.before if arm == "before" else comparison.after
+        benchmark.extra_info.update(extra_info(comparison, shown, lab.dataset))
+        replay(benchmark, shown.call_ns)
+
+    return compared
