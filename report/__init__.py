@@ -1,0 +1,41 @@
+"""From the files of a run to charts, a page and five lines. Never measures, opens no database.
+
+Reads `results/<run>/{run,perf}.json`, `seed/*.json`, `load/*.json`, `bench/*.json`; writes
+`charts/*.svg`, `charts/*.png` and `report.html` beside them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from phases import catalogue as catalogue_room
+from phases.catalogue import Catalogue
+from report import effects, headline, page, run_files, traffic
+
+__all__ = ["build", "summary"]
+
+
+def build(run_dir: Path, catalogue: Catalogue | None = None) -> Path:
+    """Draw `run_dir`'s charts and write its page; returns the page's path.
+
+    Args:
+        run_dir: a run's folder, complete or interrupted.
+        catalogue: the defaults in force; the shipped ones where None.
+
+    Raises:
+        ConfigurationError: run.json is missing, or a file is truncated, foreign, of another
+            version, or contradicts itself; it is named, and nothing is written.
+    """
+    return page.write(run_files.read(run_dir), catalogue or catalogue_room.load())
+
+
+def summary(run_dir: Path, catalogue: Catalogue | None = None) -> tuple[str, str, str, str, str]:
+    """The five lines that close a run; arguments and errors as `build`."""
+    found = run_files.read(run_dir)
+    rules = catalogue or catalogue_room.load()
+    return headline.lines(
+        found.run,
+        effects.techniques(found.benchmarks.values(), rules.slo.statement_latency_ms_p95),
+        tuple(traffic.of_stage(load) for load in found.loads),
+        rules,
+    )

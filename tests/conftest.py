@@ -13,6 +13,35 @@ import pytest
 
 from stack.postgres import PostgresServer, running_postgres
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write golden files anew instead of comparing"
+    )
+
+
+class Golden:
+    """Compares text with a file beside the test, or writes that file under --update-golden."""
+
+    def __init__(self, folder: Path, update: bool) -> None:
+        self.folder = folder
+        self.update = update
+
+    def check(self, name: str, text: str) -> None:
+        path = self.folder / name
+        if self.update:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.exists(), f"{path.name} is not there: run pytest --update-golden, and read it"
+        assert text == path.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Golden files of the folder that the test is in."""
+    return Golden(request.path.parent / "golden", bool(request.config.getoption("--update-golden")))
+
+
 _numbers = itertools.count(1)
 
 

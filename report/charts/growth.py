@@ -1,0 +1,123 @@
+"""Latency by user count: p95 of each technique's two arms over registered users, beside the SLO."""
+
+from __future__ import annotations
+
+import math
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from report.effects import Technique
+from report.style import Layout, colour, place
+from report.words import listed, milliseconds, plain, users, wrapped
+
+PANEL_HEIGHT_PT = 190
+PANEL_TOP_PT = 42
+"""Room for two lines of title."""
+COLUMN_GAP_PT = 22
+LEFT_PT = 50
+BOTTOM_PT = 26
+
+
+def _bounds(techniques: tuple[Technique, ...], slo_ms: float) -> tuple[float, float]:
+    values = [v for t in techniques for e in t.effects for v in (e.before_ms_p95, e.after_ms_p95)]
+    known = [v for v in values if math.isfinite(v) and v > 0]
+    low = min([slo_ms, *known])
+    high = max([slo_ms, *known])
+    return low / 4, high * 3
+
+
+def figure(techniques: tuple[Technique, ...], slo_ms: float, layout: Layout) -> Figure:
+    """A panel per technique, all on the same log axes: time over registered users."""
+    columns = 2 if layout.narrow else 4
+    rows = math.ceil(len(techniques) / columns)
+    fig = layout.figure(rows * PANEL_HEIGHT_PT)
+    width = (layout.width_pt - LEFT_PT - (columns - 1) * COLUMN_GAP_PT - 8) / columns
+    sizes = sorted({e.users for t in techniques for e in t.effects})
+    for index, technique in enumerate(techniques):
+        row, column = divmod(index, columns)
+        left = LEFT_PT + column * (width + COLUMN_GAP_PT)
+        above = row * PANEL_HEIGHT_PT
+        axes = place(
+            fig,
+            left,
+            above + PANEL_TOP_PT,
+            layout.width_pt - left - width,
+            (rows - 1 - row) * PANEL_HEIGHT_PT + BOTTOM_PT,
+        )
+        _frame(axes, sizes, _bounds(techniques, slo_ms), first=column == 0)
+        axes.set_title(
+            wrapped(technique.title, 22 if layout.narrow else 26), weight="bold", fontsize=10
+        )
+        _limit(axes, slo_ms, labelled=index == 0)
+        _arms(axes, technique)
+    return fig
+
+
+def _frame(axes: Axes, sizes: list[int], bounds: tuple[float, float], *, first: bool) -> None:
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(min(sizes) / 1.6, max(sizes) * 1.6)
+    axes.set_ylim(*bounds)
+    axes.minorticks_off()
+    axes.set_xticks([float(size) for size in sizes], [users(size) for size in sizes])
+    exponents = range(math.ceil(math.log10(bounds[0])), math.floor(math.log10(bounds[1])) + 1)
+    ticks = [10.0**exponent for exponent in exponents]
+    axes.set_yticks(ticks, [milliseconds(tick) for tick in ticks] if first else [""] * len(ticks))
+    axes.grid(axis="y")
+
+
+def _limit(axes: Axes, slo_ms: float, *, labelled: bool) -> None:
+    axes.axhline(slo_ms, color=colour("limit"), linewidth=1.2, dashes=(4, 3))
+    if labelled:
+        axes.annotate(
+            f"SLO {milliseconds(slo_ms)}",
+            (0, slo_ms),
+            xycoords=("axes fraction", "data"),
+            xytext=(2, 4),
+            textcoords="offset points",
+            color=colour("limit"),
+            fontsize=10,
+        )
+
+
+def _arms(axes: Axes, technique: Technique) -> None:
+    sizes = [effect.users for effect in technique.effects]
+    before = [effect.before_ms_p95 for effect in technique.effects]
+    after = [effect.after_ms_p95 for effect in technique.effects]
+    axes.plot(sizes, before, "-o", color=colour("before"), linewidth=2, markersize=4.5)
+    axes.plot(sizes, after, "-o", color=colour("after"), linewidth=2, markersize=4.5)
+    comparison = technique.largest.comparison
+    # The upper line is named above its right end and the lower one below its left end: lines
+    # rise with the number of users, so neither name is crossed.
+    names = [(before, comparison.before.name, "before"), (after, comparison.after.name, "after")]
+    lower, upper = sorted(names, key=lambda line: line[0][-1])
+    _name(axes, upper[1], (sizes[-1], upper[0][-1]), upper[2], up=True)
+    _name(axes, lower[1], (sizes[0], lower[0][0]), lower[2], up=False)
+
+
+def _name(axes: Axes, text: str, at: tuple[float, float], role: str, *, up: bool) -> None:
+    axes.annotate(
+        plain(text, longest=20),
+        at,
+        xytext=(5 if up else -5, 6 if up else -6),
+        textcoords="offset points",
+        ha="right" if up else "left",
+        va="bottom" if up else "top",
+        color=colour(role),
+        fontsize=10,
+    )
+
+
+def alt(techniques: tuple[Technique, ...], slo_ms: float) -> str:
+    """The chart in words: both arms at the largest size."""
+    said = [
+        f"{plain(t.title, 80)}: {plain(t.largest.comparison.before.name, 40)} "
+        f"{milliseconds(t.largest.before_ms_p95)}, {plain(t.largest.comparison.after.name, 40)} "
+        f"{milliseconds(t.largest.after_ms_p95)} at {users(t.largest.users)} users"
+        for t in techniques
+    ]
+    return (
+        f"p95 latency over registered users, both axes logarithmic, SLO {milliseconds(slo_ms)}. "
+        f"{listed(said)}."
+    )

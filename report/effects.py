@@ -1,0 +1,160 @@
+"""What each technique does, size by size, and what that means for the one who decides.
+
+Takes benchmark records and the catalogue's SLO, returns values; reads no file, draws nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from records.benchmark import Arm, BenchmarkRecord, Comparison
+from stats.paired import Ratio, Verdict, judge, ratio
+
+CALLS_FOR_P95 = 72
+"""Below this number of calls a p95 has no upper confidence bound (0.95⁷² < 0.025)."""
+
+Outcome = Literal["helps", "slower", "same", "cannot tell"]
+Advice = Literal["needed", "not needed yet", "slower", "no difference", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One technique at one size."""
+
+    users: int
+    ratio: Ratio | None
+    """After/before with its interval; None where there were too few blocks for one."""
+    outcome: Outcome
+    before_ms_p95: float
+    after_ms_p95: float
+    calls: int
+    """Of the arm with fewer calls."""
+    comparison: Comparison
+    plan_changed: bool
+    """Whether an arm's plan has another shape than at the size below."""
+
+    @property
+    def source(self) -> str:
+        """The file that all of this comes from."""
+        return f"bench/{self.users}.json"
+
+
+@dataclass(frozen=True)
+class Technique:
+    """One technique over all sizes, and the advice that follows."""
+
+    technique: str
+    title: str
+    effects: tuple[Effect, ...]
+    advice: Advice
+    helps_from: int | None
+    """Smallest measured size from which it helps at every larger one too; None: at none."""
+    needed_from: int | None
+    """Smallest measured size where `before` breaks the SLO and the technique helps."""
+
+    @property
+    def largest(self) -> Effect:
+        """Its effect at the largest size measured: what the advice rests on."""
+        return self.effects[-1]
+
+
+_WORDS: dict[Verdict, Outcome] = {
+    Verdict.IMPROVED: "helps",
+    Verdict.REGRESSED: "slower",
+    Verdict.NO_CHANGE: "same",
+    Verdict.CANNOT_TELL: "cannot tell",
+}
+
+
+def outcome_of(found: Ratio | None) -> Outcome:
+    """The word for an interval of after/before; `stats.paired.judge` decides."""
+    return "cannot tell" if found is None else _WORDS[judge(found)]
+
+
+def advice_of(outcomes: list[Outcome], needed_from: int | None) -> Advice:
+    """What to do, from the outcomes in order of size: the largest size decides."""
+    last = outcomes[-1]
+    if last == "helps":
+        return "needed" if needed_from is not None else "not needed yet"
+    words: dict[Outcome, Advice] = {
+        "slower": "slower",
+        "same": "no difference",
+        "cannot tell": "cannot tell",
+    }
+    return words[last]
+
+
+def _p95_ms(arm: Arm) -> float:
+    samples = arm.call_ns or arm.block_ns
+    return float(np.percentile(samples, 95)) / 1e6 if samples else float("nan")
+
+
+def _ratio_of(comparison: Comparison) -> Ratio | None:
+    if comparison.stop == "disabled" or not comparison.before.block_ns:
+        return None
+    found = ratio(comparison.before.block_ns, comparison.after.block_ns)
+    return None if math.isinf(found.high) else found
+
+
+def _effect(users: int, comparison: Comparison, below: Effect | None) -> Effect:
+    found = _ratio_of(comparison)
+    previous = below.comparison if below else None
+    return Effect(
+        users=users,
+        ratio=found,
+        outcome=outcome_of(found),
+        before_ms_p95=_p95_ms(comparison.before),
+        after_ms_p95=_p95_ms(comparison.after),
+        calls=min(len(comparison.before.call_ns), len(comparison.after.call_ns)),
+        comparison=comparison,
+        plan_changed=previous is not None
+        and (previous.before.plan_hash, previous.after.plan_hash)
+        != (comparison.before.plan_hash, comparison.after.plan_hash),
+    )
+
+
+def _helps_from(effects: list[Effect]) -> int | None:
+    found = None
+    for effect in reversed(effects):
+        if effect.outcome != "helps":
+            break
+        found = effect.users
+    return found
+
+
+def techniques(records: Iterable[BenchmarkRecord], slo_ms_p95: float) -> tuple[Technique, ...]:
+    """Every technique of `records` (one record a size), in the order first met.
+
+    Args:
+        records: ascending in size.
+        slo_ms_p95: what a statement may take; `before` beyond it makes a technique needed.
+    """
+    by_name: dict[str, list[Effect]] = {}
+    titles: dict[str, str] = {}
+    for record in records:
+        for comparison in record.comparisons:
+            effects = by_name.setdefault(comparison.technique, [])
+            below = effects[-1] if effects else None
+            effects.append(_effect(record.users, comparison, below))
+            titles[comparison.technique] = comparison.title
+    return tuple(
+        _technique(name, titles[name], effects, slo_ms_p95) for name, effects in by_name.items()
+    )
+
+
+def _technique(name: str, title: str, effects: list[Effect], slo_ms_p95: float) -> Technique:
+    needed = (e.users for e in effects if e.outcome == "helps" and e.before_ms_p95 > slo_ms_p95)
+    needed_from = next(needed, None)
+    return Technique(
+        technique=name,
+        title=title,
+        effects=tuple(effects),
+        advice=advice_of([effect.outcome for effect in effects], needed_from),
+        helps_from=_helps_from(effects),
+        needed_from=needed_from,
+    )

@@ -1,0 +1,145 @@
+"""The answer in plain words: the top of the page, and the five closing lines.
+
+Takes what `effects` and `traffic` found, returns text; reads no file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from phases.catalogue import Catalogue
+from records.run import RunRecord
+from report.effects import Advice, Technique
+from report.traffic import StageTraffic
+from report.words import duration, listed, milliseconds, plain, speed, users
+
+Tone = Literal["needed", "later", "slower", "unclear"]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One technique as the verdict names it."""
+
+    name: str
+    detail: str
+    """As `from 10k users; 8.1× faster at 100k`; empty where there is nothing to add."""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.detail})" if self.detail else self.name
+
+
+@dataclass(frozen=True)
+class Advised:
+    """One kind of advice, and the techniques it is given for."""
+
+    tone: Tone
+    lead: str
+    items: tuple[Item, ...]
+    because: str
+
+
+def _item(technique: Technique, *, size: int | None = None) -> Item:
+    found = technique.largest.ratio
+    details = [] if size is None else [f"from {users(size)} users"]
+    if found is not None and technique.advice not in ("no difference", "cannot tell"):
+        details.append(f"{speed(found.estimate)} at {users(technique.largest.users)}")
+    return Item(plain(technique.title, longest=80), "; ".join(details))
+
+
+def _of(techniques: tuple[Technique, ...], *advice: Advice) -> list[Technique]:
+    return [technique for technique in techniques if technique.advice in advice]
+
+
+def verdict(techniques: tuple[Technique, ...], slo_ms_p95: float) -> tuple[Advised, ...]:
+    """One entry per kind of advice; only those that are given for a technique."""
+    largest = users(max((t.largest.users for t in techniques), default=0))
+    budget = milliseconds(slo_ms_p95)
+    given = (
+        Advised(
+            "needed",
+            "Needed",
+            tuple(_item(t, size=t.needed_from) for t in _of(techniques, "needed")),
+            f"Without it, the p95 of the statement is over its {budget}.",
+        ),
+        Advised(
+            "later",
+            "Helps, not needed yet",
+            tuple(_item(t, size=t.helps_from) for t in _of(techniques, "not needed yet")),
+            f"Without it, the statement still keeps its {budget} at {largest} users.",
+        ),
+        Advised(
+            "slower",
+            "Harmful here",
+            tuple(_item(t) for t in _of(techniques, "slower")),
+            "Slower with it than without.",
+        ),
+        Advised(
+            "unclear",
+            "No difference",
+            tuple(_item(t) for t in _of(techniques, "no difference")),
+            "Within 5% either way.",
+        ),
+        Advised(
+            "unclear",
+            "Cannot tell",
+            tuple(_item(t) for t in _of(techniques, "cannot tell")),
+            "The interval is too wide, or there were too few blocks. A larger budget narrows it.",
+        ),
+    )
+    return tuple(advised for advised in given if advised.items)
+
+
+def title(techniques: tuple[Technique, ...]) -> str:
+    """The answer in one sentence."""
+    if not techniques:
+        return "No technique was compared"
+    largest = users(max(technique.largest.users for technique in techniques))
+    needed = len(_of(techniques, "needed"))
+    later = len(_of(techniques, "not needed yet"))
+    slower = len(_of(techniques, "slower"))
+    verb = "is" if needed == 1 else "are"
+    first = f"{needed or 'None'} of {len(techniques)} techniques {verb} needed by {largest} users"
+    rest = [f"{later} can wait"] if later else []
+    rest += [f"{slower} would harm"] if slower else []
+    return f"{first}; {listed(rest)}" if rest else first
+
+
+def load_sentence(stages: tuple[StageTraffic, ...], catalogue: Catalogue) -> str:
+    """How the arms fared under load at the largest size, with what must not be judged named."""
+    if not stages:
+        return "No load was driven."
+    top = max(stage.users for stage in stages)
+    words = []
+    for stage in (s for s in stages if s.users == top):
+        if stage.invalid:
+            words.append(f"{plain(stage.arm, 40)} INVALID")
+        elif stage.latency_ms:
+            words.append(f"{plain(stage.arm, 40)} {milliseconds(stage.latency_ms[95.0])}")
+        else:
+            words.append(f"{plain(stage.arm, 40)} no answer")
+    limit = milliseconds(catalogue.slo.request_latency_ms_p95)
+    return f"p95 at {users(top)} users, to be within {limit}: {', '.join(words)}."
+
+
+def lines(
+    run: RunRecord,
+    techniques: tuple[Technique, ...],
+    stages: tuple[StageTraffic, ...],
+    catalogue: Catalogue,
+) -> tuple[str, str, str, str, str]:
+    """The five lines that close a run."""
+    wall = duration(sum(stage.wall_s for stage in run.stages))
+    sizes = listed([users(size) for size in run.sizes]) or "no"
+    needed = [str(_item(t, size=t.needed_from)) for t in _of(techniques, "needed")]
+    later = [str(_item(t, size=t.helps_from)) for t in _of(techniques, "not needed yet")]
+    slower = [str(_item(t)) for t in _of(techniques, "slower")]
+    unclear = [str(_item(t)) for t in _of(techniques, "no difference", "cannot tell")]
+    undecided = f" No difference, or cannot tell: {'; '.join(unclear)}." if unclear else ""
+    return (
+        f"{plain(run.run_id, 80)}: {run.outcome}, {sizes} users, {wall}.",
+        f"Needed: {'; '.join(needed) or 'nothing that was measured'}.",
+        f"Helps, not needed yet: {'; '.join(later) or 'nothing that was measured'}.",
+        f"Harmful here: {'; '.join(slower) or 'nothing that was measured'}.{undecided}",
+        f"Load: {load_sentence(stages, catalogue)}",
+    )

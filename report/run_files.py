@@ -1,0 +1,181 @@
+"""A run directory as one value.
+
+Reads run.json, seed/*.json, load/*.json, bench/*.json and perf.json of a run directory. Writes
+nothing. A file that is there must be whole and must say what its name says; a file that is not
+there is named in `Run.absent`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from phases.errors import ConfigurationError
+from records import store
+from records.benchmark import BenchmarkRecord, Comparison
+from records.load import LoadRecord
+from records.perf import PerfRecord
+from records.run import RunRecord
+from records.seed import SeedRecord
+
+R = TypeVar("R", bound=store.Record)
+
+MEASURE_AGAIN = "Measure again, or report on another run"
+RAW_SUFFIX = ".pytest-benchmark.json"
+"""pytest-benchmark's own files lie beside the records; they are not records."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that a figure rests on, relative to the run directory."""
+
+    path: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything that a run left behind, by registered users where that is its key."""
+
+    directory: Path
+    run: RunRecord
+    seeds: dict[int, SeedRecord]
+    loads: tuple[LoadRecord, ...]
+    benchmarks: dict[int, BenchmarkRecord]
+    perf: PerfRecord | None
+    sources: tuple[Source, ...]
+    absent: tuple[str, ...]
+    """What a complete run of these sizes would hold, and this one does not."""
+
+    @property
+    def marked(self) -> str:
+        """Why the reader must not take this for a whole run; empty where it is one."""
+        if self.run.outcome == "complete":
+            return ""
+        return f"This run was {self.run.outcome}: the page shows what there is, and no more."
+
+
+def _disagrees(path: Path, what: str) -> ConfigurationError:
+    return ConfigurationError(f"{path} contradicts itself: {what}", then=MEASURE_AGAIN)
+
+
+def _check_comparison(path: Path, comparison: Comparison) -> None:
+    """A comparison must be paired and positive, or no ratio may be drawn from it."""
+    before, after = comparison.before, comparison.after
+    name = comparison.technique
+    if len(before.block_ns) != len(after.block_ns):
+        raise _disagrees(
+            path, f"{name} has {len(before.block_ns)} blocks before, {len(after.block_ns)} after"
+        )
+    if any(value <= 0 for arm in (before, after) for value in (*arm.block_ns, *arm.call_ns)):
+        raise _disagrees(path, f"{name} has a time that is not positive")
+    if before.rows != after.rows:
+        raise _disagrees(path, f"{name} returned {before.rows} rows before, {after.rows} after")
+
+
+def _by_size(
+    folder: Path, kind: type[R], users_of: Callable[[R], int], check: Callable[[Path, R], None]
+) -> dict[int, R]:
+    """Records of `<users>.json` in `folder`, ascending; each must hold the users of its name."""
+    found: dict[int, R] = {}
+    for path in sorted(folder.glob("*.json")):
+        if path.name.endswith(RAW_SUFFIX) or path.name.startswith("."):
+            continue
+        record = store.read(path, kind)
+        if path.stem != str(users_of(record)):
+            raise _disagrees(path, f"it holds {users_of(record)} users")
+        check(path, record)
+        found[users_of(record)] = record
+    return dict(sorted(found.items()))
+
+
+def _check_benchmark(path: Path, record: BenchmarkRecord) -> None:
+    for comparison in record.comparisons:
+        _check_comparison(path, comparison)
+
+
+def _check_seed(path: Path, record: SeedRecord) -> None:
+    for histogram in record.distributions:
+        if len(histogram.edges) != len(histogram.counts) + 1:
+            raise _disagrees(path, f"distribution {histogram.name} has edges that do not fit")
+
+
+def _read_loads(folder: Path) -> tuple[LoadRecord, ...]:
+    loads: list[LoadRecord] = []
+    for path in sorted(folder.glob("*.json")):
+        if path.name.startswith("."):
+            continue
+        record = store.read(path, LoadRecord)
+        if record.stage != path.stem:
+            raise _disagrees(path, f"it holds stage {record.stage!r}")
+        loads.append(record)
+    return tuple(sorted(loads, key=lambda load: (load.users, load.level, load.stage)))
+
+
+def _check_same_data(run: Run) -> None:
+    """A benchmark must have run on the data set that the run seeded."""
+    for users, benchmark in run.benchmarks.items():
+        seeded = run.seeds.get(users)
+        if seeded is not None and seeded.sha256 != benchmark.sha256:
+            raise _disagrees(
+                run.directory / "bench" / f"{users}.json",
+                f"its data set is not the one of seed/{users}.json",
+            )
+
+
+def _sources(directory: Path, run: Run) -> tuple[Source, ...]:
+    named = [Source("run.json", "circumstances and stages")]
+    named += [Source(f"seed/{users}.json", "data set: rows, bytes, SHA-256") for users in run.seeds]
+    named += [Source(f"bench/{users}.json", "blocks, calls and plans") for users in run.benchmarks]
+    named += [Source(f"load/{load.stage}.json", "histograms per endpoint") for load in run.loads]
+    if run.perf is not None:
+        named.append(Source("perf.json", "our figures beside peers' and limits"))
+    return tuple(source for source in named if (directory / source.path).exists())
+
+
+def _absent(run: Run) -> tuple[str, ...]:
+    missing = [f"seed/{size}.json" for size in run.run.sizes if size not in run.seeds]
+    missing += [f"bench/{size}.json" for size in run.run.sizes if size not in run.benchmarks]
+    loaded = {load.users for load in run.loads}
+    missing += [f"load/ of {size} users" for size in run.run.sizes if size not in loaded]
+    return tuple(missing)
+
+
+def read(directory: Path) -> Run:
+    """Everything in `directory`.
+
+    Raises:
+        ConfigurationError: run.json is missing, or a file is truncated, foreign, of another
+            version, or contradicts its name or another file; the file is named.
+    """
+    if not (directory / "run.json").exists():
+        raise ConfigurationError(
+            f"{directory} holds no run: run.json is missing",
+            then="Name a directory under results/, or make one with `phasegate run`",
+        )
+    found = Run(
+        directory=directory,
+        run=store.read(directory / "run.json", RunRecord),
+        seeds=_by_size(directory / "seed", SeedRecord, lambda record: record.users, _check_seed),
+        loads=_read_loads(directory / "load"),
+        benchmarks=_by_size(
+            directory / "bench", BenchmarkRecord, lambda record: record.users, _check_benchmark
+        ),
+        perf=(
+            store.read(directory / "perf.json", PerfRecord)
+            if (directory / "perf.json").exists()
+            else None
+        ),
+        sources=(),
+        absent=(),
+    )
+    _check_same_data(found)
+    return Run(
+        **{
+            **found.__dict__,
+            "sources": _sources(directory, found),
+            "absent": _absent(found),
+        }
+    )
