@@ -1,0 +1,66 @@
+"""Databases that are not fit to be measured are refused by name; draws follow activity."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from benchmarks.dataset import DataSet, draw_population, read_dataset
+from benchmarks.technique import Parameters
+from phases.errors import ConfigurationError
+from stack.database import connected
+
+
+def read(dsn: str, *before: str, users: int | None = None) -> DataSet:
+    async def work() -> DataSet:
+        async with connected(dsn) as connection:
+            for statement in before:
+                await connection.execute(statement)
+            return await read_dataset(connection, users=users)
+
+    return asyncio.run(work())
+
+
+def drawn(dsn: str, seed: int) -> Sequence[Parameters]:
+    async def work() -> Sequence[Parameters]:
+        async with connected(dsn) as connection:
+            return await draw_population(connection, seed)
+
+    return asyncio.run(work())
+
+
+def test_a_seeded_database_says_what_it_holds(populated: str) -> None:
+    found = read(populated, users=300)
+    assert (found.users, found.seed, found.sha256) == (300, 1, "feed")
+    assert found.server_version[0].isdigit()
+
+
+def test_a_database_without_the_seeders_marker_is_refused(database: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"no seeded data.*phasegate seed"):
+        read(database)
+
+
+def test_another_size_is_refused(populated: str) -> None:
+    with pytest.raises(ConfigurationError, match="holds 300 users, and 1,000 were asked for"):
+        read(populated, users=1000)
+
+
+def test_tables_without_statistics_are_named(populated: str) -> None:
+    with pytest.raises(ConfigurationError, match="no statistics of tasks, so its plans"):
+        read(populated, "delete from pg_statistic where starelid = 'public.tasks'::regclass")
+
+
+def test_the_same_seed_draws_the_same_parameters_and_another_draws_others(populated: str) -> None:
+    first = drawn(populated, 1)
+    assert first == drawn(populated, 1)
+    assert first != drawn(populated, 2)
+    assert 300 <= len(first) <= 512
+
+
+def test_active_users_come_up_more_often(populated: str) -> None:
+    # The population gives its first 75 users half of all tasks (the square of a uniform draw).
+    population = drawn(populated, 1)
+    active = sum(parameters.user_id.int & 0xFFFF <= 75 for parameters in population)
+    assert active / len(population) == pytest.approx(0.5, abs=0.1)

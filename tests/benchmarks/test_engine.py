@@ -1,0 +1,170 @@
+"""The measuring engine on a real server: what is interleaved, compared, refused, rolled back."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import asyncpg
+import pytest
+
+from benchmarks.dataset import draw_population
+from benchmarks.engine import Connection, measure
+from benchmarks.technique import Arm, Caller, Parameters, Role, Row, Technique
+from phases.errors import CannotMeasure
+from records.benchmark import Comparison
+from stack.database import connected
+from stack.levels import apply_level
+from stats.paired import ratio
+
+
+def arm(name: str, sql: str, *, with_user: bool = False, arrange: str = "") -> Arm:
+    async def body(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+        return await caller.fetch(sql, *([drawn.user_id] if with_user else []))
+
+    return Arm(name, sql, body, arrange)
+
+
+def compared(dsn: str, technique: Technique, *, budget_s: float = 0.5, seed: int = 1) -> Comparison:
+    async def work() -> Comparison:
+        async with connected(dsn) as raw:
+            return await measure(
+                Connection(raw),
+                technique,
+                await draw_population(raw, 1),
+                title="under test",
+                budget_s=budget_s,
+                rng=random.Random(seed),
+            )
+
+    return asyncio.run(work())
+
+
+def on(dsn: str, work: Callable[[asyncpg.Connection], Awaitable[Any]]) -> Any:
+    async def opened() -> Any:
+        async with connected(dsn) as connection:
+            return await work(connection)
+
+    return asyncio.run(opened())
+
+
+def test_a_known_slow_down_is_measured_as_what_it_is(populated: str) -> None:
+    found = compared(
+        populated,
+        Technique(
+            "known",
+            before=arm("2 ms", "select 1 from pg_sleep(0.002)"),
+            after=arm("4 ms", "select 1 from pg_sleep(0.004)"),
+        ),
+        budget_s=1.5,
+    )
+    measured = ratio(found.before.block_ns, found.after.block_ns)
+    assert measured.estimate == pytest.approx(2.0, rel=0.15)
+    assert len(found.before.call_ns) == len(found.before.block_ns) * found.before.calls_per_block
+
+
+def test_each_block_runs_both_arms_once_in_an_order_that_changes(populated: str) -> None:
+    calls: list[tuple[str, Parameters]] = []
+
+    def noting(name: str) -> Arm:
+        async def body(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+            calls.append((name, drawn))
+            return await caller.fetch("select 1 from pg_sleep(0.03)")
+
+        return Arm(name, "", body)
+
+    compared(populated, Technique("order", noting("a"), noting("b")), budget_s=0.8)
+    # Too slow for more than one call in a block: an untimed and a timed call of each arm, after
+    # one block of rehearsal and one call of each arm for its plan.
+    blocks = [calls[i : i + 4] for i in range(6, len(calls), 4)]
+    firsts = [block[0][0] for block in blocks]
+    assert set(firsts) == {"a", "b"}
+    for block in blocks:
+        assert sorted(name for name, _ in block) == ["a", "a", "b", "b"]
+        assert len({drawn for _, drawn in block}) == 1
+
+
+def test_arms_with_other_contents_are_an_error_even_if_they_have_as_many_rows(
+    populated: str,
+) -> None:
+    technique = Technique("differ", arm("one", "select 1"), arm("two", "select 2"))
+    with pytest.raises(CannotMeasure, match=r"do not answer the same.*other contents"):
+        compared(populated, technique)
+
+
+def test_arms_with_other_rows_are_an_error_that_names_the_counts(populated: str) -> None:
+    technique = Technique(
+        "differ", arm("one", "select 1"), arm("two", "select generate_series(1, 2)")
+    )
+    with pytest.raises(CannotMeasure, match="'one' gave 1 rows, 'two' gave 2"):
+        compared(populated, technique)
+
+
+def test_a_statement_that_fails_is_named_with_its_arm_and_rolled_back(populated: str) -> None:
+    technique = Technique(
+        "fails",
+        arm("good", "select 1"),
+        arm("bad", "select 1 / 0", arrange="delete from activity_logs"),
+        role=Role.OWNER,
+    )
+    with pytest.raises(CannotMeasure, match=r"fails: the statement of arm 'bad' fails: division"):
+        compared(populated, technique)
+    assert on(populated, lambda c: c.fetchval("select count(*) from activity_logs")) == 24_000
+
+
+def test_an_arranged_arm_sees_its_own_plan_and_leaves_no_trace(populated: str) -> None:
+    apply_level(populated, 2)
+    sql = "select id from tasks where user_id = $1 order by created_at desc limit 20"
+    technique = Technique(
+        "index",
+        arm("none", sql, with_user=True, arrange="drop index idx_tasks_user_created"),
+        arm("index", sql, with_user=True),
+    )
+    found = compared(populated, technique)
+    assert "Seq Scan on tasks" in found.before.plan
+    assert "idx_tasks_user_created" in found.after.plan
+    assert found.before.plan_hash != found.after.plan_hash
+    assert found.before.shared_buffers is not None
+    assert found.after.shared_buffers is not None
+    assert found.before.shared_buffers > found.after.shared_buffers
+    assert on(populated, lambda c: c.fetchval("select to_regclass('idx_tasks_user_created')::text"))
+
+
+def test_arms_run_under_row_level_security_as_the_drawn_user(populated: str) -> None:
+    sql = "select (select count(distinct user_id) from tasks), current_user::text"
+    seen: list[Row] = []
+
+    async def body(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+        rows = await caller.fetch(sql)
+        seen.extend(map(tuple, rows))
+        return rows
+
+    compared(populated, Technique("rls", Arm("a", sql, body), Arm("b", sql, body)), budget_s=0.2)
+    assert set(seen) == {(1, "authenticated")}
+
+
+def test_a_request_is_four_round_trips_and_ends_its_transaction(populated: str) -> None:
+    sql = "select count(distinct user_id), count(*) > 0 from tasks"
+
+    async def body(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+        return await caller.request(drawn.user_id, sql)
+
+    technique = Technique("request", Arm("a", sql, body), Arm("b", sql, body), requests=True)
+    found = compared(populated, technique, budget_s=0.2)
+    assert found.before.statements == 4
+
+
+def test_a_budget_too_small_for_six_blocks_is_named(populated: str) -> None:
+    slow = "select 1 from pg_sleep(0.1)"
+    technique = Technique("slow", arm("a", slow), arm("b", slow))
+    with pytest.raises(CannotMeasure, match=r"budget of 0.0 s is too small: \d blocks took"):
+        compared(populated, technique, budget_s=0.01)
+
+
+def test_measuring_ends_when_the_interval_is_narrow_or_time_is_up(populated: str) -> None:
+    steady = arm("a", "select 1 from pg_sleep(0.001)")
+    assert compared(populated, Technique("t", steady, steady), budget_s=0.1).stop == "budget"
+    wide = arm("b", "select 1 from pg_sleep(0.02)")
+    assert compared(populated, Technique("t", steady, wide), budget_s=20).stop == "precise"

@@ -1,0 +1,37 @@
+"""A plan's hash follows its shape alone; its text and blocks come from the server."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from benchmarks.plans import Plan, explain, plan_hash
+from stack.database import connected
+
+SCAN: dict[str, Any] = {"Node Type": "Seq Scan", "Relation Name": "tasks", "Total Cost": 1.0}
+
+
+def test_costs_and_rows_do_not_change_a_plans_hash_but_a_node_does() -> None:
+    assert plan_hash(SCAN) == plan_hash({**SCAN, "Total Cost": 9.0, "Actual Rows": 5})
+    assert plan_hash(SCAN) != plan_hash({**SCAN, "Node Type": "Index Scan"})
+    assert plan_hash(SCAN) != plan_hash({**SCAN, "Relation Name": "projects"})
+    assert plan_hash({"Node Type": "Sort", "Plans": [SCAN]}) != plan_hash({"Node Type": "Sort"})
+
+
+def test_which_and_how_many_months_are_scanned_is_not_another_plan() -> None:
+    def over(*months: str) -> dict[str, Any]:
+        scans = [{**SCAN, "Relation Name": f"activity_logs_p{month}"} for month in months]
+        return {"Node Type": "Append", "Plans": scans}
+
+    assert plan_hash(over("2026_01", "2026_02")) == plan_hash(over("2026_05"))
+
+
+def test_a_plan_comes_with_its_text_and_the_blocks_it_touched(populated: str) -> None:
+    async def work() -> Plan:
+        async with connected(populated) as connection:
+            return await explain(connection, "select count(*) from tasks where title <> $1", ("",))
+
+    plan = asyncio.run(work())
+    assert "Seq Scan on tasks" in plan.text
+    assert "Buffers: shared" in plan.text
+    assert plan.shared_buffers > 50

@@ -1,0 +1,137 @@
+"""`run_benchmarks` and `pytest benchmarks`, each as a user starts it, on a small population."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.run import run_benchmarks
+from phases.errors import CannotMeasure, ConfigurationError
+from records import store
+from records.benchmark import BenchmarkRecord
+from stack.database import connected
+from stack.levels import current_level
+
+REPOSITORY = Path(__file__).parents[2]
+USERS = 300
+
+
+def by_hand(dsn: str | None, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`pytest benchmarks` with these arguments."""
+    environment = {key: value for key, value in os.environ.items() if key != "DATABASE_URL"}
+    if dsn is not None:
+        environment["DATABASE_URL"] = dsn
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "benchmarks", "-p", "no:cacheprovider", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=REPOSITORY,
+        env=environment,
+    )
+
+
+def fetched(dsn: str, query: str) -> Any:
+    """One value."""
+
+    async def work() -> Any:
+        async with connected(dsn) as connection:
+            return await connection.fetchval(query)
+
+    return asyncio.run(work())
+
+
+CONTENTS = """
+select jsonb_build_array(
+    (select jsonb_agg(jsonb_build_array(relname, relkind) order by relname, relnamespace)
+     from pg_class where relnamespace in ('public'::regnamespace, 'phasegate'::regnamespace)),
+    (select md5(string_agg(t::text, '' order by id)) from tasks as t),
+    (select md5(string_agg(t::text, '' order by id)) from activity_logs as t))::text
+"""
+
+
+def test_a_run_leaves_a_record_and_pytest_benchmarks_json_and_the_data_as_it_was(
+    populated: str, tmp_path: Path
+) -> None:
+    contents = fetched(populated, CONTENTS)
+    seen: list[str] = []
+    (record,) = run_benchmarks(
+        {USERS: populated},
+        seed_sha256={USERS: "feed"},
+        seed=1,
+        out=tmp_path,
+        budget_s=3,
+        on_progress=seen.append,
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"{USERS}.json",
+        f"{USERS}.pytest-benchmark.json",
+    ]
+    assert store.read(tmp_path / f"{USERS}.json", BenchmarkRecord) == record
+    measured = {comparison.technique: comparison for comparison in record.comparisons}
+    assert {"join", "idx_tasks_user_created", "logs_window", "user_stats"} <= set(measured)
+    assert len(measured["join"].before.block_ns) == len(measured["join"].after.block_ns) >= 6
+    assert measured["join"].before.statements > measured["join"].after.statements == 4
+    assert any("join" in line for line in seen)
+
+    replayed = json.loads((tmp_path / f"{USERS}.pytest-benchmark.json").read_text())["benchmarks"]
+    join = next(each for each in replayed if each["name"] == "test_join[after]")
+    assert join["group"] == "join"
+    assert join["stats"]["data"] == [ns / 1e9 for ns in measured["join"].after.call_ns]
+    assert "Scan" in join["extra_info"]["plan"]
+    assert fetched(populated, CONTENTS) == contents
+    assert current_level(populated) == 1
+
+
+def test_data_other_than_what_was_seeded_is_named_and_nothing_is_saved(
+    populated: str, tmp_path: Path
+) -> None:
+    with pytest.raises(CannotMeasure, match="other data than was seeded"):
+        run_benchmarks(
+            {USERS: populated}, seed_sha256={USERS: "beef"}, seed=1, out=tmp_path, budget_s=3
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_session_that_cannot_measure_passes_its_reason_on(database: str, tmp_path: Path) -> None:
+    with pytest.raises(CannotMeasure, match="no seeded data"):
+        run_benchmarks(
+            {USERS: database}, seed_sha256={USERS: "feed"}, seed=1, out=tmp_path, budget_s=3
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_budget_too_small_to_say_anything_is_refused_before_measuring(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="too small to say"):
+        run_benchmarks({USERS: "unused"}, seed_sha256={}, seed=1, out=tmp_path, budget_s=0.5)
+
+
+def test_by_hand_keywords_select_and_disabling_makes_it_short(populated: str) -> None:
+    done = by_hand(populated, "-k", "user_stats", "--benchmark-disable", "--benchmark-verbose")
+    assert done.returncode == 0, done.stdout
+    assert "2 passed" in done.stdout
+    assert "deselected" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "set DATABASE_URL"),
+        (("--users", "1000"), "holds 300 users, and 1,000 were asked for"),
+    ],
+)
+def test_by_hand_what_is_missing_is_one_clear_line(
+    request: pytest.FixtureRequest, arguments: tuple[str, ...], words: str
+) -> None:
+    dsn = request.getfixturevalue("populated") if arguments else None
+    done = by_hand(dsn, *arguments)
+    assert done.returncode == 2
+    assert words in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
