@@ -17,8 +17,7 @@ from phases.errors import CannotMeasure, ConfigurationError
 
 SQL = Path(__file__).with_name("sql")
 
-# What the statements need: `greatest`-free matviews and LATERAL are older; 14 is the oldest
-# version that Supabase and PostgreSQL itself still serve.
+# The oldest version that PostgreSQL itself still maintains, and that the seeder loads into.
 SERVER_VERSION_MIN = 14
 
 # Draws kept: enough that no user's pages are the warm ones, few enough to draw in a moment.
@@ -64,7 +63,9 @@ async def read_dataset(connection: asyncpg.Connection, *, users: int | None = No
             untouched="Nothing was changed",
             then=SEED_FIRST,
         )
-    marker = await connection.fetchrow("select users, seed, sha256 from phasegate.dataset")
+    marker = await connection.fetchrow(
+        "select users, seed, sha256 from phasegate.dataset where state = 'complete'"
+    )
     if marker is None:
         raise ConfigurationError(
             "The data in this database was never finished",

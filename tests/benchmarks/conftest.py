@@ -37,8 +37,8 @@ def population(postgres: PostgresServer) -> str:
             POPULATION,
             read_sql("keys"),
             "create schema phasegate",
-            "create table phasegate.dataset (users int, seed bigint, sha256 text)",
-            f"insert into phasegate.dataset values ({USERS}, 1, 'feed')",
+            "create table phasegate.dataset (state text, users int, seed bigint, sha256 text)",
+            f"insert into phasegate.dataset values ('complete', {USERS}, 1, 'feed')",
             "analyze",
         )
     )

@@ -39,7 +39,7 @@ declare
 begin
     while month < '2026-07-01' loop
         execute format(
-            'create table activity_logs_p%s partition of activity_logs_partitioned
+            'create table activity_logs_partitioned_p%s partition of activity_logs_partitioned
              for values from (%L) to (%L)',
             to_char(month, 'YYYY_MM'), month, month + interval '1 month'
         );
@@ -47,5 +47,5 @@ begin
     end loop;
 end
 $$;
-create table activity_logs_default partition of activity_logs_partitioned default;
+create table activity_logs_partitioned_default partition of activity_logs_partitioned default;
 insert into activity_logs_partitioned select * from activity_logs;

@@ -42,6 +42,11 @@ def test_a_database_without_the_seeders_marker_is_refused(database: str) -> None
         read(database)
 
 
+def test_a_load_that_was_never_finished_is_refused(populated: str) -> None:
+    with pytest.raises(ConfigurationError, match="never finished"):
+        read(populated, "update phasegate.dataset set state = 'loading'")
+
+
 def test_another_size_is_refused(populated: str) -> None:
     with pytest.raises(ConfigurationError, match="holds 300 users, and 1,000 were asked for"):
         read(populated, users=1000)

@@ -1,0 +1,134 @@
+"""N* against crossings worked out by hand, censored ends, and changes of plan."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stats.crossover import Crossover, Need, Outcome, Size, crossover, monotone, need
+from stats.paired import Ratio
+
+
+def size(users: int, p95_ms: float, plan: str = "scan", spread: float = 0.0) -> Size:
+    """Thirty blocks of four equal calls; `spread` is the deviation of their logarithm."""
+    noise = np.random.default_rng(users).normal(0.0, spread, 30) if spread else np.zeros(30)
+    return Size(users, np.repeat(p95_ms * np.exp(noise), 4).reshape(30, 4), plan)
+
+
+def ratio(estimate: float, width: float = 0.02) -> Ratio:
+    spread = math.exp(width)
+    return Ratio(estimate, estimate / spread, estimate * spread, 30, 30.0, 0.0, 0.95, 1.05)
+
+
+def test_a_time_that_grows_with_the_users_crosses_where_proportion_says() -> None:
+    # 1, 10, 100 ms at 1k, 10k, 100k users: 50 ms at 50k.
+    found = crossover([size(1_000, 1.0), size(10_000, 10.0), size(100_000, 100.0)], 50.0)
+    assert found.outcome is Outcome.WITHIN
+    assert found.users == pytest.approx(50_000)
+    assert found.low == pytest.approx(50_000)
+    assert found.high == pytest.approx(50_000)
+
+
+def test_interpolation_is_linear_in_logarithms() -> None:
+    # From 2 ms at 1k to 32 ms at 100k: 8 ms is halfway in logarithms, at 10k.
+    assert crossover([size(1_000, 2.0), size(100_000, 32.0)], 8.0).users == pytest.approx(10_000)
+
+
+def test_noise_widens_the_interval_around_the_estimate() -> None:
+    sizes = [size(1_000, 1.0, spread=0.3), size(100_000, 100.0, spread=0.3)]
+    found = crossover(sizes, 20.0)
+    assert found.low is not None
+    assert found.users is not None
+    assert found.high is not None
+    assert found.low < found.users < found.high
+    assert found.high / found.low > 1.05
+
+
+def test_an_objective_that_is_never_broken_is_censored_at_the_largest_size() -> None:
+    found = crossover([size(1_000, 1.0), size(100_000, 5.0)], 50.0)
+    assert found == Crossover(Outcome.ABOVE, None, None, None, 1_000, 100_000)
+
+
+def test_an_objective_that_is_always_broken_is_censored_at_the_smallest_size() -> None:
+    found = crossover([size(1_000, 60.0), size(100_000, 600.0)], 50.0)
+    assert found == Crossover(Outcome.BELOW, None, None, None, 1_000, 100_000)
+
+
+def test_near_the_largest_size_only_the_upper_bound_is_censored() -> None:
+    large = size(100_000, 50.0, spread=0.5)
+    found = crossover([size(1_000, 1.0), large], 0.98 * large.p95_ms)
+    assert found.low is not None
+    assert found.high is None
+
+
+def test_nothing_is_interpolated_across_a_change_of_plan() -> None:
+    found = crossover([size(1_000, 1.0, "seq"), size(10_000, 100.0, "bitmap")], 10.0)
+    assert found.outcome is Outcome.BETWEEN
+    assert found.users is None
+    assert (found.low, found.high) == (pytest.approx(1_000), pytest.approx(10_000))
+
+
+def test_one_size_says_on_which_side_of_it_the_crossing_lies() -> None:
+    assert crossover([size(1_000, 1.0)], 50.0).outcome is Outcome.ABOVE
+    assert crossover([size(1_000, 51.0)], 50.0).outcome is Outcome.BELOW
+
+
+def test_a_dip_in_the_middle_is_made_monotone_first() -> None:
+    # Pooled: 1, (4+2)/2 = 3, 3, 9.
+    assert monotone(np.array([1.0, 4.0, 2.0, 9.0])).tolist() == [1.0, 3.0, 3.0, 9.0]
+
+
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=20))
+def test_what_is_made_monotone_never_falls_and_keeps_its_mean(values: list[float]) -> None:
+    smooth = monotone(np.array(values))
+    assert (np.diff(smooth) >= 0).all()
+    assert smooth.mean() == pytest.approx(np.mean(values), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "slo_ms"),
+    [
+        ([], 50.0),
+        ([size(10_000, 1.0), size(1_000, 1.0)], 50.0),
+        ([size(1_000, 1.0), size(1_000, 1.0)], 50.0),
+        ([size(1_000, 1.0)], 0.0),
+        ([Size(1_000, np.empty((0, 1)), "scan")], 50.0),
+    ],
+)
+def test_what_cannot_have_a_crossover_is_refused(sizes: list[Size], slo_ms: float) -> None:
+    with pytest.raises(ValueError, match=r"sizes must be|needs calls"):
+        crossover(sizes, slo_ms)
+
+
+ABOVE = Crossover(Outcome.ABOVE, None, None, None, 1_000, 100_000)
+BELOW = Crossover(Outcome.BELOW, None, None, None, 1_000, 100_000)
+WITHIN = Crossover(Outcome.WITHIN, 20_000.0, 18_000.0, 22_000.0, 1_000, 100_000)
+BETWEEN = Crossover(Outcome.BETWEEN, None, 1_000.0, 10_000.0, 1_000, 100_000)
+
+
+@pytest.mark.parametrize(
+    ("crossed", "small", "large", "answer"),
+    [
+        (WITHIN, ratio(1.0), ratio(0.1), Need.FROM),
+        (BETWEEN, ratio(1.0), ratio(0.1), Need.FROM),
+        (BELOW, ratio(0.1), ratio(0.1), Need.ALREADY),
+        (ABOVE, ratio(0.1), ratio(0.1), Need.NOT_YET),
+        (ABOVE, ratio(1.0), ratio(2.0), Need.HARMFUL),
+        (WITHIN, ratio(1.0), ratio(2.0), Need.HARMFUL),
+        (WITHIN, ratio(0.1), ratio(1.0), Need.CANNOT_TELL),
+        (BELOW, ratio(0.9, width=0.5), ratio(0.1), Need.CANNOT_TELL),
+    ],
+)
+def test_the_answer_follows_from_the_crossing_and_the_effect_there(
+    crossed: Crossover, small: Ratio, large: Ratio, answer: Need
+) -> None:
+    assert need(crossed, [(1_000, small), (100_000, large)]) is answer
+
+
+def test_without_ratios_there_is_no_answer() -> None:
+    with pytest.raises(ValueError, match="no ratios"):
+        need(ABOVE, [])
