@@ -1,0 +1,11 @@
+"""A deterministic population, like life, loaded into PostgreSQL as fast as COPY takes it.
+
+    vocabulary → users → events → tables → lanes → worker → crew → dataset | embedded
+
+Knows `phases`, `records` and `stack`; the only room that knows Faker.
+"""
+
+from seed.dataset import Progress, seed_database
+from seed.embedded import ensure_dataset
+
+__all__ = ["Progress", "ensure_dataset", "seed_database"]

@@ -1,0 +1,100 @@
+"""When users do something: a Poisson process per user, week by week, in the order of time.
+
+Pure: of (seed, stream, user, week). An event is a **sort key** of 64 bits, milliseconds into the
+week (30 bits) << 24 | user's code: sorting the keys sorts the events, and the key says everything.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phases.population import GOLDEN, U64, Stream, activity_steps, mix_in_place, rounded, stream_key
+from seed.calendar import WEEK_MS
+from seed.users import CODE_BITS, Users
+
+# Users whose events are made at once: a block's arrays stay in the processor's cache.
+BLOCK = 1 << 14
+# Counts are looked up in tables of this many equally likely outcomes per activity step.
+QUANTILE_BITS = 12
+
+
+def poisson_quantiles(mean: float) -> NDArray[np.uint16]:
+    """Counts of a Poisson distribution at the 2^12 midpoints of equally likely outcomes."""
+    spread = 8 * math.sqrt(mean) + 8
+    first = max(0, math.floor(mean - spread))
+    log_mean = math.log(mean)
+    masses = [
+        math.exp(count * log_mean - mean - math.lgamma(count + 1))
+        for count in range(first, math.ceil(mean + spread) + 1)
+    ]
+    total = math.fsum(masses)
+    bounds = np.array([rounded(value) for value in np.cumsum(masses) / total])
+    outcomes = 1 << QUANTILE_BITS
+    midpoints = (np.arange(outcomes) + 0.5) / outcomes
+    return (np.searchsorted(bounds, midpoints) + first).astype(np.uint16)
+
+
+class Events:
+    """The events of one kind.
+
+    Args:
+        users: of the data set.
+        stream: `Stream.TASK` or `Stream.LOG`.
+        mean: events per user over the year, expected.
+    """
+
+    def __init__(self, users: Users, stream: Stream, mean: float) -> None:
+        self._users = users
+        self._stream = stream
+        year, population = users.year, users.year.population
+        _, activities = activity_steps(population.activity_sigma)
+        per_week = mean / year.weeks_per_user_mean
+        self._counts = np.concatenate([poisson_quantiles(a * per_week) for a in activities])
+        self._signups = users.signup_ms[users.by_signup]
+
+    def week(self, week: int) -> U64:
+        """Sort keys of the events of week `week` (0 = first), ascending, no two alike."""
+        starts_ms = week * WEEK_MS
+        registered = int(np.searchsorted(self._signups, starts_ms + WEEK_MS))
+        blocks = [
+            self._block(week, begin, min(begin + BLOCK, registered))
+            for begin in range(0, registered, BLOCK)
+        ]
+        if not blocks:
+            return np.empty(0, dtype=np.uint64)
+        keys = np.concatenate(blocks)
+        keys.sort()
+        left_ms = self._users.year.end_ms - starts_ms
+        if left_ms < WEEK_MS:
+            keys = keys[: np.searchsorted(keys, np.uint64(left_ms << CODE_BITS))]
+        alike = keys[1:] == keys[:-1]
+        # A user cannot do two things of one kind in the same millisecond: the second is left out.
+        return np.delete(keys, np.flatnonzero(alike)) if alike.any() else keys
+
+    def _block(self, week: int, begin: int, end: int) -> U64:
+        """Unsorted keys of the users `begin`..`end`-1 in the order of sign-up."""
+        indices = self._users.by_signup[begin:end]
+        steps = self._users.step[indices].astype(np.intp)
+        hashes = indices.astype(np.uint64)
+        hashes *= np.uint64(GOLDEN)
+        hashes += np.uint64(stream_key(self._users.seed, self._stream, week))
+        mix_in_place(hashes, np.empty_like(hashes))
+        outcome = (hashes >> np.uint64(64 - QUANTILE_BITS)).astype(np.intp)
+        counts = self._counts[(steps << QUANTILE_BITS) + outcome].astype(np.intp)
+        total = int(counts.sum())
+        # Event k of a user has the hash of (user's hash + k · GOLDEN).
+        firsts = (np.cumsum(counts) - counts).astype(np.uint64)
+        chances = np.repeat(hashes - firsts * np.uint64(GOLDEN), counts)
+        chances += np.arange(total, dtype=np.uint64) * np.uint64(GOLDEN)
+        mix_in_place(chances, np.empty_like(chances))
+        moments = self._users.year.hours_of_week.at(chances)
+        codes = np.repeat(self._users.codes(indices), counts)
+        keys = (moments << np.uint64(CODE_BITS)) | codes
+        signups = self._signups[begin:end] - week * WEEK_MS
+        if signups[-1] > 0:  # some of the block sign up during this week: nothing before that
+            since = np.repeat(signups, counts)
+            keys = keys[moments.astype(np.int64) >= since]
+        return keys

@@ -1,0 +1,1 @@
+select state, key, users, seed, sha256, record from phasegate.dataset;

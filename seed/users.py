@@ -1,0 +1,167 @@
+"""Everything about the users that rows of all tables need, worked out once per process.
+
+Pure: of (seed, users, [population]). User i is the same whatever the number of users. Holds about
+40 bytes per user.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phases.catalogue import Population
+from phases.population import (
+    U64,
+    Stream,
+    activity_step,
+    hashed,
+    stream_key,
+    thresholds,
+)
+from seed.calendar import DAY_MS, LAST_SIGNUP_BEFORE_END_MS, Moments, Year
+
+# A user's number takes 24 bits of every sort key and log id.
+CODE_BITS = 24
+USERS_MAX = 1 << CODE_BITS
+_CODE_MASK = USERS_MAX - 1
+
+# Users are worked out in blocks that fit the processor's cache.
+BLOCK = 1 << 15
+
+# One user in 130,000 has more projects by the geometric law; 16 is where a sidebar ends.
+PROJECTS_MAX = 16
+# A first project is made while looking around: within half an hour from the sign-up.
+FIRST_PROJECT_MS = 30 * 60_000
+
+
+@dataclass(frozen=True)
+class Users:
+    """The users 0..count-1 of a data set.
+
+    A user's `code` is a one-to-one scrambling of the index in 24 bits. Sort keys end in it, so rows
+    of one moment are in no order of users.
+    """
+
+    seed: int
+    year: Year
+    ids: NDArray[np.void]
+    """Profile ids as 16 bytes."""
+    signup_ms: NDArray[np.int64]
+    """Since the year's start."""
+    step: NDArray[np.uint8]
+    """Activity step, 0 = quietest."""
+    projects: NDArray[np.uint8]
+    """Number of projects by the end, 1 or more."""
+    by_signup: NDArray[np.uint32]
+    """Indices in the order of sign-up."""
+    factor: int
+    """Odd: code = index · factor mod 2^24."""
+
+    @property
+    def count(self) -> int:
+        """Registered users."""
+        return int(self.ids.size)
+
+    def codes(self, indices: NDArray[np.unsignedinteger]) -> U64:
+        """Code of each user."""
+        return (indices.astype(np.uint64) * np.uint64(self.factor)) & np.uint64(_CODE_MASK)
+
+    def indices(self, keys: U64) -> NDArray[np.intp]:
+        """User of each sort key (whose lowest 24 bits are the code)."""
+        inverse = pow(self.factor, -1, USERS_MAX)
+        return ((keys * np.uint64(inverse)) & np.uint64(_CODE_MASK)).astype(np.intp)
+
+    def project_ms(self, indices: NDArray[np.intp], number: NDArray[np.int64]) -> NDArray[np.int64]:
+        """When project `number` (0 = first) of each user was made, in ms since the year's start.
+
+        The first comes with the sign-up; the others one to a stretch, the time left until the
+        year's end divided equally.
+        """
+        key = stream_key(self.seed, Stream.PROJECT)
+        counters = indices.astype(np.uint64) * np.uint64(PROJECTS_MAX) + number.astype(np.uint64)
+        chance = (hashed(key, counters) >> np.uint64(48)).astype(np.int64)
+        signup = self.signup_ms[indices]
+        stretch = self.stretch_ms(indices)
+        later = signup + (number - 1) * stretch + ((chance * stretch) >> 16)
+        return np.where(number == 0, signup + ((chance * FIRST_PROJECT_MS) >> 16), later)
+
+    def stretch_ms(self, indices: NDArray[np.intp]) -> NDArray[np.int64]:
+        """The time between a user's projects, on average."""
+        left = self.year.end_ms - self.signup_ms[indices]
+        return left // self.projects[indices]
+
+    def project_ids(
+        self, indices: NDArray[np.intp], number: NDArray[np.int64], made_ms: NDArray[np.int64]
+    ) -> NDArray[np.void]:
+        """Ids of projects, 16 bytes each: version 7 UUIDs."""
+        key = stream_key(self.seed, Stream.PROJECT, 1)
+        counters = indices.astype(np.uint64) * np.uint64(PROJECTS_MAX) + number.astype(np.uint64)
+        return uuids_v7(made_ms.astype(np.uint64), hashed(key, counters), self.year)
+
+
+def uuids_v7(ms: U64, hashes: U64, year: Year) -> NDArray[np.void]:
+    """Version 7 UUIDs (RFC 9562) as 16 bytes: `ms` since the year's start, then the hash's 64 bits.
+
+    All bits of the hash are kept: different hashes in the same millisecond give different ids.
+    """
+    halves = np.empty((ms.size, 2), dtype=">u8")
+    high = (ms + np.uint64(year.unix_ms)) << np.uint64(16)
+    high |= np.uint64(0x7000)
+    high |= hashes >> np.uint64(62)
+    # The other ten bits of rand_a, from the middle of the hash.
+    high |= (hashes >> np.uint64(18)) & np.uint64(0xFFC)
+    halves[:, 0] = high
+    halves[:, 1] = (hashes & np.uint64((1 << 62) - 1)) | np.uint64(1 << 63)
+    return halves.reshape(-1).view("V16")
+
+
+def _ids(seed: int, indices: U64) -> NDArray[np.void]:
+    """As `phases.population.user_id`, for many."""
+    halves = np.empty((indices.size, 2), dtype=">u8")
+    high = hashed(stream_key(seed, Stream.USER_ID_HIGH), indices)
+    halves[:, 0] = (high & ~np.uint64(0xF000)) | np.uint64(0x4000)
+    low = hashed(stream_key(seed, Stream.USER_ID_LOW), indices)
+    halves[:, 1] = (low & np.uint64((1 << 62) - 1)) | np.uint64(1 << 63)
+    return halves.reshape(-1).view("V16")
+
+
+def _signups(seed: int, indices: U64, days: Moments, year: Year) -> NDArray[np.int64]:
+    day = days.at(hashed(stream_key(seed, Stream.SIGNUP), indices)) // np.uint64(DAY_MS)
+    time = year.hours_of_day.at(hashed(stream_key(seed, Stream.SIGNUP, 1), indices))
+    moments = (day * np.uint64(DAY_MS) + time).astype(np.int64)
+    return np.minimum(moments, year.end_ms - LAST_SIGNUP_BEFORE_END_MS)
+
+
+def _projects(seed: int, indices: U64, population: Population) -> NDArray[np.uint8]:
+    """Geometric from 1 on; for a share of the users by rank of activity, for the rest by chance."""
+    stop = 1 / population.projects_per_user_mean
+    shares = [stop * (1 - stop) ** number for number in range(PROJECTS_MAX - 1)]
+    bounds = np.array(thresholds([*shares, 1 - sum(shares)]), dtype=np.uint64)
+    chance = hashed(stream_key(seed, Stream.USER, 1), indices)
+    by_activity = hashed(stream_key(seed, Stream.USER), indices) >> np.uint64(32)
+    follows = np.uint64(round(population.projects_follow_activity_share * (1 << 32)))
+    low = chance & np.uint64(0xFFFFFFFF)
+    rank = np.where(chance >> np.uint64(32) < follows, by_activity, low)
+    return (np.searchsorted(bounds, rank, side="right") + 1).astype(np.uint8)
+
+
+def make_users(seed: int, count: int, population: Population) -> Users:
+    """The users of a data set."""
+    year = Year(population)
+    days = Moments.of(year.signup_day_weights, DAY_MS)
+    ids = np.empty(count, dtype="V16")
+    signup_ms = np.empty(count, dtype=np.int64)
+    step = np.empty(count, dtype=np.uint8)
+    projects = np.empty(count, dtype=np.uint8)
+    for begin in range(0, count, BLOCK):
+        block = slice(begin, min(begin + BLOCK, count))
+        indices = np.arange(block.start, block.stop, dtype=np.uint64)
+        ids[block] = _ids(seed, indices)
+        signup_ms[block] = _signups(seed, indices, days, year)
+        step[block] = activity_step(seed, indices, population.activity_sigma)
+        projects[block] = _projects(seed, indices, population)
+    by_signup = np.argsort(signup_ms, kind="stable").astype(np.uint32)
+    factor = (stream_key(seed, Stream.USER_CODE) | 1) & _CODE_MASK
+    return Users(seed, year, ids, signup_ms, step, projects, by_signup, factor)
