@@ -7,12 +7,13 @@ sessions that were due meanwhile, as it would in life.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import gevent
+from gevent.event import Event
 from gevent.pool import Pool
 
 from loadtests.recorder import Recorder
@@ -23,8 +24,10 @@ from loadtests.stages import Stage
 # and counted.
 SESSIONS_MAX = 2_000
 
-Session = Callable[[int, float], bool]
-"""Called with the stage's number and when the session was due; True when it went to its end."""
+DRAIN_POLL_S = 0.01
+
+Session = Callable[[float], None]
+"""Carries out one session, given when it was due (`time.perf_counter()`)."""
 
 
 def due_times(
@@ -48,73 +51,81 @@ def due_times(
         begin_s += stage.duration_s
 
 
-@dataclass
 class Dispatcher:
     """Starts sessions as they are due, and sees them off at the end.
 
     Args:
         recorder: gets the count of sessions and how late they were started.
         session: carries one out.
+        closing: set once no further session shall start.
         sessions_max: how many may be under way at once.
-        started_s: `time.perf_counter()` when the first stage began.
     """
 
-    recorder: Recorder
-    session: Session
-    started_s: float
-    sessions_max: int = SESSIONS_MAX
+    def __init__(
+        self,
+        recorder: Recorder,
+        session: Session,
+        closing: Event,
+        sessions_max: int = SESSIONS_MAX,
+    ) -> None:
+        self._recorder = recorder
+        self._session = session
+        self._closing = closing
+        self._pool = Pool(sessions_max)
+        self._guests: set[gevent.Greenlet] = set()
+        self._patience_ends_s = math.inf
 
-    def __post_init__(self) -> None:
-        self._pool = Pool(self.sessions_max)
-        self._stopped = False
+    def dispatch(self, arrivals: Iterator[tuple[int, float]], started_s: float) -> None:
+        """Start each of `arrivals` when it is due; return after the last, or when closing.
 
-    def dispatch(self, arrivals: Iterator[tuple[int, float]]) -> None:
-        """Start each of `arrivals` when it is due; return after the last, or once stopped."""
+        `started_s` is when the first stage began, on `time.perf_counter()`'s clock.
+        """
         for stage, after_s in arrivals:
-            due_s = self.started_s + after_s
+            due_s = started_s + after_s
             pause_s = due_s - time.perf_counter()
             if pause_s > 0:
-                gevent.sleep(pause_s)
-            if self._stopped:
+                self._closing.wait(timeout=pause_s)
+            if self._closing.is_set():
                 return
-            self._start(stage, due_s)
+            sessions = self._recorder.tally(stage).sessions
+            sessions.due += 1
+            if self._pool.full():
+                sessions.dropped += 1
+            else:
+                self._pool.spawn(self._run, stage, due_s, self._session)
 
-    def stop(self) -> None:
-        """Start no further session; those under way go on."""
-        self._stopped = True
+    def run_here(self, stage: int, session: Session) -> None:
+        """`session` in the calling greenlet, due now: an arrival of the closed model."""
+        self._recorder.tally(stage).sessions.due += 1
+        current = gevent.getcurrent()
+        self._guests.add(current)
+        try:
+            self._run(stage, time.perf_counter(), session)
+        finally:
+            self._guests.discard(current)
+
+    def hurry(self, limit_s: float) -> None:
+        """Give a drain under way, or one to come, at most `limit_s` seconds from now."""
+        self._patience_ends_s = min(self._patience_ends_s, time.perf_counter() + limit_s)
 
     def drain(self, limit_s: float) -> None:
-        """Wait up to `limit_s` for the sessions under way, then cut the rest off."""
-        self.stop()
-        self._pool.join(timeout=limit_s)
-        # A killed session counts itself as cut, and a request under way as unanswered.
-        self._pool.kill(block=True, timeout=limit_s + 1)
+        """Wait up to `limit_s` seconds for the sessions under way, then cut the rest off."""
+        self.hurry(limit_s)
+        while len(self._pool) + len(self._guests) and time.perf_counter() < self._patience_ends_s:
+            gevent.sleep(DRAIN_POLL_S)
+        # A session that is killed counts itself as cut, and its request as unanswered.
+        self._pool.kill(block=True)
+        gevent.killall(list(self._guests), block=True)
 
-    @property
-    def under_way(self) -> int:
-        """Sessions under way."""
-        return len(self._pool)
-
-    def _start(self, stage: int, due_s: float) -> None:
-        tally = self.recorder.tally(stage)
-        tally.sessions.due += 1
-        if self._pool.full():
-            tally.sessions.dropped += 1
-            return
-        self._pool.spawn(self._run, stage, due_s)
-
-    def _run(self, stage: int, due_s: float) -> None:
-        self.recorder.lag(stage, time.perf_counter() - due_s)
+    def _run(self, stage: int, due_s: float, session: Session) -> None:
+        self._recorder.lag(stage, time.perf_counter() - due_s)
+        outcome = "broken"
         try:
-            whole = self.session(stage, due_s)
+            session(due_s)
+            outcome = "finished"
         except gevent.GreenletExit:
-            self.recorder.tally(stage).sessions.cut += 1
-        except BaseException:
-            self.recorder.tally(stage).sessions.broken += 1
-            raise  # gevent prints it: it is an error of ours
-        else:
-            sessions = self.recorder.tally(stage).sessions
-            if whole:
-                sessions.finished += 1
-            else:
-                sessions.cut += 1
+            outcome = "cut"
+            raise
+        finally:
+            sessions = self._recorder.tally(stage).sessions
+            setattr(sessions, outcome, getattr(sessions, outcome) + 1)

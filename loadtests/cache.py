@@ -57,7 +57,7 @@ class TtlCache(Generic[V]):
     entries_max: int
     clock: Callable[[], float]
     signal: Callable[[], Signal]
-    tally: CacheTally = field(default_factory=CacheTally)
+    tally: CacheTally = field(default_factory=CacheTally, init=False)
 
     def __post_init__(self) -> None:
         if self.ttl_s <= 0 or self.entries_max < 1:
@@ -98,6 +98,11 @@ class TtlCache(Generic[V]):
             del self._entries[user, key]
         for flight in self._flights_of.pop(user, {}).values():
             flight.stale = True
+
+    def take_tally(self) -> CacheTally:
+        """What was counted since the last call."""
+        taken, self.tally = self.tally, CacheTally()
+        return taken
 
     def _hit(self, value: V, size_bytes: int) -> V:
         self.tally.hits += 1

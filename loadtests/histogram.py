@@ -101,6 +101,27 @@ class Histogram(msgspec.Struct):
         encoded: bytes = standard.encode()
         return encoded.decode("ascii")
 
+    @classmethod
+    def decode(cls, encoded: str) -> Histogram:
+        """The histogram that `encode` wrote.
+
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            standard = HdrHistogram.decode(encoded)
+        except Exception as error:  # the library raises whatever its parts raise
+            raise ValueError(f"not an HdrHistogram: {error}") from error
+        values = [
+            (item.value_iterated_to, item.count_at_value_iterated_to)
+            for item in standard.get_recorded_iterator()
+        ]
+        counts: dict[int, int] = {}
+        for value, count in values:
+            index = int(bucket_indices(np.array([value], dtype=np.int64))[0])
+            counts[index] = counts.get(index, 0) + count
+        return cls(counts)
+
 
 def merged(histograms: Iterable[Histogram]) -> Histogram:
     """One histogram that counts what all of `histograms` counted."""

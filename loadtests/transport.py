@@ -12,13 +12,12 @@ import time
 import zlib
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 import gevent
 import httptools
 from gevent import socket, ssl
 
-from phases.errors import UsageError
+from loadtests.address import Address
 
 # Above PostgREST's longest: pool time-out 10 s, role time-out 8 s. Who waits longer has left.
 REQUEST_TIMEOUT_S = 30.0
@@ -136,17 +135,11 @@ class Transport:
     _idle: list[_Connection] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url if "//" in self.url else f"//{self.url}", scheme="http")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise UsageError(
-                f"'{self.url}' is no address of an API",
-                untouched="No request was sent",
-                then="Write it as http://127.0.0.1:8000 or https://name.supabase.co",
-            )
-        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
-        self._address = (parts.hostname, parts.port or (443 if self._tls else 80))
-        self._prefix = parts.path.rstrip("/")
-        self._host = parts.netloc.rpartition("@")[2]
+        address = Address.of(self.url)
+        self._address = (address.host, address.port)
+        self._prefix = address.prefix
+        self._host = address.header
+        self._tls = ssl.create_default_context() if address.is_tls else None
 
     def head(self, headers: dict[str, str]) -> bytes:
         """The header lines that every request of a user has, encoded once."""

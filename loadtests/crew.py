@@ -1,0 +1,203 @@
+"""Locust's side of a test: which process does what, and how they talk.
+
+    master or local   Conductor    at test_start: a lease to each worker; at the end: the records
+    worker or local   Generator    at test_start: sessions; each second and at the end: a report
+
+Messages: `phasegate-lease` and `phasegate-end` from the master, `phasegate-report` from a worker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+from typing import Any
+
+import gevent
+import msgspec
+from locust.env import Environment
+from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, Runner, WorkerRunner
+
+from loadtests.conductor import Conductor
+from loadtests.generator import Generator
+from loadtests.locust_statistics import feed
+from loadtests.sessions import KINDS
+from loadtests.settings import Settings, keys_from, settings_from
+from loadtests.tally import StageTally
+from phases.catalogue import Catalogue
+from phases.errors import CannotMeasure, ExitCode, PhasegateError
+
+log = logging.getLogger("phasegate.load")
+
+LEASE, END, REPORT = "phasegate-lease", "phasegate-end", "phasegate-report"
+LOCAL = "local"
+
+
+class Crew:
+    """What this process contributes to tests; one test at a time."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._environment: Environment
+        self._generator: Generator | None = None
+        self._conductor: Conductor | None = None
+        self._lease: dict[str, Any] = {"slot": 0, "slots": 1}
+        self._interrupted = False
+
+    def join(self, environment: Environment) -> None:
+        """Listen to `environment`.
+
+        Raises:
+            PhasegateError: the options or the environment do not allow a test.
+        """
+        self._environment = environment
+        runner = self._runner
+        keys_from(os.environ)
+        if environment.host and not isinstance(runner, WorkerRunner):
+            self._settings()
+        if isinstance(runner, (MasterRunner, LocalRunner)):
+            runner.register_message(REPORT, self._on_report)
+        if isinstance(runner, (WorkerRunner, LocalRunner)):
+            runner.register_message(LEASE, self._on_lease)
+            runner.register_message(END, self._on_end, concurrent=True)
+        environment.events.test_start.add_listener(self._on_test_start)
+        environment.events.test_stopping.add_listener(self._on_test_stopping)
+        environment.events.quitting.add_listener(self._on_quitting)
+
+    def closed_session(self, kind: str) -> None:
+        """One session of a Locust user."""
+        if self._generator is None:
+            gevent.sleep(1)
+        else:
+            self._generator.closed_session(kind)
+
+    @property
+    def _runner(self) -> Runner:
+        runner = self._environment.runner
+        if runner is None:
+            raise CannotMeasure("Locust has no runner", then="Start it by its own command")
+        return runner
+
+    def _settings(self) -> Settings:
+        environment = self._environment
+        return settings_from(
+            environment.parsed_options or argparse.Namespace(),
+            host=environment.host,
+            environment=os.environ,
+            catalogue=self._catalogue,
+        )
+
+    def _on_test_start(self, **_: Any) -> None:
+        try:
+            self._start()
+        except PhasegateError as error:
+            log.error("%s", error.sentence())  # noqa: TRY400 - one line, no traceback
+            self._environment.process_exit_code = error.exit_code
+            gevent.spawn(self._stop)
+        except Exception:
+            # Locust would log it and go on, with nobody to end the test.
+            log.exception("The test could not be started")
+            self._environment.process_exit_code = ExitCode.INVALID
+            gevent.spawn(self._stop)
+
+    def _start(self) -> None:
+        runner, settings = self._runner, self._settings()
+        if isinstance(runner, MasterRunner):
+            workers = [w.id for w in runner.clients.values() if w.state != STATE_MISSING]
+            self._conduct(settings, workers)
+        elif isinstance(runner, LocalRunner):
+            self._conduct(settings, [LOCAL])
+        if isinstance(runner, (WorkerRunner, LocalRunner)):
+            self._generate(settings)
+
+    def _conduct(self, settings: Settings, workers: list[str]) -> None:
+        runner = self._runner
+        self._conductor = Conductor(settings, self._catalogue.workload, workers, self._is_missing)
+        for worker in workers:
+            runner.send_message(LEASE, self._conductor.lease(worker), worker)
+        gevent.spawn(self._watch, self._conductor)
+
+    def _generate(self, settings: Settings) -> None:
+        self._generator = Generator(
+            settings,
+            self._catalogue,
+            slot=self._lease["slot"],
+            slots=self._lease["slots"],
+            report=self._report,
+            on_folded=lambda name, rows: feed(self._environment, name, rows),
+        )
+        kinds = dict.fromkeys(
+            str(getattr(task, "__name__", "")) for task in _tasks(self._environment)
+        )
+        self._generator.start([kind for kind in kinds if kind in KINDS])
+
+    def _watch(self, conductor: Conductor) -> None:
+        """End the test once every worker is through with it."""
+        conductor.wait()
+        self._write(conductor)
+        self._stop()
+
+    def _stop(self) -> None:
+        options, runner = self._environment.parsed_options, self._runner
+        if options is not None and options.headless:
+            runner.quit()
+        else:
+            runner.stop()
+
+    def _on_test_stopping(self, **_: Any) -> None:
+        runner, conductor = self._runner, self._conductor
+        if isinstance(runner, MasterRunner) and conductor is not None:
+            for worker in conductor.missing:
+                runner.send_message(END, {"interrupted": self._interrupted}, worker)
+            conductor.end()
+        elif isinstance(runner, LocalRunner) and conductor is not None:
+            conductor.mark_end()
+        if self._generator is not None:
+            self._generator.finish(interrupted=self._interrupted)
+        if conductor is not None:
+            self._write(conductor)
+
+    def _on_quitting(self, **_: Any) -> None:
+        """The process ends, by Ctrl-C, by a signal, or because the test is over."""
+        self._interrupted = True
+        if self._generator is not None:
+            self._generator.finish(interrupted=True)
+        conductor = self._conductor
+        if conductor is not None and any(record.invalid for record in conductor.records):
+            self._environment.process_exit_code = ExitCode.INVALID
+
+    def _write(self, conductor: Conductor) -> None:
+        if conductor.records:
+            return
+        for record in conductor.finish():
+            if record.invalid:
+                log.warning("stage %s is INVALID: %s", record.stage, "; ".join(record.invalid))
+            else:
+                log.info("stage %s counts", record.stage)
+
+    def _is_missing(self, worker: str) -> bool:
+        runner = self._runner
+        if not isinstance(runner, MasterRunner):
+            return False
+        node = runner.clients.get(worker)
+        return node is None or node.state == STATE_MISSING
+
+    def _report(self, tallies: dict[int, StageTally], last: bool) -> None:
+        data = {"tallies": msgspec.msgpack.encode(tallies), "last": last}
+        self._runner.send_message(REPORT, data)
+
+    def _on_report(self, msg: Any, **_: Any) -> None:
+        if self._conductor is not None:
+            self._conductor.add(msg.node_id, msg.data["tallies"], last=msg.data["last"])
+
+    def _on_lease(self, msg: Any, **_: Any) -> None:
+        self._lease = msg.data
+
+    def _on_end(self, msg: Any, **_: Any) -> None:
+        if self._generator is not None:
+            self._generator.finish(interrupted=msg.data["interrupted"])
+
+
+def _tasks(environment: Environment) -> list[Any]:
+    """The tasks that `--tags` and `--exclude-tags` left."""
+    return [task for user in environment.user_classes for task in user.tasks]

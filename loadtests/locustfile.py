@@ -1,0 +1,63 @@
+"""`locust -f loadtests/locustfile.py --host URL`: headless, in the web UI, with workers.
+
+Wires Locust's events to the generator (workers, local runs) and to the conductor (master, local
+runs). Reads SUPABASE_ANON_KEY and SUPABASE_JWT_SECRET; writes records where `--out` names a folder.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from locust import User, events, tag, task
+from locust.env import Environment
+
+from loadtests.crew import Crew
+from loadtests.settings import add_arguments
+from phases.catalogue import load
+from phases.errors import PhasegateError
+
+CATALOGUE = load()
+crew = Crew(CATALOGUE)
+
+
+def weight(share: float) -> int:
+    """Locust draws tasks by whole numbers; two decimals of the catalogue's weights are kept."""
+    return max(1, round(share * 100))
+
+
+class AppUser(User):
+    """A person with the app open.
+
+    In the closed model each Locust user clicks one session after the other. In the open model
+    sessions arrive by themselves, and Locust's users only stand by.
+    """
+
+    def wait_time(self) -> float:
+        """Think time lies between clicks (`Session`), and before a next session there is none."""
+        return 0
+
+    @tag("read")
+    @task(weight(CATALOGUE.sessions.browse_weight))
+    def browse(self) -> None:
+        """Look at tasks, a project, the statistics."""
+        crew.closed_session("browse")
+
+    @tag("write")
+    @task(weight(CATALOGUE.sessions.organise_weight))
+    def organise(self) -> None:
+        """Create a task and complete it."""
+        crew.closed_session("organise")
+
+
+def on_init(environment: Environment, **_: Any) -> None:
+    """Join the test that this process was started for, or say in one line why not."""
+    try:
+        crew.join(environment)
+    except PhasegateError as error:
+        print(error.sentence(), file=sys.stderr)  # noqa: T201 - before Locust's own output
+        sys.exit(error.exit_code)
+
+
+events.init_command_line_parser.add_listener(add_arguments)
+events.init.add_listener(on_init)

@@ -1,0 +1,130 @@
+"""From what was counted to the record: pure."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from loadtests.clients import CACHING_ARMS
+from loadtests.histogram import Histogram
+from loadtests.settings import Settings
+from loadtests.stages import Stage
+from loadtests.tally import EndpointTally, StageTally
+from loadtests.validity import reasons
+from phases.catalogue import Workload
+from records.load import Cache, Endpoint, LoadRecord, Second, Sessions
+
+
+def record_of(
+    stage: Stage,
+    tally: StageTally,
+    settings: Settings,
+    workload: Workload,
+    *,
+    started_at: str,
+    lasted_s: float,
+    workers: int,
+    workers_lost: int,
+) -> LoadRecord:
+    """The record of `stage`.
+
+    Args:
+        stage: what was asked for.
+        tally: of all generator processes together.
+        settings: of the whole test.
+        workload: says which rate the model has for the stage's users.
+        started_at: ISO 8601, UTC.
+        lasted_s: how long it lasted, in seconds; less than asked for where somebody stopped it.
+        workers: generator processes.
+        workers_lost: of those, the ones whose last report is missing.
+    """
+    sessions = tally.sessions
+    return LoadRecord(
+        format_version=LoadRecord.FORMAT_VERSION,
+        stage=stage.name,
+        arm=settings.arm,
+        level=settings.level,
+        users=stage.users,
+        target=_without_credentials(settings.host),
+        started_at=started_at,
+        duration_s=lasted_s,
+        offered_sessions_per_s=sessions.due / lasted_s if lasted_s else 0.0,
+        achieved_sessions_per_s=sessions.finished / lasted_s if lasted_s else 0.0,
+        dropped_sessions=sessions.dropped,
+        schedule_lag_ms_p99=tally.lag.percentile_ms(99) or 0.0,
+        generator_cpu_share_max=tally.cpu_share_max,
+        invalid=reasons(stage, tally, lasted_s=lasted_s, workers_lost=workers_lost),
+        endpoints=_endpoints(tally.endpoints),
+        seconds=_seconds(tally),
+        cache=_cache(tally) if settings.arm in CACHING_ARMS else None,
+        actions=_endpoints(tally.actions),
+        sessions=Sessions(
+            due=sessions.due,
+            dropped=sessions.dropped,
+            finished=sessions.finished,
+            broken=sessions.broken,
+            cut=sessions.cut,
+        ),
+        rate_sessions_per_s=stage.sessions_per_s or None,
+        modelled_sessions_per_s=workload.arrival_rate_per_s(stage.users),
+        think_time_scale=settings.think_time_scale,
+        workers=workers,
+        workers_lost=workers_lost,
+        generator_cpu_wait_share_max=tally.cpu_wait_share_max,
+        rows_created=tally.rows_created,
+        rows_removed=tally.rows_removed,
+        seed=settings.seed,
+    )
+
+
+def clicks_latency(record: LoadRecord) -> Histogram:
+    """All clicks of `record` together, from due to answered."""
+    together = Histogram()
+    for action in record.actions:
+        together.merge(Histogram.decode(action.latency_hdr))
+    return together
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _endpoints(tallies: dict[str, EndpointTally]) -> tuple[Endpoint, ...]:
+    return tuple(
+        Endpoint(
+            name=name,
+            requests=tally.requests,
+            failures=tally.failures,
+            statuses={str(status): count for status, count in sorted(tally.statuses.items())},
+            response_bytes=tally.response_bytes,
+            latency_hdr=tally.latency.encode(),
+            service_hdr=tally.service.encode(),
+            latency_ms=tally.latency.percentiles_ms(),
+            service_ms=tally.service.percentiles_ms(),
+        )
+        for name, tally in sorted(tallies.items())
+    )
+
+
+def _seconds(tally: StageTally) -> tuple[Second, ...]:
+    return tuple(
+        Second(
+            at_s=at_s,
+            requests=second.requests,
+            failures=second.failures,
+            latency_ms_p50=second.latency.percentile_ms(50),
+            latency_ms_p95=second.latency.percentile_ms(95),
+            latency_ms_p99=second.latency.percentile_ms(99),
+        )
+        for at_s, second in sorted(tally.seconds.items())
+    )
+
+
+def _cache(tally: StageTally) -> Cache:
+    cache = tally.cache
+    return Cache(
+        hits=cache.hits,
+        misses=cache.misses,
+        invalidations=cache.invalidations,
+        saved_bytes=cache.saved_bytes,
+    )

@@ -1,0 +1,178 @@
+"""What a user does in one session: a few clicks with think time between.
+
+Kinds: `browse` looks at tasks, a project and the statistics; `organise` creates a task, completes
+it and sees the list again after each. Only rows that the session created itself are changed, so
+the data set stays as it was once they are removed.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from loadtests.clients import Reader, RequestFailed, Task, UserApi
+from loadtests.recorder import Recorder
+from phases.catalogue import Workload
+
+# In the title of every row that a session creates, so that nobody takes it for a user's own.
+TAG = "phasegate load test"
+
+
+class Closing(Protocol):
+    """`gevent.event.Event`: set once no further click shall begin."""
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+
+    def wait(self, timeout: float) -> object:
+        """Return after `timeout` seconds, or at once when it is set; true in that case."""
+
+
+class Created(Protocol):
+    """Where sessions leave the rows that they created, for their removal."""
+
+    def add(self, api: UserApi, task_id: str) -> None:
+        """`task_id` was created as the user of `api`."""
+
+
+class SessionOver(Exception):
+    """The test is closing: the session ends between two clicks."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What all sessions of a process share."""
+
+    recorder: Recorder
+    reader: Reader
+    workload: Workload
+    think_time_scale: float
+    closing: Closing
+    created: Created
+    stage_at: Callable[[float], int | None]
+    """The stage that a moment (`time.perf_counter()`) falls in; None after the last."""
+
+
+@dataclass
+class Session:
+    """One visit of one user.
+
+    Args:
+        due_s: when the first click was due, on `time.perf_counter()`'s clock.
+    """
+
+    around: Surroundings
+    api: UserApi
+    rng: random.Random
+    due_s: float
+    _page: list[Task] = field(default_factory=list)
+    _created_id: str | None = None
+    _clicks: int = 0
+
+    def run(self, kind: str) -> None:
+        """Carry out the clicks of `kind`, to the end or until the test closes."""
+        try:
+            KINDS[kind](self)
+        except SessionOver:
+            return
+
+    def browse(self) -> None:
+        """Look around."""
+        self.click("open list", self._open_list)
+        if any(task["project_id"] for task in self._page):
+            self.click("open project", self._open_project)
+            self.click("open list", self._open_list)
+        self.click("read stats", self._read_stats)
+
+    def organise(self) -> None:
+        """Write down what is to be done, and do it."""
+        self.click("open list", self._open_list)
+        self.click("create task", self._create_task)
+        self.click("open list", self._open_list)
+        if self._created_id is not None:
+            self.click("complete task", self._complete_task)
+            self.click("open list", self._open_list)
+
+    def click(self, name: str, act: Callable[[], None]) -> None:
+        """Wait until the click is due, carry it out, and count it.
+
+        Raises:
+            SessionOver: the test closed before it was due.
+        """
+        around = self.around
+        if self._clicks:
+            self._think()
+        self._clicks += 1
+        stage = around.stage_at(self.due_s)
+        if stage is None or around.closing.is_set():
+            raise SessionOver
+        self.api.stage, self.api.due_s = stage, self.due_s
+        begun_s = time.perf_counter()
+        failed = True
+        try:
+            act()
+            failed = False
+        except RequestFailed:
+            pass  # recorded; the user sees an error and goes on
+        finally:
+            done_s = time.perf_counter()
+            around.recorder.record_action(
+                stage, around.recorder.name_id(name), self.due_s, begun_s, done_s, failed
+            )
+        self.due_s = done_s
+
+    def _think(self) -> None:
+        workload = self.around.workload
+        mu = math.log(workload.think_time_s_median)
+        think_s = self.rng.lognormvariate(mu, workload.think_time_sigma)
+        self.due_s += think_s * self.around.think_time_scale
+        pause_s = self.due_s - time.perf_counter()
+        if self.around.closing.wait(timeout=max(pause_s, 0)):
+            raise SessionOver
+        stage = self.around.stage_at(self.due_s)
+        if stage is not None:
+            self.around.recorder.lag(stage, time.perf_counter() - self.due_s)
+
+    def _open_list(self) -> None:
+        self._page = self.around.reader.tasks(self.api)[0]
+
+    def _open_project(self) -> None:
+        projects = sorted({task["project_id"] for task in self._page if task["project_id"]})
+        self.around.reader.tasks(self.api, self.rng.choice(projects))
+
+    def _read_stats(self) -> None:
+        self.api.send("POST rpc/user_stats", "POST", "/rest/v1/rpc/user_stats", {})
+
+    def _create_task(self) -> None:
+        project_ids = [task["project_id"] for task in self._page if task["project_id"]]
+        body = {
+            "user_id": self.api.user_id,
+            "project_id": self.rng.choice(project_ids) if project_ids else None,
+            "title": f"{TAG}: water the plants",
+        }
+        rows, _ = self.api.rows("POST tasks", "POST", "/rest/v1/tasks", body)
+        self.around.reader.written(self.api)
+        if not rows:
+            raise RequestFailed("the created row was not returned")
+        self._created_id = str(rows[0]["id"])
+        self.around.created.add(self.api, self._created_id)
+
+    def _complete_task(self) -> None:
+        body = {"status": "done", "completed_at": datetime.now(UTC).isoformat()}
+        path = f"/rest/v1/tasks?id=eq.{self._created_id}"
+        self.api.send("PATCH tasks", "PATCH", path, body)
+        self.around.reader.written(self.api)
+
+
+KINDS: dict[str, Callable[[Session], None]] = {
+    "browse": Session.browse,
+    "organise": Session.organise,
+}
+
+# Kinds that change rows: left out where writes are not allowed.
+WRITING_KINDS = frozenset({"organise"})

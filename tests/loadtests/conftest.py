@@ -1,0 +1,64 @@
+"""Fixtures of the load room: real servers of our own, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.run import Target
+from stack.tokens import mint_key
+
+JWT_SECRET = "a-secret-of-the-tests-that-is-32-bytes-long"  # noqa: S105 - opens nothing
+
+
+@dataclass(frozen=True)
+class TinyServer:
+    """A running `tiny_server.py`."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+    @property
+    def target(self) -> Target:
+        return Target(url=self.url, anon_key=mint_key(JWT_SECRET), jwt_secret=JWT_SECRET)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What `locust` needs to drive it."""
+        keys = {"SUPABASE_ANON_KEY": self.target.anon_key, "SUPABASE_JWT_SECRET": JWT_SECRET}
+        return {**os.environ, **keys}
+
+    def counted(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"{self.url}/counts", timeout=10) as answer:  # noqa: S310
+            return dict(json.load(answer))
+
+
+@pytest.fixture
+def tiny_server() -> Iterator[Callable[..., TinyServer]]:
+    """Starts servers: `tiny_server("--status", "429")`; ends them afterwards."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> TinyServer:
+        program = Path(__file__).with_name("tiny_server.py")
+        process = subprocess.Popen(
+            [sys.executable, str(program), *arguments], stdout=subprocess.PIPE, text=True
+        )
+        started.append(process)
+        assert process.stdout is not None
+        return TinyServer(f"http://127.0.0.1:{int(process.stdout.readline())}", process)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()

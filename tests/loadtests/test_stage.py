@@ -1,0 +1,217 @@
+"""A stage as users run it: locust in a child process against a real server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from loadtests.run import LOCUSTFILE, Target, run_stage
+from phases.errors import CannotMeasure
+from records import store
+from records.load import LoadRecord
+
+if TYPE_CHECKING:
+    from tests.loadtests.conftest import TinyServer
+
+Start = Callable[..., "TinyServer"]
+
+
+def stage(server: TinyServer, out: Path, **changes: object) -> LoadRecord:
+    asked: dict[str, object] = {
+        "stage": "s",
+        "arm": "embedded",
+        "level": 2,
+        "users": 1000,
+        "seed": 1,
+        "duration_s": 2.0,
+        "arrival_rate_per_s": 30.0,
+        "out": out,
+        "warm_up_s": 0.0,
+        "enough_sessions": False,
+    }
+    return run_stage(server.target, **{**asked, **changes})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("arm", ["n-plus-1", "embedded", "embedded+cache"])
+def test_every_count_agrees_with_the_servers(arm: str, tiny_server: Start, tmp_path: Path) -> None:
+    server = tiny_server()
+    record = stage(server, tmp_path, arm=arm)
+    counted = server.counted()
+    requests: dict[str, int] = {}
+    size: dict[str, int] = {}
+    for endpoint in record.endpoints:
+        name = endpoint.name.partition(" (")[0]
+        requests[name] = requests.get(name, 0) + endpoint.requests
+        size[name] = size.get(name, 0) + endpoint.response_bytes
+        assert sum(endpoint.statuses.values()) == endpoint.requests
+    removals = counted["requests"].pop("DELETE tasks", 0)  # after the stage, not part of it
+    counted["bytes"].pop("DELETE tasks", 0)
+    assert requests == counted["requests"]
+    assert size == counted["bytes"]
+    assert sum(second.requests for second in record.seconds) == sum(requests.values())
+    assert record.rows_created == record.rows_removed > 0
+    assert removals > 0
+    assert counted["tasks_left"] == 0
+    assert record.sessions is not None
+    assert record.sessions.due == record.sessions.finished > 20
+
+
+def test_the_cache_saves_the_requests_that_it_says(tiny_server: Start, tmp_path: Path) -> None:
+    plain = stage(tiny_server(), tmp_path, arm="embedded")
+    cached = stage(tiny_server(), tmp_path, arm="embedded+cache")
+
+    def lists(record: LoadRecord) -> int:
+        return sum(e.requests for e in record.endpoints if e.name.startswith("GET tasks"))
+
+    assert cached.cache is not None
+    assert plain.cache is None
+    assert cached.cache.hits > 0
+    assert lists(cached) == cached.cache.misses
+    # Both met the same sessions of the same users.
+    assert lists(plain) == cached.cache.hits + cached.cache.misses
+
+
+def test_no_request_is_sent_after_the_end(tiny_server: Start, tmp_path: Path) -> None:
+    server = tiny_server()
+    stage(server, tmp_path, think_time_scale=1.0)
+    before = server.counted()
+    time.sleep(1.5)
+    assert server.counted() == before
+
+
+def test_a_frozen_server_shows_in_the_percentiles(tiny_server: Start, tmp_path: Path) -> None:
+    server = tiny_server()
+
+    def freeze() -> None:
+        time.sleep(2.5)
+        os.kill(server.process.pid, signal.SIGSTOP)
+        time.sleep(2)
+        os.kill(server.process.pid, signal.SIGCONT)
+
+    freezer = threading.Thread(target=freeze)
+    freezer.start()
+    record = stage(server, tmp_path, duration_s=6.0)
+    freezer.join()
+    p99 = {action.name: action.latency_ms["p99"] for action in record.actions}
+    assert p99["open list"] > 1500
+    slow = [second for second in record.seconds if (second.latency_ms_p99 or 0) > 800]
+    assert slow, "the freeze must be visible in the seconds that it lasted"
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, "authorisation"), (403, "authorisation"), (429, "rate-limited")]
+)
+def test_refusals_make_a_stage_invalid(
+    status: int, code: str, tiny_server: Start, tmp_path: Path
+) -> None:
+    record = stage(tiny_server("--status", str(status)), tmp_path, duration_s=1.0)
+    assert record.invalid[0].startswith(f"{code}: ")
+
+
+def test_a_server_that_is_gone_gives_failures_not_silence(
+    tiny_server: Start, tmp_path: Path
+) -> None:
+    server = tiny_server()
+    server.process.kill()
+    server.process.wait()
+    record = stage(server, tmp_path, duration_s=1.0)
+    assert record.endpoints
+    assert all(set(endpoint.statuses) == {"0"} for endpoint in record.endpoints)
+    assert all(endpoint.failures == endpoint.requests for endpoint in record.endpoints)
+
+
+def test_secrets_reach_neither_the_log_nor_the_record(tiny_server: Start, tmp_path: Path) -> None:
+    server = tiny_server()
+    stage(server, tmp_path, duration_s=1.0)
+    for path in tmp_path.iterdir():
+        content = path.read_text(encoding="utf-8")
+        assert server.target.jwt_secret not in content
+        assert server.target.anon_key not in content
+
+
+def test_an_address_that_is_none_is_named_with_the_log(tmp_path: Path) -> None:
+    with pytest.raises(CannotMeasure, match="'ftp://x' is no address"):
+        run_stage(
+            Target("ftp://x", "key", "secret"),
+            stage="s",
+            arm="embedded",
+            level=2,
+            users=10,
+            seed=1,
+            duration_s=1,
+            arrival_rate_per_s=1,
+            out=tmp_path,
+        )
+
+
+def locust(
+    *arguments: str, environment: dict[str, str], timeout_s: float = 60
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), *arguments]
+    return subprocess.run(
+        command,
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_locust_alone_runs_users_as_with_any_locustfile(tiny_server: Start, tmp_path: Path) -> None:
+    server = tiny_server()
+    done = locust(
+        *("--headless", "--host", server.url, "-u", "5", "-r", "5", "-t", "3s"),
+        *("--think-time-scale", "0.05", "--out", str(tmp_path)),
+        environment=server.environment,
+    )
+    assert "tasks (embedded)" in done.stderr
+    assert "0(0.00%)" in done.stderr
+    record = store.read(tmp_path / "closed.json", LoadRecord)
+    assert record.rate_sessions_per_s is None
+    assert [reason.partition(":")[0] for reason in record.invalid] == ["closed-model"]
+    assert sum(server.counted()["requests"].values()) > 20
+
+
+def test_tags_choose_the_sessions(tiny_server: Start) -> None:
+    server = tiny_server()
+    done = locust(
+        *("--headless", "--host", server.url, "--arrival-rate", "30", "--stage-duration", "1"),
+        *("--think-time-scale", "0.05", "--tags", "read"),
+        environment=server.environment,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "POST tasks" not in server.counted()["requests"]
+
+
+def test_two_workers_give_the_sum_of_their_parts(tiny_server: Start, tmp_path: Path) -> None:
+    server = tiny_server()
+    record = stage(server, tmp_path, processes=2)
+    counted = server.counted()["requests"]
+    assert record.workers == 2
+    assert record.workers_lost == 0
+    assert sum(endpoint.requests for endpoint in record.endpoints) == sum(
+        count for name, count in counted.items() if not name.startswith("DELETE")
+    )
+
+
+@pytest.mark.parametrize("missing", ["SUPABASE_ANON_KEY", "SUPABASE_JWT_SECRET"])
+def test_a_missing_secret_gives_one_line(missing: str, tiny_server: Start) -> None:
+    server = tiny_server()
+    environment = {name: v for name, v in server.environment.items() if name != missing}
+    done = locust("--headless", "--host", server.url, "-t", "1s", environment=environment)
+    assert done.returncode == 2
+    lines = [line for line in done.stderr.splitlines() if "locust.main" not in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(f"{missing} is not set in the environment. No request was sent.")
+    assert "Traceback" not in done.stderr

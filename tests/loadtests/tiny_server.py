@@ -1,0 +1,121 @@
+"""A real HTTP server that answers like the API, counts every request, and does as it is told.
+
+    python tiny_server.py [--status CODE] [--delay-ms N]
+
+Prints its port. GET /counts answers what it counted: requests by `METHOD table`, and bytes sent in
+bodies. It is a program of its own, so that a test can freeze it with SIGSTOP.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import uuid
+from collections import Counter
+from typing import Any
+
+import httptools
+
+PROJECT = str(uuid.uuid4())
+ROWS = [
+    {
+        "id": str(uuid.uuid4()),
+        "project_id": PROJECT if n % 2 else None,
+        "title": f"task {n}",
+        "projects": {"name": "home", "color": "#112233"} if n % 2 else None,
+    }
+    for n in range(20)
+]
+TASKS = json.dumps(ROWS).encode()
+
+counts: Counter[str] = Counter()
+body_bytes: Counter[str] = Counter()
+tasks_left: set[str] = set()
+
+
+class Connection(asyncio.Protocol):
+    status: int
+    delay_s: float
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.parser = httptools.HttpRequestParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.parser.feed_data(data)
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.body = b""
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_body(self, body: bytes) -> None:
+        self.body += body
+
+    def on_message_complete(self) -> None:
+        method, path = self.parser.get_method().decode(), self.url.decode()
+        if path == "/counts":
+            self.answer(200, self.counted())
+            return
+        name = f"{method} {path.partition('?')[0].removeprefix('/rest/v1/')}"
+        counts[name] += 1
+        status, body = self.respond(method, path)
+        if self.status:
+            status, body = self.status, b'{"message":"as told"}'
+        body_bytes[name] += len(body)
+        if self.delay_s:
+            asyncio.get_running_loop().call_later(self.delay_s, self.answer, status, body)
+        else:
+            self.answer(status, body)
+
+    def respond(self, method: str, path: str) -> tuple[int, bytes]:
+        if method == "POST" and path.startswith("/rest/v1/tasks"):
+            task = {**json.loads(self.body), "id": str(uuid.uuid4())}
+            tasks_left.add(task["id"])
+            return 201, json.dumps([task]).encode()
+        if method == "DELETE":
+            tasks_left.difference_update(path.partition("in.(")[2].rstrip(")").split(","))
+            return 204, b""
+        if method == "PATCH":
+            return 204, b""
+        if path.startswith("/rest/v1/tasks"):
+            return 200, TASKS
+        if path.startswith("/rest/v1/projects"):
+            return 200, b'[{"name":"home","color":"#112233"}]'
+        return 200, b"[]"
+
+    def counted(self) -> bytes:
+        told: dict[str, Any] = {
+            "requests": counts,
+            "bytes": body_bytes,
+            "tasks_left": len(tasks_left),
+        }
+        return json.dumps(told).encode()
+
+    def answer(self, status: int, body: bytes) -> None:
+        length = b"" if status == 204 else b"content-length: %d\r\n" % len(body)
+        self.transport.write(b"HTTP/1.1 %d OK\r\n%b\r\n%b" % (status, length, body))
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--status", type=int, default=0)
+    parser.add_argument("--delay-ms", type=float, default=0.0)
+    parser.add_argument("--host", default="127.0.0.1")
+    options = parser.parse_args()
+    Connection.status, Connection.delay_s = options.status, options.delay_ms / 1000
+    server = await asyncio.get_running_loop().create_server(Connection, options.host, 0)
+    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 - read by who started it
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        sys.exit(0)
