@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +16,13 @@ from loadtests.run import Target, run_stage
 from phasegate import circumstances, console
 from phasegate.journal import Journal
 from phases.catalogue import Catalogue
-from phases.errors import ConfigurationError
 from records import store
 from records.seed import SeedRecord
+from seed.embedded import COPIES
+from seed.target import check_disk
 from stack.api import running_api
 from stack.binaries import server_version
-from stack.cache import CACHE_VARIABLE, cache_dir, locked
+from stack.cache import cache_dir, locked
 from stack.levels import apply_level
 from stack.postgres import PostgresServer, running_postgres
 
@@ -59,27 +59,10 @@ def cluster_dir() -> Path:
     return cache_dir() / f"cluster-{server_version()[0]}" / "data"
 
 
-def check_disk(plan: Plan) -> None:
-    """Refuse before anything is written if the data would not fit.
-
-    Raises:
-        ConfigurationError: how much is needed, how much is free, and what to do.
-    """
-    needed = sum(seed.disk_bytes(size) for size in plan.sizes)
-    free = shutil.disk_usage(cache_dir()).free
-    if free < needed:
-        raise ConfigurationError(
-            f"{plan.users:,} users need {needed / 1e9:.1f} GB of disk; {cache_dir()} has "
-            f"{free / 1e9:.1f} GB free",
-            untouched="Nothing was written",
-            then=f"Free some, name another folder in {CACHE_VARIABLE}, or give fewer --users",
-        )
-
-
 def run(plan: Plan, catalogue: Catalogue) -> Path:
     """Carry `plan` out and return the folder of the finished run."""
     with locked(cache_dir(), "phasegate run"):
-        check_disk(plan)
+        check_disk(cache_dir(), sum(plan.sizes), COPIES)  # before the first size is seeded
         journal = Journal(
             users=plan.users,
             sizes=plan.sizes,
