@@ -1,7 +1,7 @@
 """From the files of a run to charts, a page and five lines. Never measures, opens no database.
 
 Reads `results/<run>/{run,perf}.json`, `seed/*.json`, `load/*.json`, `bench/*.json`; writes
-`charts/*.svg`, `charts/*.png` and `report.html` beside them.
+`charts/*.svg`, `charts/*.png`, `report.html` and `summary.md` beside them.
 """
 
 from __future__ import annotations
@@ -36,6 +36,6 @@ def summary(run_dir: Path, catalogue: Catalogue | None = None) -> tuple[str, str
     return headline.lines(
         found.run,
         effects.techniques(found.benchmarks.values(), rules.slo.statement_latency_ms_p95),
-        tuple(traffic.of_stage(load) for load in found.loads),
+        tuple(traffic.of_stage(load, rules.slo) for load in found.loads),
         rules,
     )

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from records.benchmark import Arm, BenchmarkRecord, Comparison
+from stats.crossover import Crossover, Need, Size, crossover, need
 from stats.paired import Ratio, Verdict, judge, ratio
 
 CALLS_FOR_P95 = 72
@@ -54,13 +55,20 @@ class Technique:
     advice: Advice
     helps_from: int | None
     """Smallest measured size from which it helps at every larger one too; None: at none."""
-    needed_from: int | None
-    """Smallest measured size where `before` breaks the SLO and the technique helps."""
+    crossed: Crossover | None
+    """N*, where `before` breaks the SLO; None where nothing was timed."""
+    slo_ms_p95: float
+    """What N* was found against."""
 
     @property
     def largest(self) -> Effect:
         """Its effect at the largest size measured: what the advice rests on."""
         return self.effects[-1]
+
+    @property
+    def enough(self) -> bool:
+        """Whether the p95 after it keeps the SLO at the largest size."""
+        return self.largest.after_ms_p95 <= self.slo_ms_p95
 
 
 _WORDS: dict[Verdict, Outcome] = {
@@ -76,17 +84,37 @@ def outcome_of(found: Ratio | None) -> Outcome:
     return "cannot tell" if found is None else _WORDS[judge(found)]
 
 
-def advice_of(outcomes: list[Outcome], needed_from: int | None) -> Advice:
-    """What to do, from the outcomes in order of size: the largest size decides."""
-    last = outcomes[-1]
-    if last == "helps":
-        return "needed" if needed_from is not None else "not needed yet"
+def advice_of(needed: Need, last: Outcome) -> Advice:
+    """What to do: `needed` from N* and the ratios, `last` the outcome at the largest size.
+
+    A technique that is not needed yet is still told apart by whether it would help at all.
+    """
+    if needed in (Need.FROM, Need.ALREADY):
+        return "needed"
+    if needed is Need.HARMFUL:
+        return "slower"
+    if needed is Need.CANNOT_TELL:
+        return "cannot tell"
     words: dict[Outcome, Advice] = {
+        "helps": "not needed yet",
         "slower": "slower",
         "same": "no difference",
         "cannot tell": "cannot tell",
     }
     return words[last]
+
+
+def _crossed(effects: list[Effect], slo_ms_p95: float) -> Crossover | None:
+    sizes = []
+    for effect in effects:
+        arm = effect.comparison.before
+        calls = np.array(arm.call_ns, dtype=float) / 1e6
+        blocks = len(calls) // max(arm.calls_per_block, 1)
+        if blocks == 0:
+            return None
+        rows = calls[: blocks * arm.calls_per_block].reshape(blocks, arm.calls_per_block)
+        sizes.append(Size(users=effect.users, blocks_ms=rows, plan=arm.plan_hash))
+    return crossover(sizes, slo_ms_p95) if sizes else None
 
 
 def _p95_ms(arm: Arm) -> float:
@@ -148,13 +176,15 @@ def techniques(records: Iterable[BenchmarkRecord], slo_ms_p95: float) -> tuple[T
 
 
 def _technique(name: str, title: str, effects: list[Effect], slo_ms_p95: float) -> Technique:
-    needed = (e.users for e in effects if e.outcome == "helps" and e.before_ms_p95 > slo_ms_p95)
-    needed_from = next(needed, None)
+    crossed = _crossed(effects, slo_ms_p95)
+    known = [(effect.users, effect.ratio) for effect in effects if effect.ratio is not None]
+    needed = need(crossed, known) if crossed and known else Need.CANNOT_TELL
     return Technique(
         technique=name,
         title=title,
         effects=tuple(effects),
-        advice=advice_of([effect.outcome for effect in effects], needed_from),
+        advice=advice_of(needed, effects[-1].outcome),
         helps_from=_helps_from(effects),
-        needed_from=needed_from,
+        crossed=crossed,
+        slo_ms_p95=slo_ms_p95,
     )

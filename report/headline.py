@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from phases.catalogue import Catalogue
+from phases.cell import Verdict
 from records.run import RunRecord
 from report.effects import Advice, Technique
 from report.traffic import StageTraffic
-from report.words import duration, listed, milliseconds, plain, speed, users
+from report.words import duration, listed, milliseconds, plain, rounded, speed, users
+from stats.crossover import Crossover, Outcome
 
 Tone = Literal["needed", "later", "slower", "unclear"]
 
@@ -39,11 +41,28 @@ class Advised:
     because: str
 
 
+def needed_from(crossed: Crossover) -> str:
+    """N* in words, with its interval: `from 23k users (19k to 28k)`."""
+    if crossed.outcome is Outcome.BELOW:
+        return f"from {users(crossed.smallest)} users or fewer"
+    if crossed.outcome is Outcome.ABOVE:
+        return f"not up to {users(crossed.largest)} users"
+    low = users(rounded(crossed.low)) if crossed.low else f"below {users(crossed.smallest)}"
+    high = users(rounded(crossed.high)) if crossed.high else f"above {users(crossed.largest)}"
+    if crossed.users is None:
+        return f"from between {low} and {high} users, where its plan changes"
+    return f"from {users(rounded(crossed.users))} users ({low} to {high})"
+
+
 def _item(technique: Technique, *, size: int | None = None) -> Item:
     found = technique.largest.ratio
-    details = [] if size is None else [f"from {users(size)} users"]
+    details = [] if size is None else [f"helps from {users(size)} users"]
+    if technique.advice == "needed" and technique.crossed is not None:
+        details.append(needed_from(technique.crossed))
     if found is not None and technique.advice not in ("no difference", "cannot tell"):
         details.append(f"{speed(found.estimate)} at {users(technique.largest.users)}")
+    if technique.advice == "needed" and not technique.enough:
+        details.append("not enough by itself")
     return Item(plain(technique.title, longest=80), "; ".join(details))
 
 
@@ -59,7 +78,7 @@ def verdict(techniques: tuple[Technique, ...], slo_ms_p95: float) -> tuple[Advis
         Advised(
             "needed",
             "Needed",
-            tuple(_item(t, size=t.needed_from) for t in _of(techniques, "needed")),
+            tuple(_item(t) for t in _of(techniques, "needed")),
             f"Without it, the p95 of the statement is over its {budget}.",
         ),
         Advised(
@@ -112,10 +131,11 @@ def load_sentence(stages: tuple[StageTraffic, ...], catalogue: Catalogue) -> str
     top = max(stage.users for stage in stages)
     words = []
     for stage in (s for s in stages if s.users == top):
-        if stage.invalid:
+        if stage.judgement.verdict is Verdict.INVALID:
             words.append(f"{plain(stage.arm, 40)} INVALID")
         elif stage.latency_ms:
-            words.append(f"{plain(stage.arm, 40)} {milliseconds(stage.latency_ms[95.0])}")
+            held = milliseconds(stage.latency_ms[95.0])
+            words.append(f"{plain(stage.arm, 40)} {stage.judgement.verdict} {held}")
         else:
             words.append(f"{plain(stage.arm, 40)} no answer")
     limit = milliseconds(catalogue.slo.request_latency_ms_p95)
@@ -131,7 +151,7 @@ def lines(
     """The five lines that close a run."""
     wall = duration(sum(stage.wall_s for stage in run.stages))
     sizes = listed([users(size) for size in run.sizes]) or "no"
-    needed = [str(_item(t, size=t.needed_from)) for t in _of(techniques, "needed")]
+    needed = [str(_item(t)) for t in _of(techniques, "needed")]
     later = [str(_item(t, size=t.helps_from)) for t in _of(techniques, "not needed yet")]
     slower = [str(_item(t)) for t in _of(techniques, "slower")]
     unclear = [str(_item(t)) for t in _of(techniques, "no difference", "cannot tell")]

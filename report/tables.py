@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from records.seed import SeedRecord
 from report.effects import CALLS_FOR_P95, Effect, Technique
+from report.headline import needed_from
 from report.traffic import StageTraffic
 from report.words import milliseconds, plain, significant, size, speed, users
 
@@ -22,7 +24,50 @@ def _interval(effect: Effect) -> tuple[str, str, str]:
     if found is None:
         return "–", "too few blocks", effect.outcome
     low, high = significant(found.low, 3), significant(found.high, 3)
-    return significant(found.estimate, 3), f"{low} to {high}", speed(found.estimate)
+    words = {"same": "no difference", "cannot tell": "cannot tell"}
+    means = words.get(effect.outcome, speed(found.estimate))
+    return significant(found.estimate, 3), f"{low} to {high}", means
+
+
+def needed(techniques: tuple[Technique, ...]) -> Table:
+    """The advice for each technique, and N* with its interval."""
+    rows = tuple(
+        (
+            plain(t.title),
+            t.advice,
+            needed_from(t.crossed) if t.crossed else "nothing was timed",
+            "–" if t.helps_from is None else f"{users(t.helps_from)} users on",
+            milliseconds(t.slo_ms_p95),
+        )
+        for t in techniques
+    )
+    return Table(("Technique", "Advice", "Old way breaks its SLO", "Helps from", "SLO (p95)"), rows)
+
+
+def costs(techniques: tuple[Technique, ...]) -> Table:
+    """What each technique costs, as measured at the largest size."""
+    rows = []
+    for technique in techniques:
+        for cost in technique.largest.comparison.costs:
+            spread = ""
+            if cost.low is not None and cost.high is not None:
+                spread = f"{_amount(cost.low, cost.unit)} to {_amount(cost.high, cost.unit)}"
+            rows.append(
+                (
+                    plain(technique.title),
+                    plain(cost.name),
+                    _amount(cost.value, cost.unit),
+                    spread,
+                    plain(cost.note),
+                )
+            )
+    return Table(("Technique", "Cost", "Measured", "95% interval", "Note"), tuple(rows))
+
+
+def _amount(value: float, unit: str) -> str:
+    if unit == "bytes":
+        return size(value)
+    return f"{significant(value, 3)}{'' if unit == '×' else ' '}{plain(unit, 20)}"
 
 
 def ratios(techniques: tuple[Technique, ...]) -> Table:
@@ -36,11 +81,10 @@ def ratios(techniques: tuple[Technique, ...]) -> Table:
                     plain(technique.title),
                     users(effect.users),
                     *_interval(effect),
-                    effect.outcome,
                     f"{blocks} ({effect.comparison.stop})",
                 )
             )
-    head = ("Technique", "Users", "Ratio", "95% interval", "Means", "Outcome", "Blocks")
+    head = ("Technique", "Users", "Ratio", "95% interval", "Means", "Blocks")
     return Table(head, tuple(rows))
 
 
@@ -88,21 +132,27 @@ def load(stages: tuple[StageTraffic, ...]) -> Table:
         (
             f"{plain(stage.arm)}, {users(stage.users)} users",
             str(stage.level),
-            f"{stage.requests:,}",
+            f"{stage.events:,} {stage.counted}",
             "–" if stage.error_share is None else f"{stage.error_share:.2%}",
             *(_percentile(stage.latency_ms, q) for q in (50.0, 95.0, 99.0)),
             *(_percentile(stage.service_ms, q) for q in (50.0, 95.0, 99.0)),
             f"{stage.achieved_sessions_per_s:.2f} of {stage.offered_sessions_per_s:.2f}",
-            "INVALID: " + "; ".join(plain(reason) for reason in stage.invalid)
-            if stage.invalid
-            else "counts",
+            ": ".join(
+                filter(
+                    None,
+                    (
+                        str(stage.judgement.verdict),
+                        "; ".join(plain(reason) for reason in stage.judgement.reasons),
+                    ),
+                )
+            ),
         )
         for stage in stages
     )
     head = (
         "Stage",
         "Level",
-        "Requests",
+        "Counted",
         "Failed",
         "p50 from due",
         "p95",
@@ -111,7 +161,7 @@ def load(stages: tuple[StageTraffic, ...]) -> Table:
         "p95",
         "p99",
         "Sessions/s",
-        "Judged",
+        "Verdict",
     )
     return Table(head, rows)
 
@@ -132,3 +182,60 @@ def cache(stages: tuple[StageTraffic, ...]) -> Table:
     )
     head = ("Stage", "Hit ratio", "Hits", "Misses", "Invalidations", "Bytes saved")
     return Table(head, rows)
+
+
+def shares(stages: tuple[StageTraffic, ...], slo_ms: float) -> Table:
+    """The percent of each stage that was answered within the SLO's time and its multiples."""
+    limits = (slo_ms / 10, slo_ms / 2, slo_ms, slo_ms * 2)
+    rows = tuple(
+        (
+            f"{plain(stage.arm)}, {users(stage.users)} users",
+            *(
+                f"{max((q for ms, q in stage.curve if ms <= limit), default=0.0):g}%"
+                for limit in limits
+            ),
+        )
+        for stage in stages
+        if stage.curve
+    )
+    return Table(("Stage", *(f"within {milliseconds(limit)}" for limit in limits)), rows)
+
+
+def seconds(stages: tuple[StageTraffic, ...]) -> Table:
+    """The median and the worst second of each stage, by p95."""
+    rows = []
+    for stage in stages:
+        found = sorted(
+            (second.latency_ms_p95, second.at_s)
+            for second in stage.seconds
+            if second.latency_ms_p95 is not None
+        )
+        if not found:
+            continue
+        silent = len(stage.seconds) - len(found)
+        rows.append(
+            (
+                f"{plain(stage.arm)}, {users(stage.users)} users",
+                milliseconds(found[len(found) // 2][0]),
+                f"{milliseconds(found[-1][0])} at second {found[-1][1]}",
+                str(silent),
+            )
+        )
+    return Table(
+        ("Stage", "p95 of the median second", "Worst second", "Seconds unanswered"), tuple(rows)
+    )
+
+
+def relations(record: SeedRecord) -> Table:
+    """Rows and bytes of every table."""
+    rows = tuple(
+        (
+            plain(relation.name),
+            f"{relation.rows:,}",
+            size(relation.table_bytes),
+            size(sum(relation.index_bytes.values())),
+            size((relation.table_bytes + sum(relation.index_bytes.values())) / record.users),
+        )
+        for relation in record.relations
+    )
+    return Table(("Table", "Rows", "Table size", "Index size", "Per user"), rows)

@@ -1,7 +1,8 @@
-"""What the stages of load say: percentiles over all endpoints of a stage, and its cache.
+"""What the stages of load say: percentiles over a stage, its verdict, and its cache.
 
 Takes records, returns values; reads no file, draws nothing. Percentiles come from the merged HDR
-histograms: those of single endpoints cannot be averaged.
+histograms: those of single endpoints cannot be averaged. What a user waits for is a click, and the
+SLO speaks of clicks; records that count none are judged by their requests.
 """
 
 from __future__ import annotations
@@ -9,27 +10,36 @@ from __future__ import annotations
 import binascii
 import zlib
 from dataclasses import dataclass
+from typing import Literal
 
 from hdrh.histogram import HdrHistogram
 
+from phases.catalogue import Slo
+from phases.cell import Judgement, judge
 from phases.errors import ConfigurationError
-from records.load import Cache, LoadRecord
+from records.load import Cache, Endpoint, LoadRecord, Second
 
 PERCENTILES = (50.0, 95.0, 99.0)
+
+CURVE_PERCENTILES = (0.1, *(float(q) for q in range(1, 100)), 99.5, 99.9, 100.0)
+"""Where the ECDF is read off: every percent, and closer in the tail."""
 
 MICROSECONDS_PER_MS = 1000.0
 
 
 @dataclass(frozen=True)
 class StageTraffic:
-    """One stage of load, all endpoints together. Latencies in milliseconds."""
+    """One stage of load, all of it together. Latencies in milliseconds."""
 
     stage: str
     arm: str
     level: int
     users: int
-    requests: int
+    counted: Literal["clicks", "requests"]
+    """What latencies and failures are counted in."""
+    events: int
     failures: int
+    requests: int
     response_bytes: int
     offered_sessions_per_s: float
     achieved_sessions_per_s: float
@@ -39,6 +49,12 @@ class StageTraffic:
     """From sent to answered, by percentile; empty where nothing was answered."""
     cache: Cache | None
     invalid: tuple[str, ...]
+    judgement: Judgement
+    seconds: tuple[Second, ...]
+    curve: tuple[tuple[float, float], ...]
+    """The ECDF: (milliseconds, percent answered within them), ascending."""
+    head_room: float | None
+    """Arrival rate asked for, as a multiple of the workload model's peak; None where unknown."""
 
     @property
     def source(self) -> str:
@@ -47,8 +63,8 @@ class StageTraffic:
 
     @property
     def error_share(self) -> float | None:
-        """Failures per request, 0..1; None where nothing was asked."""
-        return self.failures / self.requests if self.requests else None
+        """Failures per click or request, 0..1; None where nothing was asked."""
+        return self.failures / self.events if self.events else None
 
     @property
     def hit_ratio(self) -> float | None:
@@ -91,21 +107,56 @@ def _percentiles(histogram: HdrHistogram) -> dict[float, float]:
     return {q: values[q] / MICROSECONDS_PER_MS for q in PERCENTILES}
 
 
-def of_stage(load: LoadRecord) -> StageTraffic:
-    """The percentiles and totals of one stage."""
+def _curve(histogram: HdrHistogram) -> tuple[tuple[float, float], ...]:
+    if not histogram.get_total_count():
+        return ()
+    points = histogram.get_percentile_to_value_dict(list(CURVE_PERCENTILES))
+    return tuple((points[q] / MICROSECONDS_PER_MS, q) for q in CURVE_PERCENTILES)
+
+
+def _sum(parts: tuple[Endpoint, ...], blobs: list[str], where: str) -> HdrHistogram:
+    found = merged(blobs, where)
+    if found.get_total_count() > sum(part.requests for part in parts):
+        raise ConfigurationError(
+            f"{where} contradicts itself: its histograms hold more than its counts",
+            then="Measure again, or report on another run",
+        )
+    return found
+
+
+def of_stage(load: LoadRecord, slo: Slo) -> StageTraffic:
+    """The percentiles, totals and verdict of one stage."""
     where = f"load/{load.stage}.json"
+    parts = load.actions or load.endpoints
+    due = _sum(parts, [part.latency_hdr for part in parts], where)
+    sent = _sum(load.endpoints, [part.service_hdr for part in load.endpoints], where)
+    latency = _percentiles(due)
+    events, failures = sum(p.requests for p in parts), sum(p.failures for p in parts)
+    asked, modelled = load.rate_sessions_per_s, load.modelled_sessions_per_s
     return StageTraffic(
         stage=load.stage,
         arm=load.arm,
         level=load.level,
         users=load.users,
+        counted="clicks" if load.actions else "requests",
+        events=events,
+        failures=failures,
         requests=sum(endpoint.requests for endpoint in load.endpoints),
-        failures=sum(endpoint.failures for endpoint in load.endpoints),
         response_bytes=sum(endpoint.response_bytes for endpoint in load.endpoints),
         offered_sessions_per_s=load.offered_sessions_per_s,
         achieved_sessions_per_s=load.achieved_sessions_per_s,
-        latency_ms=_percentiles(merged([e.latency_hdr for e in load.endpoints], where)),
-        service_ms=_percentiles(merged([e.service_hdr for e in load.endpoints], where)),
+        latency_ms=latency,
+        service_ms=_percentiles(sent),
         cache=load.cache,
         invalid=load.invalid,
+        judgement=judge(
+            latency_ms_p95=latency.get(95.0),
+            clicks=events,
+            clicks_failed=failures,
+            invalid=load.invalid,
+            slo=slo,
+        ),
+        seconds=load.seconds,
+        curve=_curve(due),
+        head_room=asked / modelled if asked and modelled else None,
     )

@@ -30,6 +30,12 @@ def block(text: str) -> str:
     )
 
 
+def markdown(text: str) -> str:
+    """`text` for a cell of a Markdown table: it can neither end the cell nor start a construct."""
+    shielded = re.sub(r"([\\`*_\[\]<>#|~&$!])", r"\\\1", plain(text, longest=300))
+    return shielded.replace("@", "@\u2060")  # a word joiner: nobody is notified
+
+
 def significant(value: float, digits: int = 2) -> str:
     """`value` with `digits` significant digits, never in exponent notation."""
     if value == 0:
@@ -38,6 +44,11 @@ def significant(value: float, digits: int = 2) -> str:
     if abs(rounded) >= 10 ** (digits - 1):
         return f"{rounded:,.0f}"
     return f"{rounded:.10f}".rstrip("0").rstrip(".")
+
+
+def rounded(value: float, digits: int = 2) -> int:
+    """`value` to `digits` significant digits, as a count."""
+    return round(float(f"{value:.{digits - 1}e}"))
 
 
 def users(count: int) -> str:

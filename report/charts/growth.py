@@ -7,16 +7,12 @@ import math
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from report.charts.panels import Grid
 from report.effects import Technique
-from report.style import Layout, colour, place
+from report.style import Layout, colour
 from report.words import listed, milliseconds, plain, users, wrapped
 
-PANEL_HEIGHT_PT = 190
-PANEL_TOP_PT = 42
-"""Room for two lines of title."""
-COLUMN_GAP_PT = 22
-LEFT_PT = 50
-BOTTOM_PT = 26
+GRID = Grid(columns_wide=4, columns_narrow=2, height_pt=190, top_pt=42, bottom_pt=26)
 
 
 def _bounds(techniques: tuple[Technique, ...], slo_ms: float) -> tuple[float, float]:
@@ -29,26 +25,14 @@ def _bounds(techniques: tuple[Technique, ...], slo_ms: float) -> tuple[float, fl
 
 def figure(techniques: tuple[Technique, ...], slo_ms: float, layout: Layout) -> Figure:
     """A panel per technique, all on the same log axes: time over registered users."""
-    columns = 2 if layout.narrow else 4
-    rows = math.ceil(len(techniques) / columns)
-    fig = layout.figure(rows * PANEL_HEIGHT_PT)
-    width = (layout.width_pt - LEFT_PT - (columns - 1) * COLUMN_GAP_PT - 8) / columns
+    fig = GRID.figure(len(techniques), layout)
     sizes = sorted({e.users for t in techniques for e in t.effects})
-    for index, technique in enumerate(techniques):
-        row, column = divmod(index, columns)
-        left = LEFT_PT + column * (width + COLUMN_GAP_PT)
-        above = row * PANEL_HEIGHT_PT
-        axes = place(
-            fig,
-            left,
-            above + PANEL_TOP_PT,
-            layout.width_pt - left - width,
-            (rows - 1 - row) * PANEL_HEIGHT_PT + BOTTOM_PT,
-        )
-        _frame(axes, sizes, _bounds(techniques, slo_ms), first=column == 0)
-        axes.set_title(
-            wrapped(technique.title, 22 if layout.narrow else 26), weight="bold", fontsize=10
-        )
+    bounds = _bounds(techniques, slo_ms)
+    panels = GRID.panels(fig, len(techniques), layout)
+    for index, (technique, (axes, first)) in enumerate(zip(techniques, panels, strict=True)):
+        _frame(axes, sizes, bounds, first=first)
+        title = wrapped(technique.title, 22 if layout.narrow else 26)
+        axes.set_title(title, weight="bold", fontsize=10)
         _limit(axes, slo_ms, labelled=index == 0)
         _arms(axes, technique)
     return fig

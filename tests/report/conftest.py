@@ -66,6 +66,7 @@ def _arm(name: str, blocks_ns: list[float], rng: random.Random, statements: int)
         sql=f"select '{name}' from tasks where user_id = $1 order by created_at desc limit 20",
         block_ns=tuple(blocks_ns),
         call_ns=tuple(calls),
+        calls_per_block=5,
         rows=20 * BLOCKS,
         plan="Limit  (cost=0.43..8.45 rows=20 width=64)\n  ->  Index Scan using idx on tasks",
         plan_hash=f"hash of {name}",

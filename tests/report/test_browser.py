@@ -224,8 +224,10 @@ def test_every_text_stands_out_from_the_ground(browser, built_run, scheme):
         session,
         """(() => { const ground = getComputedStyle(document.body).backgroundColor;
         const leaf = e => [...e.childNodes].some(n => n.nodeType == 3 && n.textContent.trim());
-        const all = [...document.querySelectorAll('body *:not(style, metadata *)')].filter(leaf).map(e =>
-          e.namespaceURI.includes('svg') ? getComputedStyle(e).fill : getComputedStyle(e).color);
+        const shown = document.querySelectorAll('body *:not(style, metadata *)');
+        const css = e => getComputedStyle(e);
+        const paint = e => e.namespaceURI.includes('svg') ? css(e).fill : css(e).color;
+        const all = [...shown].filter(leaf).map(paint);
         return {ground, all: [...new Set(all)]}; })()""",
     )
     assert len(pairs["all"]) >= 4

@@ -17,7 +17,10 @@ from records import store
 from records.benchmark import BenchmarkRecord
 from records.load import LoadRecord
 
-CHARTS = ("ratios", "latency-by-users", "load-percentiles", "cache-hits")
+CHARTS = (
+    "when-needed", "ratios", "latency-by-users", "load-percentiles", "load-shares",
+    "load-seconds", "cache-hits", "distributions",
+)  # fmt: skip
 RENDERING_S_MAX = 10.0
 """Issue 7: rendering takes at most ten seconds."""
 
@@ -52,6 +55,10 @@ def test_every_file_that_the_page_links_to_is_there(built_run):
     links = set(re.findall(r'href="([^"#:,]+)"', html))
     assert {"run.json", "bench/1000.json", "charts/ratios.svg"} <= links
     assert [link for link in links if not (built_run / link).exists()] == []
+
+
+def test_the_summary_for_a_pull_request_is_the_golden_one(built_run, golden):
+    golden.check("summary.md", (built_run / "summary.md").read_text(encoding="utf-8"))
 
 
 def test_every_id_on_the_page_is_used_once(built_run):

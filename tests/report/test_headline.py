@@ -7,6 +7,7 @@ import pytest
 import report
 from report import words
 from report.effects import advice_of, outcome_of
+from stats.crossover import Need
 from stats.paired import Ratio, ratio
 
 
@@ -36,17 +37,19 @@ def test_an_interval_has_one_word(found, outcome):
 
 
 @pytest.mark.parametrize(
-    ("outcomes", "needed_from", "advice"),
+    ("needed", "last", "advice"),
     [
-        (["same", "helps", "helps"], 100_000, "needed"),
-        (["same", "helps", "helps"], None, "not needed yet"),
-        (["helps", "helps", "slower"], 10_000, "slower"),
-        (["helps", "same"], 1_000, "no difference"),
-        (["helps", "cannot tell"], None, "cannot tell"),
+        (Need.FROM, "helps", "needed"),
+        (Need.ALREADY, "helps", "needed"),
+        (Need.NOT_YET, "helps", "not needed yet"),
+        (Need.NOT_YET, "same", "no difference"),
+        (Need.NOT_YET, "cannot tell", "cannot tell"),
+        (Need.HARMFUL, "slower", "slower"),
+        (Need.CANNOT_TELL, "helps", "cannot tell"),
     ],
 )
-def test_the_largest_size_decides_the_advice(outcomes, needed_from, advice):
-    assert advice_of(outcomes, needed_from) == advice
+def test_need_and_effect_make_one_advice(needed, last, advice):
+    assert advice_of(needed, last) == advice
 
 
 @pytest.mark.parametrize(
@@ -68,3 +71,17 @@ def test_a_ratio_of_equal_arms_is_said_to_be_as_fast():
 )
 def test_text_is_freed_of_what_no_chart_can_show(text, clean):
     assert words.plain(text) == clean
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("a|b", "a\\|b"),
+        ("<b>", "\\<b\\>"),
+        ("[x](y)", "\\[x\\](y)"),
+        ("tasks_user", "tasks\\_user"),
+        ("@team", "@\u2060team"),
+    ],
+)
+def test_text_in_markdown_neither_ends_its_cell_nor_starts_a_construct(text, safe):
+    assert words.markdown(text) == safe

@@ -1,0 +1,222 @@
+"""Every chart of the page: what it is called, how it is read, which table and files are behind it.
+
+Takes `Findings`; writes `charts/<name>.svg` and `charts/<name>.png` into the run's directory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from phases.catalogue import Catalogue
+from report import effects, style, tables, traffic
+from report.charts import (
+    distributions,
+    growth,
+    hits,
+    needed,
+    percentiles,
+    ratios,
+    seconds,
+    shares,
+)
+from report.effects import Technique
+from report.run_files import Run
+from report.style import NARROW, WIDE, Layout
+from report.tables import Table
+from report.traffic import StageTraffic
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the page is made of: the records, and what is computed from them."""
+
+    run: Run
+    catalogue: Catalogue
+    techniques: tuple[Technique, ...]
+    stages: tuple[StageTraffic, ...]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure of the page, drawn for both widths, with the table behind it."""
+
+    name: str
+    title: str
+    note: str
+    """How to read it, in a sentence or two."""
+    alt: str
+    wide: Markup
+    narrow: Markup
+    table: Table
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A chart before it is drawn."""
+
+    name: str
+    title: str
+    note: str
+    alt: str
+    draw: Callable[[Layout], Figure]
+    table: Table
+    sources: Iterable[str]
+
+
+def findings(run: Run, catalogue: Catalogue) -> Findings:
+    """Everything that is computed from the records."""
+    slo = catalogue.slo
+    return Findings(
+        run=run,
+        catalogue=catalogue,
+        techniques=effects.techniques(run.benchmarks.values(), slo.statement_latency_ms_p95),
+        stages=tuple(traffic.of_stage(load, slo) for load in run.loads),
+    )
+
+
+def draw(plan: Plan, folder: Path) -> Chart:
+    """Draw a chart at both widths; the wide one is also saved as files."""
+    with style.drawing():
+        wide, narrow = plan.draw(WIDE), plan.draw(NARROW)
+        embedded = style.svg(wide, f"{plan.name}-wide", plan.alt)
+        style.save(wide, folder / plan.name, embedded)
+        slim = style.svg(narrow, f"{plan.name}-narrow", plan.alt)
+    return Chart(
+        name=plan.name,
+        title=plan.title,
+        note=plan.note,
+        alt=plan.alt,
+        wide=Markup(embedded),  # noqa: S704 - made by matplotlib, which escapes its texts
+        narrow=Markup(slim),  # noqa: S704 - the same
+        table=plan.table,
+        sources=tuple(dict.fromkeys(plan.sources)),
+    )
+
+
+def for_techniques(found: Findings) -> list[Plan]:
+    """When they are needed, what they do, when the old way breaks."""
+    techniques = found.techniques
+    if not techniques:
+        return []
+    slo = found.catalogue.slo.statement_latency_ms_p95
+    phases = found.catalogue.phases
+    sources = [effect.source for technique in techniques for effect in technique.effects]
+    return [
+        Plan(
+            "when-needed",
+            "When each technique is needed",
+            "The bar begins where the old way's p95 breaks its SLO; its thick part is the 95% "
+            "interval of that number of users. Grey: measured, and not needed there.",
+            needed.alt(techniques),
+            lambda layout: needed.figure(techniques, phases, layout),
+            tables.needed(techniques),
+            sources,
+        ),
+        Plan(
+            "ratios",
+            "What each technique does",
+            "Time of a call after the technique, divided by before: dot and 95% interval, one "
+            "row per number of registered users. Grey: no difference shown.",
+            ratios.alt(techniques),
+            lambda layout: ratios.figure(techniques, layout),
+            tables.ratios(techniques),
+            sources,
+        ),
+        Plan(
+            "latency-by-users",
+            "When the old way breaks",
+            "p95 of a call over registered users, both axes logarithmic. A technique is needed "
+            "from where its old way crosses the dashed line.",
+            growth.alt(techniques, slo),
+            lambda layout: growth.figure(techniques, slo, layout),
+            tables.growth(techniques),
+            sources,
+        ),
+    ]
+
+
+def for_load(found: Findings) -> list[Plan]:
+    """Percentiles, shares, seconds and the cache."""
+    stages = found.stages
+    if not stages:
+        return []
+    slo = found.catalogue.slo.request_latency_ms_p95
+    sources = [stage.source for stage in stages]
+    counted = "clicks" if all(stage.counted == "clicks" for stage in stages) else "requests"
+    plans = [
+        Plan(
+            "load-percentiles",
+            "Latency under load",
+            f"Filled dots are {counted}, counted from when they were due, so a frozen server "
+            "shows; rings are requests from when they were sent.",
+            percentiles.alt(stages, slo),
+            lambda layout: percentiles.figure(stages, slo, layout),
+            tables.load(stages),
+            sources,
+        )
+    ]
+    if any(stage.curve for stage in stages):
+        plans.append(
+            Plan(
+                "load-shares",
+                "How many waited how long",
+                f"Share of {counted} answered within a time. The SLO holds where a curve passes "
+                "above and left of the dashed corner. Grey: INVALID.",
+                shares.alt(stages, slo),
+                lambda layout: shares.figure(stages, slo, layout),
+                tables.shares(stages, slo),
+                sources,
+            )
+        )
+    if seconds.shown(stages):
+        plans.append(
+            Plan(
+                "load-seconds",
+                "Second by second",
+                "The line is the p95 of each second, the band runs from p50 to p99. A freeze is a "
+                "hill that an average would hide. Grey: INVALID.",
+                seconds.alt(stages),
+                lambda layout: seconds.figure(stages, slo, layout),
+                tables.seconds(stages),
+                sources,
+            )
+        )
+    if hits.cached(stages):
+        plans.append(
+            Plan(
+                "cache-hits",
+                "What the client cache answered",
+                "Share of the cache's reads that never reached the server.",
+                hits.alt(stages),
+                lambda layout: hits.figure(stages, layout),
+                tables.cache(stages),
+                [stage.source for stage in hits.cached(stages)],
+            )
+        )
+    return plans
+
+
+def for_data(found: Findings) -> list[Plan]:
+    """How the largest data set is distributed."""
+    if not found.run.seeds:
+        return []
+    record = list(found.run.seeds.values())[-1]
+    if not any(sum(histogram.counts) for histogram in record.distributions):
+        return []
+    return [
+        Plan(
+            "distributions",
+            "What the data looks like",
+            "The seeded population: a few heavy users, many light ones, and the rhythm of a year.",
+            distributions.alt(record),
+            lambda layout: distributions.figure(record, layout),
+            tables.relations(record),
+            [f"seed/{record.users}.json"],
+        )
+    ]

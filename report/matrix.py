@@ -1,0 +1,85 @@
+"""The phase matrix: stack level × registered users → PASS, FAIL or INVALID, and why. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from phases.cell import Verdict
+from report.traffic import StageTraffic
+from report.words import milliseconds, plain, users
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One field of the matrix; `verdict` is None where nothing was driven."""
+
+    verdict: Verdict | None
+    latency: str
+    """As `p95 17 ms`; empty where nothing was answered."""
+    reasons: tuple[str, ...]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A stack level."""
+
+    level: int
+    arms: str
+    cells: tuple[Cell, ...]
+    held: str
+    """Up to how many registered users it held, as far as that was searched; may be empty."""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Levels by sizes."""
+
+    sizes: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+EMPTY = Cell(None, "", (), ())
+
+
+def _distance_from_peak(stage: StageTraffic) -> float:
+    """How far a stage's arrival rate lies from the modelled peak; unknown counts as on it."""
+    return abs(math.log(stage.head_room)) if stage.head_room else 0.0
+
+
+def chosen(stages: tuple[StageTraffic, ...], level: int, size: int) -> StageTraffic | None:
+    """The stage that speaks for a cell: the one driven nearest to the modelled peak."""
+    found = [stage for stage in stages if (stage.level, stage.users) == (level, size)]
+    return min(found, key=_distance_from_peak, default=None)
+
+
+def _cell(stage: StageTraffic | None) -> Cell:
+    if stage is None:
+        return EMPTY
+    latency = f"p95 {milliseconds(stage.latency_ms[95.0])}" if stage.latency_ms else ""
+    reasons = tuple(plain(reason, 160) for reason in stage.judgement.reasons)
+    return Cell(stage.judgement.verdict, latency, reasons, (stage.source,))
+
+
+def _held(stages: tuple[StageTraffic, ...], level: int) -> str:
+    """The most registered users whose modelled peak the level is known to have held."""
+    passed = [
+        stage.users * stage.head_room
+        for stage in stages
+        if stage.level == level
+        and stage.head_room is not None
+        and stage.judgement.verdict is Verdict.PASS
+    ]
+    return f"held the peak of {users(int(max(passed)))} users" if passed else ""
+
+
+def matrix(stages: tuple[StageTraffic, ...]) -> Matrix:
+    """Every level and size that was driven."""
+    sizes = sorted({stage.users for stage in stages})
+    rows = []
+    for level in sorted({stage.level for stage in stages}):
+        arms = dict.fromkeys(plain(stage.arm, 40) for stage in stages if stage.level == level)
+        cells = tuple(_cell(chosen(stages, level, size)) for size in sizes)
+        rows.append(Row(level, ", ".join(arms), cells, _held(stages, level)))
+    return Matrix(tuple(users(size) for size in sizes), tuple(rows))
