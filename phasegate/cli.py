@@ -6,10 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import msgspec
 
 from phasegate import doctor as doctor_verb
 from phasegate import perf as perf_verb
-from phasegate import pipeline
+from phasegate import pipeline, seeding
 from phasegate.circumstances import code_version
 from phasegate.journal import RESULTS
 from phases import catalogue as catalogues
@@ -71,6 +72,58 @@ def run(
         )
     folder = pipeline.run(plan, catalogue)
     _print_summary(folder)
+
+
+@phasegate.command()
+@click.option("--users", type=POSITIVE, required=True, help="Registered users.")
+@click.option(
+    "--database-url",
+    envvar="DATABASE_URL",
+    help="An empty PostgreSQL ≥ 14, or one that phasegate filled; rather set DATABASE_URL, since "
+    "arguments show in process lists. Without either, phasegate's own server is filled.",
+)
+@click.option("--seed", type=int, help="The same seed gives the same bytes.")
+@click.option("--jobs", type=POSITIVE, default=2, show_default=True, help="Seeding processes.")
+@click.option("--locale", "locales", multiple=True, help="Faker's, as en_US; may be repeated.")
+@click.option("--replace", is_flag=True, help="Drop another data set of phasegate's first.")
+@click.option("--fresh", is_flag=True, help="Seed again even if the same data set is at hand.")
+@click.option("--describe", is_flag=True, help="Only say how the data are distributed.")
+@click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
+def seed(
+    users: int,
+    database_url: str | None,
+    seed: int | None,
+    jobs: int,
+    locales: tuple[str, ...],
+    *,
+    replace: bool,
+    fresh: bool,
+    describe: bool,
+    as_json: bool,
+) -> None:
+    """Fill a PostgreSQL with a deterministic population: users, projects, tasks, activity logs."""
+    catalogue = _catalogue()
+    number = catalogue.run.seed if seed is None else seed
+    population = catalogue.population
+    if locales:
+        population = msgspec.structs.replace(population, locales=locales)
+    if describe:
+        click.echo(seeding.describe(users, number, population))
+        return
+    record = seeding.fill(
+        database_url,
+        users=users,
+        number=number,
+        jobs=jobs,
+        replace=replace,
+        fresh=fresh,
+        population=population,
+    )
+    if as_json:
+        click.echo(msgspec.json.encode(record))
+        return
+    for line in seeding.lines(record):
+        click.echo(line)
 
 
 def _print_summary(folder: Path) -> None:

@@ -15,7 +15,7 @@ from benchmarks.run import run_benchmarks
 from loadtests.run import Target, run_stage
 from phasegate import circumstances, console
 from phasegate.journal import Journal
-from phases.catalogue import Catalogue
+from phases.catalogue import Catalogue, Population
 from records import store
 from records.seed import SeedRecord
 from seed.embedded import COPIES
@@ -74,13 +74,17 @@ def run(plan: Plan, catalogue: Catalogue) -> Path:
         with running_postgres(data_dir) as server:
             journal.server_pid_file = data_dir / "postmaster.pid"
             journal.server = asyncio.run(circumstances.describe_server(server))
-            data_sets = [_seed(journal, server, plan, users) for users in plan.sizes]
+            data_sets = [
+                _seed(journal, server, plan, users, catalogue.population) for users in plan.sizes
+            ]
             _load(journal, data_sets[-1], plan, catalogue)
             _benchmark(journal, data_sets, plan)
         return _publish(journal)
 
 
-def _seed(journal: Journal, server: PostgresServer, plan: Plan, users: int) -> DataSet:
+def _seed(
+    journal: Journal, server: PostgresServer, plan: Plan, users: int, population: Population
+) -> DataSet:
     name = f"seed {users:,} users"
     with journal.stage(name), console.row_bar(name) as move:
         dsn, record = seed.ensure_dataset(
@@ -89,6 +93,7 @@ def _seed(journal: Journal, server: PostgresServer, plan: Plan, users: int) -> D
             seed=plan.seed,
             jobs=plan.jobs,
             fresh=plan.fresh,
+            population=population,
             on_progress=move,
         )
         store.write(journal.folder / "seed" / f"{users}.json", record)
