@@ -119,14 +119,28 @@ async def accept(
         The id to ask after; None where the task is not the user's.
     """
     async with connection.transaction():
-        noted = await connection.fetchrow(
-            "select * from private.accept_heavy_task($1, $2, $3)", user, task, wait_ms
-        )
+        noted = await _noted(connection, user, task, wait_ms)
         if noted is None:
             return None
         if noted["fresh"]:
             await _enqueue(connection, [noted["task_id"]])
     return uuid.UUID(str(noted["task_id"]))
+
+
+async def note(
+    connection: asyncpg.Connection, user: uuid.UUID, task: uuid.UUID | None, wait_ms: int = 0
+) -> uuid.UUID | None:
+    """As `accept`, without queueing it: for work that its caller does on the spot."""
+    noted = await _noted(connection, user, task, wait_ms)
+    return None if noted is None else uuid.UUID(str(noted["task_id"]))
+
+
+async def _noted(
+    connection: asyncpg.Connection, user: uuid.UUID, task: uuid.UUID | None, wait_ms: int
+) -> asyncpg.Record | None:
+    return await connection.fetchrow(
+        "select * from private.accept_heavy_task($1, $2, $3)", user, task, wait_ms
+    )
 
 
 async def _enqueue(connection: asyncpg.Connection, tasks: list[uuid.UUID]) -> None:

@@ -1,7 +1,8 @@
-"""The part of a stack level that lives in the database: indexes, the materialised view.
+"""The part of a stack level that lives in the database.
 
-Reads and runs `stack/sql/level_<n>.sql` and `level_<n>_undo.sql`. The other parts of a level
-(pooler, replica, worker) are processes: `stack.local`.
+Reads and runs `stack/sql/level_<n>.sql` and `level_<n>_undo.sql`; at level 3 it also installs the
+queue (`stack.heavy`) and puts the log's partitions under maintenance (`stack.partitions`). The
+other parts of a level (pooler, replica, worker) are processes: `stack.local`.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ import asyncpg
 
 from phases.errors import UsageError
 from stack.database import connected, execute_sql, run
+from stack.partitions import manage_on
 
 LEVELS = (1, 2, 3)
+LEVEL_OF_WORKER = 3
 
 # Roles, the auth schema and row-level security, which every level stands on.
 FOUNDATION = ("supabase", "rls")
+# Heavy work exists at every level: done on the spot at 1 and 2, queued at 3.
+HEAVY_WORK = ("heavy_tasks",)
 
 
 def steps(level: int) -> tuple[str, ...]:
@@ -31,19 +36,25 @@ def steps(level: int) -> tuple[str, ...]:
         )
     down = tuple(f"level_{n}_undo" for n in reversed(LEVELS) if n > level)
     up = tuple(f"level_{n}" for n in LEVELS if n <= level)
-    return FOUNDATION + down + up
+    return FOUNDATION + down + up + HEAVY_WORK
 
 
 async def bring_to_level(connection: asyncpg.Connection, level: int) -> None:
     """As `apply_level`, on a connection that the caller owns."""
     await execute_sql(connection, *steps(level))
+    if level == LEVEL_OF_WORKER:
+        # Imported where it is needed: pgqueuer's import takes longer than all the rest of this.
+        from stack import heavy
+
+        await heavy.install_on(connection)
+        await manage_on(connection)
 
 
 def apply_level(dsn: str, level: int) -> None:
     """Bring the database behind `dsn` to `level`, from whichever level it is at.
 
-    All of it happens in one transaction; applying the same level again changes nothing, and a
-    materialised view that is there keeps its contents and its age.
+    Indexes, view and functions come and go in one transaction; applying the same level again
+    changes nothing, and a materialised view that is there keeps its contents and its age.
 
     Raises:
         UsageError: there is no such level.

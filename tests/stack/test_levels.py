@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from phases.errors import UsageError
+from stack import heavy, partitions
 from stack.levels import LEVELS, apply_level, current_level
 
 On = Callable[..., Any]
@@ -31,6 +32,9 @@ def test_a_level_can_be_reached_from_any_other(app: str, sql_on: On, first: int,
     assert sql_on(app, lambda c: c.fetchval(INDEXES)) == EXPECTED[then]
     view = sql_on(app, lambda c: c.fetchval("select to_regclass('private.user_stats')"))
     assert (view is not None) == (then == 3)
+    assert sql_on(app, heavy.is_installed) == (then == 3)
+    looked_after = sql_on(app, partitions.state_on)
+    assert len(looked_after) == (then == 3)
     assert current_level(app) == then
 
 
