@@ -1,17 +1,23 @@
-"""How a page's rows are fetched: N+1 against JOIN, with and without the task list's index."""
+"""How a page's rows are fetched: N+1 or JOIN, indexes, policies, paging, counting."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from benchmarks.costs import relation_size, stated, write_slow_down
 from benchmarks.technique import (
     Arm,
     Caller,
     Compare,
     Parameters,
+    Role,
+    Route,
     Row,
     Technique,
+    Via,
     arms_of,
+    drawn_by,
     sql_of,
     statement,
 )
@@ -46,23 +52,71 @@ JOIN = Technique(
 )
 
 
+def _over(delay_ms: float) -> Technique:
+    """The same with a longer way to the server: what N+1 costs is round trips."""
+    route = Route(Via.PROXY, delay_ms)
+    return replace(
+        JOIN,
+        id=f"join_rtt_{delay_ms:g}ms",
+        before=replace(JOIN.before, route=route),
+        after=replace(JOIN.after, route=route),
+    )
+
+
+JOIN_RTT_1MS = _over(1)
+JOIN_RTT_5MS = _over(5)
+
+
 @arms_of(JOIN)
 def test_join(compare: Compare, arm: str) -> None:
     """One JOIN instead of N+1 requests, each with the API's transaction around it."""
     compare(JOIN, arm)
 
 
+@arms_of(JOIN_RTT_1MS)
+def test_join_rtt_1ms(compare: Compare, arm: str) -> None:
+    """As `join`, a millisecond away: another zone of the same region."""
+    compare(JOIN_RTT_1MS, arm)
+
+
+@arms_of(JOIN_RTT_5MS)
+def test_join_rtt_5ms(compare: Compare, arm: str) -> None:
+    """As `join`, five milliseconds away: a function in another region nearby."""
+    compare(JOIN_RTT_5MS, arm)
+
+
+def _ten_inserts(name: str, without: str) -> Technique:
+    """Ten new tasks, with and without an index: what the index costs each write."""
+    folder, file = "idx_tasks_user_created", "insert"
+    return Technique(
+        name,
+        before=statement(
+            folder,
+            file,
+            "without",
+            lambda drawn: (drawn.user_id, drawn.project_id),
+            arrange=without,
+        ),
+        after=statement(folder, file, "with", lambda drawn: (drawn.user_id, drawn.project_id)),
+        writes="public.tasks",
+    )
+
+
+def _by_user(drawn: Parameters) -> tuple[object, ...]:
+    return (drawn.user_id,)
+
+
+NO_USER_CREATED = sql_of("idx_tasks_user_created", "before_arrange")
 USER_CREATED = Technique(
     "idx_tasks_user_created",
     before=statement(
-        "idx_tasks_user_created",
-        "list",
-        "no index",
-        lambda drawn: (drawn.user_id,),
-        arrange=sql_of("idx_tasks_user_created", "before_arrange"),
+        "idx_tasks_user_created", "list", "no index", _by_user, arrange=NO_USER_CREATED
     ),
-    after=statement("idx_tasks_user_created", "list", "index", lambda drawn: (drawn.user_id,)),
-    indexes=("idx_tasks_user_created",),
+    after=statement("idx_tasks_user_created", "list", "index", _by_user),
+    costs=(
+        relation_size("index size", "public.idx_tasks_user_created", of="public.tasks"),
+        write_slow_down("insert", _ten_inserts("idx_tasks_user_created", NO_USER_CREATED)),
+    ),
 )
 
 
@@ -70,3 +124,158 @@ USER_CREATED = Technique(
 def test_idx_tasks_user_created(compare: Compare, arm: str) -> None:
     """A user's task list with the index on (user_id, created_at DESC)."""
     compare(USER_CREATED, arm)
+
+
+NO_PROJECT = sql_of("idx_tasks_project", "before_arrange")
+PROJECT = Technique(
+    "idx_tasks_project",
+    before=statement(
+        "idx_tasks_project",
+        "list",
+        "no index",
+        lambda drawn: (drawn.project_id,),
+        arrange=NO_PROJECT,
+    ),
+    after=statement("idx_tasks_project", "list", "index", lambda drawn: (drawn.project_id,)),
+    costs=(
+        relation_size("index size", "public.idx_tasks_project", of="public.tasks"),
+        write_slow_down("insert", _ten_inserts("idx_tasks_project", NO_PROJECT)),
+    ),
+)
+
+
+@arms_of(PROJECT)
+def test_idx_tasks_project(compare: Compare, arm: str) -> None:
+    """A project's tasks with the partial index, under row-level security."""
+    compare(PROJECT, arm)
+
+
+PROJECT_DELETE = Technique(
+    "idx_tasks_project_delete",
+    before=statement(
+        "idx_tasks_project_delete",
+        "delete",
+        "no index",
+        lambda drawn: (drawn.project_id,),
+        arrange=NO_PROJECT,
+    ),
+    after=statement(
+        "idx_tasks_project_delete", "delete", "index", lambda drawn: (drawn.project_id,)
+    ),
+    writes="public.projects, public.tasks",
+)
+
+
+@arms_of(PROJECT_DELETE)
+def test_idx_tasks_project_delete(compare: Compare, arm: str) -> None:
+    """Deleting a project: the foreign key looks its tasks up by the same index."""
+    compare(PROJECT_DELETE, arm)
+
+
+RLS_UID = Technique(
+    "rls_uid",
+    before=statement(
+        "rls_uid",
+        "list",
+        "auth.uid()",
+        lambda _: (),
+        arrange=sql_of("rls_uid", "before_arrange"),
+    ),
+    after=statement("rls_uid", "list", "(select auth.uid())", lambda _: ()),
+)
+
+
+@arms_of(RLS_UID)
+def test_rls_uid(compare: Compare, arm: str) -> None:
+    """A policy that asks who the user is once per statement instead of once per row."""
+    compare(RLS_UID, arm)
+
+
+KEYSET = Technique(
+    "keyset",
+    before=statement("keyset", "before", "OFFSET", lambda drawn: (drawn.extra[0],)),
+    after=statement("keyset", "after", "keyset", lambda drawn: (drawn.extra[1],)),
+    role=Role.OWNER,
+    draw=drawn_by("keyset"),
+)
+
+
+@arms_of(KEYSET)
+def test_keyset(compare: Compare, arm: str) -> None:
+    """A page from the middle of all tasks, by its number or by the last key seen."""
+    compare(KEYSET, arm)
+
+
+COUNT_PLANNED = Technique(
+    "count_planned",
+    before=statement("count_planned", "before", "exact", lambda _: ()),
+    after=statement("count_planned", "after", "planned", lambda _: ()),
+    role=Role.OWNER,
+    same_rows=False,
+)
+
+
+@arms_of(COUNT_PLANNED)
+def test_count_planned(compare: Compare, arm: str) -> None:
+    """How many tasks are done: counted, or as the planner estimates."""
+    compare(COUNT_PLANNED, arm)
+
+
+# A list is looked at this many times within the cache's five minutes: the sessions of the load
+# test show it after each of their steps.
+READS_PER_SESSION = 5
+CACHED = sql_of("client_cache", "list")
+
+
+async def uncached(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+    """Every look is a request."""
+    rows: Sequence[Row] = ()
+    for _ in range(READS_PER_SESSION):
+        rows = await caller.request(drawn.user_id, CACHED, drawn.user_id)
+    return rows
+
+
+async def cached(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+    """The first look is a request; the others find what it left."""
+    kept: dict[object, Sequence[Row]] = {}
+    for _ in range(READS_PER_SESSION):
+        if drawn.user_id not in kept:
+            kept[drawn.user_id] = await caller.request(drawn.user_id, CACHED, drawn.user_id)
+    return kept[drawn.user_id]
+
+
+CLIENT_CACHE = Technique(
+    "client_cache",
+    before=Arm("every time", CACHED, uncached),
+    after=Arm("cached", CACHED, cached),
+    requests=True,
+    costs=(stated("staleness", 300.0, "s", "the cache's time to live; own writes invalidate"),),
+)
+
+
+@arms_of(CLIENT_CACHE)
+def test_client_cache(compare: Compare, arm: str) -> None:
+    """A session that looks at its list five times, with and without a cache in the client."""
+    compare(CLIENT_CACHE, arm)
+
+
+POOLED_SQL = sql_of("pooled", "list")
+
+
+async def anew(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+    """A function that opens its connection, asks, and closes it."""
+    return await caller.request_anew(drawn.user_id, POOLED_SQL, drawn.user_id)
+
+
+POOLED = Technique(
+    "pooled",
+    before=Arm("direct", POOLED_SQL, anew),
+    after=Arm("PgBouncer", POOLED_SQL, anew, route=Route(Via.POOLER)),
+    requests=True,
+)
+
+
+@arms_of(POOLED)
+def test_pooled(compare: Compare, arm: str) -> None:
+    """A connection per request, made to the server or to a pooler in front of it."""
+    compare(POOLED, arm)

@@ -15,6 +15,7 @@ import pytest
 from benchmarks.agreed import DSN_VARIABLE, FAILURE, PROGRESS
 from benchmarks.lab import Budget, Lab
 from benchmarks.replay import replay
+from benchmarks.routes import Unavailable
 from benchmarks.summary import extra_info
 from benchmarks.technique import Compare, Technique
 from phases.errors import PhasegateError
@@ -32,11 +33,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--users", type=int, default=None, help="size that the data set must have")
     group.addoption("--draw-seed", type=int, default=1, help="seed of parameters and block order")
     group.addoption("--record", type=Path, default=None, help="write a BenchmarkRecord here")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Name the marker that ties a test to its technique."""
-    config.addinivalue_line("markers", "technique(technique): the comparison that a test replays")
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +80,9 @@ def compare(lab: Lab, benchmark: Any) -> Compare:
         print(f"{PROGRESS}{technique.id} ({lab.dataset.users:,} users)")  # noqa: T201 - see run.py
         try:
             comparison = lab.comparison(technique)
+        except Unavailable as error:
+            lab.skip(technique, error)
+            pytest.skip(str(error))
         except PhasegateError as error:
             print(f"{FAILURE}{error}")  # noqa: T201 - see run.py
             pytest.fail(str(error), pytrace=False)

@@ -8,7 +8,6 @@ transaction that is rolled back, unless the arms make requests of their own). Re
 from __future__ import annotations
 
 import gc
-import json
 import math
 import random
 import statistics
@@ -16,11 +15,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
-from uuid import UUID
 
 import asyncpg
 
 import records.benchmark as record
+from benchmarks.connection import Connection
 from benchmarks.plans import Plan, explain
 from benchmarks.technique import Arm, Parameters, Role, Row, Technique
 from phases.errors import CannotMeasure
@@ -43,56 +42,13 @@ PRECISE_CALLS_MIN = 72
 HALF_WIDTH_WANTED = 0.025
 HALF_WIDTH_OF_EFFECT = 0.05
 
-# A statement so slow that six blocks take this many times their allowance is not measured on.
-OVERRUN_MAX = 4.0
+# A statement so slow that six blocks take this much longer than allowed is not measured on.
+OVERRUN_S_MAX = 15.0
+
+# Above this, making the plan anew is nothing beside the call, and a warm-up doubles the cost.
+WARM_UP_S_MAX = 0.2
 
 Stop = Literal["precise", "budget", "disabled"]
-
-
-class Connection:
-    """A `benchmarks.technique.Caller` on one asyncpg connection, which counts round trips."""
-
-    def __init__(self, connection: asyncpg.Connection) -> None:
-        self.raw = connection
-        self.round_trips = 0
-        self.first: tuple[str, tuple[object, ...]] | None = None
-        self._prepared: dict[str, asyncpg.prepared_stmt.PreparedStatement] = {}
-
-    async def fetch(self, sql: str, *arguments: object) -> Sequence[Row]:
-        """Rows of one prepared statement: one round trip, preparing it aside."""
-        self.round_trips += 1
-        prepared = self._prepared.get(sql)
-        if prepared is None:
-            prepared = self._prepared[sql] = await self.raw.prepare(sql)
-        if self.first is None:
-            self.first = sql, arguments
-        rows: Sequence[Row] = await prepared.fetch(*arguments)
-        return rows
-
-    async def request(self, user: UUID, sql: str, *arguments: object) -> Sequence[Row]:
-        """One request as the API makes it: four round trips."""
-        self.round_trips += 2
-        await self.raw.execute("begin")
-        await self.raw.fetchval(CLAIM, *claims_of(user))
-        rows = await self.fetch(sql, *arguments)
-        await self.raw.execute("commit")
-        self.round_trips += 1
-        return rows
-
-    def forget(self) -> None:
-        """Drop prepared statements: those of another technique's objects."""
-        self._prepared.clear()
-        self.first = None
-
-
-# PostgREST sets role and claims with one statement (FACTS §3), local to the transaction.
-CLAIM = "select set_config('role', $1, true), set_config('request.jwt.claims', $2, true)"
-
-
-def claims_of(user: UUID) -> tuple[str, str]:
-    """Role and JWT claims of a signed-in user."""
-    role = Role.USER.value
-    return role, json.dumps({"sub": str(user), "role": role, "aud": role})
 
 
 @dataclass
@@ -100,6 +56,9 @@ class _Side:
     """What one arm has given so far."""
 
     arm: Arm
+    caller: Connection
+    first: tuple[str, tuple[object, ...]] | None = None
+    """The first statement that a call made, with its arguments."""
     block_ns: list[float] = field(default_factory=list)
     call_ns: list[int] = field(default_factory=list)
     rows: int = 0
@@ -114,44 +73,60 @@ class _Answers:
     rows: int
 
 
-async def _arranged(caller: Connection, technique: Technique, arm: Arm, user: UUID) -> None:
+async def _arranged(technique: Technique, side: _Side, drawn: Parameters) -> None:
     """Open the block's transaction with this arm's state of affairs and rights."""
-    await caller.raw.execute("begin")
-    if arm.arrange:
-        await caller.raw.execute(arm.arrange)
+    if technique.requests:
+        return
+    caller = side.caller
+    await caller.execute("begin")
+    if side.arm.arrange:
+        await caller.execute(side.arm.arrange)
     if technique.role is Role.USER:
-        await caller.raw.fetchval(CLAIM, *claims_of(user))
+        await caller.become(drawn.user_id)
+
+
+async def _call(
+    technique: Technique, side: _Side, drawn: Parameters
+) -> tuple[int, int, Sequence[Row]]:
+    """One call: its time in ns, its round trips, its rows. What it wrote is undone."""
+    caller = side.caller
+    if not technique.requests and technique.role is Role.USER:
+        await caller.become(drawn.user_id)
+    if technique.writes:
+        await caller.execute("savepoint before_call")
+    trips = caller.round_trips
+    start = time.perf_counter_ns()
+    rows = await side.arm.body(caller, drawn)
+    took = time.perf_counter_ns() - start
+    trips = caller.round_trips - trips
+    if technique.writes:
+        await caller.execute("rollback to before_call")
+    return took, trips, rows
 
 
 async def _block(
-    caller: Connection, technique: Technique, side: _Side, drawn: Sequence[Parameters]
+    technique: Technique, side: _Side, drawn: Sequence[Parameters], *, warm_up: bool
 ) -> _Answers:
-    """Run one arm once per drawn parameters, timed; an untimed call before makes the plan anew."""
-    arm, own = side.arm, not technique.requests
-    answers: list[Sequence[Row]] = []
-    times: list[int] = []
-    if own:
-        await _arranged(caller, technique, arm, drawn[0].user_id)
+    """Run one arm once per drawn parameters, timed."""
+    called = []
+    side.caller.first = None
     try:
-        await arm.body(caller, drawn[0])
+        await _arranged(technique, side, drawn[0])
+        if warm_up:
+            await _call(technique, side, drawn[0])
         for parameters in drawn:
-            if own and technique.role is Role.USER:
-                await caller.raw.fetchval(CLAIM, *claims_of(parameters.user_id))
-            trips = caller.round_trips
-            start = time.perf_counter_ns()
-            rows = await arm.body(caller, parameters)
-            times.append(time.perf_counter_ns() - start)
-            side.round_trips.append(caller.round_trips - trips)
-            answers.append(rows)
+            called.append(await _call(technique, side, parameters))  # noqa: PERF401 - see except
     except asyncpg.PostgresError as error:
         raise CannotMeasure(
-            f"{technique.id}: the statement of arm {arm.name!r} fails: {error}",
+            f"{technique.id}: the statement of arm {side.arm.name!r} fails: {error}",
             untouched="Its transaction was rolled back, and nothing of it was saved",
         ) from error
     finally:
-        if caller.raw.is_in_transaction():
-            await caller.raw.execute("rollback")
+        await side.caller.rollback()
+    side.first = side.caller.first
+    times, trips, answers = zip(*called, strict=True)
     side.call_ns += times
+    side.round_trips += trips
     side.block_ns.append(sum(times) / len(times))
     side.rows = sum(map(len, answers))
     return _Answers(tuple(hash(tuple(map(tuple, rows))) for rows in answers), side.rows)
@@ -159,7 +134,7 @@ async def _block(
 
 def _check_equal(technique: Technique, first: _Answers, second: _Answers) -> None:
     one, other = technique.before.name, technique.after.name
-    if first.fingerprints != second.fingerprints:
+    if technique.same_rows and first.fingerprints != second.fingerprints:
         raise CannotMeasure(
             f"{technique.id}: the arms do not answer the same: {one!r} gave {first.rows} rows, "
             f"{other!r} gave {second.rows}"
@@ -174,17 +149,17 @@ class Comparing:
 
     def __init__(
         self,
-        caller: Connection,
+        callers: tuple[Connection, Connection],
         technique: Technique,
         population: Sequence[Parameters],
         rng: random.Random,
     ) -> None:
-        self.caller = caller
         self.technique = technique
         self.population = population
         self.rng = rng
-        self.sides = (_Side(technique.before), _Side(technique.after))
+        self.sides = (_Side(technique.before, callers[0]), _Side(technique.after, callers[1]))
         self.calls = 1
+        self.warm_up = True
         self._next = rng.randrange(len(population))
 
     def _draw(self) -> list[Parameters]:
@@ -199,15 +174,18 @@ class Comparing:
         drawn = self._draw()
         answers: dict[int, _Answers] = {}
         for place in self.rng.sample(range(2), 2):
-            side = self.sides[place]
-            answers[place] = await _block(self.caller, self.technique, side, drawn)
+            answers[place] = await _block(
+                self.technique, self.sides[place], drawn, warm_up=self.warm_up
+            )
         _check_equal(self.technique, answers[0], answers[1])
 
     async def rehearse(self) -> None:
         """One block that does not count: fills caches, makes plans, sizes the blocks to come."""
+        self.rehearsed = self.population[self._next]
         await self.block()
         slowest_s = max(side.call_ns[-1] for side in self.sides) / 1e9
         self.calls = max(1, min(CALLS_PER_BLOCK_MAX, int(BLOCK_S / slowest_s)))
+        self.warm_up = slowest_s < WARM_UP_S_MAX
         for side in self.sides:
             side.block_ns.clear()
             side.call_ns.clear()
@@ -244,7 +222,7 @@ async def _run_blocks(comparing: Comparing, budget_s: float) -> Stop:
             check_at = done + max(1, done // 10)  # the interval costs n² to compute
         if done >= BLOCKS_MIN and elapsed_s * (done + 1) / done > budget_s:
             return "budget"
-        if elapsed_s > OVERRUN_MAX * budget_s and done < BLOCKS_MIN:
+        if elapsed_s > budget_s + OVERRUN_S_MAX and done < BLOCKS_MIN:
             raise CannotMeasure(
                 f"{comparing.technique.id}: the budget of {budget_s:.1f} s is too small: "
                 f"{done} blocks took {elapsed_s:.1f} s, and {BLOCKS_MIN} are the fewest that "
@@ -255,7 +233,7 @@ async def _run_blocks(comparing: Comparing, budget_s: float) -> Stop:
 
 
 async def measure(
-    caller: Connection,
+    callers: tuple[Connection, Connection],
     technique: Technique,
     population: Sequence[Parameters],
     *,
@@ -267,7 +245,7 @@ async def measure(
     """Compare the two arms of `technique`.
 
     Args:
-        caller: an idle connection of the tables' owner.
+        callers: idle connections of the tables' owner, for before and after; may be one.
         technique: what to compare.
         population: drawn parameters, used in turn from a random start.
         title: for the record.
@@ -278,11 +256,12 @@ async def measure(
     Raises:
         CannotMeasure: a statement fails, the arms answer differently, or the budget is too small.
     """
-    caller.forget()
-    comparing = Comparing(caller, technique, population, rng)
+    for caller in callers:
+        caller.forget()
+    comparing = Comparing(callers, technique, population, rng)
     stop: Stop = "disabled"
     await comparing.rehearse()
-    plans = [await _plan(caller, technique, side.arm, population[0]) for side in comparing.sides]
+    plans = [await _plan(technique, side, comparing.rehearsed) for side in comparing.sides]
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -303,23 +282,19 @@ async def measure(
     )
 
 
-async def _plan(
-    caller: Connection, technique: Technique, arm: Arm, drawn: Parameters
-) -> Plan | None:
+async def _plan(technique: Technique, side: _Side, drawn: Parameters) -> Plan | None:
     """The plan of the arm's first statement, in the state of affairs that its blocks see."""
-    caller.first = None
+    caller = side.caller
+    if side.first is None:
+        return None
     try:
-        if not technique.requests:
-            await _arranged(caller, technique, arm, drawn.user_id)
-        await arm.body(caller, drawn)
-        if caller.first is None:
-            return None
-        if technique.requests:
-            await _arranged(caller, technique, arm, drawn.user_id)
-        return await explain(caller.raw, *caller.first)
+        await _arranged(technique, side, drawn)
+        if technique.requests:  # whose bodies open a transaction of their own
+            await caller.execute("begin")
+            await caller.become(drawn.user_id)
+        return await explain(caller.raw, *side.first)
     finally:
-        if caller.raw.is_in_transaction():
-            await caller.raw.execute("rollback")
+        await caller.rollback()
 
 
 def _arm_record(side: _Side, plan: Plan | None, calls: int) -> record.Arm:

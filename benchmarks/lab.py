@@ -16,11 +16,14 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import asyncpg
+import msgspec
 
 import records.benchmark as record
+from benchmarks.connection import Connection
 from benchmarks.dataset import DataSet, draw_population, read_dataset
-from benchmarks.engine import Connection, measure
-from benchmarks.technique import Parameters, Technique
+from benchmarks.engine import measure
+from benchmarks.routes import Routes, Unavailable, round_trip_ms
+from benchmarks.technique import Parameters, Route, Technique, Via, sql_of
 from phases.catalogue import load
 from phases.errors import Refused
 from stack.database import connected
@@ -59,6 +62,15 @@ class Budget:
         return share
 
 
+async def _route_note(route: Route, caller: Connection) -> str:
+    """What a round trip really takes where something stands in between."""
+    if route.via is Via.NOTHING:
+        return ""
+    took_ms = await round_trip_ms(caller)
+    wanted = f" for {route.delay_ms:g} ms added" if route.via is Via.PROXY else ""
+    return f"a round trip through the {route.via.value} takes {took_ms:.2f} ms{wanted}"
+
+
 class Lab:
     """An open session. Use as a context manager."""
 
@@ -74,7 +86,7 @@ class Lab:
         self._rng = random.Random(seed)
         self._done: dict[str, record.Comparison] = {}
         self._titles = {entry.id: entry.title for entry in load().techniques}
-        self.skipped: list[record.Skipped] = []
+        self._skipped: dict[str, record.Skipped] = {}
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
 
     def __enter__(self) -> Lab:
@@ -90,7 +102,8 @@ class Lab:
         self._level = current_level(self._dsn)
         self._context = connected(self._dsn)
         self.raw: asyncpg.Connection = self.run(self._context.__aenter__())
-        self.caller = Connection(self.raw)
+        self.caller = Connection(self.raw, self._dsn)
+        self.routes = Routes(self._dsn, self.caller)
         self.dataset: DataSet = self.run(read_dataset(self.raw, users=self._users))
         self.run(self._lock())
         self.run(bring_to_level(self.raw, FULL_LEVEL))
@@ -109,6 +122,7 @@ class Lab:
         try:
             if self._level != FULL_LEVEL:
                 self.run(bring_to_level(self.raw, self._level))
+            self.run(self.routes.close())
             self.run(self._context.__aexit__(None, None, None))
         finally:
             self._runner.close()
@@ -118,29 +132,69 @@ class Lab:
         return self._runner.run(work)
 
     def comparison(self, technique: Technique) -> record.Comparison:
-        """Both arms of `technique`, measured once per session."""
+        """Both arms of `technique` and what it costs, measured once per session.
+
+        Raises:
+            Unavailable: the machine or the server lacks what it needs.
+            CannotMeasure: it could not be measured fairly.
+        """
         if technique.id not in self._done:
             self._done[technique.id] = self.run(self._measure(technique))
         return self._done[technique.id]
 
     async def _measure(self, technique: Technique) -> record.Comparison:
-        allowance_s = self._budget.allowance_s()
-        if technique.setup:
-            await self.raw.execute(technique.setup)
+        self._allowance_s = self._budget.allowance_s()
+        major = self.raw.get_server_version().major
+        if major < technique.server_major_min:
+            raise Unavailable(
+                f"it needs PostgreSQL {technique.server_major_min}, and the server is {major}"
+            )
+        try:
+            for name in technique.setup:
+                await self._script(technique, name)
+            found = await self.measure_arms(technique)
+            costs = [cost for probe in technique.costs for cost in await probe(self)]
+        finally:
+            for name in technique.teardown:
+                await self._script(technique, name)
+        return msgspec.structs.replace(found, costs=tuple(costs))
+
+    async def _script(self, technique: Technique, name: str) -> None:
+        await self.raw.execute(sql_of(technique.id, name))
+
+    async def measure_arms(self, technique: Technique, share: float = 1.0) -> record.Comparison:
+        """The two arms alone, within `share` of the present allowance."""
+        population = self.population
+        if technique.draw is not None:
+            population = await technique.draw(self.raw, population)
+        before = await self.routes.caller(technique.before.route)
+        after = await self.routes.caller(technique.after.route)
         try:
             found = await measure(
-                self.caller,
+                (before, after),
                 technique,
-                self.population,
+                population,
                 title=self._titles.get(technique.id, technique.id),
-                budget_s=allowance_s,
+                budget_s=self._allowance_s * share,
                 rng=self._rng,
                 disabled=self._disabled,
             )
         finally:
-            if technique.teardown:
-                await self.raw.execute(technique.teardown)
-        return found
+            if technique.writes:  # what was rolled back is still in the table
+                await self.raw.execute(f"vacuum {technique.writes}")
+        notes = [
+            await _route_note(arm.route, caller)
+            for arm, caller in ((technique.before, before), (technique.after, after))
+        ]
+        return msgspec.structs.replace(
+            found, notes=tuple(dict.fromkeys(note for note in notes if note))
+        )
+
+    def skip(self, technique: Technique, why: Unavailable) -> None:
+        """Note that `technique` was not measured, and what would enable it."""
+        self._skipped[technique.id] = record.Skipped(
+            technique=technique.id, reason=why.what, then=why.then
+        )
 
     def record(self) -> record.BenchmarkRecord:
         """Everything measured so far."""
@@ -152,5 +206,5 @@ class Lab:
             started_at=self.started_at,
             server_version=self.dataset.server_version,
             comparisons=tuple(self._done.values()),
-            skipped=tuple(self.skipped),
+            skipped=tuple(self._skipped.values()),
         )

@@ -21,6 +21,12 @@ SHAPE_KEYS = (
 # Which months a window touches depends on the drawn window, not on the plan.
 PARTITION_SUFFIX = re.compile(r"_p?\d{4}_?\d{2}(?=_|$)")
 
+# The first line of a statement that is not a comment must begin with one of these.
+PLANNED = re.compile(r"(\s|--[^\n]*\n)*(select|insert|update|delete|with)\b", re.IGNORECASE)
+
+BUFFERS_LINE = re.compile(r"Buffers: shared [^,\n]*")
+BUFFERS_COUNT = re.compile(r"(?:hit|read)=(\d+)")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -48,13 +54,26 @@ def plan_hash(plan: dict[str, Any]) -> str:
     return hashlib.sha256(shape.encode()).hexdigest()[:12]
 
 
-async def explain(connection: asyncpg.Connection, sql: str, arguments: tuple[object, ...]) -> Plan:
-    """The plan of `sql` for these arguments. Executes the statement twice."""
-    told = await connection.fetchval(f"explain (analyze, buffers, format json) {sql}", *arguments)
-    root = json.loads(told)[0]["Plan"]
-    lines = await connection.fetch(f"explain (analyze, buffers, settings) {sql}", *arguments)
+def buffers(text: str) -> int:
+    """Shared blocks hit and read, from the root's `Buffers:` line of EXPLAIN's text."""
+    executed = text.partition("Planning:")[0]
+    line = BUFFERS_LINE.search(executed)
+    return sum(map(int, BUFFERS_COUNT.findall(line[0]))) if line else 0
+
+
+async def explain(
+    connection: asyncpg.Connection, sql: str, arguments: tuple[object, ...]
+) -> Plan | None:
+    """The plan of `sql` for these arguments; None where a statement has none, as DROP. Executes it.
+
+    Raises:
+        asyncpg.PostgresError: the statement fails.
+    """
+    if not PLANNED.match(sql):
+        return None
+    told = await connection.fetchval(f"explain (format json) {sql}", *arguments)
+    lines = await connection.fetch(f"explain (analyze, buffers) {sql}", *arguments)
+    text = "\n".join(line[0] for line in lines)
     return Plan(
-        text="\n".join(line[0] for line in lines),
-        hash=plan_hash(root),
-        shared_buffers=root.get("Shared Hit Blocks", 0) + root.get("Shared Read Blocks", 0),
+        text=text, hash=plan_hash(json.loads(told)[0]["Plan"]), shared_buffers=buffers(text)
     )

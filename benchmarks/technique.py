@@ -7,16 +7,21 @@ Reads `benchmarks/techniques/<id>/*.sql`. A technique is one such folder, one en
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from benchmarks.replay import replayed_clock
+
+if TYPE_CHECKING:
+    from benchmarks.lab import Lab
+    from records.benchmark import Cost
 
 TECHNIQUES = Path(__file__).with_name("techniques")
 
@@ -39,11 +44,13 @@ class Parameters:
 
     user_id: UUID
     project_id: UUID
-    """A project of some drawn task; not necessarily this user's."""
+    """Of the drawn task: a project of that user."""
     created_at: datetime
     """When the drawn task was created."""
     now: datetime
     """The newest row of the data set: `now()` for windows, on data of any age."""
+    extra: tuple[Any, ...] = ()
+    """What the technique's own `draw` adds."""
 
 
 class Caller(Protocol):
@@ -55,11 +62,36 @@ class Caller(Protocol):
     async def request(self, user: UUID, sql: str, *arguments: object) -> Sequence[Row]:
         """As the API answers a request: transaction, role and claims, statement, commit."""
 
+    async def request_anew(self, user: UUID, sql: str, *arguments: object) -> Sequence[Row]:
+        """The same over a connection opened for it and closed after it, as a function does."""
+
 
 Compare = Callable[["Technique", str], None]
 """The fixture `compare`: measures a technique and shows one arm, `before` or `after`."""
 
 Body = Callable[[Caller, Parameters], Awaitable[Sequence[Row]]]
+Draw = Callable[[asyncpg.Connection, Sequence[Parameters]], Awaitable[Sequence[Parameters]]]
+Probe = Callable[["Lab"], Awaitable["Sequence[Cost]"]]
+
+
+class Via(Enum):
+    """What stands between an arm and the server."""
+
+    NOTHING = "nothing"
+    PROXY = "proxy"
+    POOLER = "pooler"
+    REPLICA = "replica"
+
+
+@dataclass(frozen=True)
+class Route:
+    """How an arm reaches the server; `delay_ms` is what a proxy adds to each round trip."""
+
+    via: Via = Via.NOTHING
+    delay_ms: float = 0.0
+
+
+DIRECT = Route()
 
 
 @dataclass(frozen=True)
@@ -71,12 +103,14 @@ class Arm:
         sql: the statement, or the first of several: what EXPLAIN is asked about.
         body: makes the calls; its time is what is measured.
         arrange: SQL run as owner before each block and rolled back after it, as dropping an index.
+        route: how it reaches the server.
     """
 
     name: str
     sql: str
     body: Body
     arrange: str = ""
+    route: Route = DIRECT
 
 
 @dataclass(frozen=True)
@@ -90,9 +124,14 @@ class Technique:
         role: whose rights the statements run with.
         requests: True where the arms call `Caller.request` and so make transactions of their own;
             otherwise each block is one transaction, rolled back at its end.
-        indexes: that the technique adds; their size is stated as its cost.
-        setup: SQL run once before, as owner, such as building a table of one's own.
-        teardown: SQL that takes all of `setup` back.
+        writes: table that the arms write to; each call is then rolled back by itself, and the
+            table is vacuumed at the end.
+        same_rows: False where the arms differ by design, as a count and an estimate of it.
+        draw: adds parameters of the technique's own.
+        setup: files run once before, as owner, such as building a table of one's own.
+        teardown: files that take all of `setup` back.
+        server_major_min: oldest PostgreSQL that has what it needs.
+        costs: measured after the arms.
     """
 
     id: str
@@ -100,9 +139,13 @@ class Technique:
     after: Arm
     role: Role = Role.USER
     requests: bool = False
-    indexes: tuple[str, ...] = ()
-    setup: str = field(default="", repr=False)
-    teardown: str = field(default="", repr=False)
+    writes: str = ""
+    same_rows: bool = True
+    draw: Draw | None = None
+    setup: tuple[str, ...] = ()
+    teardown: tuple[str, ...] = ()
+    server_major_min: int = 0
+    costs: tuple[Probe, ...] = ()
 
     @property
     def arms(self) -> tuple[Arm, Arm]:
@@ -115,21 +158,44 @@ def sql_of(technique: str, name: str) -> str:
     return (TECHNIQUES / technique / f"{name}.sql").read_text(encoding="utf-8")
 
 
+Arguments = Callable[[Parameters], tuple[object, ...]]
+
+
 def statement(
-    technique: str,
-    file: str,
-    name: str,
-    arguments: Callable[[Parameters], tuple[object, ...]],
-    *,
-    arrange: str = "",
+    technique: str, file: str, name: str, arguments: Arguments, *, arrange: str = ""
 ) -> Arm:
-    """An arm of one statement: `techniques/<technique>/<file>.sql` with the drawn arguments."""
+    """An arm of one statement.
+
+    Args:
+        technique: folder of its SQL.
+        file: its file there, without `.sql`.
+        name: of the arm, as shown.
+        arguments: the statement's parameters from the drawn ones.
+        arrange: SQL of the state of affairs that it needs; rolled back after each block.
+    """
     sql = sql_of(technique, file)
 
     async def body(caller: Caller, drawn: Parameters) -> Sequence[Row]:
         return await caller.fetch(sql, *arguments(drawn))
 
     return Arm(name, sql, body, arrange)
+
+
+def drawn_by(technique: str, file: str = "draw") -> Draw:
+    """A `Technique.draw` from a statement: its rows become `Parameters.extra`, in turn."""
+    sql = sql_of(technique, file)
+
+    async def draw(
+        connection: asyncpg.Connection, population: Sequence[Parameters]
+    ) -> Sequence[Parameters]:
+        rows = await connection.fetch(sql)
+        size = len(rows)
+        return [
+            replace(drawn, extra=tuple(rows[place % size]))
+            for place, drawn in enumerate(population)
+        ]
+
+    return draw
 
 
 def arms_of(technique: Technique) -> Callable[[Test], Test]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from benchmarks.plans import Plan, explain, plan_hash
+from benchmarks.plans import Plan, buffers, explain, plan_hash
 from stack.database import connected
 
 SCAN: dict[str, Any] = {"Node Type": "Seq Scan", "Relation Name": "tasks", "Total Cost": 1.0}
@@ -27,11 +27,31 @@ def test_which_and_how_many_months_are_scanned_is_not_another_plan() -> None:
 
 
 def test_a_plan_comes_with_its_text_and_the_blocks_it_touched(populated: str) -> None:
-    async def work() -> Plan:
+    async def work() -> Plan | None:
         async with connected(populated) as connection:
             return await explain(connection, "select count(*) from tasks where title <> $1", ("",))
 
     plan = asyncio.run(work())
+    assert plan is not None
     assert "Seq Scan on tasks" in plan.text
     assert "Buffers: shared" in plan.text
     assert plan.shared_buffers > 50
+
+
+def test_a_statement_without_a_plan_has_none(populated: str) -> None:
+    async def work() -> Plan | None:
+        async with connected(populated) as connection:
+            return await explain(connection, "-- comment\ndrop table tasks", ())
+
+    assert asyncio.run(work()) is None
+
+
+def test_buffers_are_the_roots_and_never_those_of_planning() -> None:
+    text = """Sort  (cost=1)
+  Buffers: shared hit=7 read=5 dirtied=2, temp read=9 written=9
+  ->  Seq Scan on tasks
+        Buffers: shared hit=4
+Planning:
+  Buffers: shared hit=100"""
+    assert buffers(text) == 7 + 5
+    assert buffers("Result  (cost=0)\nPlanning:\n  Buffers: shared hit=100") == 0

@@ -1,0 +1,112 @@
+"""What techniques cost: index size, slower writes, refresh time, bloat. Probes for `Technique`.
+
+Each probe asks the session's database and returns `records.benchmark.Cost`; what it writes is
+rolled back or removed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from benchmarks.dataset import SQL
+from benchmarks.technique import Probe, Technique, sql_of
+from records.benchmark import Cost
+from stats.paired import ratio
+
+if TYPE_CHECKING:
+    from benchmarks.lab import Lab
+
+SIZE = (SQL / "size.sql").read_text(encoding="utf-8")
+
+# Of the seconds that the arms were allowed: the cost of a write needs fewer blocks than the answer.
+WRITE_COST_SHARE = 0.5
+
+
+def relation_size(name: str, relation: str, *, of: str) -> Probe:
+    """Bytes of an index or table with all that hangs on it, beside those of the table `of`."""
+
+    async def probe(lab: Lab) -> Sequence[Cost]:
+        size = await lab.raw.fetchval(SIZE, relation)
+        other = await lab.raw.fetchval(SIZE, of)
+        note = f"{size / other:.0%} of {of} with its indexes" if other else ""
+        return [Cost(name=name, value=float(size), unit="bytes", note=note)]
+
+    return probe
+
+
+def write_slow_down(name: str, technique: Technique) -> Probe:
+    """The ratio with/without of a write, measured as any comparison is."""
+
+    async def probe(lab: Lab) -> Sequence[Cost]:
+        comparison = await lab.measure_arms(technique, share=WRITE_COST_SHARE)
+        found = ratio(comparison.before.block_ns, comparison.after.block_ns)
+        unbounded = found.low <= 0
+        return [
+            Cost(
+                name=name,
+                value=found.estimate,
+                low=None if unbounded else found.low,
+                high=None if unbounded else found.high,
+                unit="×",
+                note=f"{comparison.after.name} against {comparison.before.name}",
+            )
+        ]
+
+    return probe
+
+
+def refresh_costs(folder: str, view: str) -> Probe:
+    """Seconds of a plain and a concurrent refresh, and the bytes that a concurrent one leaves.
+
+    Before the concurrent one, tasks are added (`touch.sql`), since it writes only what changed;
+    the transaction is rolled back, and a plain refresh gives the view its size back.
+    """
+
+    async def probe(lab: Lab) -> Sequence[Cost]:
+        raw = lab.raw
+        plain_s = await _seconds(lab, sql_of(folder, "refresh"))
+        before = await raw.fetchval(SIZE, view)
+        await raw.execute("begin")
+        try:
+            touched = await raw.fetchval(sql_of(folder, "touch"))
+            concurrent_s = await _seconds(lab, sql_of(folder, "refresh_concurrently"))
+            grown = await raw.fetchval(SIZE, view) - before
+        finally:
+            await raw.execute("rollback")
+        await raw.execute(sql_of(folder, "refresh"))
+        await raw.execute("vacuum public.tasks")
+        return [
+            Cost(name="refresh", value=plain_s, unit="s", note="plain: locks readers out"),
+            Cost(
+                name="refresh concurrently",
+                value=concurrent_s,
+                unit="s",
+                note=f"after {touched:,} users added a task",
+            ),
+            Cost(
+                name="bloat",
+                value=float(max(0, grown)),
+                unit="bytes",
+                note=f"by that concurrent refresh, on {before:,} bytes",
+            ),
+            Cost(name="staleness", value=3600.0, unit="s", note="refreshed hourly, as advised"),
+        ]
+
+    return probe
+
+
+async def _seconds(lab: Lab, sql: str) -> float:
+    start = time.perf_counter()
+    await lab.raw.execute(sql)
+    return time.perf_counter() - start
+
+
+def stated(name: str, value: float, unit: str, note: str) -> Probe:
+    """A cost that is known without measuring, as a cache's greatest age."""
+
+    async def probe(_: Lab) -> Sequence[Cost]:
+        return [Cost(name=name, value=value, unit=unit, note=note)]
+
+    return probe

@@ -1,0 +1,134 @@
+"""Ways to reach the server: directly, through a delaying proxy, through a pooler, to a replica.
+
+Starts the proxy and the pooler that a technique asks for, on 127.0.0.1, and ends them. Reads
+`PHASEGATE_REPLICA_URL`. A way that is not there is named as such, with what would enable it.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from benchmarks.connection import Connection
+from benchmarks.technique import DIRECT, Route, Via
+from phases.errors import ConfigurationError
+from stack.database import connected, with_port
+from stack.install import install_command
+from stack.pgbouncer import find_pgbouncer, start_pgbouncer, stop_pgbouncer
+
+REPLICA_VARIABLE = "PHASEGATE_REPLICA_URL"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Round trips timed to say what a route really takes.
+PROBES = 21
+
+
+class Unavailable(ConfigurationError):
+    """A way to the server that this machine does not have."""
+
+
+class Routes:
+    """Connections by route, each opened when first asked for and kept until `close`."""
+
+    def __init__(self, dsn: str, direct: Connection) -> None:
+        self._dsn = dsn
+        self._open: dict[Route, Connection] = {DIRECT: direct}
+        self._stack = AsyncExitStack()
+
+    async def caller(self, route: Route) -> Connection:
+        """A connection that goes that way.
+
+        Raises:
+            Unavailable: the machine lacks the pooler, or there is no replica.
+        """
+        if route not in self._open:
+            dsn = self._address(route)
+            cache_size = 0 if route.via is Via.POOLER else None
+            raw = await self._stack.enter_async_context(
+                connected(dsn, statement_cache_size=cache_size)
+            )
+            self._open[route] = Connection(raw, dsn)
+        return self._open[route]
+
+    async def close(self) -> None:
+        """Close what was opened, and end what was started."""
+        await self._stack.aclose()
+
+    def _address(self, route: Route) -> str:
+        if route.via is Via.POOLER:
+            return self._pooler()
+        if route.via is Via.REPLICA:
+            return _replica()
+        return self._delayed(route.delay_ms)
+
+    def _delayed(self, delay_ms: float) -> str:
+        server = urlsplit(self._dsn)
+        proxy = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "benchmarks.delay"),
+                *(server.hostname or "127.0.0.1", str(server.port or 5432), str(delay_ms)),
+            ],
+            cwd=Path(__file__).parents[1],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._stack.callback(_end, proxy)
+        if proxy.stdout is None:  # cannot be: a pipe was asked for
+            raise Unavailable("The delaying proxy has no output")
+        port = int(proxy.stdout.readline())
+        credentials = server.netloc.rpartition("@")[0]
+        return urlunsplit(server._replace(netloc=f"{credentials}@127.0.0.1:{port}"))
+
+    def _pooler(self) -> str:
+        if urlsplit(self._dsn).hostname not in LOOPBACK:
+            raise Unavailable(
+                "the pooler is started beside the server, and this one is on another machine"
+            )
+        if find_pgbouncer() is None:
+            raise Unavailable("there is no PgBouncer on this machine", then=install_command())
+        home = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="phasegate-")))
+        home.chmod(0o755)  # as root, the pooler runs as another user
+        folder = home / "pgbouncer"
+        pooler = start_pgbouncer(folder, self._dsn)
+        self._stack.callback(stop_pgbouncer, folder)
+        return with_port(self._dsn, pooler.port)
+
+
+def _replica() -> str:
+    dsn = os.environ.get(REPLICA_VARIABLE)
+    if not dsn:
+        raise Unavailable(
+            "no read replica was named",
+            then=f"Set {REPLICA_VARIABLE} to the DSN of a replica of the same data",
+        )
+    return dsn
+
+
+def _end(proxy: subprocess.Popen[str]) -> None:
+    """The proxy ends with its standard input; it is not left behind if it does not."""
+    if proxy.stdin is not None:
+        proxy.stdin.close()
+    try:
+        proxy.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        proxy.kill()
+        proxy.wait()
+    if proxy.stdout is not None:
+        proxy.stdout.close()
+
+
+async def round_trip_ms(caller: Connection) -> float:
+    """What one round trip of the shortest statement takes on this route: the median."""
+    times = []
+    for _ in range(PROBES):
+        start = time.perf_counter_ns()
+        await caller.raw.fetchval("select 1")
+        times.append(time.perf_counter_ns() - start)
+    return statistics.median(times) / 1e6

@@ -1,0 +1,2 @@
+-- Rolled back after each block.
+drop index public.bench_logs_brin

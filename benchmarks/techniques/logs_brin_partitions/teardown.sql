@@ -1,0 +1,1 @@
+drop index if exists public.bench_logs_brin;

@@ -1,0 +1,2 @@
+drop index if exists public.bench_logs_user;
+drop index if exists public.bench_logs_user_partitioned;
