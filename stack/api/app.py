@@ -1,0 +1,123 @@
+"""The service as an ASGI application: four prefixes, one answer to every error.
+
+Reads requests and the databases of its settings; writes what those requests ask for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from stack.api import errors, functions
+from stack.api.database import Database
+from stack.api.gotrue import Auth
+from stack.api.http import (
+    Answer,
+    HungUp,
+    Receive,
+    Request,
+    Scope,
+    Send,
+    error_answer,
+    json_answer,
+    read_request,
+    send_answer,
+)
+from stack.api.identity import Tokens, identify
+from stack.api.rest import Rest
+from stack.api.routing import choose
+from stack.api.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+PATIENCE_S = 0.25
+"""A request that takes longer is watched for its client hanging up; most never need the watch."""
+
+
+class App:
+    """The ASGI callable."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._tokens = Tokens(settings.jwt_secret)
+        self._auth = Auth(settings, self._tokens)
+        self._rest = Rest(rows_max=settings.rows_max)
+        self._primary = Database(settings.dsn, settings)
+        self._replica = (
+            None if settings.replica_dsn is None else Database(settings.replica_dsn, settings)
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of the server: a request, or the application's lifespan."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        else:
+            await send({"type": "websocket.close"})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                await self._primary.close()
+                if self._replica is not None:
+                    await self._replica.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        watch: list[asyncio.Task[None]] = []
+        try:
+            bytes_max = self._settings.body_bytes_max
+            request = await read_request(scope, receive, body_bytes_max=bytes_max)
+            timer = loop.call_later(
+                PATIENCE_S, lambda: watch.append(loop.create_task(_watch(receive, task)))
+            )
+            try:
+                answer = await self._answer(request)
+            finally:
+                timer.cancel()
+                for watching in watch:
+                    watching.cancel()
+        except errors.ApiError as error:
+            answer = error_answer(error)
+        except (HungUp, asyncio.CancelledError):
+            return
+        except Exception:
+            logger.exception("A request could not be answered")
+            answer = error_answer(errors.ApiError(500, "XX000", "Internal error"))
+        await send_answer(send, answer, head=scope["method"] == "HEAD")
+
+    async def _answer(self, request: Request) -> Answer:
+        path = request.path
+        if path == "/ready":
+            return await self._ready()
+        identity = identify(request.headers, self._tokens)
+        database = choose(request, self._primary, self._replica)
+        if path.startswith("/rest/v1/"):
+            return await self._rest.answer(request, identity, database, path[9:])
+        if path.startswith("/auth/v1/"):
+            return await self._auth.answer(request, identity, self._primary, path[9:])
+        if path.startswith("/functions/v1/"):
+            return await functions.answer(request, identity, self._primary, path[14:])
+        raise errors.unknown_path()
+
+    async def _ready(self) -> Answer:
+        """200 once the database could be read; what the pool is doing, for the health check."""
+        await self._primary.catalogue()
+        pool = self._primary.pool
+        state = {"size": pool.size, "in_use": pool.in_use, "waiting": pool.waiting}
+        return json_answer(200, {"status": "ok", "level": self._settings.level, "pool": state})
+
+
+async def _watch(receive: Receive, task: asyncio.Task[None] | None) -> None:
+    """Give a request up whose client hangs up: its transaction is rolled back."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    if task is not None:
+        task.cancel()

@@ -1,0 +1,18 @@
+"""Which database serves a request.
+
+Reads that are marked for analytics (`x-read-replica`, the header of the guide that this suite puts
+to the test) go to the replica, where there is one; everything else goes to the primary.
+"""
+
+from __future__ import annotations
+
+from stack.api.database import Database
+from stack.api.http import Request
+
+REPLICA_HEADER = b"x-read-replica"
+
+
+def choose(request: Request, primary: Database, replica: Database | None) -> Database:
+    """The database for `request`."""
+    marked = request.method in ("GET", "HEAD") and REPLICA_HEADER in request.headers
+    return replica if replica is not None and marked else primary
