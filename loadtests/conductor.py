@@ -77,6 +77,11 @@ class Conductor:
             self._last_from.add(worker)
 
     @property
+    def is_open(self) -> bool:
+        """Whether sessions arrive whatever the server does."""
+        return self._settings.is_open
+
+    @property
     def missing(self) -> tuple[str, ...]:
         """Workers whose last report is not there."""
         return tuple(worker for worker in self._workers if worker not in self._last_from)

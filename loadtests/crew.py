@@ -158,12 +158,12 @@ class Crew:
             self._write(conductor)
 
     def _on_quitting(self, **_: Any) -> None:
-        """The process ends, by Ctrl-C, by a signal, or because the test is over."""
+        """The process ends: by Ctrl-C, by a signal, or because the test is over."""
         self._interrupted = True
-        if self._generator is not None:
-            self._generator.finish(interrupted=True)
-        conductor = self._conductor
-        if conductor is not None and any(record.invalid for record in conductor.records):
+        self._on_test_stopping()
+        options, conductor = self._environment.parsed_options, self._conductor
+        judged = options is not None and options.headless and not _is_closed(conductor)
+        if judged and conductor is not None and any(r.invalid for r in conductor.records):
             self._environment.process_exit_code = ExitCode.INVALID
 
     def _write(self, conductor: Conductor) -> None:
@@ -196,6 +196,11 @@ class Crew:
     def _on_end(self, msg: Any, **_: Any) -> None:
         if self._generator is not None:
             self._generator.finish(interrupted=msg.data["interrupted"])
+
+
+def _is_closed(conductor: Conductor | None) -> bool:
+    """Used as any locustfile is: Locust's own exit codes hold."""
+    return conductor is not None and not conductor.is_open
 
 
 def _tasks(environment: Environment) -> list[Any]:

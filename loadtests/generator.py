@@ -46,30 +46,30 @@ Report = Callable[[dict[int, StageTally], bool], None]
 
 
 class Rows:
-    """Rows that this process created, by user, until they are removed."""
+    """Rows that this process created, by user and stage, until they are removed."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
-        self._left: dict[str, tuple[UserApi, list[str]]] = {}
+        self._left: dict[tuple[str, int], tuple[UserApi, list[str]]] = {}
 
     def add(self, api: UserApi, task_id: str) -> None:
         """`task_id` was created as the user of `api`."""
         self._recorder.tally(api.stage).rows_created += 1
-        self._left.setdefault(api.user_id, (api, []))[1].append(task_id)
+        self._left.setdefault((api.user_id, api.stage), (api, []))[1].append(task_id)
 
     def remove(self) -> None:
         """Delete them all, each as the user who owns it; what the API refuses stays, counted."""
         pool = Pool(REMOVALS_AT_ONCE)
-        for api, ids in self._left.values():
-            pool.spawn(self._remove, api, ids)
+        for (_, stage), (api, ids) in self._left.items():
+            pool.spawn(self._remove, stage, api, ids)
         pool.join()
         self._left.clear()
 
-    def _remove(self, api: UserApi, ids: list[str]) -> None:
+    def _remove(self, stage: int, api: UserApi, ids: list[str]) -> None:
         path = f"/rest/v1/tasks?id=in.({','.join(ids)})"
         answer = api.transport.request("DELETE", path, api.head)
         if answer.status in (200, 204):
-            self._recorder.tally(api.stage).rows_removed += len(ids)
+            self._recorder.tally(stage).rows_removed += len(ids)
         else:
             log.warning("%d rows of user %s could not be removed", len(ids), api.user_id)
 
