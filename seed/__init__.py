@@ -6,6 +6,7 @@ Knows `phases`, `records` and `stack`; the only room that knows Faker.
 """
 
 from seed.dataset import Progress, seed_database
+from seed.describe import describe
 from seed.embedded import ensure_dataset
 
-__all__ = ["Progress", "ensure_dataset", "seed_database"]
+__all__ = ["Progress", "describe", "ensure_dataset", "seed_database"]

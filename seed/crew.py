@@ -19,6 +19,7 @@ import msgspec
 
 from phases.catalogue import Population
 from phases.errors import CannotMeasure
+from records.seed import Histogram
 from seed.lanes import CONTENT_LANE, FLAT_LANE, LANES, PARTITIONED_LANE
 from seed.worker import Event, Job, carry_out, memory_bytes_max
 
@@ -48,6 +49,8 @@ class Tally:
     """Rows of each table that is loaded."""
     sha256s: dict[str, str] = field(default_factory=dict)
     memory_bytes_max: int = 0
+    histograms: dict[str, Histogram] = field(default_factory=dict)
+    """By name: a table that two processes made is counted once."""
 
     def sha256(self) -> str:
         """Of the data: over the tables' own sums in a fixed order."""
@@ -90,6 +93,7 @@ def run_crew(
         elif event.table:
             on_rows(event.table, event.rows)
         tally.memory_bytes_max += event.memory_bytes_max
+        tally.histograms.update({one.name: one for one in event.histograms})
 
     work = [
         Job(dsn=dsn, lanes=lanes, seed=seed, users=users, population=population)

@@ -6,7 +6,6 @@ own schema `phasegate`, whose marker says `loading` from the first change to the
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from phases.errors import CannotMeasure, Refused, UsageError
 from records.seed import Relation, SeedRecord
 from seed.calendar import Year
 from seed.crew import TABLES, Tally, run_crew, shares
+from seed.finish import finish
 from seed.identity import dataset_key
 from seed.target import (
     NOTHING_CHANGED,
@@ -34,8 +34,6 @@ from stack.database import connected, read_sql, redact, run
 
 # Seeds are stored as bigint.
 SEED_MAX = (1 << 63) - 1
-# Building an index of the tasks then sorts in memory up to some 100k users.
-FINISH_MEMORY = "set local maintenance_work_mem = '256MB'"
 
 
 @dataclass(frozen=True)
@@ -62,11 +60,25 @@ class Plan:
     key: str
 
     @property
+    def rows_by_table(self) -> dict[str, int]:
+        """Rows of each table, expected."""
+        population = self.population
+        logs = population.logs_per_user_mean
+        per_user = (
+            1,
+            population.projects_per_user_mean,
+            population.tasks_per_user_mean,
+            logs,
+            logs,
+        )
+        return {
+            table: round(self.users * mean) for table, mean in zip(TABLES, per_user, strict=True)
+        }
+
+    @property
     def rows_expected(self) -> int:
         """Over all tables."""
-        p = self.population
-        each = p.projects_per_user_mean + p.tasks_per_user_mean + 2 * p.logs_per_user_mean
-        return round(self.users * (1 + each))
+        return sum(self.rows_by_table.values())
 
 
 def make_plan(
@@ -132,8 +144,17 @@ def seed_database(
         )
     try:
         return _load(dsn, plan, jobs, started, on_progress)
+    except ExceptionGroup as errors:  # several connections failed at once, for one reason
+        raise broke_off(reason_of(errors)) from errors
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise broke_off(str(error) or type(error).__name__) from error
+        raise broke_off(reason_of(error)) from error
+
+
+def reason_of(error: BaseException) -> str:
+    """The first of the errors, as a phrase."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
 
 
 def broke_off(reason: str) -> CannotMeasure:
@@ -180,7 +201,7 @@ def _load(
     load_wall_s = time.perf_counter() - load_started
     if on_progress is not None:
         on_progress(Progress("", done, done))
-    run(_finish(dsn))
+    run(finish(dsn, TABLES))
     return run(_complete(dsn, plan, tally, jobs, load_wall_s, started))
 
 
@@ -214,20 +235,6 @@ async def _prepare(dsn: str, plan: Plan) -> None:
         await connection.execute(sql("make_partitions"))
 
 
-async def _finish(dsn: str) -> None:
-    """Keys, then statistics and the visibility map."""
-    async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
-        await connection.execute("set local search_path = public")
-        await connection.execute(FINISH_MEMORY)
-        await connection.execute(read_sql("keys"))
-
-    async def vacuum(table: str) -> None:
-        async with connected(dsn, statement_cache_size=0) as connection:
-            await connection.execute(f"vacuum (analyze) public.{table}")
-
-    await asyncio.gather(*(vacuum(table) for table in TABLES))
-
-
 async def _complete(
     dsn: str, plan: Plan, tally: Tally, jobs: int, load_wall_s: float, started: float
 ) -> SeedRecord:
@@ -254,7 +261,7 @@ async def _complete(
                 )
                 for row in sizes
             ),
-            distributions=(),
+            distributions=tuple(tally.histograms[name] for name in sorted(tally.histograms)),
         )
         stored = msgspec.json.encode(record).decode()
         if not await connection.fetch(sql("mark_complete"), plan.key, record.sha256, stored):

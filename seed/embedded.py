@@ -15,7 +15,7 @@ import msgspec
 
 from phases.catalogue import Population
 from records.seed import SeedRecord
-from seed.dataset import OnProgress, broke_off, make_plan, seed_database
+from seed.dataset import OnProgress, broke_off, make_plan, reason_of, seed_database
 from seed.target import check_disk, sql
 from stack.database import connected, run
 from stack.levels import apply_level
@@ -89,7 +89,7 @@ def ensure_dataset(
             )
         run(_copy(server, names))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise broke_off(str(error) or type(error).__name__) from error
+        raise broke_off(reason_of(error)) from error
     apply_level(server.dsn(names.database), 1)
     wall_s = time.perf_counter() - started
     return server.dsn(names.database), msgspec.structs.replace(record, wall_s=wall_s)

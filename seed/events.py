@@ -54,6 +54,8 @@ class Events:
         per_week = mean / year.weeks_per_user_mean
         self._counts = np.concatenate([poisson_quantiles(a * per_week) for a in activities])
         self._signups = users.signup_ms[users.by_signup]
+        self.per_user: NDArray[np.uint32] = np.zeros(users.count, dtype=np.uint32)
+        """Events of each user in the weeks made so far."""
 
     def week(self, week: int) -> U64:
         """Sort keys of the events of week `week` (0 = first), ascending, no two alike."""
@@ -67,12 +69,12 @@ class Events:
             return np.empty(0, dtype=np.uint64)
         keys = np.concatenate(blocks)
         keys.sort()
-        left_ms = self._users.year.end_ms - starts_ms
-        if left_ms < WEEK_MS:
-            keys = keys[: np.searchsorted(keys, np.uint64(left_ms << CODE_BITS))]
-        alike = keys[1:] == keys[:-1]
-        # A user cannot do two things of one kind in the same millisecond: the second is left out.
-        return np.delete(keys, np.flatnonzero(alike)) if alike.any() else keys
+        again = np.flatnonzero(keys[1:] == keys[:-1])
+        if again.size:
+            # A user does not do two things of one kind in one millisecond: the second is left out.
+            np.subtract.at(self.per_user, self._users.indices(keys[again]), 1)
+            keys = np.delete(keys, again)
+        return keys
 
     def _block(self, week: int, begin: int, end: int) -> U64:
         """Unsorted keys of the users `begin`..`end`-1 in the order of sign-up."""
@@ -93,8 +95,13 @@ class Events:
         moments = self._users.year.hours_of_week.at(chances)
         codes = np.repeat(self._users.codes(indices), counts)
         keys = (moments << np.uint64(CODE_BITS)) | codes
-        signups = self._signups[begin:end] - week * WEEK_MS
-        if signups[-1] > 0:  # some of the block sign up during this week: nothing before that
-            since = np.repeat(signups, counts)
-            keys = keys[moments.astype(np.int64) >= since]
+        since = self._signups[begin:end] - week * WEEK_MS
+        until = self._users.year.end_ms - week * WEEK_MS
+        if since[-1] > 0 or until < WEEK_MS:  # some sign up during this week, or the year ends
+            when = moments.astype(np.int64)
+            within = (when >= np.repeat(since, counts)) & (when < until)
+            keys = keys[within]
+            owners = np.repeat(np.arange(counts.size), counts)[within]
+            counts = np.bincount(owners, minlength=counts.size)
+        self.per_user[indices] += counts.astype(np.uint32)
         return keys

@@ -8,9 +8,9 @@ from __future__ import annotations
 import hashlib
 
 import msgspec
-from faker import VERSION as FAKER_VERSION
 
 from phases.catalogue import Population
+from seed.vocabulary import faker_version
 from stack.database import read_sql
 
 # Raised by one whenever a change of this room's code changes the data.
@@ -21,7 +21,7 @@ def dataset_key(seed: int, users: int, population: Population) -> str:
     """Identifies a data set: 32 hexadecimal digits."""
     parts = {
         "data_version": DATA_VERSION,
-        "faker": FAKER_VERSION,
+        "faker": faker_version(),
         "population": population,
         "schema": [read_sql("schema"), read_sql("keys")],
         "seed": seed,

@@ -9,18 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
+from phases.catalogue import Population
 from phases.population import U64, Stream, hashed, rounded, stream_key, thresholds
+from records.seed import Histogram
 from seed.calendar import HOUR_MS, WEEK_MS
+from seed.distributions import Rhythm, delays, per_user, signups
 from seed.events import Events
 from seed.packing import Rows, int32_pieces
 from seed.users import CODE_BITS, FIRST_PROJECT_MS, PROJECTS_MAX, USERS_MAX, Users, uuids_v7
-from seed.vocabulary import WORD_BITS, WORDS, Vocabulary, Words, packed
+from seed.vocabulary import WORD_BITS, WORDS, Vocabulary, Words, packed, vocabulary
 
 # Rows encoded at once: their arrays fit the processor's second-level cache.
 BLOCK_ROWS = 8192
@@ -74,15 +78,23 @@ class Tables:
 
     Args:
         users: of the data set.
-        words: of its locales.
     """
 
-    def __init__(self, users: Users, words: Vocabulary) -> None:
+    def __init__(self, users: Users) -> None:
         self._users = users
-        self._words = words
         self.year = users.year
         self._population = users.year.population
         self._month_starts = [max(0, self.year.ms(m)) for m in self.year.months]
+        self._histograms: list[Histogram] = []
+
+    @cached_property
+    def _words(self) -> Vocabulary:
+        # Made when first needed: the process that only makes log rows does without.
+        return vocabulary(self._population.locales)
+
+    def histograms(self) -> tuple[Histogram, ...]:
+        """How the rows made so far are distributed, table by table that was made to its end."""
+        return tuple(self._histograms)
 
     def profiles(self) -> Iterator[Block]:
         """One row per user, in the order of sign-up."""
@@ -184,15 +196,25 @@ class Tables:
             4 + _UUID + 4 + _BIGINT + 4 + begin.bytes_max + end.bytes_max,
         )
         events = Events(users, Stream.TASK, self._population.tasks_per_user_mean)
-        delays = self._delays_ms()
+        completion = _Delays(self._population)
+        rhythm = Rhythm(self.year)
         for week in range(self.year.weeks):
             key = stream_key(users.seed, Stream.TASK_TIME, week)
-            for keys, month in self._blocks(events.week(week), week):
-                self._encode_tasks(rows, keys, week, key, delays)
+            of_week = events.week(week)
+            rhythm.add(of_week)
+            for keys, month in self._blocks(of_week, week):
+                self._encode_tasks(rows, keys, week, key, completion)
                 yield Block(keys.size, rows.close(), month)
+        self._histograms += [
+            signups(users),
+            per_user("projects per user", "projects", users.projects),
+            per_user("tasks per user", "tasks", events.per_user),
+            *rhythm.histograms(),
+            completion.histogram(),
+        ]
 
     def _encode_tasks(
-        self, rows: Rows, keys: U64, week: int, key: int, delays: NDArray[np.int64]
+        self, rows: Rows, keys: U64, week: int, key: int, completion: _Delays
     ) -> None:
         users = self._users
         indices = users.indices(keys)
@@ -203,7 +225,7 @@ class Tables:
         record["user_id"] = users.ids[indices]
         stamps = self._timestamps(keys, week)
         record["created_at"] = stamps
-        done, delay_ms = self._completion(chance, created, delays)
+        done, delay_ms = completion.draw(chance, self.year.end_ms - created)
         record["status"] = np.where(done, _STATUS[1], _STATUS[0])
         second = hashed(key, chance)
         self._append_project(rows, indices, created, second)
@@ -218,18 +240,6 @@ class Tables:
             second,
             self._locale(indices),
         )
-
-    def _completion(
-        self, chance: U64, created: NDArray[np.int64], delays: NDArray[np.int64]
-    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-        """Whether each task is done by the year's end, and after how many ms."""
-        share = np.uint64(round(self._population.completed_share * (1 << 16)))
-        lot = chance & np.uint64(0xFFFF)
-        which = (chance >> np.uint64(16)) & np.uint64((1 << _LOOKUP_BITS) - 1)
-        fine = ((chance >> np.uint64(28)) & np.uint64(0xFFFF)).astype(np.int64)
-        delay = delays[which.astype(np.intp)]
-        delay += (delay * fine) >> 28  # up to 1/4096 longer, so that no two are alike
-        return (lot < share) & (created + delay < self.year.end_ms), delay
 
     def _append_project(
         self, rows: Rows, indices: NDArray[np.intp], created: NDArray[np.int64], chance: U64
@@ -288,6 +298,7 @@ class Tables:
                 lot = (hashed(key, keys) >> np.uint64(64 - _LOOKUP_BITS)).astype(np.intp)
                 rows.append(padded[lot], lengths[lot])
                 yield Block(keys.size, rows.close(), month)
+        self._histograms.append(per_user("log rows per user", "rows", events.per_user))
 
     def _blocks(self, keys: U64, week: int, extra_bits: int = 0) -> Iterator[tuple[U64, int]]:
         """`keys` cut into blocks that do not cross a month, each with its month's number."""
@@ -326,18 +337,37 @@ class Tables:
         rows.append(first.padded[one], first.lengths[one])
         rows.append(second.padded[two], second.lengths[two])
 
-    def _delays_ms(self) -> NDArray[np.int64]:
-        """Time from creation to completion at the midpoints of equally likely outcomes."""
-        normal = NormalDist(0, self._population.completion_delay_sigma)
+
+class _Delays:
+    """Whether tasks are completed, and when: log-normal, by a table of equally likely outcomes."""
+
+    def __init__(self, population: Population) -> None:
+        normal = NormalDist(0, population.completion_delay_sigma)
         outcomes = 1 << _LOOKUP_BITS
-        median_ms = self._population.completion_delay_h_median * HOUR_MS
-        return np.array(
-            [
-                max(1, round(rounded(median_ms * math.exp(normal.inv_cdf((n + 0.5) / outcomes)))))
-                for n in range(outcomes)
-            ],
-            dtype=np.int64,
+        median_ms = population.completion_delay_h_median * HOUR_MS
+        logs = (normal.inv_cdf((n + 0.5) / outcomes) for n in range(outcomes))
+        self._outcomes_ms = np.array(
+            [max(1, round(rounded(median_ms * math.exp(log)))) for log in logs], dtype=np.int64
         )
+        self._share = np.uint64(round(population.completed_share * (1 << 16)))
+        self._drawn: NDArray[np.int64] = np.zeros(outcomes, dtype=np.int64)
+
+    def draw(
+        self, chance: U64, left_ms: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+        """Whether each task is done within `left_ms`, and after how many ms."""
+        lot = chance & np.uint64(0xFFFF)
+        which = ((chance >> np.uint64(16)) & np.uint64((1 << _LOOKUP_BITS) - 1)).astype(np.intp)
+        fine = ((chance >> np.uint64(28)) & np.uint64(0xFFFF)).astype(np.int64)
+        delay = self._outcomes_ms[which]
+        delay += (delay * fine) >> 28  # up to 1/4096 longer, so that no two are alike
+        done = (lot < self._share) & (delay < left_ms)
+        self._drawn += np.bincount(which[done], minlength=self._drawn.size)
+        return done, delay
+
+    def histogram(self) -> Histogram:
+        """Of the delays drawn so far."""
+        return delays(self._outcomes_ms, self._drawn)
 
 
 _STATUS = packed(["open", "done"]).padded

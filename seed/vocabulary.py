@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.metadata import version as distribution_version
+from typing import TYPE_CHECKING
 
 import numpy as np
-from faker import VERSION as FAKER_VERSION
-from faker import Faker
-from faker.config import AVAILABLE_LOCALES
 from numpy.typing import NDArray
 
 from phases.errors import UsageError
+
+if (
+    TYPE_CHECKING
+):  # importing Faker takes longer than the processes that need no words take to start
+    from faker import Faker
 
 # Words of each kind and locale: two of them make a million different titles. A power of two, so
 # that ten hashed bits choose one.
@@ -72,7 +76,14 @@ def packed(texts: Sequence[str]) -> Words:
     return Words(np.frombuffer(raw, dtype=f"V{width}"), lengths)
 
 
+def faker_version() -> str:
+    """The installed Faker's."""
+    return distribution_version("faker")
+
+
 def _draw(locale: str, make: Callable[[Faker], str], join: str) -> list[str]:
+    from faker import Faker
+
     faker = Faker(locale)
     faker.seed_instance(FAKER_SEED)
     texts: list[str] = []
@@ -107,10 +118,12 @@ def vocabulary(locales: tuple[str, ...]) -> Vocabulary:
     Raises:
         UsageError: Faker does not know a locale, or there are none or more than 64.
     """
+    from faker.config import AVAILABLE_LOCALES
+
     unknown = [name for name in locales if name not in AVAILABLE_LOCALES]
     if unknown or not 0 < len(locales) <= WORD_BYTES_MAX:
         raise UsageError(
-            f"Faker {FAKER_VERSION} knows no locale {', '.join(unknown) or 'of that number'}",
+            f"Faker {faker_version()} knows no locale {', '.join(unknown) or 'of that number'}",
             untouched="Nothing was changed",
             then="Name some as en_US,de_DE,ja_JP",
         )
@@ -119,7 +132,7 @@ def vocabulary(locales: tuple[str, ...]) -> Vocabulary:
         return packed([text for locale in locales for text in _draw(locale, make, join)])
 
     return Vocabulary(
-        faker_version=FAKER_VERSION,
+        faker_version=faker_version(),
         locales=packed(locales),
         first_names=kind(lambda faker: faker.first_name()),
         last_names=kind(lambda faker: faker.last_name(), " "),

@@ -18,10 +18,10 @@ from collections.abc import Callable
 import msgspec
 
 from phases.catalogue import Population
+from records.seed import Histogram
 from seed.lanes import run_lanes
 from seed.tables import Tables
 from seed.users import make_users
-from seed.vocabulary import vocabulary
 
 if sys.platform != "win32":
     import uvloop
@@ -50,6 +50,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sha256: str = ""
     memory_bytes_max: int = 0
     """Of the whole process; only in the last event."""
+    histograms: tuple[Histogram, ...] = ()
+    """Of the rows that the process made; only in the last event."""
     error: str = ""
 
 
@@ -66,8 +68,7 @@ def carry_out(job: Job, tell: Callable[[Event], None]) -> None:
         CannotMeasure: the server cannot be reached.
         asyncpg.PostgresError, OSError: the load broke off; each table is whole or empty.
     """
-    population = job.population
-    tables = Tables(make_users(job.seed, job.users, population), vocabulary(population.locales))
+    tables = Tables(make_users(job.seed, job.users, job.population))
 
     def on_rows(table: str, rows: int) -> None:
         tell(Event(table=table, rows=rows))
@@ -76,7 +77,7 @@ def carry_out(job: Job, tell: Callable[[Event], None]) -> None:
         loaded = runner.run(run_lanes(job.dsn, job.lanes, tables, on_rows))
     for one in loaded:
         tell(Event(table=one.table, rows=one.rows, sha256=one.sha256))
-    tell(Event(memory_bytes_max=memory_bytes_max()))
+    tell(Event(memory_bytes_max=memory_bytes_max(), histograms=tables.histograms()))
 
 
 def _end_with_parent() -> None:

@@ -1,0 +1,80 @@
+"""What comes after the rows: keys and defaults, then statistics and the visibility map.
+
+Reads `stack/sql/keys.sql`, the one place that says which keys there are; runs its statements table
+by table over several connections, since each of them reads a whole table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+
+from seed.lanes import PARTITIONED
+from seed.target import sql
+from stack.database import connected, read_sql
+
+_STATEMENT = re.compile(r"alter table (?P<table>\w+)\s[^;]*", re.IGNORECASE)
+_FOREIGN_KEY = re.compile(r"\bforeign key\b", re.IGNORECASE)
+
+
+def key_statements() -> tuple[tuple[str, str], ...]:
+    """(table, statement) of `keys.sql`, in order.
+
+    Raises:
+        ValueError: the file holds something else than `alter table …;`.
+    """
+    text = re.sub(r"--[^\n]*", "", read_sql("keys"))
+    found = []
+    for statement in filter(None, map(str.strip, text.split(";"))):
+        match = _STATEMENT.fullmatch(statement)
+        if match is None:
+            raise ValueError(f"keys.sql: not an ALTER TABLE: {statement}")
+        found.append((match["table"], statement))
+    return tuple(found)
+
+
+async def _in_one_transaction(dsn: str, statements: Iterable[str]) -> None:
+    async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
+        await connection.execute("set local search_path = public")
+        await connection.execute(sql("finish_memory"))
+        for statement in statements:
+            await connection.execute(statement)
+
+
+async def _side_by_side(dsn: str, statements: Iterable[tuple[str, str]]) -> None:
+    """Run (table, statement)s: one connection per table, in order within it."""
+    by_table: dict[str, list[str]] = defaultdict(list)
+    for table, statement in statements:
+        by_table[table].append(statement)
+    async with asyncio.TaskGroup() as group:
+        for of_table in by_table.values():
+            group.create_task(_in_one_transaction(dsn, of_table))
+
+
+async def finish(dsn: str, tables: tuple[str, ...]) -> None:
+    """Make the keys of the loaded `tables`, check them, and let the planner know the tables.
+
+    A foreign key is first declared for new rows, which takes its locks for an instant; checking the
+    old rows then locks nothing that another check needs. A partitioned table cannot do that before
+    PostgreSQL 18: its key is declared and checked in one, beside the other checks.
+    """
+    statements = key_statements()
+    foreign = [pair for pair in statements if _FOREIGN_KEY.search(pair[1])]
+    await _side_by_side(dsn, (pair for pair in statements if pair not in foreign))
+    await _in_one_transaction(
+        dsn, (f"{text} not valid" for table, text in foreign if table != PARTITIONED)
+    )
+    async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
+        unchecked = await connection.fetch(sql("unchecked_keys"))
+    checks = [(row["table"], row["statement"]) for row in unchecked]
+    await _side_by_side(dsn, [*checks, *(pair for pair in foreign if pair[0] == PARTITIONED)])
+
+    async def vacuum(table: str) -> None:
+        async with connected(dsn, statement_cache_size=0) as connection:
+            await connection.execute(f"vacuum (analyze) public.{table}")
+
+    async with asyncio.TaskGroup() as group:
+        for table in tables:
+            group.create_task(vacuum(table))
