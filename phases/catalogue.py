@@ -136,6 +136,128 @@ class Sessions(Entry, frozen=True):
     cache_entries_max: int
 
 
+class Compute(Entry, frozen=True):
+    """A compute size of Supabase's. What of it is emulated here: `stack.compute`."""
+
+    name: str
+    price_usd_month: float
+    memory_gb: float
+    """GiB."""
+    connections_max: int
+    """Direct connections to PostgreSQL."""
+    pooler_clients_max: int
+    iops: int
+    """Baseline of disk operations per second; not emulated."""
+
+
+class Overage(Entry, frozen=True):
+    """What a plan sells beyond what it includes; disk and egress in GB of 10⁹ bytes."""
+
+    disk_usd_per_gb: float
+    egress_usd_per_gb: float
+    usd_per_monthly_active_user: float
+    usd_per_million_function_calls: float
+
+
+class HostedPlan(Entry, frozen=True):
+    """A plan of the hosting provider. Without `overage`, what it includes is a hard limit."""
+
+    id: str
+    name: str
+    usd_per_month: float
+    disk_gb: float
+    egress_gb: float
+    monthly_active_users: int
+    function_calls: int
+    compute_credit_usd: float
+    compute: tuple[str, ...]
+    replicas: bool
+    overage: Overage | None = None
+
+
+class ComputeSize(Entry, frozen=True):
+    """A size of the database's machine."""
+
+    id: str
+    name: str
+    usd_per_month: float
+    cores: int
+    memory_gb: float
+    connections_max: int
+    pooler_clients_max: int
+    iops_baseline: int
+
+
+class Hosting(Entry, frozen=True):
+    """Where the web app itself is served from."""
+
+    name: str
+    source: str
+    free_egress_gb_per_day: float
+    usd_per_gb: float
+
+
+class GuideBand(Entry, frozen=True):
+    """What the scaling guide says that a month in a phase costs; None: no upper end."""
+
+    phase: int
+    usd_low: float
+    usd_high: float | None = None
+
+
+class Prices(Entry, frozen=True):
+    """The price list, with where and when it was read."""
+
+    source: str
+    read_on: dt.date
+    replica_disk_factor: float
+    replica_compute_min: str
+    plans: tuple[HostedPlan, ...]
+    compute: tuple[ComputeSize, ...]
+    hosting: Hosting
+    guide: tuple[GuideBand, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse a list that no bill can be written from; msgspec names the key."""
+        known = [size.id for size in self.compute]
+        named = [name for plan in self.plans for name in plan.compute] + [self.replica_compute_min]
+        unknown = sorted(set(named) - set(known))
+        if unknown:
+            raise ValueError(f"no compute size is called {', '.join(unknown)}")
+        costs = [size.usd_per_month for size in self.compute]
+        if costs != sorted(costs) or len(set(known)) != len(known):
+            raise ValueError("`compute` must be distinct and ascending in price")
+        amounts = [*costs, *(plan.usd_per_month for plan in self.plans)]
+        if not self.plans or min(amounts) < 0:
+            raise ValueError("there must be a plan, and prices must not be negative")
+
+
+class Usage(Entry, frozen=True):
+    """How a modelled peak becomes a month."""
+
+    days_per_month: float
+    monthly_active_share: float
+    hosting_bytes_per_session: float
+    function_calls_per_session: float
+    connections_peak_sigma: float
+
+
+class Alerts(Entry, frozen=True):
+    """When to be told; shares in 0..1 of the limit or budget that they watch."""
+
+    database_size_share: float
+    api_requests_share: float
+    api_requests_per_month: int
+    budget_shares: tuple[float, ...]
+    budget_usd_per_month: float
+
+    def __post_init__(self) -> None:
+        """Refuse shares that could never fire, or fire at once; msgspec names the key."""
+        shares = (self.database_size_share, self.api_requests_share, *self.budget_shares)
+        if not all(0 < share <= 1 for share in shares):
+            raise ValueError("shares must be above 0 and at most 1")
+
+
 class Catalogue(Entry, frozen=True):
     """All defaults in force, after overrides."""
 
@@ -147,6 +269,11 @@ class Catalogue(Entry, frozen=True):
     run: Run
     population: Population
     sessions: Sessions
+    compute: tuple[Compute, ...]
+    """Ascending in size."""
+    prices: Prices
+    usage: Usage
+    alerts: Alerts
 
     def phase_of(self, users: int) -> Phase:
         """The phase that `users` registered users are in; the last one has no upper bound."""
