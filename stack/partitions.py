@@ -17,9 +17,9 @@ PARENT = "public.activity_logs_partitioned"
 
 # Three months ahead: maintenance may fail for a whole quarter before a row falls into DEFAULT.
 AHEAD_MONTHS = 3
-# Two years kept: more than the twelve months that the seeder fills, so that looking after a data
-# set does not eat it.
-KEEP_MONTHS = 24
+# A hundred years, so nothing is dropped unless asked for: the seeded year is a fixed one
+# (`population.start`), and a retention counted from today would one day eat it.
+KEEP_MONTHS = 1200
 
 PARTMAN_VERSIONS = (4, 5)
 OWN = "own functions"

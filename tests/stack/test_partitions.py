@@ -153,7 +153,7 @@ def test_a_row_of_a_clock_that_is_years_off_stays_in_default_and_is_reported(
 ) -> None:
     manage(seeded, use_partman=arm)
     log_at(sql_on, seeded, 1, datetime(2099, 1, 1, tzinfo=UTC))
-    log_at(sql_on, seeded, 2, datetime(1999, 1, 1, tzinfo=UTC))
+    log_at(sql_on, seeded, 2, datetime(1899, 1, 1, tzinfo=UTC))
     maintain(seeded)
     after = state(sql_on, seeded)
     assert after.default_rows == 2
