@@ -141,6 +141,8 @@ class Compute(Entry, frozen=True):
 
     name: str
     price_usd_month: float
+    cores: int
+    """Of the AWS family it runs on; shared and bursting up to medium."""
     memory_gb: float
     """GiB."""
     connections_max: int
@@ -175,19 +177,6 @@ class HostedPlan(Entry, frozen=True):
     overage: Overage | None = None
 
 
-class ComputeSize(Entry, frozen=True):
-    """A size of the database's machine."""
-
-    id: str
-    name: str
-    usd_per_month: float
-    cores: int
-    memory_gb: float
-    connections_max: int
-    pooler_clients_max: int
-    iops_baseline: int
-
-
 class Hosting(Entry, frozen=True):
     """Where the web app itself is served from."""
 
@@ -213,22 +202,13 @@ class Prices(Entry, frozen=True):
     replica_disk_factor: float
     replica_compute_min: str
     plans: tuple[HostedPlan, ...]
-    compute: tuple[ComputeSize, ...]
     hosting: Hosting
     guide: tuple[GuideBand, ...]
 
     def __post_init__(self) -> None:
         """Refuse a list that no bill can be written from; msgspec names the key."""
-        known = [size.id for size in self.compute]
-        named = [name for plan in self.plans for name in plan.compute] + [self.replica_compute_min]
-        unknown = sorted(set(named) - set(known))
-        if unknown:
-            raise ValueError(f"no compute size is called {', '.join(unknown)}")
-        costs = [size.usd_per_month for size in self.compute]
-        if costs != sorted(costs) or len(set(known)) != len(known):
-            raise ValueError("`compute` must be distinct and ascending in price")
-        amounts = [*costs, *(plan.usd_per_month for plan in self.plans)]
-        if not self.plans or min(amounts) < 0:
+        amounts = [plan.usd_per_month for plan in self.plans]
+        if not amounts or min(amounts) < 0:
             raise ValueError("there must be a plan, and prices must not be negative")
 
 
@@ -274,6 +254,17 @@ class Catalogue(Entry, frozen=True):
     prices: Prices
     usage: Usage
     alerts: Alerts
+
+    def __post_init__(self) -> None:
+        """Refuse plans that name a compute size that there is not; msgspec names the key."""
+        known = [size.name for size in self.compute]
+        named = [name for plan in self.prices.plans for name in plan.compute]
+        unknown = sorted({*named, self.prices.replica_compute_min} - set(known))
+        if unknown:
+            raise ValueError(f"no compute size is called {', '.join(unknown)}")
+        costs = [size.price_usd_month for size in self.compute]
+        if costs != sorted(costs) or len(set(known)) != len(known):
+            raise ValueError("`compute` must be distinct and ascending in price")
 
     def phase_of(self, users: int) -> Phase:
         """The phase that `users` registered users are in; the last one has no upper bound."""
