@@ -1,0 +1,125 @@
+"""Fits, limits and alerts, with numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from phases.capacity import (
+    Fit,
+    Profile,
+    Span,
+    bill_at,
+    connections_at,
+    fit,
+    limits,
+    missing,
+    sessions_per_month,
+    users_with_connections,
+)
+from phases.catalogue import load
+
+CATALOGUE = load()
+
+
+def test_a_line_through_exact_sizes_is_found_with_no_spread():
+    found = fit([(1_000, 5e6), (10_000, 23e6), (100_000, 203e6)])  # 3 MB + 2,000 bytes a user
+    assert found.per_user == Span(2000.0, 2000.0, 2000.0)
+    assert found.fixed == pytest.approx(3e6)
+    assert found.at(50_000) == pytest.approx(103e6)
+
+
+def test_the_range_of_a_fit_is_that_of_its_pairs_of_sizes():
+    found = fit([(1_000, 1e6), (2_000, 3e6), (3_000, 4e6)])  # slopes 2000, 1500, 1000
+    assert (found.per_user.low, found.per_user.estimate, found.per_user.high) == (1000, 1500, 2000)
+
+
+def test_one_size_gives_a_quotient_and_no_range():
+    assert fit([(2_000, 4e6)]) == Fit(Span(2000.0), 0.0)
+
+
+@pytest.mark.parametrize("points", [[], [(0, 1.0)], [(5, 1.0), (5, 2.0)]])
+def test_a_fit_without_distinct_users_is_refused(points):
+    with pytest.raises(ValueError, match="distinct, positive"):
+        fit(points)
+
+
+PROFILE = Profile(
+    level=1,
+    database=Fit(Span(10_000.0, 8_000.0, 12_500.0), 0.0),
+    egress_bytes_per_session=Span(50_000.0, 40_000.0, 62_500.0),
+    requests_per_session=20.0,
+    service_s=0.01,
+    held_users=10_000,
+    cores=2,
+)
+
+
+def by_name(profile, catalogue=CATALOGUE):
+    return {limit.name: limit for limit in limits(profile, catalogue)}
+
+
+def test_a_month_of_sessions_follows_the_workload_model():
+    # 0.2 of the users, twice a day, for thirty days.
+    assert sessions_per_month(1000, CATALOGUE) == pytest.approx(12_000)
+
+
+def test_each_limit_is_met_where_arithmetic_says():
+    found = by_name(PROFILE)
+    disk = found["Free: 0.5 GB disk"]
+    assert (disk.low, disk.users, disk.high) == (40_000, 50_000, 62_500)
+    assert found["Free: 80% of 0.5 GB disk"].users == 40_000
+    assert found["Pro: 8 GB disk"].users == 800_000
+    # 5 GB over 50 kB a session are 100,000 sessions a month: 12 a user.
+    assert found["Free: 5 GB egress a month"].users == pytest.approx(100_000 / 12)
+    assert found["Free: 50,000 monthly active users"].users == 50_000
+
+
+def test_limits_come_in_the_order_in_which_they_are_met():
+    users = [limit.users for limit in limits(PROFILE, CATALOGUE) if limit.users is not None]
+    assert users == sorted(users)
+
+
+def test_connections_follow_littles_law_and_its_inverse_agrees():
+    # λ per user = 0.2 · 2 · 0.15 / 3600 · 2; 20 requests of 10 ms: 0.2 s a session.
+    mean = 100_000 * (0.2 * 2 * 0.15 / 3600 * 2) * 0.2
+    expected = mean + 3.1 * math.sqrt(mean)
+    assert connections_at(100_000, PROFILE, CATALOGUE) == pytest.approx(expected)
+    users = users_with_connections(60, PROFILE, CATALOGUE)
+    assert users is not None
+    assert connections_at(users, PROFILE, CATALOGUE) == pytest.approx(60)
+
+
+def test_the_budget_alerts_come_where_the_bill_reaches_their_share():
+    found = by_name(PROFILE)
+    first = found["50% of the $300 budget"].users
+    assert first is not None
+    before = bill_at(int(first) - 1, PROFILE, CATALOGUE)
+    after = bill_at(int(first), PROFILE, CATALOGUE)
+    assert before is not None
+    assert before.usd_per_month < 150
+    assert after is None or after.usd_per_month >= 150
+
+
+def test_twice_the_users_that_were_held_need_twice_the_cores():
+    bill = bill_at(20_001, PROFILE, CATALOGUE)
+    assert bill is not None
+    assert bill.compute == "2xl"
+
+
+def test_what_was_not_measured_is_named_and_never_a_number():
+    empty = Profile(1, None, None, None, None, None, 2)
+    assert missing(empty) == ("egress", "connections", "cores")
+    found = by_name(empty)
+    assert found["Free: 0.5 GB disk"].users is None
+    assert found["Free: 5 GB egress a month"].note == "no load was measured"
+    assert found["100% of the $300 budget"].users is None
+    assert bill_at(1000, empty, CATALOGUE) is None
+
+
+def test_an_allowance_of_ones_own_makes_the_api_request_alert_fire(tmp_path):
+    path = tmp_path / "phasegate.toml"
+    path.write_text("[alerts]\napi_requests_per_month = 240_000")
+    # 80% of it at 20 requests in each of 12 sessions a month: 192,000 / 240.
+    assert by_name(PROFILE, load(path))["API requests: 80% of your allowance"].users == 800
