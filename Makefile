@@ -47,7 +47,7 @@ check: setup-dev ## lint, types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-perf: setup ## our figures beside peers' and limits, as ratios in one run
+perf: setup-dev ## our figures beside peers' and limits, as ratios in one run
 	@$(BIN)/phasegate perf
 
 lock: setup-dev ## resolve pyproject.toml into the two lock files
