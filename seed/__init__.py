@@ -5,8 +5,9 @@
 Knows `phases`, `records` and `stack`; the only room that knows Faker.
 """
 
-from seed.dataset import Progress, seed_database
+from seed.dataset import seed_database
 from seed.describe import describe
 from seed.embedded import ensure_dataset
+from seed.plan import Progress
 
 __all__ = ["Progress", "describe", "ensure_dataset", "seed_database"]

@@ -6,101 +6,32 @@ own schema `phasegate`, whose marker says `loading` from the first change to the
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 
 import asyncpg
 import msgspec
 
-from phases.catalogue import Population, load
-from phases.errors import CannotMeasure, Refused, UsageError
+from phases.catalogue import Population
+from phases.errors import CannotMeasure, Refused
 from records.seed import Relation, SeedRecord
 from seed.calendar import Year
 from seed.crew import TABLES, Tally, run_crew, shares
 from seed.finish import finish
-from seed.identity import dataset_key
+from seed.lanes import LOCK_TIMEOUT
+from seed.plan import OnProgress, Plan, Progress, make_plan
 from seed.target import (
     NOTHING_CHANGED,
     check_disk,
     inspect,
+    is_unaltered,
     local_data_folder,
     sql,
     whole_record,
 )
-from seed.users import USERS_MAX
-from seed.vocabulary import vocabulary
-from stack.database import connected, read_sql, redact, run
-
-# Seeds are stored as bigint.
-SEED_MAX = (1 << 63) - 1
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a load is: rows handed to the server."""
-
-    table: str
-    """The table that moved last; empty while keys are built."""
-    rows_done: int
-    rows_total: int
-    """Over all tables, expected: the exact number is known at the end."""
-
-
-OnProgress = Callable[[Progress], None]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is to be loaded, and its key."""
-
-    users: int
-    seed: int
-    population: Population
-    key: str
-
-    @property
-    def rows_by_table(self) -> dict[str, int]:
-        """Rows of each table, expected."""
-        population = self.population
-        logs = population.logs_per_user_mean
-        per_user = (
-            1,
-            population.projects_per_user_mean,
-            population.tasks_per_user_mean,
-            logs,
-            logs,
-        )
-        return {
-            table: round(self.users * mean) for table, mean in zip(TABLES, per_user, strict=True)
-        }
-
-    @property
-    def rows_expected(self) -> int:
-        """Over all tables."""
-        return sum(self.rows_by_table.values())
-
-
-def make_plan(
-    users: int, seed: int, locales: tuple[str, ...] | None, population: Population | None
-) -> Plan:
-    """The plan of a call.
-
-    Raises:
-        UsageError: a number that is out of range, an unknown locale.
-    """
-    if not 0 < users <= USERS_MAX:
-        raise UsageError(
-            f"The number of users must be 1 to {USERS_MAX:,}, not {users:,}",
-            untouched=NOTHING_CHANGED,
-        )
-    if not 0 <= seed <= SEED_MAX:
-        raise UsageError(f"The seed must be 0 to 2^63-1, not {seed}", untouched=NOTHING_CHANGED)
-    chosen = population or load().population
-    if locales is not None:
-        chosen = msgspec.structs.replace(chosen, locales=locales)
-    vocabulary(chosen.locales)  # names an unknown locale before anything is touched
-    return Plan(users, seed, chosen, dataset_key(seed, users, chosen))
+from stack.database import connected, read_sql, redact
 
 
 def seed_database(
@@ -132,18 +63,11 @@ def seed_database(
         CannotMeasure: the server cannot be reached, or the load broke off; run it again.
     """
     plan = make_plan(users, seed, locales, population)
-    started = time.perf_counter()
-    found = run(_check(dsn, plan, replace))
-    if found is not None:
-        return msgspec.structs.replace(
-            msgspec.json.decode(found, type=SeedRecord),
-            reused=True,
-            wall_s=time.perf_counter() - started,
-            load_wall_s=None,
-            memory_bytes_max=None,
-        )
     try:
-        return _load(dsn, plan, jobs, started, on_progress)
+        with asyncio.Runner() as runner, _hold(runner, dsn):
+            return _Load(runner, dsn, plan, jobs, on_progress or (lambda _: None)).carry_out(
+                replace
+            )
     except ExceptionGroup as errors:  # several connections failed at once, for one reason
         raise broke_off(reason_of(errors)) from errors
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -166,104 +90,162 @@ def broke_off(reason: str) -> CannotMeasure:
     )
 
 
-async def _check(dsn: str, plan: Plan, replace: bool) -> str | None:
-    """The record of the data set if it is there, whole."""
-    async with connected(dsn, statement_cache_size=0) as connection:
-        marker = await inspect(connection, dsn)
-        record = whole_record(marker, plan.key, redact(dsn), replace=replace)
-        if record is not None:
-            return record
-        check_disk(await local_data_folder(connection), plan.users)
-    return None
+@contextmanager
+def _hold(runner: asyncio.Runner, dsn: str) -> Iterator[None]:
+    """Keep other seeders away: a lock in a transaction that stays open, as a pooler allows.
+
+    Raises:
+        Refused: another seeder is at work in this database.
+    """
+    stack = AsyncExitStack()
+
+    async def take() -> bool:
+        connection = await stack.enter_async_context(connected(dsn, statement_cache_size=0))
+        await stack.enter_async_context(connection.transaction())
+        await connection.execute("set local idle_in_transaction_session_timeout = 0")
+        return bool(await connection.fetchval(sql("hold")))
+
+    async def let_go() -> None:
+        with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await stack.aclose()  # where the server is gone, so is the lock
+
+    try:
+        if not runner.run(take()):
+            raise Refused(
+                f"Another phasegate is seeding {redact(dsn)}",
+                untouched=NOTHING_CHANGED,
+                then="Wait for it to end",
+            )
+        yield
+    finally:
+        runner.run(let_go())
 
 
-def _load(
-    dsn: str, plan: Plan, jobs: int, started: float, on_progress: OnProgress | None
-) -> SeedRecord:
-    run(_prepare(dsn, plan))
-    done = 0
+class _Load:
+    """One load, step by step. The lock of `_hold` is taken."""
 
-    def on_rows(table: str, rows: int) -> None:
-        nonlocal done
-        done += rows
-        if on_progress is not None:
-            on_progress(Progress(table, done, max(done, plan.rows_expected)))
+    def __init__(
+        self, runner: asyncio.Runner, dsn: str, plan: Plan, jobs: int, on_progress: OnProgress
+    ) -> None:
+        self._runner = runner
+        self._dsn = dsn
+        self._plan = plan
+        self._jobs = jobs
+        self._on_progress = on_progress
+        self._rows_done = 0
+        self._started = time.perf_counter()
 
-    load_started = time.perf_counter()
-    tally = run_crew(
-        dsn,
-        seed=plan.seed,
-        users=plan.users,
-        population=plan.population,
-        jobs=jobs,
-        on_rows=on_rows,
-    )
-    load_wall_s = time.perf_counter() - load_started
-    if on_progress is not None:
-        on_progress(Progress("", done, done))
-    run(finish(dsn, TABLES))
-    return run(_complete(dsn, plan, tally, jobs, load_wall_s, started))
-
-
-async def _prepare(dsn: str, plan: Plan) -> None:
-    """Empty tables and a marker that says `loading`: all of it, or nothing."""
-    year = Year(plan.population)
-    async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
-        await connection.execute("set local search_path = public")
-        await connection.execute("set local lock_timeout = '30s'")
-        await connection.execute(sql("marker"))
-        await connection.execute(
-            sql("mark_loading"),
-            plan.key,
-            plan.users,
-            plan.seed,
-            year.months[0].date(),
-            len(year.months) - 1,
+    def carry_out(self, replace: bool) -> SeedRecord:
+        """Check, prepare, load, finish; or find that all is there."""
+        found = self._runner.run(self._check(replace))
+        if found is not None:
+            return msgspec.structs.replace(
+                found,
+                reused=True,
+                wall_s=time.perf_counter() - self._started,
+                load_wall_s=None,
+                memory_bytes_max=None,
+            )
+        load_started = time.perf_counter()
+        tally = run_crew(
+            self._dsn,
+            seed=self._plan.seed,
+            users=self._plan.users,
+            population=self._plan.population,
+            jobs=self._jobs,
+            on_rows=self._on_rows,
         )
+        load_wall_s = time.perf_counter() - load_started
+        self._on_progress(Progress("", self._rows_done, self._rows_done))
+        self._runner.run(finish(self._dsn, TABLES))
+        return self._runner.run(self._complete(tally, load_wall_s))
+
+    def _on_rows(self, table: str, rows: int) -> None:
+        self._rows_done += rows
+        total = max(self._rows_done, self._plan.rows_expected)
+        self._on_progress(Progress(table, self._rows_done, total))
+
+    async def _check(self, replace: bool) -> SeedRecord | None:
+        """The record of the data set if it is there, whole; else everything is made ready."""
+        where = redact(self._dsn)
+        async with connected(self._dsn, statement_cache_size=0) as connection:
+            marker = await inspect(connection, self._dsn)
+            stored = whole_record(marker, self._plan.key, where, replace=replace)
+            if stored is not None:
+                record = msgspec.json.decode(stored, type=SeedRecord)
+                if await is_unaltered(connection, record):
+                    return record
+                if not replace:
+                    raise Refused(
+                        f"Rows were added to or taken from the data set in {where} since its load",
+                        untouched=NOTHING_CHANGED,
+                        then="Add --replace to load it afresh",
+                    )
+            check_disk(await local_data_folder(connection), self._plan.users)
+            await self._prepare(connection, marker is not None)
+        return None
+
+    async def _prepare(self, connection: asyncpg.Connection, ours: bool) -> None:
+        """Empty tables and a marker that says `loading`: all of it, or nothing."""
+        months = Year(self._plan.population).months
+        plan = self._plan
+        marks = (plan.key, plan.users, plan.seed, months[0].date(), len(months) - 1)
+        async with connection.transaction():
+            await connection.execute("set local search_path = public")
+            await connection.execute(LOCK_TIMEOUT)
+            await connection.execute(sql("marker"))
+            await connection.execute(sql("mark_loading"), *marks)
+            if ours:
+                await self._drop(connection)
+            await connection.execute(read_sql("schema"))
+            await connection.execute(sql("make_partitions"))
+            await connection.execute(sql("note_tables"))
+
+    async def _drop(self, connection: asyncpg.Connection) -> None:
         for undo in ("level_3_undo", "level_2_undo"):
             await connection.execute(read_sql(undo))
         try:
             await connection.execute(sql("drop_tables"))
         except asyncpg.DependentObjectsStillExistError as error:
             raise Refused(
-                f"Something in {redact(dsn)} depends on the tables that are to be replaced"
+                f"Something in {redact(self._dsn)} depends on the tables that are to be replaced"
                 f" ({error.detail})",
                 untouched=NOTHING_CHANGED,
                 then="Drop it, or give another database",
             ) from error
-        await connection.execute(read_sql("schema"))
-        await connection.execute(sql("make_partitions"))
+
+    async def _complete(self, tally: Tally, load_wall_s: float) -> SeedRecord:
+        """Measure what lies on the disk, then say `complete` together with the record."""
+        plan = self._plan
+        async with (
+            connected(self._dsn, statement_cache_size=0) as connection,
+            connection.transaction(),
+        ):
+            sizes = await connection.fetch(sql("relations"))
+            record = SeedRecord(
+                format_version=SeedRecord.FORMAT_VERSION,
+                users=plan.users,
+                seed=plan.seed,
+                jobs=len(shares(self._jobs, plan.users)),
+                sha256=tally.sha256(),
+                reused=False,
+                rows=sum(tally.rows.values()),
+                wall_s=time.perf_counter() - self._started,
+                load_wall_s=load_wall_s,
+                memory_bytes_max=tally.memory_bytes_max,
+                relations=tuple(_relation(row, tally) for row in sizes),
+                distributions=tuple(tally.histograms[name] for name in sorted(tally.histograms)),
+            )
+            stored = msgspec.json.encode(record).decode()
+            if not await connection.fetch(sql("mark_complete"), plan.key, record.sha256, stored):
+                raise broke_off("another phasegate took over this database")
+        return record
 
 
-async def _complete(
-    dsn: str, plan: Plan, tally: Tally, jobs: int, load_wall_s: float, started: float
-) -> SeedRecord:
-    """Measure what lies on the disk, then say `complete` together with the record."""
-    async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
-        sizes = await connection.fetch(sql("relations"))
-        record = SeedRecord(
-            format_version=SeedRecord.FORMAT_VERSION,
-            users=plan.users,
-            seed=plan.seed,
-            jobs=len(shares(jobs, plan.users)),
-            sha256=tally.sha256(),
-            reused=False,
-            rows=sum(tally.rows.values()),
-            wall_s=time.perf_counter() - started,
-            load_wall_s=load_wall_s,
-            memory_bytes_max=tally.memory_bytes_max,
-            relations=tuple(
-                Relation(
-                    name=row["name"],
-                    rows=tally.rows[row["name"]],
-                    table_bytes=row["bytes"],
-                    index_bytes=msgspec.json.decode(row["index_bytes"], type=dict[str, int]),
-                )
-                for row in sizes
-            ),
-            distributions=tuple(tally.histograms[name] for name in sorted(tally.histograms)),
-        )
-        stored = msgspec.json.encode(record).decode()
-        if not await connection.fetch(sql("mark_complete"), plan.key, record.sha256, stored):
-            raise broke_off("another phasegate took over this database")
-    return record
+def _relation(row: asyncpg.Record, tally: Tally) -> Relation:
+    return Relation(
+        name=row["name"],
+        rows=tally.rows[row["name"]],
+        table_bytes=row["bytes"],
+        index_bytes=msgspec.json.decode(row["index_bytes"], type=dict[str, int]),
+    )

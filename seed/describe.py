@@ -6,8 +6,8 @@ Reads the catalogue; draws a sample of the population in memory. Opens no databa
 from __future__ import annotations
 
 from phases.catalogue import Population
-from seed.dataset import make_plan
 from seed.distributions import drawn
+from seed.plan import make_plan
 from seed.tables import Tables
 from seed.users import make_users
 

@@ -15,7 +15,8 @@ import msgspec
 
 from phases.catalogue import Population
 from records.seed import SeedRecord
-from seed.dataset import OnProgress, broke_off, make_plan, reason_of, seed_database
+from seed.dataset import broke_off, reason_of, seed_database
+from seed.plan import OnProgress, make_plan
 from seed.target import check_disk, sql
 from stack.database import connected, run
 from stack.levels import apply_level

@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncpg
 
 from phases.errors import ConfigurationError, Refused
+from records.seed import SeedRecord
 from stack.database import redact
 
 SQL_FOLDER = Path(__file__).with_name("sql")
@@ -58,9 +59,11 @@ async def inspect(connection: asyncpg.Connection, dsn: str) -> Marker | None:
         _check_server(found, where)
         if found["marked"]:
             row = await connection.fetchrow(sql("read_marker"))
-            if row is not None:
+            foreign = await connection.fetch(sql("usurpers"))
+            if row is not None and not foreign:
                 return Marker(**dict(row))
-        foreign = await connection.fetch(sql("foreign_relations"))
+        else:
+            foreign = await connection.fetch(sql("foreign_relations"))
     if foreign:
         names = ", ".join([*(row["name"] for row in foreign[:3]), "…"][: len(foreign)])
         raise Refused(
@@ -109,6 +112,15 @@ def whole_record(marker: Marker | None, key: str, where: str, *, replace: bool) 
             then="Add --replace to drop it, or give another database",
         )
     return None
+
+
+async def is_unaltered(connection: asyncpg.Connection, record: SeedRecord) -> bool:
+    """Whether each table has as many rows as when it was loaded. Changed rows are not noticed."""
+    async with connection.transaction(readonly=True):
+        counted = await connection.fetch(sql("count_rows"))
+    return {row["name"]: row["rows"] for row in counted} == {
+        relation.name: relation.rows for relation in record.relations
+    }
 
 
 def check_disk(folder: Path | None, users: int, copies: int = 1) -> None:

@@ -1,5 +1,8 @@
--- The tables of an earlier load. No CASCADE: what somebody built on them is not ours to drop, and
--- the statement then fails with everything as it was.
+-- The tables of an earlier load, and what the stack's levels hung onto them (level_3_undo.sql has run
+-- before). No CASCADE: what somebody else built on them is not ours to drop, and the statement then
+-- fails with everything as it was.
+drop table if exists private.heavy_tasks;
+
 drop table if exists
     public.activity_logs_partitioned,
     public.activity_logs,

@@ -11,6 +11,7 @@ create table if not exists phasegate.dataset (
     seed        bigint      not null,
     first_month date        not null,  -- of the partitions
     months      integer     not null,
+    tables      oid[],                 -- the tables that were made, partitions too: no other is ours
     sha256      text,                  -- of the data; null while loading
     record      text,                  -- SeedRecord as JSON; null while loading
     changed_at  timestamptz not null default now()
