@@ -27,6 +27,7 @@ from stack.api.identity import Tokens, identify
 from stack.api.rest import Rest
 from stack.api.routing import choose
 from stack.api.settings import Settings
+from stack.failover import ReplicaOrPrimary
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,9 @@ class App:
         self._rest = Rest(rows_max=settings.rows_max)
         self._primary = Database(settings.dsn, settings)
         self._replica = (
-            None if settings.replica_dsn is None else Database(settings.replica_dsn, settings)
+            None
+            if settings.replica_dsn is None
+            else ReplicaOrPrimary(settings.replica_dsn, settings, self._primary)
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,7 +115,10 @@ class App:
         await self._primary.catalogue()
         pool = self._primary.pool
         state = {"size": pool.size, "in_use": pool.in_use, "waiting": pool.waiting}
-        return json_answer(200, {"status": "ok", "level": self._settings.level, "pool": state})
+        answer = {"status": "ok", "level": self._settings.level, "pool": state}
+        if self._replica is not None:
+            answer["replica"] = "serving" if self._replica.serving else "away"
+        return json_answer(200, answer)
 
 
 async def _watch(receive: Receive, task: asyncio.Task[None] | None) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from stack.api.database import Database
 from stack.api.http import Answer, Request, json_answer
 from stack.api.identity import Identity
+from stack.heavy_functions import HEAVY_FUNCTIONS
 
 Handler = Callable[[Request, Identity, Database], Awaitable[Answer]]
 
@@ -24,7 +25,7 @@ async def hello_world(request: Request, identity: Identity, database: Database) 
     return json_answer(200, {"message": f"Hello {name}!"})
 
 
-FUNCTIONS: Mapping[str, Handler] = {"hello-world": hello_world}
+FUNCTIONS: Mapping[str, Handler] = {"hello-world": hello_world, **HEAVY_FUNCTIONS}
 
 
 async def answer(request: Request, identity: Identity, database: Database, name: str) -> Answer:

@@ -81,6 +81,11 @@ def make_app(dsn: str) -> None:
     apply_level(dsn, 1)
 
 
+@pytest.fixture(scope="session")
+def fill_app() -> Callable[[str], None]:
+    return make_app
+
+
 @pytest.fixture
 def app(database: str) -> str:
     """DSN of an application at level 1 with three users."""
