@@ -1,8 +1,9 @@
 """One database behind the API: its pool, its catalogue, and the transaction of a request.
 
-Every request is one transaction: BEGIN, one SELECT that sets role, claims and time-out for this
-transaction alone, the statement that answers, COMMIT. So it is in PostgREST, and it holds behind a
-pooler in transaction mode.
+Every request is one transaction, as in PostgREST: one SELECT that sets role, claims and time-out
+for this transaction alone, then the statement that answers. Both travel in one round trip, which
+begins and commits. Nothing of it stays on the connection, so it holds behind a pooler in
+transaction mode.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from stack.api import errors
+from stack.api import errors, pipeline
 from stack.api.catalogue import Catalogue, read_catalogue
 from stack.api.identity import Identity
+from stack.api.pipeline import PipelinedConnection
 from stack.api.pool import UNREACHABLE, Connection, Pool, answer_to
 from stack.api.settings import Settings
 from stack.api.statement import Statement, Values
@@ -32,6 +34,12 @@ SETTINGS_FIXED = (
     " set_config('request.jwt.claims', $3, true), set_config('request.method', $4, true),"
     " set_config('request.path', $5, true), set_config('request.headers', $6, true)"
 )
+READ_ONLY = ", set_config('transaction_read_only', 'on', true)"
+"""Of what must not change anything: PostgREST's BEGIN READ ONLY."""
+
+
+Row = pipeline.Row
+"""In the order of `stack.api.compile.RESULT`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +51,6 @@ class Asked:
     headers: str
     """As a JSON object."""
     read_only: bool
-
-
-Row = Sequence[object]
-"""In the order of `stack.api.compile.RESULT`."""
 
 
 class Database:
@@ -66,15 +70,14 @@ class Database:
         self._catalogue: Catalogue | None = None
         self._read_at = 0.0
         self._reading = asyncio.Lock()
-        self._preludes: dict[str, tuple[str, tuple[str, ...]]] = {}
+        self._preludes: dict[str, tuple[str, str, tuple[str, ...]]] = {}
 
     async def _connect(self) -> Connection:
         return await asyncpg.connect(
             self._dsn,
             timeout=self._settings.acquire_timeout_s,
             statement_cache_size=self._settings.statement_cache_size,
-            # Statements are few and always wanted again.
-            max_cached_statement_lifetime=0,
+            connection_class=PipelinedConnection,
         )
 
     async def catalogue(self, *, fresh: bool = False) -> Catalogue:
@@ -112,18 +115,25 @@ class Database:
         self._preludes.clear()
         return found
 
-    def _prelude(self, role: str) -> tuple[str, tuple[str, ...]]:
-        """The SELECT that sets a transaction up for `role`, and its last parameters."""
-        known = self._preludes.get(role)
-        if known is not None:
-            return known
-        # SET ROLE does not bring the role's own settings, such as its statement_timeout.
-        own = self._catalogue.role_settings.get(role, ()) if self._catalogue else ()
-        numbered = (f", set_config(${7 + 2 * i}, ${8 + 2 * i}, true)" for i in range(len(own)))
-        prelude = f"select {SETTINGS_FIXED}{''.join(numbered)}"
-        values = tuple(part for setting in own for part in setting)
-        self._preludes[role] = prelude, values
-        return prelude, values
+    def _prelude(self, identity: Identity, asked: Asked) -> tuple[str, tuple[str, ...]]:
+        """The SELECT that sets a transaction up, and its parameters."""
+        known = self._preludes.get(identity.role)
+        if known is None:
+            # SET ROLE does not bring the role's own settings, such as its statement_timeout.
+            own = self._catalogue.role_settings.get(identity.role, ()) if self._catalogue else ()
+            numbered = (f", set_config(${7 + 2 * i}, ${8 + 2 * i}, true)" for i in range(len(own)))
+            prelude = f"select {SETTINGS_FIXED}{''.join(numbered)}"
+            known = (prelude, prelude + READ_ONLY, tuple(part for pair in own for part in pair))
+            self._preludes[identity.role] = known
+        free, read_only, last = known
+        first = (SEARCH_PATH, identity.role, identity.claims)
+        return read_only if asked.read_only else free, (
+            *first,
+            asked.method,
+            asked.path,
+            asked.headers,
+            *last,
+        )
 
     async def run(
         self,
@@ -135,36 +145,33 @@ class Database:
     ) -> list[Row]:
         """Run `statements` as `identity` in one transaction; the first row of each.
 
-        `check` may refuse the first row by raising; then nothing is kept.
+        `check` may refuse the first row by raising; then nothing is kept. It costs a second round
+        trip, so it is for changes only. A statement without a row gives an empty one.
 
         Raises:
             ApiError: whatever PostgREST would answer.
         """
-        bound = [statement.bind(values) for statement in statements]
-        prelude, own = self._prelude(identity.role)
+        sent = [(statement.sql, statement.bind(values)) for statement in statements]
+        sent.insert(0, self._prelude(identity, asked))
+        if check is not None:
+            sent.insert(0, ("begin", ()))
+        cache_size = self._settings.statement_cache_size
         connection = await self.pool.acquire()
         dirty = True
         try:
-            await connection.execute("begin read only" if asked.read_only else "begin")
-            await connection.fetchrow(
-                prelude,
-                *(SEARCH_PATH, identity.role, identity.claims),
-                *(asked.method, asked.path, asked.headers),
-                *own,
-            )
-            rows = [
-                await connection.fetchrow(statement.sql, *parameters)
-                for statement, parameters in zip(statements, bound, strict=True)
-            ]
+            rows = await connection.exchange(sent, cache_size=cache_size)
             if check is not None:
-                check(rows[0])
-            await connection.execute("commit")
+                rows = rows[1:]
+                check(rows[1])
+                await connection.exchange([("commit", ())], cache_size=cache_size)
             dirty = False
         except Exception as error:
+            dirty = not connection.settled
             lost = connection.is_closed()
             raise answer_to(error, anonymous=identity.anonymous, lost=lost) from error
         else:
-            return rows
+            answers: list[Row] = rows[1:]
+            return answers
         finally:
             self.pool.release(connection, dirty=dirty)
 

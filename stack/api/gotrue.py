@@ -89,7 +89,7 @@ class Auth:
         await database.catalogue()
         asked = Asked("POST", "/auth/v1/token", "{}", read_only=True)
         rows = await database.run(_SERVICE, asked, [_USER_EXISTS], Values((subject,)))
-        return None if rows[0] is None else _described(subject, str(rows[0][1]))
+        return _described(subject, (rows[0][1] or b"").decode()) if rows[0] else None
 
     def _session(self, user: dict[str, Any]) -> dict[str, Any]:
         secret, subject = self._settings.jwt_secret, user["id"]

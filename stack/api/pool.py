@@ -14,9 +14,10 @@ from typing import Any
 import asyncpg
 
 from stack.api import errors
+from stack.api.pipeline import ServerError
 
 Connection = Any
-"""asyncpg ships no types."""
+"""`stack.api.pipeline.PipelinedConnection`; asyncpg, which it extends, ships no types."""
 
 CLEAN_UP_TIMEOUT_S = 5.0
 """For the rollback of a request that was given up; then the connection is thrown away."""
@@ -126,7 +127,7 @@ class Pool:
     async def _cleaned(self, connection: Connection) -> None:
         try:
             async with asyncio.timeout(CLEAN_UP_TIMEOUT_S):
-                await connection.execute("rollback")
+                await connection.settle()
         except UNREACHABLE:
             connection.terminate()
         self.release(connection)
@@ -163,13 +164,13 @@ def _reason(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def answer_to(error: BaseException, *, anonymous: bool, lost: bool) -> errors.ApiError:
-    """PostgREST's answer to what asyncpg raised during a transaction.
+def answer_to(error: BaseException, *, anonymous: bool, lost: bool = True) -> errors.ApiError:
+    """PostgREST's answer to what was raised during a transaction.
 
     Args:
         error: what was raised; one that is neither PostgreSQL's nor ours is raised again.
         anonymous: whether the asker has not signed in.
-        lost: whether the connection is closed by now.
+        lost: whether the connection is closed by now, which explains asyncpg's complaints.
     """
     if isinstance(error, errors.ApiError):
         return error
@@ -177,6 +178,14 @@ def answer_to(error: BaseException, *, anonymous: bool, lost: bool) -> errors.Ap
         lost and isinstance(error, asyncpg.InterfaceError)
     ):
         return errors.database_lost(_reason(error))
+    if isinstance(error, ServerError):
+        return errors.ApiError(
+            errors.status_of(error.sqlstate, error.message, anonymous=anonymous),
+            error.sqlstate,
+            error.message,
+            details=error.detail,
+            hint=error.hint,
+        )
     if isinstance(error, asyncpg.PostgresError):
         fields: Mapping[str, Any] = error.as_dict()
         state = str(fields.get("sqlstate") or "XX000")

@@ -166,8 +166,7 @@ class Rest:
 
     def _total(self, rows: list[Row], wanted: Wanted) -> int | None:
         """The count that was asked for."""
-        counted = rows[0][0]
-        total = counted if isinstance(counted, int) else None
+        total = _number(rows[0][0])
         if wanted.count == "planned" or (total is not None and total > self._rows_max):
             if wanted.count == "exact":
                 return total
@@ -249,8 +248,7 @@ class Rest:
         rows = await self._run(context, compiled, values, read_only=read_only, check=check)
         if routine.returns_void:
             return Answer(204)
-        counted = rows[0][0]
-        total = counted if isinstance(counted, int) else None
+        total = _number(rows[0][0])
         status = range_status(shown.offset, _count(rows[0]), total)
         counted_range = content_range(shown.offset, _count(rows[0]), total)
         applied = context.preferences.applied("count", "handling")
@@ -273,13 +271,16 @@ def _headers_json(request: Request) -> str:
     return msgspec.json.encode(shown).decode()
 
 
+def _number(value: bytes | None) -> int | None:
+    return None if value is None else int(value)
+
+
 def _count(row: Row) -> int:
-    rows = row[1]
-    return rows if isinstance(rows, int) else 0
+    return int(row[1] or 0)
 
 
 def _planned_rows(row: Row) -> int:
-    plan = msgspec.json.decode(str(row[0]))
+    plan = msgspec.json.decode(row[0] or b"")
     return int(plan[0]["Plan"]["Plan Rows"])
 
 
@@ -304,7 +305,7 @@ def _checked(context: Context) -> Callable[[Row], None] | None:
     return check
 
 
-def _change_of(context: Context, query: Query, relation: Relation) -> tuple[Change, str | None]:
+def _change_of(context: Context, query: Query, relation: Relation) -> tuple[Change, bytes | None]:
     """What the body changes, and the body as text."""
     wishes = context.preferences
     returning = wishes.representation == "representation"
@@ -331,8 +332,8 @@ def _change_of(context: Context, query: Query, relation: Relation) -> tuple[Chan
     if not conflicts:
         change = replace(change, resolution=None)
     if isinstance(payload, dict | list):
-        return change, context.request.body.decode()
-    return replace(change, is_array=True), "[]"  # PostgREST takes any other value as no rows
+        return change, context.request.body
+    return replace(change, is_array=True), b"[]"  # PostgREST takes any other value as no rows
 
 
 def _payload(request: Request) -> object:
@@ -355,18 +356,18 @@ def _keys(payload: object) -> list[str]:
     return sorted(first)
 
 
-def _arguments(request: Request, query: Query, *, posted: bool) -> tuple[frozenset[str], str]:
+def _arguments(request: Request, query: Query, *, posted: bool) -> tuple[frozenset[str], bytes]:
     """The names of a call's arguments, and the arguments as a JSON object."""
     if not posted:
         given = dict(reversed(query.arguments))
-        return frozenset(given), msgspec.json.encode(given).decode()
+        return frozenset(given), msgspec.json.encode(given)
     if not request.body:
-        return frozenset(), "{}"
+        return frozenset(), b"{}"
     payload = _payload(request)
     if not isinstance(payload, dict):
-        return frozenset(), "{}"
+        return frozenset(), b"{}"
     chosen = payload if query.columns is None else query.columns
-    return frozenset(chosen), request.body.decode()
+    return frozenset(chosen), request.body
 
 
 def _routine(catalogue: Catalogue, name: str, given: frozenset[str]) -> Routine:
@@ -392,7 +393,7 @@ def _changed_answer(context: Context, row: Row, relation: Relation, change: Chan
     else:
         counted = f"*/{'*' if total is None else total}"
     if method == "POST":
-        updated_only = change.resolution == "merge" and not row[5]
+        updated_only = change.resolution == "merge" and not _number(row[5])
         status = 200 if updated_only else 201
         resolution = ("resolution",) if change.resolution else ()
         applied = wishes.applied(*resolution, "missing", "return", "count", "handling")
@@ -402,8 +403,8 @@ def _changed_answer(context: Context, row: Row, relation: Relation, change: Chan
         applied = wishes.applied(*missing, "return", "count", "handling", "max-affected")
     content_type = context.media.content_type if change.returning else None
     answer = _finished(row, status, counted, applied, content_type)
-    if change.location and isinstance(row[6], str):
-        location = f"/{relation.name}?{row[6]}".encode()
+    if change.location and row[6] is not None:
+        location = b"/%b?%b" % (relation.name.encode(), row[6])
         return replace(answer, headers=[*answer.headers, (b"location", location)])
     return answer
 
@@ -418,13 +419,13 @@ def _finished(
     if applied:
         headers.append((b"preference-applied", applied.encode()))
     if row[3] is not None:
-        headers = _with_own_headers(headers, str(row[3]))
+        headers = _with_own_headers(headers, row[3])
     if row[4] is not None:
-        status = _own_status(str(row[4]))
-    return Answer(status, str(row[2]).encode() if content_type is not None else b"", headers)
+        status = _own_status(row[4].decode())
+    return Answer(status, b"" if content_type is None else row[2] or b"", headers)
 
 
-def _with_own_headers(headers: Headers, text: str) -> Headers:
+def _with_own_headers(headers: Headers, text: bytes) -> Headers:
     try:
         listed = msgspec.json.decode(text, type=list[dict[str, str]])
     except msgspec.DecodeError as error:

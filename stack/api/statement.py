@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from stack.api import errors, scanner
+from stack.api.pipeline import Parameter
 from stack.api.query import Value
 
 PARAMETERS_MAX = 32_767
-"""asyncpg's limit; the protocol's own is 65,535."""
+"""What the protocol's 16-bit count surely carries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,10 @@ class Values:
     pairs: Sequence[str] = ()
     limit: int | None = None
     offset: int = 0
-    body: str | None = None
+    body: bytes | None = None
 
 
-Source = Callable[[Values], object]
+Source = Callable[[Values], Parameter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Statement:
     sql: str
     sources: tuple[Source, ...]
 
-    def bind(self, values: Values) -> tuple[object, ...]:
+    def bind(self, values: Values) -> tuple[Parameter, ...]:
         """The parameters, in order.
 
         Raises:
