@@ -20,11 +20,11 @@ FLAT = "public.activity_logs"
 PARTITIONED = "public.activity_logs_partitioned"
 
 
-def _now(drawn: Parameters) -> tuple[object, ...]:
+def _now(drawn: Parameters) -> tuple[str | None, ...]:
     return (drawn.now,)
 
 
-def _user(drawn: Parameters) -> tuple[object, ...]:
+def _user(drawn: Parameters) -> tuple[str | None, ...]:
     return (drawn.user_id,)
 
 
@@ -97,8 +97,8 @@ def test_logs_user(compare: Compare, arm: str) -> None:
 _unused = itertools.count(-1, -1)
 
 
-def _entry(drawn: Parameters) -> tuple[object, ...]:
-    return (next(_unused), drawn.user_id, drawn.now)
+def _entry(drawn: Parameters) -> tuple[str | None, ...]:
+    return (str(next(_unused)), drawn.user_id, drawn.now)
 
 
 LOGS_INSERT = Technique(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
+from benchmarks.connection import Connection
 from benchmarks.costs import relation_size, stated, write_slow_down
 from benchmarks.technique import (
+    Answer,
     Arm,
-    Caller,
     Compare,
     Parameters,
     Role,
     Route,
-    Row,
     Technique,
     Via,
     arms_of,
@@ -25,23 +24,25 @@ from benchmarks.technique import (
 LIST = sql_of("join", "before_list")
 EACH = sql_of("join", "before_each")
 JOINED = sql_of("join", "after")
+PROJECT_ID = 1  # its column in LIST
 
 
-async def n_plus_1(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+def n_plus_1(caller: Connection, drawn: Parameters) -> Answer:
     """The tasks, then one request per task that has a project."""
-    page = []
-    for task in await caller.request(drawn.user_id, LIST, drawn.user_id):
-        project: Row = (None, None)
-        project_id = task[1]
-        if project_id is not None:
-            (project,) = await caller.request(drawn.user_id, EACH, project_id)
-        page.append((*task, *project))
-    return page
+    tasks = caller.request(drawn.user_id, LIST, drawn.user_id)
+    projects = [
+        caller.request(drawn.user_id, EACH, project_id) if project_id else None
+        for project_id in tasks.column(PROJECT_ID)
+    ]
+    return lambda: [
+        (*task, *(project()[0] if project else (None, None)))
+        for task, project in zip(tasks(), projects, strict=True)
+    ]
 
 
-async def joined(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+def joined(caller: Connection, drawn: Parameters) -> Answer:
     """The same page by one request."""
-    return await caller.request(drawn.user_id, JOINED, drawn.user_id)
+    return caller.request(drawn.user_id, JOINED, drawn.user_id)
 
 
 JOIN = Technique(
@@ -102,7 +103,7 @@ def _ten_inserts(name: str, without: str) -> Technique:
     )
 
 
-def _by_user(drawn: Parameters) -> tuple[object, ...]:
+def _by_user(drawn: Parameters) -> tuple[str | None, ...]:
     return (drawn.user_id,)
 
 
@@ -227,20 +228,18 @@ READS_PER_SESSION = 5
 CACHED = sql_of("client_cache", "list")
 
 
-async def uncached(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+def uncached(caller: Connection, drawn: Parameters) -> Answer:
     """Every look is a request."""
-    rows: Sequence[Row] = ()
-    for _ in range(READS_PER_SESSION):
-        rows = await caller.request(drawn.user_id, CACHED, drawn.user_id)
-    return rows
+    looks = [caller.request(drawn.user_id, CACHED, drawn.user_id) for _ in range(READS_PER_SESSION)]
+    return looks[-1]
 
 
-async def cached(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+def cached(caller: Connection, drawn: Parameters) -> Answer:
     """The first look is a request; the others find what it left."""
-    kept: dict[object, Sequence[Row]] = {}
+    kept: dict[str, Answer] = {}
     for _ in range(READS_PER_SESSION):
         if drawn.user_id not in kept:
-            kept[drawn.user_id] = await caller.request(drawn.user_id, CACHED, drawn.user_id)
+            kept[drawn.user_id] = caller.request(drawn.user_id, CACHED, drawn.user_id)
     return kept[drawn.user_id]
 
 
@@ -262,9 +261,9 @@ def test_client_cache(compare: Compare, arm: str) -> None:
 POOLED_SQL = sql_of("pooled", "list")
 
 
-async def anew(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+def anew(caller: Connection, drawn: Parameters) -> Answer:
     """A function that opens its connection, asks, and closes it."""
-    return await caller.request_anew(drawn.user_id, POOLED_SQL, drawn.user_id)
+    return caller.request_anew(drawn.user_id, POOLED_SQL, drawn.user_id)
 
 
 POOLED = Technique(

@@ -5,16 +5,15 @@ The last module by name, since what is rolled back still leaves its traces for V
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from benchmarks.connection import Connection
 from benchmarks.costs import relation_size
+from benchmarks.libpq import array_literal
 from benchmarks.technique import (
+    Answer,
     Arm,
-    Caller,
     Compare,
     Parameters,
     Role,
-    Row,
     Technique,
     arms_of,
     sql_of,
@@ -48,16 +47,16 @@ BULK = sql_of("bulk_insert", "after")
 TITLES = [f"written by the benchmark {number}" for number in range(ROWS)]
 
 
-async def one_by_one(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+def one_by_one(caller: Connection, drawn: Parameters) -> Answer:
     """A statement per task."""
     for title in TITLES:
-        await caller.fetch(SINGLE, drawn.user_id, drawn.project_id, title)
-    return []
+        caller.fetch(SINGLE, drawn.user_id, drawn.project_id, title)
+    return list  # an INSERT answers no rows
 
 
-async def at_once(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+def at_once(caller: Connection, drawn: Parameters) -> Answer:
     """One statement for all tasks."""
-    return await caller.fetch(BULK, drawn.user_id, drawn.project_id, TITLES)
+    return caller.fetch(BULK, drawn.user_id, drawn.project_id, array_literal(TITLES))
 
 
 BULK_INSERT = Technique(

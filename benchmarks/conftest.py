@@ -31,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("phasegate")
     group.addoption("--budget", type=float, default=BUDGET_S, help="seconds for all comparisons")
     group.addoption("--users", type=int, default=None, help="size that the data set must have")
+    group.addoption("--data-sha256", default=None, help="digest that the data set must have")
     group.addoption("--draw-seed", type=int, default=1, help="seed of parameters and block order")
     group.addoption("--record", type=Path, default=None, help="write a BenchmarkRecord here")
 
@@ -55,6 +56,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     lab = Lab(
         dsn,
         users=config.getoption("--users"),
+        sha256=config.getoption("--data-sha256"),
         seed=config.getoption("--draw-seed"),
         budget=budget,
         disabled=bool(config.getoption("benchmark_disable")),
@@ -62,7 +64,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     try:
         lab.__enter__()
     except PhasegateError as error:
-        pytest.exit(f"{error} Nothing was measured.", returncode=int(error.exit_code))
+        pytest.exit(f"{FAILURE}{error} Nothing was measured.", returncode=int(error.exit_code))
     try:
         yield lab
         path = config.getoption("--record")

@@ -27,9 +27,8 @@ WRITE_COST_SHARE = 0.5
 def relation_size(name: str, relation: str, *, of: str) -> Probe:
     """Bytes of an index or table with all that hangs on it, beside those of the table `of`."""
 
-    async def probe(lab: Lab) -> Sequence[Cost]:
-        size = await lab.raw.fetchval(SIZE, relation)
-        other = await lab.raw.fetchval(SIZE, of)
+    def probe(lab: Lab) -> Sequence[Cost]:
+        size, other = _size(lab, relation), _size(lab, of)
         note = f"{size / other:.0%} of {of} with its indexes" if other else ""
         return [Cost(name=name, value=float(size), unit="bytes", note=note)]
 
@@ -39,8 +38,8 @@ def relation_size(name: str, relation: str, *, of: str) -> Probe:
 def write_slow_down(name: str, technique: Technique) -> Probe:
     """The ratio with/without of a write, measured as any comparison is."""
 
-    async def probe(lab: Lab) -> Sequence[Cost]:
-        comparison = await lab.measure_arms(technique, share=WRITE_COST_SHARE)
+    def probe(lab: Lab) -> Sequence[Cost]:
+        comparison = lab.measure_arms(technique, share=WRITE_COST_SHARE)
         found = ratio(comparison.before.block_ns, comparison.after.block_ns)
         unbounded = found.low <= 0
         return [
@@ -64,19 +63,19 @@ def refresh_costs(folder: str, view: str) -> Probe:
     the transaction is rolled back, and a plain refresh gives the view its size back.
     """
 
-    async def probe(lab: Lab) -> Sequence[Cost]:
-        raw = lab.raw
-        plain_s = await _seconds(lab, sql_of(folder, "refresh"))
-        before = await raw.fetchval(SIZE, view)
-        await raw.execute("begin")
+    def probe(lab: Lab) -> Sequence[Cost]:
+        raw = lab.caller
+        plain_s = _seconds(lab, sql_of(folder, "refresh"))
+        before = _size(lab, view)
+        raw.execute("begin")
         try:
-            touched = await raw.fetchval(sql_of(folder, "touch"))
-            concurrent_s = await _seconds(lab, sql_of(folder, "refresh_concurrently"))
-            grown = await raw.fetchval(SIZE, view) - before
+            touched = int(raw.once(sql_of(folder, "touch")).column(0)[0] or 0)
+            concurrent_s = _seconds(lab, sql_of(folder, "refresh_concurrently"))
+            grown = _size(lab, view) - before
         finally:
-            await raw.execute("rollback")
-        await raw.execute(sql_of(folder, "refresh"))
-        await raw.execute("vacuum public.tasks")
+            raw.execute("rollback")
+        raw.execute(sql_of(folder, "refresh"))
+        raw.execute("vacuum public.tasks")
         return [
             Cost(name="refresh", value=plain_s, unit="s", note="plain: locks readers out"),
             Cost(
@@ -97,16 +96,20 @@ def refresh_costs(folder: str, view: str) -> Probe:
     return probe
 
 
-async def _seconds(lab: Lab, sql: str) -> float:
+def _size(lab: Lab, relation: str) -> int:
+    return int(lab.caller.once(SIZE, relation).column(0)[0] or 0)
+
+
+def _seconds(lab: Lab, sql: str) -> float:
     start = time.perf_counter()
-    await lab.raw.execute(sql)
+    lab.caller.execute(sql)
     return time.perf_counter() - start
 
 
 def stated(name: str, value: float, unit: str, note: str) -> Probe:
     """A cost that is known without measuring, as a cache's greatest age."""
 
-    async def probe(_: Lab) -> Sequence[Cost]:
+    def probe(_: Lab) -> Sequence[Cost]:
         return [Cost(name=name, value=value, unit=unit, note=note)]
 
     return probe

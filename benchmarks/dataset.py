@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-
+from benchmarks.libpq import Session, array_literal
 from benchmarks.technique import Parameters
 from phases.errors import CannotMeasure, ConfigurationError
 
@@ -22,8 +21,6 @@ SERVER_VERSION_MIN = 14
 
 # Draws kept: enough that no user's pages are the warm ones, few enough to draw in a moment.
 POPULATION_SIZE = 512
-# Rows looked at per row kept, because a sample's size is itself random.
-OVERSAMPLE = 4
 
 TABLES = ("profiles", "projects", "tasks", "activity_logs", "activity_logs_partitioned")
 
@@ -40,80 +37,79 @@ class DataSet:
     server_version: str
 
 
-async def read_dataset(connection: asyncpg.Connection, *, users: int | None = None) -> DataSet:
+def read_dataset(
+    session: Session, *, users: int | None = None, sha256: str | None = None
+) -> DataSet:
     """The data set of this database, checked.
 
     Args:
-        connection: to the database.
+        session: a connection to the database.
         users: the size that is wanted; any if None.
+        sha256: of the data that is wanted; any if None.
 
     Raises:
-        ConfigurationError: unsupported server, no seeded data, another size's data, a table
+        ConfigurationError: unsupported server, no seeded data, other data or size, a table
             without statistics.
     """
-    major = connection.get_server_version().major
+    major = session.server_major
     if major < SERVER_VERSION_MIN:
         raise ConfigurationError(
             f"The server is PostgreSQL {major}; the benchmarks need {SERVER_VERSION_MIN} or newer",
             untouched="Nothing was changed",
         )
-    if await connection.fetchval("select to_regclass('phasegate.dataset') is null"):
+    if session.once("select to_regclass('phasegate.dataset')").column(0) == [None]:
         raise ConfigurationError(
             "There is no seeded data in this database",
             untouched="Nothing was changed",
             then=SEED_FIRST,
         )
-    marker = await connection.fetchrow(
-        "select users, seed, sha256 from phasegate.dataset where state = 'complete'"
-    )
-    if marker is None:
+    markers = session.once((SQL / "marker.sql").read_text(encoding="utf-8"))()
+    if not markers:
         raise ConfigurationError(
             "The data in this database was never finished",
             untouched="Nothing was changed",
             then=SEED_FIRST,
         )
-    if users is not None and marker["users"] != users:
+    found, seed, digest, version = (value or "" for value in markers[0])
+    if users is not None and int(found) != users:
         raise ConfigurationError(
-            f"The database holds {marker['users']:,} users, and {users:,} were asked for",
+            f"The database holds {int(found):,} users, and {users:,} were asked for",
             untouched="Nothing was changed",
             then="Name the database of that size, or seed it",
         )
-    await _check_statistics(connection)
-    version: str = await connection.fetchval("show server_version")
-    return DataSet(marker["users"], marker["seed"], marker["sha256"], version)
-
-
-async def _check_statistics(connection: asyncpg.Connection) -> None:
-    stale = await connection.fetch(
-        """
-        select wanted as name from unnest($1::text[]) as wanted
-        where not exists (
-            select from pg_stats where schemaname = 'public' and tablename = wanted)
-        """,
-        list(TABLES),
-    )
-    if stale:
-        names = ", ".join(row["name"] for row in stale)
+    if sha256 not in (None, digest):
         raise ConfigurationError(
-            f"The planner has no statistics of {names}, so its plans would be guesses",
+            f"The database of {int(found):,} users holds other data than was asked for",
+            untouched="Nothing was changed",
+            then="Seed it again with --fresh",
+        )
+    _check_statistics(session)
+    return DataSet(int(found), int(seed), digest, version)
+
+
+def _check_statistics(session: Session) -> None:
+    unread = (SQL / "without_statistics.sql").read_text(encoding="utf-8")
+    names = session.once(unread, array_literal(TABLES)).column(0)
+    if names:
+        raise ConfigurationError(
+            f"The planner has no statistics of {', '.join(map(str, names))}, so its plans would be "
+            "guesses",
             untouched="Nothing was changed",
             then="Run ANALYZE, or seed again if these tables are empty",
         )
 
 
-async def draw_population(connection: asyncpg.Connection, seed: int) -> Sequence[Parameters]:
+def draw_population(session: Session, seed: int) -> Sequence[Parameters]:
     """Parameters drawn from the task rows, in random order; the same for the same data and seed.
 
     Raises:
         CannotMeasure: there are no tasks to draw from.
     """
-    rows = await connection.fetchval(
-        "select reltuples::bigint from pg_class where oid = 'public.tasks'::regclass"
-    )
-    percentage = min(100.0, 100 * POPULATION_SIZE * OVERSAMPLE / max(rows, 1))
-    drawn = await connection.fetch(
-        (SQL / "draw.sql").read_text(encoding="utf-8"), percentage, float(seed), POPULATION_SIZE
-    )
-    if not drawn:
+    query = (SQL / "draw.sql").read_text(encoding="utf-8")
+    rows = session.once(query, str(seed), str(POPULATION_SIZE))()
+    if not rows:
         raise CannotMeasure("The table of tasks is empty", then=SEED_FIRST)
-    return [Parameters(**row) for row in drawn]
+    return [
+        Parameters(user or "", project or "", created_at or "", now or "")
+        for user, project, created_at, now in rows
+    ]

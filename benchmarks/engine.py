@@ -1,7 +1,7 @@
 """The measuring engine: interleaved blocks of two arms until the interval is narrow enough.
 
-Talks to one connection inside one running event loop; keeps nothing in the database (a block is a
-transaction that is rolled back, unless the arms make requests of their own). Returns what
+Talks to a connection of libpq per arm, usually the same; keeps nothing in the database (a block is
+a transaction that is rolled back, unless the arms make requests of their own). Returns what
 `records.benchmark` stores.
 """
 
@@ -16,12 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import asyncpg
-
 import records.benchmark as record
 from benchmarks.connection import Connection
+from benchmarks.libpq import Row, StatementError
 from benchmarks.plans import Plan, explain
-from benchmarks.technique import Arm, Parameters, Role, Row, Technique
+from benchmarks.technique import Arm, Parameters, Role, Technique
 from phases.errors import CannotMeasure
 from stats.paired import Ratio, ratio
 
@@ -57,7 +56,7 @@ class _Side:
 
     arm: Arm
     caller: Connection
-    first: tuple[str, tuple[object, ...]] | None = None
+    first: tuple[str, tuple[str | None, ...]] | None = None
     """The first statement that a call made, with its arguments."""
     block_ns: list[float] = field(default_factory=list)
     call_ns: list[int] = field(default_factory=list)
@@ -73,63 +72,61 @@ class _Answers:
     rows: int
 
 
-async def _arranged(technique: Technique, side: _Side, drawn: Parameters) -> None:
+def _arranged(technique: Technique, side: _Side, drawn: Parameters) -> None:
     """Open the block's transaction with this arm's state of affairs and rights."""
     if technique.requests:
         return
     caller = side.caller
-    await caller.execute("begin")
+    caller.execute("begin")
     if side.arm.arrange:
-        await caller.execute(side.arm.arrange)
+        caller.execute(side.arm.arrange)
     if technique.role is Role.USER:
-        await caller.become(drawn.user_id)
+        caller.become(drawn.user_id)
 
 
-async def _call(
-    technique: Technique, side: _Side, drawn: Parameters
-) -> tuple[int, int, Sequence[Row]]:
+def _call(technique: Technique, side: _Side, drawn: Parameters) -> tuple[int, int, Sequence[Row]]:
     """One call: its time in ns, its round trips, its rows. What it wrote is undone."""
     caller = side.caller
     if not technique.requests and technique.role is Role.USER:
-        await caller.become(drawn.user_id)
+        caller.become(drawn.user_id)
     if technique.writes:
-        await caller.execute("savepoint before_call")
+        caller.execute("savepoint before_call")
     trips = caller.round_trips
     start = time.perf_counter_ns()
-    rows = await side.arm.body(caller, drawn)
+    answer = side.arm.body(caller, drawn)
     took = time.perf_counter_ns() - start
     trips = caller.round_trips - trips
     if technique.writes:
-        await caller.execute("rollback to before_call")
-    return took, trips, rows
+        caller.execute("rollback to before_call")
+    return took, trips, answer()
 
 
-async def _block(
+def _block(
     technique: Technique, side: _Side, drawn: Sequence[Parameters], *, warm_up: bool
 ) -> _Answers:
     """Run one arm once per drawn parameters, timed."""
     called = []
     side.caller.first = None
     try:
-        await _arranged(technique, side, drawn[0])
+        _arranged(technique, side, drawn[0])
         if warm_up:
-            await _call(technique, side, drawn[0])
+            _call(technique, side, drawn[0])
         for parameters in drawn:
-            called.append(await _call(technique, side, parameters))  # noqa: PERF401 - see except
-    except asyncpg.PostgresError as error:
+            called.append(_call(technique, side, parameters))  # noqa: PERF401 - see except
+    except StatementError as error:
         raise CannotMeasure(
             f"{technique.id}: the statement of arm {side.arm.name!r} fails: {error}",
             untouched="Its transaction was rolled back, and nothing of it was saved",
         ) from error
     finally:
-        await side.caller.rollback()
+        side.caller.rollback()
     side.first = side.caller.first
     times, trips, answers = zip(*called, strict=True)
     side.call_ns += times
     side.round_trips += trips
     side.block_ns.append(sum(times) / len(times))
     side.rows = sum(map(len, answers))
-    return _Answers(tuple(hash(tuple(map(tuple, rows))) for rows in answers), side.rows)
+    return _Answers(tuple(hash(tuple(rows)) for rows in answers), side.rows)
 
 
 def _check_equal(technique: Technique, first: _Answers, second: _Answers) -> None:
@@ -169,20 +166,18 @@ class Comparing:
         self._next = (self._next + self.calls) % size
         return drawn
 
-    async def block(self) -> None:
+    def block(self) -> None:
         """Every arm once, in fresh random order, on the same parameters."""
         drawn = self._draw()
         answers: dict[int, _Answers] = {}
         for place in self.rng.sample(range(2), 2):
-            answers[place] = await _block(
-                self.technique, self.sides[place], drawn, warm_up=self.warm_up
-            )
+            answers[place] = _block(self.technique, self.sides[place], drawn, warm_up=self.warm_up)
         _check_equal(self.technique, answers[0], answers[1])
 
-    async def rehearse(self) -> None:
+    def rehearse(self) -> None:
         """One block that does not count: fills caches, makes plans, sizes the blocks to come."""
         self.rehearsed = self.population[self._next]
-        await self.block()
+        self.block()
         slowest_s = max(side.call_ns[-1] for side in self.sides) / 1e9
         self.calls = max(1, min(CALLS_PER_BLOCK_MAX, int(BLOCK_S / slowest_s)))
         self.warm_up = slowest_s < WARM_UP_S_MAX
@@ -209,12 +204,12 @@ class Comparing:
         return found.log_half_width <= wanted
 
 
-async def _run_blocks(comparing: Comparing, budget_s: float) -> Stop:
+def _run_blocks(comparing: Comparing, budget_s: float) -> Stop:
     """Blocks until the interval is narrow or time is up."""
     start = time.monotonic()
     check_at = PRECISE_BLOCKS_MIN
     while True:
-        await comparing.block()
+        comparing.block()
         done, elapsed_s = comparing.blocks, time.monotonic() - start
         if done >= check_at:
             if comparing.precise():
@@ -232,7 +227,7 @@ async def _run_blocks(comparing: Comparing, budget_s: float) -> Stop:
             )
 
 
-async def measure(
+def measure(
     callers: tuple[Connection, Connection],
     technique: Technique,
     population: Sequence[Parameters],
@@ -260,16 +255,16 @@ async def measure(
         caller.forget()
     comparing = Comparing(callers, technique, population, rng)
     stop: Stop = "disabled"
-    await comparing.rehearse()
-    plans = [await _plan(technique, side, comparing.rehearsed) for side in comparing.sides]
+    comparing.rehearse()
+    plans = [_plan(technique, side, comparing.rehearsed) for side in comparing.sides]
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()
     try:
         if disabled:
-            await comparing.block()
+            comparing.block()
         else:
-            stop = await _run_blocks(comparing, budget_s)
+            stop = _run_blocks(comparing, budget_s)
     finally:
         if collecting:
             gc.enable()
@@ -282,19 +277,19 @@ async def measure(
     )
 
 
-async def _plan(technique: Technique, side: _Side, drawn: Parameters) -> Plan | None:
+def _plan(technique: Technique, side: _Side, drawn: Parameters) -> Plan | None:
     """The plan of the arm's first statement, in the state of affairs that its blocks see."""
     caller = side.caller
     if side.first is None:
         return None
     try:
-        await _arranged(technique, side, drawn)
+        _arranged(technique, side, drawn)
         if technique.requests:  # whose bodies open a transaction of their own
-            await caller.execute("begin")
-            await caller.become(drawn.user_id)
-        return await explain(caller.raw, *side.first)
+            caller.execute("begin")
+            caller.become(drawn.user_id)
+        return explain(caller, *side.first)
     finally:
-        await caller.rollback()
+        caller.rollback()
 
 
 def _arm_record(side: _Side, plan: Plan | None, calls: int) -> record.Arm:

@@ -6,14 +6,11 @@ that the database is left as it was found. Collects the records of what was meas
 
 from __future__ import annotations
 
-import asyncio
 import random
-import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TypeVar
 
 import asyncpg
 import msgspec
@@ -22,28 +19,17 @@ import records.benchmark as record
 from benchmarks.connection import Connection
 from benchmarks.dataset import DataSet, draw_population, read_dataset
 from benchmarks.engine import measure
+from benchmarks.placement import Placement
 from benchmarks.routes import Routes, Unavailable, round_trip_ms
 from benchmarks.technique import Parameters, Route, Technique, Via, sql_of
 from phases.catalogue import load
-from phases.errors import Refused
-from stack.database import connected
-from stack.levels import bring_to_level, current_level
-
-T = TypeVar("T")
+from phases.errors import CannotMeasure, Refused
+from stack.levels import apply_level, current_level
 
 # The arms take away what they compare against, so everything must be there first.
 FULL_LEVEL = 3
 # Any number that no other program's advisory lock is likely to have: "phasegat" in ASCII.
 LOCK_KEY = 0x7068617365676174
-
-
-def new_loop() -> asyncio.AbstractEventLoop:
-    """An event loop as fast as the platform has: uvloop's, or asyncio's own on Windows."""
-    if sys.platform == "win32":
-        return asyncio.new_event_loop()
-    import uvloop  # no wheel for Windows
-
-    return uvloop.new_event_loop()
 
 
 @dataclass
@@ -62,11 +48,11 @@ class Budget:
         return share
 
 
-async def _route_note(route: Route, caller: Connection) -> str:
+def _route_note(route: Route, caller: Connection) -> str:
     """What a round trip really takes where something stands in between."""
     if route.via is Via.NOTHING:
         return ""
-    took_ms = await round_trip_ms(caller)
+    took_ms = round_trip_ms(caller)
     wanted = f" for {route.delay_ms:g} ms added" if route.via is Via.PROXY else ""
     return f"a round trip through the {route.via.value} takes {took_ms:.2f} ms{wanted}"
 
@@ -75,14 +61,21 @@ class Lab:
     """An open session. Use as a context manager."""
 
     def __init__(
-        self, dsn: str, *, users: int | None, seed: int, budget: Budget, disabled: bool
+        self,
+        dsn: str,
+        *,
+        users: int | None,
+        sha256: str | None,
+        seed: int,
+        budget: Budget,
+        disabled: bool,
     ) -> None:
         self._dsn = dsn
         self._users = users
+        self._sha256 = sha256
         self._seed = seed
         self._budget = budget
         self._disabled = disabled
-        self._runner = asyncio.Runner(loop_factory=new_loop)
         self._rng = random.Random(seed)
         self._done: dict[str, record.Comparison] = {}
         self._titles = {entry.id: entry.title for entry in load().techniques}
@@ -91,26 +84,35 @@ class Lab:
 
     def __enter__(self) -> Lab:
         """Connect, check the data, bring the database to the level that the arms need."""
+        self.caller = Connection(self._dsn)
         try:
-            self._open()
+            self.dataset: DataSet = read_dataset(
+                self.caller, users=self._users, sha256=self._sha256
+            )
+            self._lock()
+            self._raise_level()
+            self.population: Sequence[Parameters] = draw_population(self.caller, self._seed)
         except BaseException:
-            self._runner.close()
+            self.caller.close()
             raise
+        self.placement = Placement(self._dsn)
+        self.placement.take(self.caller.backend_pid)
+        self.routes = Routes(self._dsn, self.caller, self.placement)
         return self
 
-    def _open(self) -> None:
+    def _raise_level(self) -> None:
         self._level = current_level(self._dsn)
-        self._context = connected(self._dsn)
-        self.raw: asyncpg.Connection = self.run(self._context.__aenter__())
-        self.caller = Connection(self.raw, self._dsn)
-        self.routes = Routes(self._dsn, self.caller)
-        self.dataset: DataSet = self.run(read_dataset(self.raw, users=self._users))
-        self.run(self._lock())
-        self.run(bring_to_level(self.raw, FULL_LEVEL))
-        self.population: Sequence[Parameters] = self.run(draw_population(self.raw, self._seed))
+        try:
+            apply_level(self._dsn, FULL_LEVEL)
+        except asyncpg.PostgresError as error:
+            raise CannotMeasure(
+                f"The database cannot be brought to stack level {FULL_LEVEL}: {error}",
+                untouched="It is as it was",
+                then="Connect as the owner of its tables, or as a superuser",
+            ) from error
 
-    async def _lock(self) -> None:
-        if not await self.raw.fetchval("select pg_try_advisory_lock($1)", LOCK_KEY):
+    def _lock(self) -> None:
+        if self.caller.once("select pg_try_advisory_lock($1)", str(LOCK_KEY)).column(0) != ["t"]:
             raise Refused(
                 "Another benchmark is measuring this database",
                 untouched="Nothing was changed",
@@ -120,16 +122,12 @@ class Lab:
     def __exit__(self, *_: object) -> None:
         """Take away what was created, and close."""
         try:
+            self.routes.close()
+            self.placement.release()
             if self._level != FULL_LEVEL:
-                self.run(bring_to_level(self.raw, self._level))
-            self.run(self.routes.close())
-            self.run(self._context.__aexit__(None, None, None))
+                apply_level(self._dsn, self._level)
         finally:
-            self._runner.close()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`, in the session's one event loop."""
-        return self._runner.run(work)
+            self.caller.close()
 
     def comparison(self, technique: Technique) -> record.Comparison:
         """Both arms of `technique` and what it costs, measured once per session.
@@ -139,38 +137,38 @@ class Lab:
             CannotMeasure: it could not be measured fairly.
         """
         if technique.id not in self._done:
-            self._done[technique.id] = self.run(self._measure(technique))
+            self._done[technique.id] = self._measure(technique)
         return self._done[technique.id]
 
-    async def _measure(self, technique: Technique) -> record.Comparison:
+    def _measure(self, technique: Technique) -> record.Comparison:
         self._allowance_s = self._budget.allowance_s()
-        major = self.raw.get_server_version().major
+        major = self.caller.server_major
         if major < technique.server_major_min:
             raise Unavailable(
                 f"it needs PostgreSQL {technique.server_major_min}, and the server is {major}"
             )
         try:
             for name in technique.setup:
-                await self._script(technique, name)
-            found = await self.measure_arms(technique)
-            costs = [cost for probe in technique.costs for cost in await probe(self)]
+                self._script(technique, name)
+            found = self.measure_arms(technique)
+            costs = [cost for probe in technique.costs for cost in probe(self)]
         finally:
             for name in technique.teardown:
-                await self._script(technique, name)
+                self._script(technique, name)
         return msgspec.structs.replace(found, costs=tuple(costs))
 
-    async def _script(self, technique: Technique, name: str) -> None:
-        await self.raw.execute(sql_of(technique.id, name))
+    def _script(self, technique: Technique, name: str) -> None:
+        self.caller.execute(sql_of(technique.id, name))
 
-    async def measure_arms(self, technique: Technique, share: float = 1.0) -> record.Comparison:
+    def measure_arms(self, technique: Technique, share: float = 1.0) -> record.Comparison:
         """The two arms alone, within `share` of the present allowance."""
         population = self.population
         if technique.draw is not None:
-            population = await technique.draw(self.raw, population)
-        before = await self.routes.caller(technique.before.route)
-        after = await self.routes.caller(technique.after.route)
+            population = technique.draw(self.caller, population)
+        before = self.routes.caller(technique.before.route)
+        after = self.routes.caller(technique.after.route)
         try:
-            found = await measure(
+            found = measure(
                 (before, after),
                 technique,
                 population,
@@ -181,9 +179,9 @@ class Lab:
             )
         finally:
             if technique.writes:  # what was rolled back is still in the table
-                await self.raw.execute(f"vacuum {technique.writes}")
+                self.caller.execute(f"vacuum {technique.writes}")
         notes = [
-            await _route_note(arm.route, caller)
+            _route_note(arm.route, caller)
             for arm, caller in ((technique.before, before), (technique.after, after))
         ]
         return msgspec.structs.replace(
@@ -206,5 +204,6 @@ class Lab:
             started_at=self.started_at,
             server_version=self.dataset.server_version,
             comparisons=tuple(self._done.values()),
+            placement=self.placement.said,
             skipped=tuple(self._skipped.values()),
         )

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
+from benchmarks.libpq import Session
 
 # What makes a plan another plan. Costs, row counts, times and filters' constants do not.
 SHAPE_KEYS = (
@@ -61,19 +61,17 @@ def buffers(text: str) -> int:
     return sum(map(int, BUFFERS_COUNT.findall(line[0]))) if line else 0
 
 
-async def explain(
-    connection: asyncpg.Connection, sql: str, arguments: tuple[object, ...]
-) -> Plan | None:
+def explain(caller: Session, sql: str, arguments: tuple[str | None, ...]) -> Plan | None:
     """The plan of `sql` for these arguments; None where a statement has none, as DROP. Executes it.
 
     Raises:
-        asyncpg.PostgresError: the statement fails.
+        StatementError: the statement fails.
     """
     if not PLANNED.match(sql):
         return None
-    told = await connection.fetchval(f"explain (format json) {sql}", *arguments)
-    lines = await connection.fetch(f"explain (analyze, buffers) {sql}", *arguments)
-    text = "\n".join(line[0] for line in lines)
+    told = caller.once(f"explain (format json) {sql}", *arguments).column(0)[0] or ""
+    lines = caller.once(f"explain (analyze, buffers) {sql}", *arguments).column(0)
+    text = "\n".join(line or "" for line in lines)
     return Plan(
         text=text, hash=plan_hash(json.loads(told)[0]["Plan"]), shared_buffers=buffers(text)
     )

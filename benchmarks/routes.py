@@ -12,19 +12,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 from benchmarks.connection import Connection
+from benchmarks.placement import Placement, is_local
 from benchmarks.technique import DIRECT, Route, Via
 from phases.errors import ConfigurationError
-from stack.database import connected, with_port
+from stack.database import with_port
 from stack.install import install_command
 from stack.pgbouncer import find_pgbouncer, start_pgbouncer, stop_pgbouncer
 
 REPLICA_VARIABLE = "PHASEGATE_REPLICA_URL"
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Round trips timed to say what a route really takes.
 PROBES = 21
 
@@ -36,29 +36,29 @@ class Unavailable(ConfigurationError):
 class Routes:
     """Connections by route, each opened when first asked for and kept until `close`."""
 
-    def __init__(self, dsn: str, direct: Connection) -> None:
+    def __init__(self, dsn: str, direct: Connection, placement: Placement) -> None:
         self._dsn = dsn
+        self._placement = placement
         self._open: dict[Route, Connection] = {DIRECT: direct}
-        self._stack = AsyncExitStack()
+        self._stack = ExitStack()
 
-    async def caller(self, route: Route) -> Connection:
+    def caller(self, route: Route) -> Connection:
         """A connection that goes that way.
 
         Raises:
             Unavailable: the machine lacks the pooler, or there is no replica.
         """
         if route not in self._open:
-            dsn = self._address(route)
-            cache_size = 0 if route.via is Via.POOLER else None
-            raw = await self._stack.enter_async_context(
-                connected(dsn, statement_cache_size=cache_size)
-            )
-            self._open[route] = Connection(raw, dsn)
+            connection = Connection(self._address(route))
+            self._stack.callback(connection.close)
+            if route.via is Via.PROXY:  # whose backend is an ordinary one of this server
+                self._placement.take(connection.backend_pid)
+            self._open[route] = connection
         return self._open[route]
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Close what was opened, and end what was started."""
-        await self._stack.aclose()
+        self._stack.close()
 
     def _address(self, route: Route) -> str:
         if route.via is Via.POOLER:
@@ -87,7 +87,7 @@ class Routes:
         return urlunsplit(server._replace(netloc=f"{credentials}@127.0.0.1:{port}"))
 
     def _pooler(self) -> str:
-        if urlsplit(self._dsn).hostname not in LOOPBACK:
+        if not is_local(self._dsn):
             raise Unavailable(
                 "the pooler is started beside the server, and this one is on another machine"
             )
@@ -124,11 +124,11 @@ def _end(proxy: subprocess.Popen[str]) -> None:
         proxy.stdout.close()
 
 
-async def round_trip_ms(caller: Connection) -> float:
+def round_trip_ms(caller: Connection) -> float:
     """What one round trip of the shortest statement takes on this route: the median."""
     times = []
     for _ in range(PROBES):
         start = time.perf_counter_ns()
-        await caller.raw.fetchval("select 1")
+        caller.prepared("select 1")
         times.append(time.perf_counter_ns() - start)
     return statistics.median(times) / 1e6

@@ -6,17 +6,16 @@ Reads `benchmarks/techniques/<id>/*.sql`. A technique is one such folder, one en
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-from uuid import UUID
+from typing import TYPE_CHECKING
 
-import asyncpg
 import pytest
 
+from benchmarks.connection import Connection
+from benchmarks.libpq import Row
 from benchmarks.replay import replayed_clock
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 TECHNIQUES = Path(__file__).with_name("techniques")
 
-Row = tuple[Any, ...]
 Test = Callable[..., None]
 
 
@@ -40,38 +38,31 @@ class Role(Enum):
 
 @dataclass(frozen=True)
 class Parameters:
-    """One draw from the seeded population: a task row, so active users come up more often."""
+    """One draw from the seeded population: a task row, so active users come up more often.
 
-    user_id: UUID
-    project_id: UUID
+    All as PostgreSQL writes them: an arm's time should not hold a conversion that no client makes.
+    """
+
+    user_id: str
+    project_id: str
     """Of the drawn task: a project of that user."""
-    created_at: datetime
+    created_at: str
     """When the drawn task was created."""
-    now: datetime
+    now: str
     """The newest row of the data set: `now()` for windows, on data of any age."""
-    extra: tuple[Any, ...] = ()
+    extra: Row = ()
     """What the technique's own `draw` adds."""
-
-
-class Caller(Protocol):
-    """The connection as an arm sees it; every await of it is a round trip, and is counted."""
-
-    async def fetch(self, sql: str, *arguments: object) -> Sequence[Row]:
-        """Rows of one prepared statement."""
-
-    async def request(self, user: UUID, sql: str, *arguments: object) -> Sequence[Row]:
-        """As the API answers a request: transaction, role and claims, statement, commit."""
-
-    async def request_anew(self, user: UUID, sql: str, *arguments: object) -> Sequence[Row]:
-        """The same over a connection opened for it and closed after it, as a function does."""
 
 
 Compare = Callable[["Technique", str], None]
 """The fixture `compare`: measures a technique and shows one arm, `before` or `after`."""
 
-Body = Callable[[Caller, Parameters], Awaitable[Sequence[Row]]]
-Draw = Callable[[asyncpg.Connection, Sequence[Parameters]], Awaitable[Sequence[Parameters]]]
-Probe = Callable[["Lab"], Awaitable["Sequence[Cost]"]]
+Answer = Callable[[], Sequence[Row]]
+"""Gives the rows that were fetched; reading them is not part of the time."""
+
+Body = Callable[[Connection, Parameters], Answer]
+Draw = Callable[[Connection, Sequence[Parameters]], Sequence[Parameters]]
+Probe = Callable[["Lab"], "Sequence[Cost]"]
 
 
 class Via(Enum):
@@ -158,7 +149,7 @@ def sql_of(technique: str, name: str) -> str:
     return (TECHNIQUES / technique / f"{name}.sql").read_text(encoding="utf-8")
 
 
-Arguments = Callable[[Parameters], tuple[object, ...]]
+Arguments = Callable[[Parameters], tuple[str | None, ...]]
 
 
 def statement(
@@ -175,8 +166,8 @@ def statement(
     """
     sql = sql_of(technique, file)
 
-    async def body(caller: Caller, drawn: Parameters) -> Sequence[Row]:
-        return await caller.fetch(sql, *arguments(drawn))
+    def body(caller: Connection, drawn: Parameters) -> Answer:
+        return caller.fetch(sql, *arguments(drawn))
 
     return Arm(name, sql, body, arrange)
 
@@ -185,15 +176,10 @@ def drawn_by(technique: str, file: str = "draw") -> Draw:
     """A `Technique.draw` from a statement: its rows become `Parameters.extra`, in turn."""
     sql = sql_of(technique, file)
 
-    async def draw(
-        connection: asyncpg.Connection, population: Sequence[Parameters]
-    ) -> Sequence[Parameters]:
-        rows = await connection.fetch(sql)
+    def draw(caller: Connection, population: Sequence[Parameters]) -> Sequence[Parameters]:
+        rows = caller.once(sql)()
         size = len(rows)
-        return [
-            replace(drawn, extra=tuple(rows[place % size]))
-            for place, drawn in enumerate(population)
-        ]
+        return [replace(drawn, extra=rows[place % size]) for place, drawn in enumerate(population)]
 
     return draw
 

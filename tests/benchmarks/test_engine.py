@@ -2,55 +2,50 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
-import asyncpg
 import pytest
 
 from benchmarks import engine
 from benchmarks.connection import Connection
 from benchmarks.dataset import draw_population
 from benchmarks.engine import measure
-from benchmarks.technique import Arm, Caller, Parameters, Role, Row, Technique
+from benchmarks.libpq import Row
+from benchmarks.technique import Answer, Arm, Parameters, Role, Technique
 from phases.errors import CannotMeasure
 from records.benchmark import Comparison
-from stack.database import connected
 from stack.levels import apply_level
 from stats.paired import ratio
 
 
 def arm(name: str, sql: str, *, with_user: bool = False, arrange: str = "") -> Arm:
-    async def body(caller: Caller, drawn: Parameters) -> Sequence[Row]:
-        return await caller.fetch(sql, *([drawn.user_id] if with_user else []))
+    def body(caller: Connection, drawn: Parameters) -> Answer:
+        return caller.fetch(sql, *([drawn.user_id] if with_user else []))
 
     return Arm(name, sql, body, arrange)
 
 
-def compared(dsn: str, technique: Technique, *, budget_s: float = 0.5, seed: int = 1) -> Comparison:
-    async def work() -> Comparison:
-        async with connected(dsn) as raw:
-            caller = Connection(raw, dsn)
-            return await measure(
-                (caller, caller),
-                technique,
-                await draw_population(raw, 1),
-                title="under test",
-                budget_s=budget_s,
-                rng=random.Random(seed),
-            )
+def compared(dsn: str, technique: Technique, *, budget_s: float = 0.5) -> Comparison:
+    caller = Connection(dsn)
+    try:
+        return measure(
+            (caller, caller),
+            technique,
+            draw_population(caller, 1),
+            title="under test",
+            budget_s=budget_s,
+            rng=random.Random(1),
+        )
+    finally:
+        caller.close()
 
-    return asyncio.run(work())
 
-
-def on(dsn: str, work: Callable[[asyncpg.Connection], Awaitable[Any]]) -> Any:
-    async def opened() -> Any:
-        async with connected(dsn) as connection:
-            return await work(connection)
-
-    return asyncio.run(opened())
+def value(dsn: str, query: str) -> str | None:
+    caller = Connection(dsn)
+    try:
+        return caller.once(query).column(0)[0]
+    finally:
+        caller.close()
 
 
 def test_a_known_slow_down_is_measured_as_what_it_is(populated: str) -> None:
@@ -72,9 +67,9 @@ def test_each_block_runs_both_arms_once_in_an_order_that_changes(populated: str)
     calls: list[tuple[str, Parameters]] = []
 
     def noting(name: str) -> Arm:
-        async def body(caller: Caller, drawn: Parameters) -> Sequence[Row]:
+        def body(caller: Connection, drawn: Parameters) -> Answer:
             calls.append((name, drawn))
-            return await caller.fetch("select 1 from pg_sleep(0.03)")
+            return caller.fetch("select 1 from pg_sleep(0.03)")
 
         return Arm(name, "", body)
 
@@ -113,7 +108,7 @@ def test_a_statement_that_fails_is_named_with_its_arm_and_rolled_back(populated:
     )
     with pytest.raises(CannotMeasure, match=r"fails: the statement of arm 'bad' fails: division"):
         compared(populated, technique)
-    assert on(populated, lambda c: c.fetchval("select count(*) from activity_logs")) == 24_000
+    assert value(populated, "select count(*) from activity_logs") == "24000"
 
 
 def test_an_arranged_arm_sees_its_own_plan_and_leaves_no_trace(populated: str) -> None:
@@ -131,27 +126,27 @@ def test_an_arranged_arm_sees_its_own_plan_and_leaves_no_trace(populated: str) -
     assert found.before.shared_buffers is not None
     assert found.after.shared_buffers is not None
     assert found.before.shared_buffers > found.after.shared_buffers
-    assert on(populated, lambda c: c.fetchval("select to_regclass('idx_tasks_user_created')::text"))
+    assert value(populated, "select to_regclass('idx_tasks_user_created')")
 
 
 def test_arms_run_under_row_level_security_as_the_drawn_user(populated: str) -> None:
     sql = "select (select count(distinct user_id) from tasks), current_user::text"
     seen: list[Row] = []
 
-    async def body(caller: Caller, drawn: Parameters) -> Sequence[Row]:
-        rows = await caller.fetch(sql)
-        seen.extend(map(tuple, rows))
+    def body(caller: Connection, drawn: Parameters) -> Answer:
+        rows = caller.fetch(sql)
+        seen.extend(rows())
         return rows
 
     compared(populated, Technique("rls", Arm("a", sql, body), Arm("b", sql, body)), budget_s=0.2)
-    assert set(seen) == {(1, "authenticated")}
+    assert set(seen) == {("1", "authenticated")}
 
 
 def test_a_request_is_four_round_trips_and_ends_its_transaction(populated: str) -> None:
     sql = "select count(distinct user_id), count(*) > 0 from tasks"
 
-    async def body(caller: Caller, drawn: Parameters) -> Sequence[Row]:
-        return await caller.request(drawn.user_id, sql)
+    def body(caller: Connection, drawn: Parameters) -> Answer:
+        return caller.request(drawn.user_id, sql)
 
     technique = Technique("request", Arm("a", sql, body), Arm("b", sql, body), requests=True)
     found = compared(populated, technique, budget_s=0.2)

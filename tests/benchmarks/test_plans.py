@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
+from benchmarks.libpq import Session
 from benchmarks.plans import Plan, buffers, explain, plan_hash
-from stack.database import connected
 
 SCAN: dict[str, Any] = {"Node Type": "Seq Scan", "Relation Name": "tasks", "Total Cost": 1.0}
 
@@ -26,24 +25,25 @@ def test_which_and_how_many_months_are_scanned_is_not_another_plan() -> None:
     assert plan_hash(over("2026_01", "2026_02")) == plan_hash(over("2026_05"))
 
 
-def test_a_plan_comes_with_its_text_and_the_blocks_it_touched(populated: str) -> None:
-    async def work() -> Plan | None:
-        async with connected(populated) as connection:
-            return await explain(connection, "select count(*) from tasks where title <> $1", ("",))
+def explained(dsn: str, sql: str, *arguments: str) -> Plan | None:
+    session = Session(dsn)
+    try:
+        return explain(session, sql, arguments)
+    finally:
+        session.close()
 
-    plan = asyncio.run(work())
+
+def test_a_plan_comes_with_its_text_and_the_blocks_it_touched(populated: str) -> None:
+    plan = explained(populated, "select count(*) from tasks where title <> $1", "")
     assert plan is not None
     assert "Seq Scan on tasks" in plan.text
     assert "Buffers: shared" in plan.text
     assert plan.shared_buffers > 50
 
 
-def test_a_statement_without_a_plan_has_none(populated: str) -> None:
-    async def work() -> Plan | None:
-        async with connected(populated) as connection:
-            return await explain(connection, "-- comment\ndrop table tasks", ())
-
-    assert asyncio.run(work()) is None
+def test_a_statement_without_a_plan_has_none_and_is_not_run(populated: str) -> None:
+    assert explained(populated, "-- comment\ndrop table tasks") is None
+    assert explained(populated, "select count(*) from tasks") is not None
 
 
 def test_buffers_are_the_roots_and_never_those_of_planning() -> None:
