@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 
 import gevent
-from gevent.event import Event
 from gevent.pool import Pool
 
+from loadtests.alarm import Alarm
 from loadtests.recorder import Recorder
 from loadtests.stages import Stage
 
@@ -57,7 +57,7 @@ class Dispatcher:
     Args:
         recorder: gets the count of sessions and how late they were started.
         session: carries one out.
-        closing: set once no further session shall start.
+        alarm: says when one is due, and that no further one shall start.
         sessions_max: how many may be under way at once.
     """
 
@@ -65,12 +65,12 @@ class Dispatcher:
         self,
         recorder: Recorder,
         session: Session,
-        closing: Event,
+        alarm: Alarm,
         sessions_max: int = SESSIONS_MAX,
     ) -> None:
         self._recorder = recorder
         self._session = session
-        self._closing = closing
+        self._alarm = alarm
         self._pool = Pool(sessions_max)
         self._guests: set[gevent.Greenlet] = set()
         self._patience_ends_s = math.inf
@@ -82,10 +82,7 @@ class Dispatcher:
         """
         for stage, after_s in arrivals:
             due_s = started_s + after_s
-            pause_s = due_s - time.perf_counter()
-            if pause_s > 0:
-                self._closing.wait(timeout=pause_s)
-            if self._closing.is_set():
+            if self._alarm.wait_until(due_s):
                 return
             sessions = self._recorder.tally(stage).sessions
             sessions.due += 1

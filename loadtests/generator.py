@@ -18,6 +18,7 @@ import gevent
 from gevent.event import Event
 from gevent.pool import Pool
 
+from loadtests.alarm import Alarm
 from loadtests.arrivals import Dispatcher, due_times
 from loadtests.cache import TtlCache
 from loadtests.clients import ARMS, Task, UserApi
@@ -104,7 +105,7 @@ class Generator:
         # the same sessions of the same users, whatever its answers do to the order of events.
         self._arrivals_rng = random.Random(f"{settings.seed}/{slot}/arrivals")
         self._session_number = itertools.count()
-        self._closing = Event()
+        self._alarm = Alarm()
         self._over = Event()
         self._transport = Transport(settings.host)
         self._cache: TtlCache[list[Task]] = TtlCache(
@@ -122,13 +123,13 @@ class Generator:
         self._bounds_s = tuple(ends_s)
         self._recorder = Recorder(self._bounds_s[:-1], on_folded)
         self._rows = Rows(self._recorder)
-        self._dispatcher = Dispatcher(self._recorder, self._session, self._closing)
+        self._dispatcher = Dispatcher(self._recorder, self._session, self._alarm)
         self._around = Surroundings(
             recorder=self._recorder,
             reader=ARMS[settings.arm](self._cache),
             workload=catalogue.workload,
             think_time_scale=settings.think_time_scale,
-            closing=self._closing,
+            alarm=self._alarm,
             created=self._rows,
             stage_at=self.stage_at,
         )
@@ -153,7 +154,7 @@ class Generator:
 
     def closed_session(self, kind: str) -> None:
         """One session of the closed model, due now; sessions that may not write browse."""
-        if self._closing.is_set() or self._settings.is_open:
+        if self._alarm.is_closed or self._settings.is_open:
             self._over.wait()
             return
         stage = self.stage_at(time.perf_counter())
@@ -165,10 +166,10 @@ class Generator:
         """Let no further click begin, wait for answers, remove our rows, send the last report."""
         if interrupted:
             self._dispatcher.hurry(DRAIN_INTERRUPTED_S)
-        if self._closing.is_set():
+        if self._alarm.is_closed:
             self._over.wait()  # somebody else is finishing it
             return
-        self._closing.set()
+        self._alarm.close()
         self._dispatcher.drain(DRAIN_INTERRUPTED_S if interrupted else DRAIN_S)
         self._rows.remove()
         self._reporter.kill()
@@ -180,7 +181,7 @@ class Generator:
         arrivals = due_times(self._arrivals_rng, self._settings.stages, 1 / self._slots)
         self._dispatcher.dispatch(arrivals, self._started_s)
         # The stage is as long as it is, also when nothing more is due in it.
-        self._closing.wait(timeout=max(self._bounds_s[-1] - time.perf_counter(), 0))
+        self._alarm.wait_until(self._bounds_s[-1])
         self.finish(interrupted=False)
 
     def _session(self, due_s: float, kind: str | None = None) -> None:

@@ -15,22 +15,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from loadtests.alarm import Alarm
 from loadtests.clients import Reader, RequestFailed, Task, UserApi
 from loadtests.recorder import Recorder
 from phases.catalogue import Workload
 
 # In the title of every row that a session creates, so that nobody takes it for a user's own.
 TAG = "phasegate load test"
-
-
-class Closing(Protocol):
-    """`gevent.event.Event`: set once no further click shall begin."""
-
-    def is_set(self) -> bool:
-        """Whether it was set."""
-
-    def wait(self, timeout: float) -> object:
-        """Return after `timeout` seconds, or at once when it is set; true in that case."""
 
 
 class Created(Protocol):
@@ -52,7 +43,7 @@ class Surroundings:
     reader: Reader
     workload: Workload
     think_time_scale: float
-    closing: Closing
+    alarm: Alarm
     created: Created
     stage_at: Callable[[float], int | None]
     """The stage that a moment (`time.perf_counter()`) falls in; None after the last."""
@@ -109,7 +100,7 @@ class Session:
             self._think()
         self._clicks += 1
         stage = around.stage_at(self.due_s)
-        if stage is None or around.closing.is_set():
+        if stage is None or around.alarm.is_closed:
             raise SessionOver
         self.api.stage, self.api.due_s = stage, self.due_s
         begun_s = time.perf_counter()
@@ -131,8 +122,7 @@ class Session:
         mu = math.log(workload.think_time_s_median)
         think_s = self.rng.lognormvariate(mu, workload.think_time_sigma)
         self.due_s += think_s * self.around.think_time_scale
-        pause_s = self.due_s - time.perf_counter()
-        if self.around.closing.wait(timeout=max(pause_s, 0)):
+        if self.around.alarm.wait_until(self.due_s):
             raise SessionOver
         stage = self.around.stage_at(self.due_s)
         if stage is not None:

@@ -65,9 +65,11 @@ class Answer:
 class _Message:
     """Collects one response for httptools' parser."""
 
-    __slots__ = ("body", "complete", "headers")
+    __slots__ = ("body", "complete", "headers", "keeps_alive", "parser")
 
     def __init__(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
+        self.keeps_alive = False
         self.reset()
 
     def reset(self) -> None:
@@ -83,23 +85,24 @@ class _Message:
 
     def on_message_complete(self) -> None:
         self.complete = True
+        # The parser knows it only now: afterwards it answers for the next message.
+        self.keeps_alive = self.parser.should_keep_alive()
 
 
 class _Connection:
     """One socket with its parser."""
 
-    __slots__ = ("message", "parser", "socket")
+    __slots__ = ("message", "socket")
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
         self.message = _Message()
-        self.parser = httptools.HttpResponseParser(self.message)
 
     def exchange(self, request: bytes) -> int:
         """Send `request`, read its response into `message`, and return the status."""
         self.message.reset()
         self.socket.sendall(request)
-        message, parser, receive = self.message, self.parser, self.socket.recv
+        message, parser, receive = self.message, self.message.parser, self.socket.recv
         while not message.complete:
             part = receive(READ_BYTES)
             if not part:
@@ -179,7 +182,7 @@ class Transport:
             raise
         done_s = time.perf_counter()
         message = connection.message
-        if connection.parser.should_keep_alive() and len(self._idle) < IDLE_MAX:
+        if message.keeps_alive and len(self._idle) < IDLE_MAX:
             self._idle.append(connection)
         else:
             connection.socket.close()

@@ -8,6 +8,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
+from loadtests.alarm import Alarm
 from loadtests.arrivals import Dispatcher, due_times
 from loadtests.recorder import Recorder
 from loadtests.stages import Stage
@@ -61,7 +62,7 @@ def test_a_session_that_hangs_delays_no_other() -> None:
         begun.append(time.perf_counter() - due_s)
         hang.wait()
 
-    dispatcher = Dispatcher(recorder, session, Event())
+    dispatcher = Dispatcher(recorder, session, Alarm())
     dispatcher.dispatch(iter([(0, n * 0.01) for n in range(20)]), time.perf_counter())
     gevent.sleep(0.01)
     assert len(begun) == 20
@@ -73,7 +74,7 @@ def test_a_session_that_hangs_delays_no_other() -> None:
 
 def test_arrivals_beyond_the_bound_are_dropped_and_counted() -> None:
     recorder, hang = Recorder((0.0,)), Event()
-    dispatcher = Dispatcher(recorder, lambda _: hang.wait(), Event(), sessions_max=3)
+    dispatcher = Dispatcher(recorder, lambda _: hang.wait(), Alarm(), sessions_max=3)
     dispatcher.dispatch(iter([(0, 0.0)] * 10), time.perf_counter())
     hang.set()
     dispatcher.drain(5)
@@ -83,7 +84,7 @@ def test_arrivals_beyond_the_bound_are_dropped_and_counted() -> None:
 
 def test_sessions_that_outlast_the_drain_are_cut_and_counted() -> None:
     recorder = Recorder((0.0,))
-    dispatcher = Dispatcher(recorder, lambda _: Event().wait(), Event())
+    dispatcher = Dispatcher(recorder, lambda _: Event().wait(), Alarm())
     dispatcher.dispatch(iter([(0, 0.0)] * 5), time.perf_counter())
     gevent.sleep(0)
     begun_s = time.perf_counter()
@@ -93,10 +94,10 @@ def test_sessions_that_outlast_the_drain_are_cut_and_counted() -> None:
 
 
 def test_nothing_starts_once_the_test_closes() -> None:
-    recorder, closing = Recorder((0.0,)), Event()
+    recorder, alarm = Recorder((0.0,)), Alarm()
     begun: list[float] = []
-    dispatcher = Dispatcher(recorder, begun.append, closing)
-    gevent.spawn_later(0.1, closing.set)
+    dispatcher = Dispatcher(recorder, begun.append, alarm)
+    gevent.spawn_later(0.1, alarm.close)
     begun_s = time.perf_counter()
     dispatcher.dispatch(iter([(0, 0.0), (0, 60.0)]), begun_s)
     assert time.perf_counter() - begun_s < 5
@@ -110,8 +111,38 @@ def test_an_error_of_ours_in_a_session_is_counted(capfd: pytest.CaptureFixture[s
         raise ZeroDivisionError
 
     recorder = Recorder((0.0,))
-    dispatcher = Dispatcher(recorder, session, Event())
+    dispatcher = Dispatcher(recorder, session, Alarm())
     dispatcher.dispatch(iter([(0, 0.0)]), time.perf_counter())
     dispatcher.drain(1)
     assert recorder.tally(0).sessions.broken == 1
     assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_the_alarm_wakes_in_order_and_hardly_late() -> None:
+    alarm, woken = Alarm(), []
+
+    def wait(number: int, after_s: float) -> None:
+        due_s = begun_s + after_s
+        alarm.wait_until(due_s)
+        woken.append((number, time.perf_counter() - due_s))
+
+    begun_s = time.perf_counter()
+    waiting = [gevent.spawn(wait, n, 0.3 - n * 0.01) for n in range(30)]
+    gevent.joinall(waiting, timeout=5)
+    assert [number for number, _ in woken] == list(reversed(range(30)))
+    assert all(late_s >= 0 for _, late_s in woken)
+    alarm.close()
+
+
+def test_closing_wakes_everybody_at_once() -> None:
+    alarm = Alarm()
+    waiting = [gevent.spawn(alarm.wait_until, time.perf_counter() + 60) for _ in range(3)]
+    gevent.spawn_later(0.05, alarm.close)
+    assert [one.get(timeout=5) for one in waiting] == [True] * 3
+    assert alarm.wait_until(time.perf_counter() + 60)
+
+
+def test_the_alarm_works_without_a_kernel_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loadtests.alarm.sys.platform", "darwin")
+    test_the_alarm_wakes_in_order_and_hardly_late()
+    test_closing_wakes_everybody_at_once()

@@ -83,9 +83,16 @@ def test_the_cache_saves_the_requests_that_it_says(tiny_server: Start, tmp_path:
 def test_no_request_is_sent_after_the_end(tiny_server: Start, tmp_path: Path) -> None:
     server = tiny_server()
     stage(server, tmp_path, think_time_scale=1.0)
-    before = server.counted()
+    before = server.counted()["requests"]
     time.sleep(1.5)
-    assert server.counted() == before
+    assert server.counted()["requests"] == before
+
+
+def test_connections_are_kept(tiny_server: Start, tmp_path: Path) -> None:
+    server = tiny_server()
+    record = stage(server, tmp_path)
+    assert sum(endpoint.requests for endpoint in record.endpoints) > 100
+    assert server.counted()["connections"] < 40
 
 
 def test_a_frozen_server_shows_in_the_percentiles(tiny_server: Start, tmp_path: Path) -> None:

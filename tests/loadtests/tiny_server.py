@@ -42,6 +42,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        counts["connections"] += 1
         self.parser = httptools.HttpRequestParser(self)
 
     def data_received(self, data: bytes) -> None:
@@ -91,7 +92,8 @@ class Connection(asyncio.Protocol):
 
     def counted(self) -> bytes:
         told: dict[str, Any] = {
-            "requests": counts,
+            "requests": {name: n for name, n in counts.items() if name != "connections"},
+            "connections": counts["connections"],
             "bytes": body_bytes,
             "tasks_left": len(tasks_left),
         }

@@ -1,0 +1,68 @@
+"""A server that answers one small JSON document, as fast as it can or after a drawn delay.
+
+    python -m loadtests.perf_server [--delay-ms MEDIAN]
+
+Prints its port. It is the common opponent of the generators that `loadtests.perf` compares, so it
+must be faster than any of them and do the same for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+
+import httptools
+
+BODY = b'[{"id":"0198c0de-0000-7000-8000-000000000000","title":"water the plants","status":"open"}]'
+ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
+    len(BODY),
+    BODY,
+)
+
+# Of log delay: p99 is then about three times the median, as with a healthy API.
+DELAY_SIGMA = 0.5
+
+
+class Connection(asyncio.Protocol):
+    """Answers whatever it is asked."""
+
+    delay_ms = 0.0
+    rng = random.Random(1)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is there."""
+        self._write = transport.write  # type: ignore[attr-defined]
+        self._parser = httptools.HttpRequestParser(self)
+
+    def data_received(self, data: bytes) -> None:
+        """A request, or a part of it."""
+        self._parser.feed_data(data)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        if self.delay_ms:
+            delay_s = self.delay_ms / 1000 * self.rng.lognormvariate(0, DELAY_SIGMA)
+            asyncio.get_running_loop().call_later(delay_s, self._write, ANSWER)
+        else:
+            self._write(ANSWER)
+
+
+async def serve(delay_ms: float) -> None:
+    """Listen on a free port of 127.0.0.1 until killed."""
+    Connection.delay_ms = delay_ms
+    server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 - read by who started it
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--delay-ms", type=float, default=0.0)
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        start = asyncio.run
+    else:
+        start = uvloop.run
+    start(serve(parser.parse_args().delay_ms))
