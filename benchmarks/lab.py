@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 import asyncpg
 import msgspec
+import numpy as np
 
 import records.benchmark as record
 from benchmarks.connection import Connection
@@ -25,9 +26,13 @@ from benchmarks.technique import Parameters, Route, Technique, Via, sql_of
 from phases.catalogue import load
 from phases.errors import CannotMeasure, Refused
 from stack.levels import apply_level, current_level
+from stats.paired import ratio_of_logs
+from stats.self_check import redrawn
 
 # The arms take away what they compare against, so everything must be there first.
 FULL_LEVEL = 3
+# The comparison of a statement with itself, which is no technique (bench_self_check.py).
+SELF_CHECK = "self_check"
 # Any number that no other program's advisory lock is likely to have: "phasegat" in ASCII.
 LOCK_KEY = 0x7068617365676174
 
@@ -55,6 +60,22 @@ def _route_note(route: Route, caller: Connection) -> str:
     took_ms = round_trip_ms(caller)
     wanted = f" for {route.delay_ms:g} ms added" if route.via is Via.PROXY else ""
     return f"a round trip through the {route.via.value} takes {took_ms:.2f} ms{wanted}"
+
+
+def checked(same: record.Comparison) -> record.SelfCheck:
+    """The A/A comparison with its false alarms and power (`stats.self_check`)."""
+    logs = np.log(np.array(same.after.block_ns) / np.array(same.before.block_ns))
+    tally = redrawn(logs)
+    return record.SelfCheck(
+        same=same,
+        pairs=tally.pairs,
+        false_alarms=tally.false_alarms,
+        injected=tally.injected,
+        injections=tally.injections,
+        found=tally.found,
+        # Finite: the engine makes at least the six blocks that an interval needs.
+        minimal_detectable=ratio_of_logs(logs).minimal_detectable,
+    )
 
 
 class Lab:
@@ -196,6 +217,8 @@ class Lab:
 
     def record(self) -> record.BenchmarkRecord:
         """Everything measured so far."""
+        same = self._done.get(SELF_CHECK)
+        techniques = [found for id_, found in self._done.items() if id_ != SELF_CHECK]
         return record.BenchmarkRecord(
             format_version=record.BenchmarkRecord.FORMAT_VERSION,
             users=self.dataset.users,
@@ -203,7 +226,8 @@ class Lab:
             sha256=self.dataset.sha256,
             started_at=self.started_at,
             server_version=self.dataset.server_version,
-            comparisons=tuple(self._done.values()),
+            comparisons=tuple(techniques),
+            self_check=None if same is None or self._disabled else checked(same),
             placement=self.placement.said,
             skipped=tuple(self._skipped.values()),
         )

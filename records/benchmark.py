@@ -15,7 +15,7 @@ class Arm(Part, frozen=True, kw_only=True):
     sql: str
     """The statement, or the first of several."""
     block_ns: tuple[float, ...]
-    """Mean time of one call in each block, in block order: the paired samples."""
+    """Geometric mean of the calls of each block, in block order: the paired samples."""
     call_ns: tuple[int, ...]
     """Every timed call, in the order made; each block has `calls_per_block` of them."""
     calls_per_block: int = 1
@@ -66,17 +66,17 @@ class SelfCheck(Part, frozen=True, kw_only=True):
     same: Comparison
     """A/A: one statement against itself, through the whole pipeline."""
     pairs: int
-    """A/A comparisons judged: `same`, and its blocks' signs redrawn at random."""
+    """A/A comparisons judged: the blocks of `same`, with their signs redrawn at random."""
     false_alarms: int
-    """Of `pairs`, how many were called improved or regressed."""
+    """Of `pairs`, in how many a slow-down was seen (`stats.paired.alarms`)."""
     injected: float
     """Slow-down multiplied into recorded blocks, as 1.05."""
     injections: int
     """Comparisons with it."""
     found: int
-    """Of `injections`, how many were called regressed."""
+    """Of `injections`, in how many it was seen."""
     minimal_detectable: float
-    """Smallest ratio that this run's A/A blocks would find with power 0.9."""
+    """Smallest ratio that these blocks find with power 0.9."""
 
 
 class Skipped(Part, frozen=True, kw_only=True):

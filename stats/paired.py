@@ -205,3 +205,18 @@ def judge(measured: Ratio, effect_min: float = EFFECT_MIN) -> Verdict:
     if measured.low > 1 and measured.estimate >= effect_min:
         return Verdict.REGRESSED
     return Verdict.CANNOT_TELL
+
+
+# An alarm wakes somebody: one in a hundred is too many at 95% (FACTS §7).
+ALARM_CONFIDENCE = 0.99
+
+
+def alarms(logs: Array, effect: float = EFFECT_MIN) -> bool:
+    """Whether the log-ratios speak of a slow-down that somebody should look at.
+
+    The 99% lower bound must be above 1, and the estimate nearer to `effect` than to nothing (above
+    its square root): a rule that asked for the whole effect would miss half of those that have
+    exactly that size.
+    """
+    found = ratio_of_logs(logs, ALARM_CONFIDENCE)
+    return found.low > 1 and found.estimate >= math.sqrt(effect)

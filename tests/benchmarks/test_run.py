@@ -80,6 +80,10 @@ def test_a_run_leaves_a_record_and_pytest_benchmarks_json_and_the_data_as_it_was
     assert len(measured["join"].before.block_ns) == len(measured["join"].after.block_ns) >= 6
     assert measured["join"].before.statements > measured["join"].after.statements == 4
     assert any("join" in line for line in seen)
+    assert record.self_check is not None
+    assert record.self_check.same.before.sql == record.self_check.same.after.sql
+    assert record.self_check.pairs >= 300
+    assert record.self_check.false_alarms <= 6
 
     replayed = json.loads((tmp_path / f"{USERS}.pytest-benchmark.json").read_text())["benchmarks"]
     join = next(each for each in replayed if each["name"] == "test_join[after]")
