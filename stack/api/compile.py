@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from stack.api.catalogue import Catalogue, Relation, Routine, quoted
 from stack.api.plan import Node, plan
 from stack.api.query import Query
@@ -40,8 +42,7 @@ class Compiled:
     explain: Statement | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """What decides, beside the query, how an answer is built."""
 
     format: Format = "array"

@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import asyncpg
+import msgspec
 
 from stack.api import errors, pipeline
 from stack.api.catalogue import Catalogue, read_catalogue
@@ -42,8 +42,7 @@ Row = pipeline.Row
 """In the order of `stack.api.compile.RESULT`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What a transaction is told of its request, beside who asks."""
 
     method: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -23,8 +22,7 @@ class HungUp(Exception):
     """The client is gone; there is nobody to answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """`path` is decoded; names in `headers` are lower case, and the last of several counts."""
 
     method: str
@@ -49,13 +47,12 @@ class Request:
             raise errors.invalid_body("Empty or invalid json") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """Status, headers and body."""
 
     status: int
     body: bytes = b""
-    headers: Headers = field(default_factory=list)
+    headers: Headers = msgspec.field(default_factory=list)
 
 
 def json_answer(status: int, value: object) -> Answer:

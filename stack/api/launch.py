@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from phases.errors import CannotMeasure, Refused
 from stack.api.settings import (
@@ -146,22 +147,31 @@ class Started:
 
 
 def start_api(
-    settings: Settings, *, port: int | None = None, workers: int = 1, outlives_caller: bool
+    settings: Settings,
+    *,
+    port: int | None = None,
+    workers: int = 1,
+    outlives_caller: bool,
+    log: Path | None = None,
 ) -> Started:
     """Start the service and wait until it is ready; see `running_api`.
 
-    With `outlives_caller`, `stop_api(pid)` ends it.
+    With `outlives_caller`, `stop_api(pid)` ends it. What it says goes to `log`, or where the
+    caller's own words go.
     """
     with _listening(port) as listener:
         chosen = listener.getsockname()[1]
         read_end, write_end = os.pipe()
         passed = (listener.fileno(), -1 if outlives_caller else read_end)
+        sink = None if log is None else log.open("wb")
         try:
             process = subprocess.Popen(
                 [sys.executable, "-m", "stack.api", *map(str, passed), str(workers)],
                 env={**os.environ, **settings.environment()},
                 pass_fds=[descriptor for descriptor in passed if descriptor >= 0],
                 stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=sink,
                 start_new_session=True,  # Ctrl-C is for us: we stop it in order
             )
         except BaseException:
@@ -169,6 +179,8 @@ def start_api(
             raise
         finally:
             os.close(read_end)
+            if sink is not None:
+                sink.close()
     if outlives_caller:
         os.close(write_end)
     api = Api(f"http://127.0.0.1:{chosen}", mint_key(settings.jwt_secret), process.pid)

@@ -7,8 +7,10 @@ and in the root's limit and offset, so one compiled statement serves both.
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
+
+import msgspec
 
 from stack.api import errors, scanner
 from stack.api.query import ROOT, Condition, Order, Path, Query, Term
@@ -36,6 +38,17 @@ def _decoded(raw: bytes) -> str:
         ) from error
 
 
+@lru_cache(maxsize=8192)
+def _pair(part: bytes) -> tuple[str, str] | None:
+    """`a=1` decoded. Remembered: clients send the same few over and over, percent-encoded."""
+    name, equals, value = part.partition(b"=")
+    return (_decoded(name), _decoded(value)) if equals else None
+
+
+PART_REMEMBERED_BYTES_MAX = 512
+"""A longer part is a list of ids or worse, and never the same again."""
+
+
 def split(raw: bytes) -> Pairs:
     """Names and values of `a=1&b=2`, decoded, in order; a name without `=` is left out.
 
@@ -44,14 +57,14 @@ def split(raw: bytes) -> Pairs:
     """
     pairs: Pairs = []
     for part in raw.split(b"&"):
-        name, equals, value = part.partition(b"=")
-        if equals:
-            pairs.append((_decoded(name), _decoded(value)))
+        remembered = len(part) <= PART_REMEMBERED_BYTES_MAX
+        pair = _pair(part) if remembered else _pair.__wrapped__(part)
+        if pair is not None:
+            pairs.append(pair)
     return pairs
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """`key`: what decides the statement. `values`: by pair number, what is bound to it."""
 
     key: tuple[Hashable, ...]

@@ -30,7 +30,6 @@ _SYNC = b"S\x00\x00\x00\x04"
 _NULL = _INT32.pack(-1)
 _HEAD_BYTES = 5
 
-_PARSED, _ROW, _COMPLETE, _EMPTY, _ERROR, _READY = b"1DCIEZ"
 _IDLE = b"I"
 
 
@@ -109,7 +108,7 @@ class _Exchange(asyncio.Protocol):
         self._numbered = 0
         self._received = bytearray()
         self._rows: list[Row] = []
-        self._current: Row | None = None
+        self._current: bytes | None = None
         self._error: dict[str, str] | None = None
         self._parsing: list[str] = []
 
@@ -156,31 +155,44 @@ class _Exchange(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what the server sent; called by the transport."""
-        received = self._received
-        received += data
-        place, end = 0, len(received)
+        if self._received:
+            self._received += data
+            data = bytes(self._received) if self._is_whole() else b""
+            if not data:
+                return
+            self._received.clear()
+        place, end = 0, len(data)
         while end - place >= _HEAD_BYTES:
-            kind = received[place]
-            after = place + 1 + int.from_bytes(received[place + 1 : place + 5])
+            kind, size = _HEAD.unpack_from(data, place)
+            after = place + 1 + size
             if after > end:
                 break
-            self._read(kind, bytes(received[place + 5 : after]))
+            self._read(kind, data, place + _HEAD_BYTES, after)
             place = after
-        del received[:place]
+        if place < end:
+            self._received += data[place:]
 
-    def _read(self, kind: int, body: bytes) -> None:
-        if kind == _ROW:
+    def _is_whole(self) -> bool:
+        """Whether a message has arrived whole: a long one comes in many pieces."""
+        received = self._received
+        if len(received) < _HEAD_BYTES:
+            return False
+        return len(received) > int.from_bytes(received[1:_HEAD_BYTES])
+
+    def _read(self, kind: bytes, data: bytes, start: int, end: int) -> None:
+        if kind == b"D":  # a row
             if self._current is None:
-                self._current = _row(body)
-        elif kind in (_COMPLETE, _EMPTY):
-            self._rows.append(self._current or ())
+                self._current = data[start:end]
+        elif kind in (b"C", b"I"):  # a statement's end
+            self._rows.append(_row(self._current) if self._current is not None else ())
             self._current = None
-        elif kind == _PARSED and self._parsing:
-            self._parsing.pop(0)
-        elif kind == _ERROR:
-            self._error = self._error or _fields(body)
-        elif kind == _READY:
-            self.status = body
+        elif kind == b"1":  # a statement was parsed
+            if self._parsing:
+                self._parsing.pop(0)
+        elif kind == b"E":
+            self._error = self._error or _fields(data[start:end])
+        elif kind == b"Z":  # ready for more
+            self.status = data[start:end]
             self._end(None)
 
     def _end(self, broken: Exception | None) -> None:
@@ -227,8 +239,9 @@ def _bind(name: bytes, parameters: Sequence[Parameter]) -> bytes:
 def _row(body: bytes) -> Row:
     values: list[bytes | None] = []
     place = 2
-    for _ in range(_INT16.unpack_from(body)[0]):
-        (size,) = _INT32.unpack_from(body, place)
+    end = len(body)
+    while place < end:
+        size = int.from_bytes(body[place : place + 4], signed=True)
         place += 4
         if size < 0:
             values.append(None)

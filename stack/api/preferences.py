@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+import msgspec
+
 from stack.api import errors
 from stack.api.compile import Count, Format
 
@@ -123,8 +125,7 @@ def media(accept: str) -> Media:
 _RANGE = re.compile(r"([0-9]{1,18})-([0-9]{0,18})")
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """Rows `offset` … `offset + limit - 1`; `limit` None for all."""
 
     offset: int = 0

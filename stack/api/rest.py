@@ -6,7 +6,7 @@ Statements are compiled once a shape and kept; see `stack.api.parameters`.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
@@ -41,8 +41,7 @@ STALE = frozenset({"42703", "PGRST200", "PGRST202", "PGRST204", "PGRST205"})
 _VERBS = {"PATCH": "UPDATE", "DELETE": "DELETE"}
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """A request with all that it is answered from."""
 
     request: Request
@@ -405,7 +404,7 @@ def _changed_answer(context: Context, row: Row, relation: Relation, change: Chan
     answer = _finished(row, status, counted, applied, content_type)
     if change.location and row[6] is not None:
         location = b"/%b?%b" % (relation.name.encode(), row[6])
-        return replace(answer, headers=[*answer.headers, (b"location", location)])
+        return msgspec.structs.replace(answer, headers=[*answer.headers, (b"location", location)])
     return answer
 
 

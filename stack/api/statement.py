@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from stack.api import errors, scanner
 from stack.api.pipeline import Parameter
 from stack.api.query import Value
@@ -16,8 +18,7 @@ PARAMETERS_MAX = 32_767
 """What the protocol's 16-bit count surely carries."""
 
 
-@dataclass(frozen=True, slots=True)
-class Values:
+class Values(msgspec.Struct, frozen=True):
     """What one request brings: by pair number, and by name."""
 
     pairs: Sequence[str] = ()
