@@ -1,0 +1,134 @@
+"""The record of what a stage of load used: statements, sessions, waits, processor, memory, lag."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from typing import ClassVar
+
+from phases.bottleneck import StatementUse, Used
+from records.store import Part, Record
+
+
+class Statement(Part, frozen=True, kw_only=True):
+    """One normalised statement in one stage: the difference of pg_stat_statements."""
+
+    query_id: str
+    sql: str
+    """Constants replaced by $1, $2, …; cut to 1,000 characters."""
+    calls: int
+    total_ms: float
+    mean_ms: float
+    rows: int
+    blocks_hit: int
+    """Shared blocks found in the buffers."""
+    blocks_read: int
+    """Shared blocks asked of the operating system."""
+    temp_blocks_written: int
+
+
+class Component(Part, frozen=True, kw_only=True):
+    """What one part of the stack used in one second: a process and all its children."""
+
+    name: str
+    """As `postgres`, `api`, `generator`."""
+    cpu_share: float
+    """Of one core; 2.0 is two cores."""
+    process_cpu_share_max: float
+    """Of one core, by the busiest of its processes: a single thread cannot go above 1."""
+    memory_bytes: int
+    """Resident; pages that its processes share, as PostgreSQL's buffers, are counted once."""
+
+
+class Sample(Part, frozen=True, kw_only=True):
+    """One look at everything."""
+
+    at_s: float
+    """Seconds since sampling began."""
+    states: dict[str, int]
+    """Client connections to the database by state: `active`, `idle`, `idle in transaction`, …"""
+    waits: dict[str, int]
+    """Active ones by what they wait for, as `Lock/transactionid`; `running` for none."""
+    connections: int
+    """Client connections to the whole server."""
+    components: tuple[Component, ...]
+    machine_cpu_share: float
+    """Of all cores together, 0..1."""
+    memory_available_bytes: int
+    pool_size: int | None
+    """The API's; null where it does not tell."""
+    pool_in_use: int | None
+    pool_waiting: int | None
+    """Requests that wait for a connection of the pool."""
+    lag_s: float | None
+    """Replay lag of the slowest replica; null without one."""
+    lag_bytes: int | None
+
+
+class SamplerRecord(Record, frozen=True, kw_only=True):
+    """`sampler/<stage>.json`, beside `load/<stage>.json`. Version 1: first."""
+
+    FORMAT_VERSION: ClassVar[int] = 1
+
+    stage: str
+    started_at: str
+    """ISO 8601, UTC."""
+    duration_s: float
+    interval_s: float
+    cores: int
+    memory_bytes: int
+    """Of the machine."""
+    connections_max: int | None
+    """`max_connections`; null where the database could not be sampled."""
+    statements: tuple[Statement, ...] | None
+    """By total time, the heaviest first; null where pg_stat_statements is not there."""
+    samples: tuple[Sample, ...]
+    not_sampled: tuple[str, ...]
+    """What could not be sampled, and the command that would enable it."""
+
+    def uses(self) -> tuple[StatementUse, ...]:
+        """The statements, for `phases.bottleneck`; empty where they were not sampled."""
+        return tuple(
+            StatementUse(sql=one.sql, calls=one.calls, total_ms=one.total_ms, rows=one.rows)
+            for one in self.statements or ()
+        )
+
+    def used(self) -> Used | None:
+        """The samples in one, for `phases.bottleneck`; None without any."""
+        if not self.samples:
+            return None
+        waits: dict[str, int] = {}
+        for sample in self.samples:
+            for wait, connections in sample.waits.items():
+                kind = wait.partition("/")[0]
+                waits[kind] = waits.get(kind, 0) + connections
+        active = sum(waits.values())
+        components = [part for sample in self.samples for part in sample.components]
+        names = dict.fromkeys(part.name for part in components)
+        memory = [sample.memory_available_bytes for sample in self.samples]
+        return Used(
+            connections_share_max=(
+                max(s.connections for s in self.samples) / self.connections_max
+                if self.connections_max
+                else 0.0
+            ),
+            pool_waiting_share=_share(bool(sample.pool_waiting) for sample in self.samples),
+            waits={kind: count / active for kind, count in waits.items()},
+            machine_cpu_share=statistics.median(s.machine_cpu_share for s in self.samples),
+            component_cpu_share={
+                name: statistics.median(p.cpu_share for p in components if p.name == name)
+                for name in names
+            },
+            process_cpu_share={
+                name: statistics.median(
+                    p.process_cpu_share_max for p in components if p.name == name
+                )
+                for name in names
+            },
+            memory_available_share_min=min(memory) / self.memory_bytes,
+        )
+
+
+def _share(flags: Iterable[bool]) -> float:
+    values = list(flags)
+    return sum(values) / len(values)
