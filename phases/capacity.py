@@ -235,7 +235,9 @@ def _of_connections(profile: Profile, catalogue: Catalogue) -> list[Limit]:
         what = "pooler clients" if pooled else "connections"
         users = users_with_connections(limit, profile, catalogue)
         note = "by Little's law from measured requests" if users else "no load was measured"
-        limits.append(Limit(f"{size.name}: {limit:,} {what}", "limit", users, note=note))
+        limits.append(
+            Limit(f"{size.name.title()} compute: {limit:,} {what}", "limit", users, note=note)
+        )
     return limits
 
 

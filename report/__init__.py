@@ -10,9 +10,9 @@ from pathlib import Path
 
 from phases import catalogue as catalogue_room
 from phases.catalogue import Catalogue
-from report import effects, headline, page, run_files, traffic
+from report import effects, headline, money, page, profiles, run_files, traffic
 
-__all__ = ["build", "summary"]
+__all__ = ["build", "cost", "summary"]
 
 
 def build(run_dir: Path, catalogue: Catalogue | None = None) -> Path:
@@ -39,3 +39,16 @@ def summary(run_dir: Path, catalogue: Catalogue | None = None) -> tuple[str, str
         tuple(traffic.of_stage(load, rules.slo) for load in found.loads),
         rules,
     )
+
+
+def cost(run_dir: Path, users: int, catalogue: Catalogue | None = None) -> tuple[str, ...]:
+    """What a month at `users` registered users costs, per stack level, from what a run measured.
+
+    Errors as `build`; ValueError where `users` is not positive.
+    """
+    if users < 1:
+        raise ValueError("users must be positive")
+    found = run_files.read(run_dir)
+    rules = catalogue or catalogue_room.load()
+    stages = tuple(traffic.of_stage(load, rules.slo) for load in found.loads)
+    return money.lines(profiles.profiles(found, stages), users, rules)

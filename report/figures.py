@@ -13,11 +13,13 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from phases.catalogue import Catalogue
-from report import effects, style, tables, traffic
+from report import effects, money, style, tables, traffic
 from report.charts import (
+    costs,
     distributions,
     growth,
     hits,
+    limits,
     needed,
     percentiles,
     ratios,
@@ -25,6 +27,8 @@ from report.charts import (
     shares,
 )
 from report.effects import Technique
+from report.money import Money
+from report.profiles import profiles
 from report.run_files import Run
 from report.style import NARROW, WIDE, Layout
 from report.tables import Table
@@ -39,6 +43,7 @@ class Findings:
     catalogue: Catalogue
     techniques: tuple[Technique, ...]
     stages: tuple[StageTraffic, ...]
+    money: Money | None
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,13 @@ class Plan:
 def findings(run: Run, catalogue: Catalogue) -> Findings:
     """Everything that is computed from the records."""
     slo = catalogue.slo
+    stages = tuple(traffic.of_stage(load, slo) for load in run.loads)
     return Findings(
         run=run,
         catalogue=catalogue,
         techniques=effects.techniques(run.benchmarks.values(), slo.statement_latency_ms_p95),
-        stages=tuple(traffic.of_stage(load, slo) for load in run.loads),
+        stages=stages,
+        money=money.money(profiles(run, stages), catalogue),
     )
 
 
@@ -197,6 +204,43 @@ def for_load(found: Findings) -> list[Plan]:
                 lambda layout: hits.figure(stages, layout),
                 tables.cache(stages),
                 [stage.source for stage in hits.cached(stages)],
+            )
+        )
+    return plans
+
+
+def for_money(found: Findings) -> list[Plan]:
+    """Which limit is met first, and what a month costs."""
+    if found.money is None:
+        return []
+    sources = [f"seed/{size}.json" for size in found.run.seeds]
+    sources += [stage.source for stage in found.stages]
+    held = {profile.level: profile.held_users for profile in found.money.profiles}
+    by_level, curves, catalogue = found.money.limits, found.money.curves, found.catalogue
+    plans = [
+        Plan(
+            "monthly-cost",
+            "What a month costs",
+            "The cheapest plan, compute size and add-ons that meet what was measured, per stack "
+            "level; dotted beyond the users whose peak was seen to hold, with cores in proportion. "
+            "A line ends where no plan on the list is enough. Grey: what the scaling guide says.",
+            costs.alt(curves),
+            lambda layout: costs.figure(curves, held, catalogue, layout),
+            money.bills(found.money, catalogue),
+            sources,
+        )
+    ]
+    if limits.rows(by_level):
+        plans.append(
+            Plan(
+                "limits",
+                "Which limit or alert comes first",
+                "Registered users at which each is met, per stack level; bold: an alert. Lines "
+                "show the range over the sizes or stages measured.",
+                limits.alt(by_level),
+                lambda layout: limits.figure(by_level, layout),
+                money.limits_table(found.money),
+                sources,
             )
         )
     return plans

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from phases.catalogue import Catalogue
-from report import figures, headline, matrix, style, tables, words
+from report import figures, headline, matrix, money, style, tables, words
 from report.figures import Chart, Findings
 from report.run_files import Run
 
@@ -42,6 +42,21 @@ def environment(*, escape: bool) -> Environment:
     return env
 
 
+def _money(found: Findings) -> dict[str, object] | None:
+    """Capacity and cost beside their charts; None where nothing was measured for them."""
+    if found.money is None:
+        return None
+    top = found.money.profiles[-1].level
+    return {
+        "bills": money.bills(found.money, found.catalogue),
+        "savings": money.savings(found.money, found.catalogue),
+        "left_out": money.left_out(found.money),
+        "bytes": money.bytes_table(found.run, top),
+        "level": top,
+        "prices": found.catalogue.prices,
+    }
+
+
 def _shared(found: Findings) -> dict[str, object]:
     """What both the page and the summary speak of."""
     run = found.run
@@ -61,6 +76,7 @@ def _shared(found: Findings) -> dict[str, object]:
         "stages": found.stages,
         "ratios": tables.ratios(found.techniques),
         "costs": tables.costs(found.techniques),
+        "money": _money(found),
     }
 
 
@@ -98,6 +114,7 @@ def write(run: Run, catalogue: Catalogue) -> Path:
     plans = {
         "techniques": figures.for_techniques(found),
         "load": figures.for_load(found),
+        "money": figures.for_money(found),
         "data": figures.for_data(found),
     }
     charts = {

@@ -7,24 +7,19 @@ SLO speaks of clicks; records that count none are judged by their requests.
 
 from __future__ import annotations
 
-import binascii
-import zlib
 from dataclasses import dataclass
 from typing import Literal
-
-from hdrh.histogram import HdrHistogram
 
 from phases.catalogue import Slo
 from phases.cell import Judgement, judge
 from phases.errors import ConfigurationError
 from records.load import Cache, Endpoint, LoadRecord, Second
+from report.hdr import Latencies, merged
 
 PERCENTILES = (50.0, 95.0, 99.0)
 
 CURVE_PERCENTILES = (0.1, *(float(q) for q in range(1, 100)), 99.5, 99.9, 100.0)
 """Where the ECDF is read off: every percent, and closer in the tail."""
-
-MICROSECONDS_PER_MS = 1000.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,10 @@ class StageTraffic:
     """From due to answered, by percentile; empty where nothing was answered."""
     service_ms: dict[float, float]
     """From sent to answered, by percentile; empty where nothing was answered."""
+    service_s: float | None
+    """Mean, from sent to answered; None where nothing was answered."""
+    sessions: float
+    """That finished."""
     cache: Cache | None
     invalid: tuple[str, ...]
     judgement: Judgement
@@ -74,49 +73,9 @@ class StageTraffic:
         return self.cache.hits / (self.cache.hits + self.cache.misses)
 
 
-def merged(encoded: list[str], where: str) -> HdrHistogram:
-    """The sum of base64 HdrHistogram V2 blobs; an empty histogram where there are none.
-
-    Raises:
-        ConfigurationError: one of them cannot be decoded; `where` names the file.
-    """
-    total = HdrHistogram(1, 3_600_000_000, 3)
-    try:
-        for blob in encoded:
-            total.add(HdrHistogram.decode(blob.encode("ascii")))
-    except (ValueError, TypeError, IndexError, KeyError, zlib.error, binascii.Error) as error:
-        raise _undecodable(where) from error
-    except Exception as error:
-        if not type(error).__module__.startswith("hdrh"):
-            raise
-        raise _undecodable(where) from error
-    return total
-
-
-def _undecodable(where: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"{where} holds a histogram that cannot be decoded",
-        then="Measure again, or report on another run",
-    )
-
-
-def _percentiles(histogram: HdrHistogram) -> dict[float, float]:
-    if not histogram.get_total_count():
-        return {}
-    values = histogram.get_percentile_to_value_dict(list(PERCENTILES))
-    return {q: values[q] / MICROSECONDS_PER_MS for q in PERCENTILES}
-
-
-def _curve(histogram: HdrHistogram) -> tuple[tuple[float, float], ...]:
-    if not histogram.get_total_count():
-        return ()
-    points = histogram.get_percentile_to_value_dict(list(CURVE_PERCENTILES))
-    return tuple((points[q] / MICROSECONDS_PER_MS, q) for q in CURVE_PERCENTILES)
-
-
-def _sum(parts: tuple[Endpoint, ...], blobs: list[str], where: str) -> HdrHistogram:
+def _checked(parts: tuple[Endpoint, ...], blobs: list[str], where: str) -> Latencies:
     found = merged(blobs, where)
-    if found.get_total_count() > sum(part.requests for part in parts):
+    if found.total > sum(part.requests for part in parts):
         raise ConfigurationError(
             f"{where} contradicts itself: its histograms hold more than its counts",
             then="Measure again, or report on another run",
@@ -128,9 +87,10 @@ def of_stage(load: LoadRecord, slo: Slo) -> StageTraffic:
     """The percentiles, totals and verdict of one stage."""
     where = f"load/{load.stage}.json"
     parts = load.actions or load.endpoints
-    due = _sum(parts, [part.latency_hdr for part in parts], where)
-    sent = _sum(load.endpoints, [part.service_hdr for part in load.endpoints], where)
-    latency = _percentiles(due)
+    due = _checked(parts, [part.latency_hdr for part in parts], where)
+    sent = _checked(load.endpoints, [part.service_hdr for part in load.endpoints], where)
+    _checked(load.endpoints, [part.latency_hdr for part in load.endpoints], where)
+    latency = due.percentiles_ms(PERCENTILES)
     events, failures = sum(p.requests for p in parts), sum(p.failures for p in parts)
     asked, modelled = load.rate_sessions_per_s, load.modelled_sessions_per_s
     return StageTraffic(
@@ -146,7 +106,13 @@ def of_stage(load: LoadRecord, slo: Slo) -> StageTraffic:
         offered_sessions_per_s=load.offered_sessions_per_s,
         achieved_sessions_per_s=load.achieved_sessions_per_s,
         latency_ms=latency,
-        service_ms=_percentiles(sent),
+        service_ms=sent.percentiles_ms(PERCENTILES),
+        service_s=sent.mean_s,
+        sessions=(
+            load.sessions.finished
+            if load.sessions
+            else load.achieved_sessions_per_s * load.duration_s
+        ),
         cache=load.cache,
         invalid=load.invalid,
         judgement=judge(
@@ -157,6 +123,6 @@ def of_stage(load: LoadRecord, slo: Slo) -> StageTraffic:
             slo=slo,
         ),
         seconds=load.seconds,
-        curve=_curve(due),
+        curve=tuple((ms, q) for q, ms in due.percentiles_ms(CURVE_PERCENTILES).items()),
         head_room=asked / modelled if asked and modelled else None,
     )
