@@ -1,4 +1,4 @@
-"""The one folder outside the repository that phasegate writes to, and the lock on it.
+"""The one folder outside the repository that phasegate writes to, the lock on it, its occupant.
 
 `PHASEGATE_CACHE_DIR` names it; otherwise the user's cache folder, or `/var/cache/phasegate` for
 root, since PostgreSQL then runs as another user who cannot enter root's home.
@@ -7,16 +7,20 @@ root, since PostgreSQL then runs as another user who cannot enter root's home.
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import platformdirs
+import psutil
 
 from phases.errors import ConfigurationError, Refused
 
 CACHE_VARIABLE = "PHASEGATE_CACHE_DIR"
+OCCUPANT = "occupant.json"
 
 
 def running_as_root() -> bool:
@@ -43,9 +47,48 @@ def cache_dir() -> Path:
     return path
 
 
+@dataclass(frozen=True)
+class Occupant:
+    """A process that uses a folder beyond the command that started it."""
+
+    pid: int
+    created: float
+    """When that process began, seconds since 1970: its number may be given away again."""
+    what: str
+    then: str
+    """What ends it."""
+
+
+def occupy(folder: Path, pid: int, *, what: str, then: str) -> None:
+    """Note that process `pid` uses `folder` until it ends; `locked` then refuses."""
+    occupant = Occupant(pid, psutil.Process(pid).create_time(), what, then)
+    (folder / OCCUPANT).write_text(json.dumps(asdict(occupant)), encoding="utf-8")
+
+
+def vacate(folder: Path) -> None:
+    """Take that note away."""
+    (folder / OCCUPANT).unlink(missing_ok=True)
+
+
+def occupant_of(folder: Path) -> Occupant | None:
+    """Who uses `folder`, if that process still lives."""
+    try:
+        raw = json.loads((folder / OCCUPANT).read_text(encoding="utf-8"))
+        occupant = Occupant(**raw)
+        same = psutil.Process(occupant.pid).create_time() == occupant.created
+    except (OSError, ValueError, TypeError, psutil.Error):
+        return None
+    return occupant if same else None
+
+
 @contextmanager
-def locked(folder: Path, purpose: str) -> Iterator[None]:
+def locked(folder: Path, purpose: str, *, beside_occupant: bool = False) -> Iterator[None]:
     """Hold `folder` for this process alone.
+
+    Args:
+        folder: to hold.
+        purpose: the command, named to whoever is refused meanwhile.
+        beside_occupant: whether an occupant is no obstacle, as to the command that ends it.
 
     Raises:
         Refused: another process holds it; its process id and purpose are named.
@@ -62,6 +105,13 @@ def locked(folder: Path, purpose: str) -> Iterator[None]:
                 untouched="Nothing was started or changed",
                 then=f"Wait for it to end, or name another folder in {CACHE_VARIABLE}",
             ) from None
+        found = None if beside_occupant else occupant_of(folder)
+        if found is not None:
+            raise Refused(
+                f"{folder} is in use by {found.what} (process {found.pid})",
+                untouched="Nothing was started or changed",
+                then=found.then,
+            )
         handle.truncate(0)
         handle.write(f"`{purpose}` (process {os.getpid()})")
         handle.flush()

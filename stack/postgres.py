@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from phases.errors import CannotMeasure, Refused
 from stack.binaries import give_to_service_user, programs, server_version, service_user
 
 SUPERUSER = "postgres"
+REPLICA_SLOT = "phasegate_replica"
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 60
 
@@ -199,6 +201,9 @@ def start_postgres(
     server.log.touch()
     give_to_service_user(server.log)
     _write_settings(data_dir, options)
+    if options["wal_level"] == "minimal":
+        # Left behind by a replica's run that was killed; PostgreSQL would refuse to start with it.
+        shutil.rmtree(data_dir / "pg_replslot" / REPLICA_SLOT, ignore_errors=True)
     try:
         run_program(
             "pg_ctl",

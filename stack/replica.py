@@ -21,14 +21,13 @@ from phases.errors import CannotMeasure, PhasegateError
 from stack.binaries import give_to_service_user
 from stack.database import CONNECTION_ERRORS, connected, run
 from stack.postgres import (
+    REPLICA_SLOT,
     SUPERUSER,
     PostgresServer,
     run_program,
     start_postgres,
     stop_postgres,
 )
-
-SLOT = "phasegate_replica"
 
 # What the primary must be started with, over and above stack.postgres.SETTINGS.
 PRIMARY_SETTINGS: Mapping[str, str] = {
@@ -127,7 +126,7 @@ def start_replica(primary: PostgresServer, data_dir: Path, *, port: int | None =
     """
     require_replication(primary)
     _remove(data_dir)
-    _drop_slot(primary)
+    _drop_slot(primary.dsn())
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     data_dir.mkdir(mode=0o700)
     give_to_service_user(data_dir)
@@ -139,7 +138,7 @@ def start_replica(primary: PostgresServer, data_dir: Path, *, port: int | None =
         "pg_basebackup",
         *("--pgdata", data_dir, "--host", "127.0.0.1", "--port", str(primary.port)),
         *("--username", SUPERUSER, "--no-password", "--checkpoint", "fast"),
-        *("--wal-method", "stream", "--create-slot", "--slot", SLOT, "--no-sync"),
+        *("--wal-method", "stream", "--create-slot", "--slot", REPLICA_SLOT, "--no-sync"),
         env={**primary.libpq_environment(), "PGPASSFILE": str(pgpass)},
     )
     return _start(primary, data_dir, port, pgpass)
@@ -154,8 +153,8 @@ def _start(primary: PostgresServer, data_dir: Path, port: int | None, pgpass: Pa
         **REPLICA_SETTINGS,
         # A file for the password: settings end up in records, and this is one of them.
         "primary_conninfo": f"host=127.0.0.1 port={primary.port} user={SUPERUSER}"
-        f" passfile='{pgpass}' application_name={SLOT}",
-        "primary_slot_name": SLOT,
+        f" passfile='{pgpass}' application_name={REPLICA_SLOT}",
+        "primary_slot_name": REPLICA_SLOT,
     }
     replica = Replica(primary, start_postgres(data_dir, port=port, settings=settings))
     try:
@@ -180,10 +179,15 @@ def restart_replica(replica: Replica) -> Replica:
 
 def stop_replica(replica: Replica) -> None:
     """Stop the replica, remove its copy, and take its slot off the primary if that still runs."""
-    stop_postgres(replica.server.data_dir)
+    discard_replica(replica.server.data_dir, replica.primary.dsn())
+
+
+def discard_replica(data_dir: Path, primary_dsn: str) -> None:
+    """As `stop_replica`, for a replica that another process started; none is fine too."""
+    stop_postgres(data_dir)
     with suppress(PhasegateError):  # without its primary there is nothing that could pile up
-        _drop_slot(replica.primary)
-    _remove(replica.server.data_dir)
+        _drop_slot(primary_dsn)
+    _remove(data_dir)
 
 
 @contextmanager
@@ -254,17 +258,18 @@ def await_catch_up(replica: Replica, timeout_s: float = CATCH_UP_TIMEOUT_S) -> L
     return run(work())
 
 
-def _drop_slot(primary: PostgresServer) -> None:
+def _drop_slot(primary_dsn: str) -> None:
     """Drop our slot; while its walsender is still going away the server refuses, so ask again."""
 
     async def work() -> None:
         deadline = time.monotonic() + CATCH_UP_TIMEOUT_S
-        async with connected(primary.dsn()) as connection:
+        async with connected(primary_dsn) as connection:
             while True:
                 try:
                     await connection.execute(
                         "select pg_drop_replication_slot(slot_name)"
-                        " from pg_replication_slots where slot_name = 'phasegate_replica'"
+                        " from pg_replication_slots where slot_name = $1",
+                        REPLICA_SLOT,
                     )
                 except asyncpg.ObjectInUseError:
                     if time.monotonic() > deadline:
@@ -276,7 +281,9 @@ def _drop_slot(primary: PostgresServer) -> None:
     try:
         run(work())
     except CONNECTION_ERRORS as error:
-        raise CannotMeasure(f"The replication slot {SLOT} cannot be dropped: {error}") from error
+        raise CannotMeasure(
+            f"The replication slot {REPLICA_SLOT} cannot be dropped: {error}"
+        ) from error
 
 
 def _write_secret(path: Path, text: str) -> None:

@@ -16,7 +16,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -211,6 +211,9 @@ def start_worker(
         concurrency=concurrency,
         refresh_cron=refresh_cron,
     )
+    pid_path = log_path.with_suffix(".pid")
+    with suppress(OSError, ValueError):  # left behind by a run that was killed
+        stop_worker(Worker(int(pid_path.read_text(encoding="ascii")), log_path))
     log_path.unlink(missing_ok=True)
     with log_path.open("wb") as sink:
         process = subprocess.Popen(
@@ -221,6 +224,7 @@ def start_worker(
             start_new_session=True,  # Ctrl-C is for us: we stop it in order
             env={**os.environ, VARIABLE: msgspec.json.encode(settings).decode()},
         )
+    pid_path.write_text(str(process.pid), encoding="ascii")
     deadline = time.monotonic() + start_timeout_s
     while f" {READY}\n" not in (said := log_path.read_text("utf-8", "replace")):
         if process.poll() is not None or time.monotonic() > deadline:
