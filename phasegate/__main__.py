@@ -10,7 +10,6 @@ from typing import NoReturn
 
 import click
 
-from phasegate.cli import phasegate
 from phases.errors import ExitCode, PhasegateError
 
 INTERRUPTED = (
@@ -35,6 +34,9 @@ def main() -> None:
 
 def _exit_code() -> int:
     try:
+        # Here, not above: Ctrl-C while the rooms are being imported is answered like any other.
+        from phasegate.cli import phasegate
+
         return int(phasegate.main(prog_name="phasegate", standalone_mode=False) or ExitCode.HOLDS)
     except PhasegateError as error:
         click.echo(f"phasegate: {error.sentence()}", err=True)

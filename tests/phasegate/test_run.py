@@ -19,6 +19,7 @@ from records.run import RunRecord
 CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
 
 USERS = "120"
+SHORT_STAGES = "[run]\nquick_load_stage_s = 2.0\n"
 STAGES = ("seed 120 users", "load level 1", "load level 2", "load level 3", "benchmarks")
 
 
@@ -72,9 +73,12 @@ def test_a_report_can_be_drawn_again_from_the_files_alone(
 def test_ctrl_c_in_any_stage_stops_everything_and_says_so_once(
     environment: dict[str, str], cache: Path, tmp_path: Path, stage: int
 ) -> None:
+    (tmp_path / "phasegate.toml").write_text(SHORT_STAGES)
+    results = tmp_path / "results"
     command = [sys.executable, "-m", "phasegate", "run", "--quick", "--users", USERS, "--fresh"]
     process = subprocess.Popen(
-        [*command, "--results", str(tmp_path)],
+        [*command, "--results", str(results)],
+        cwd=tmp_path,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
@@ -94,4 +98,4 @@ def test_ctrl_c_in_any_stage_stops_everything_and_says_so_once(
     _gone, alive = psutil.wait_procs(started, timeout=10)
     assert not alive
     assert not list(cache.glob("cluster-*/data/postmaster.pid")), "a server was left running"
-    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+    assert not [path for path in results.iterdir() if not path.name.startswith(".")]
