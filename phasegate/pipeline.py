@@ -137,8 +137,8 @@ def _publish(journal: Journal) -> Path:
     # matplotlib takes a second to import; only this step needs it.
     import report
 
-    with journal.stage("report"), console.step("report"):
-        journal.write("complete")
-        report.build(journal.folder)
+    # Drawing is no stage of the record: a run stays the same however often it is drawn.
     journal.write("complete")
+    with console.step("report"):
+        report.build(journal.folder)
     return journal.publish()
