@@ -238,6 +238,12 @@ class Alerts(Entry, frozen=True):
             raise ValueError("shares must be above 0 and at most 1")
 
 
+class Gate(Entry, frozen=True):
+    """What a transition to the next phase asks for."""
+
+    head_room: float
+
+
 class Catalogue(Entry, frozen=True):
     """All defaults in force, after overrides."""
 
@@ -254,6 +260,7 @@ class Catalogue(Entry, frozen=True):
     prices: Prices
     usage: Usage
     alerts: Alerts
+    gate: Gate
 
     def __post_init__(self) -> None:
         """Refuse plans that name a compute size that there is not; msgspec names the key."""
