@@ -27,7 +27,7 @@ REFRESH_LIFETIME_S = 30 * 86400
 HEALTH = {"version": "phasegate", "name": "GoTrue", "description": "stand-in for Supabase Auth"}
 
 _USER_EXISTS = Statement(
-    "select id::text, created_at::text from public.profiles where id = $1::text::uuid",
+    "select id::text, to_json(created_at) #>> '{}' from public.profiles where id = $1::text::uuid",
     (lambda values: values.pairs[0],),
 )
 
@@ -130,8 +130,8 @@ def _described(subject: str, created_at: str) -> dict[str, Any]:
         "app_metadata": {"provider": "email", "providers": ["email"]},
         "user_metadata": {},
         "identities": [],
-        "created_at": created_at.replace(" ", "T", 1),
-        "updated_at": created_at.replace(" ", "T", 1),
+        "created_at": created_at,
+        "updated_at": created_at,
         "is_anonymous": False,
     }
 

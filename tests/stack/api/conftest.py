@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +83,22 @@ async def _execute(dsn: str, statement: str) -> None:
         await connection.close()
 
 
-async def _value(dsn: str, query: str) -> Any:
-    connection = await asyncpg.connect(dsn)
-    try:
-        return await connection.fetchval(query)
-    finally:
-        await connection.close()
+class Owner:
+    """The owner's own way to a database: one connection, kept open from call to call."""
+
+    def __init__(self, dsn: str) -> None:
+        self._runner = asyncio.Runner()
+        self._connection = self._runner.run(asyncpg.connect(dsn))
+
+    def value(self, query: str) -> Any:
+        return self._runner.run(self._connection.fetchval(query))
+
+    def execute(self, statement: str) -> None:
+        self._runner.run(self._connection.execute(statement))
+
+    def close(self) -> None:
+        self._runner.run(self._connection.close())
+        self._runner.close()
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +119,7 @@ class Service:
     """A running API, and the owner's own way to the database behind it."""
 
     api: Api
-    dsn: str = field(repr=False)
+    owner: Owner
 
     secret = SECRET
     alice, bob, carol = ALICE, BOB, CAROL
@@ -118,18 +128,23 @@ class Service:
         """An HTTP client of `user`; of nobody who signed in where None."""
         bearer = self.api.anon_key if user is None else mint(SECRET, user)
         sent = {"apikey": self.api.anon_key, "authorization": f"Bearer {bearer}", **headers}
-        return httpx.Client(base_url=f"{self.api.url}/rest/v1", headers=sent, timeout=20)
+        return httpx.Client(
+            base_url=f"{self.api.url}/rest/v1",
+            headers=sent,
+            timeout=20,
+            verify=False,  # noqa: S501 - loading certificates takes longer than most tests
+        )
 
     def service_key(self) -> str:
         return mint_key(SECRET, "service_role")
 
     def value(self, query: str) -> Any:
         """One value, seen by the owner."""
-        return asyncio.run(_value(self.dsn, query))
+        return self.owner.value(query)
 
     def execute(self, statement: str) -> None:
         """Do something as the owner."""
-        asyncio.run(_execute(self.dsn, statement))
+        self.owner.execute(statement)
 
     def execute_and_notice(self, statement: str) -> None:
         """Change the schema, and wait until the API would read it again for a new name."""
@@ -157,8 +172,10 @@ def shared_service(postgres: PostgresServer) -> Iterator[Service]:
     dsn = postgres.dsn("api_shared")
     asyncio.run(_apply(dsn, "schema", "keys", "supabase", "rls", "level_1"))
     asyncio.run(_execute(dsn, ROWS))
+    owner = Owner(dsn)
     with running_api(dsn, jwt_secret=SECRET, pool_size=4) as api:
-        yield Service(api, dsn)
+        yield Service(api, owner)
+    owner.close()
     asyncio.run(_execute(postgres.dsn(), "drop database api_shared with (force)"))
 
 
