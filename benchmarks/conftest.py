@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from benchmarks.agreed import DSN_VARIABLE, FAILURE, PROGRESS
+from benchmarks.engine import BudgetTooSmall
 from benchmarks.lab import Budget, Lab
 from benchmarks.replay import replay
 from benchmarks.routes import Unavailable
@@ -82,7 +83,7 @@ def compare(lab: Lab, benchmark: Any) -> Compare:
         print(f"{PROGRESS}{technique.id} ({lab.dataset.users:,} users)")  # noqa: T201 - see run.py
         try:
             comparison = lab.comparison(technique)
-        except Unavailable as error:
+        except (Unavailable, BudgetTooSmall) as error:
             lab.skip(technique, error)
             pytest.skip(str(error))
         except PhasegateError as error:

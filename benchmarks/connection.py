@@ -60,6 +60,7 @@ class Connection(Session):
             rows = opened.once(sql, *arguments)
             opened.execute("commit")
         finally:
+            self.busy_ns += opened.busy_ns
             opened.close()
         return rows
 

@@ -24,7 +24,7 @@ from benchmarks.placement import Placement
 from benchmarks.routes import Routes, Unavailable, round_trip_ms
 from benchmarks.technique import Parameters, Route, Technique, Via, sql_of
 from phases.catalogue import load
-from phases.errors import CannotMeasure, Refused
+from phases.errors import CannotMeasure, PhasegateError, Refused
 from stack.levels import apply_level, current_level
 from stats.paired import ratio_of_logs
 from stats.self_check import redrawn
@@ -155,6 +155,7 @@ class Lab:
 
         Raises:
             Unavailable: the machine or the server lacks what it needs.
+            BudgetTooSmall: its statements take far longer than allowed.
             CannotMeasure: it could not be measured fairly.
         """
         if technique.id not in self._done:
@@ -209,7 +210,7 @@ class Lab:
             found, notes=tuple(dict.fromkeys(note for note in notes if note))
         )
 
-    def skip(self, technique: Technique, why: Unavailable) -> None:
+    def skip(self, technique: Technique, why: PhasegateError) -> None:
         """Note that `technique` was not measured, and what would enable it."""
         self._skipped[technique.id] = record.Skipped(
             technique=technique.id, reason=why.what, then=why.then

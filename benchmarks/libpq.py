@@ -4,6 +4,7 @@ The benchmarks time what a statement takes, and the client is in every time. Bes
 `pgbench -M prepared` on the same statement asyncpg took 1.1 to 2.5 times as long below 1 ms, since
 it builds objects of every value; libpq takes as long as pgbench, which is built on it
 (`benchmarks.perf` measures it). Values go and come as text, and rows are read only when asked for.
+What is timed is the time inside libpq: neither Python's glue nor preparing is in it.
 
 The library is found beside PostgreSQL's programs (`stack.binaries`); where that one has no TLS and
 the server wants it, the system's own is used.
@@ -15,6 +16,7 @@ import ctypes
 import ctypes.util
 from collections.abc import Sequence
 from functools import cache
+from time import perf_counter_ns
 
 from phases.errors import CannotMeasure, ConfigurationError
 from stack.binaries import programs
@@ -26,6 +28,9 @@ CONNECTION_OK = 0
 COMMAND_OK, TUPLES_OK = 1, 2
 IDLE = 0
 SQLSTATE = ord("C")  # PG_DIAG_SQLSTATE
+# "does not exist, skipping" and its like are expected here, and would go to standard error.
+NOTICE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p)
+SILENT = NOTICE(lambda _context, _message: None)
 UNICODE_DAMAGE = "replace"  # in the server's messages, whose encoding may be another's
 
 
@@ -77,6 +82,7 @@ def _declare(lib: ctypes.CDLL) -> None:
     for name, result, arguments in (
         ("PQconnectdbParams", pointer, (array, array, number)),
         ("PQfinish", None, (pointer,)),
+        ("PQsetNoticeProcessor", pointer, (pointer, NOTICE, pointer)),
         ("PQstatus", number, (pointer,)),
         ("PQerrorMessage", text, (pointer,)),
         ("PQtransactionStatus", number, (pointer,)),
@@ -147,6 +153,8 @@ class Session:
 
     def __init__(self, dsn: str) -> None:
         self._lib = library()
+        self.busy_ns = 0
+        """Time spent inside libpq, waiting for the server included: what a call is judged by."""
         self._handle = self._connect(dsn)
         self._names: dict[str, bytes] = {}
 
@@ -158,8 +166,11 @@ class Session:
             "fallback_application_name": "phasegate",
         }
         keys, values = (_strings([*part, None]) for part in (options, options.values()))
+        start = perf_counter_ns()
         handle: int = self._lib.PQconnectdbParams(keys, values, 1)
+        self.busy_ns += perf_counter_ns() - start
         if self._lib.PQstatus(handle) == CONNECTION_OK:
+            self._lib.PQsetNoticeProcessor(handle, SILENT, None)
             return handle
         reason = self._lib.PQerrorMessage(handle).decode(errors=UNICODE_DAMAGE).strip()
         self._lib.PQfinish(handle)
@@ -191,25 +202,29 @@ class Session:
 
     def execute(self, script: str) -> None:
         """Run statements without parameters; rows are dropped."""
-        self._result(self._lib.PQexec(self._handle, script.encode()))
+        text = script.encode()
+        start = perf_counter_ns()
+        handle = self._lib.PQexec(self._handle, text)
+        self.busy_ns += perf_counter_ns() - start
+        self._result(handle)
 
     def once(self, sql: str, *arguments: str | None) -> Result:
         """Run one statement that is not kept prepared, as behind a pooler."""
-        return self._result(
-            self._lib.PQexecParams(
-                *(self._handle, sql.encode(), len(arguments), None, _strings(arguments)),
-                *(None, None, 0),
-            )
+        text, values = sql.encode(), _strings(arguments)
+        start = perf_counter_ns()
+        handle = self._lib.PQexecParams(
+            self._handle, text, len(values), None, values, None, None, 0
         )
+        self.busy_ns += perf_counter_ns() - start
+        return self._result(handle)
 
     def prepared(self, sql: str, *arguments: str | None) -> Result:
         """Run one statement, prepared when it is first seen."""
-        name = self._names.get(sql) or self._prepare(sql)
-        return self._result(
-            self._lib.PQexecPrepared(
-                self._handle, name, len(arguments), _strings(arguments), None, None, 0
-            )
-        )
+        name, values = self._names.get(sql) or self._prepare(sql), _strings(arguments)
+        start = perf_counter_ns()
+        handle = self._lib.PQexecPrepared(self._handle, name, len(values), values, None, None, 0)
+        self.busy_ns += perf_counter_ns() - start
+        return self._result(handle)
 
     def _prepare(self, sql: str) -> bytes:
         name = b"s%d" % len(self._names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -80,3 +81,19 @@ def test_array_literals_survive_any_character(session: Session) -> None:
 def test_closing_twice_is_harmless(session: Session) -> None:
     session.close()
     session.close()
+
+
+def test_the_time_inside_libpq_counts_the_servers_and_not_ours(session: Session) -> None:
+    session.prepared("select 1")
+    start_ns = session.busy_ns
+    time.sleep(0.05)
+    session.prepared("select pg_sleep(0.02)")
+    took_s = (session.busy_ns - start_ns) / 1e9
+    assert 0.02 <= took_s < 0.05
+
+
+def test_notices_of_the_server_are_not_printed(
+    session: Session, capfd: pytest.CaptureFixture[str]
+) -> None:
+    session.execute("drop table if exists nowhere")
+    assert capfd.readouterr().err == ""
