@@ -5,7 +5,6 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from loadtests.clients import CACHING_ARMS
-from loadtests.histogram import Histogram
 from loadtests.settings import Settings
 from loadtests.stages import Stage
 from loadtests.tally import EndpointTally, StageTally
@@ -74,14 +73,6 @@ def record_of(
         rows_removed=tally.rows_removed,
         seed=settings.seed,
     )
-
-
-def clicks_latency(record: LoadRecord) -> Histogram:
-    """All clicks of `record` together, from due to answered."""
-    together = Histogram()
-    for action in record.actions:
-        together.merge(Histogram.decode(action.latency_hdr))
-    return together
 
 
 def _without_credentials(url: str) -> str:

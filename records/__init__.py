@@ -6,6 +6,8 @@ be rebuilt without measuring again. This room knows no other but `phases`.
     run.json                 RunRecord         records/run.py
     seed/<users>.json        SeedRecord        records/seed.py
     load/<stage>.json        LoadRecord        records/load.py
+    sampler/<stage>.json     SamplerRecord     records/sampler.py
+    matrix.json              MatrixRecord      records/matrix.py
     bench/<users>.json       BenchmarkRecord   records/benchmark.py
     perf.json                PerfRecord        records/perf.py
 """

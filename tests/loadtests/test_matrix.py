@@ -1,0 +1,69 @@
+"""The matrix against real servers whose speed the test chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loadtests.matrix import Plan, Standing, run_matrix
+from phases.catalogue import load
+from phases.errors import CannotMeasure
+from records import store
+from records.load import LoadRecord
+from records.matrix import MatrixRecord
+
+if TYPE_CHECKING:
+    from tests.loadtests.conftest import TinyServer
+
+Start = Callable[..., "TinyServer"]
+
+DELAY_MS = {1: 900, 2: 5}
+
+
+@contextmanager
+def unsampled(users: int, *, stage: str, out: Path, standing: Standing) -> Iterator[Path]:
+    yield out / f"{stage}.json"
+
+
+def test_a_slow_level_fails_a_quick_one_passes_and_a_missing_one_is_named(
+    tiny_server: Start, tmp_path: Path
+) -> None:
+    @contextmanager
+    def stand(level: int, users: int) -> Iterator[Standing]:
+        if level == 3:
+            raise CannotMeasure("No PgBouncer here", then="apt-get install pgbouncer")
+        server = tiny_server("--delay-ms", str(DELAY_MS[level]))
+        yield Standing(server.target, {})
+
+    plan = Plan(levels=(1, 2, 3), sizes=(1000,), seed=1, run_dir=tmp_path, cell_s=1.5, probes_max=0)
+    record = run_matrix(plan, load(), stand, unsampled)
+    verdicts = {(cell.level, cell.users): cell.verdict for cell in record.cells}
+    assert verdicts == {(1, 1000): "FAIL", (2, 1000): "PASS"}
+    assert "above 500 ms" in record.cells[0].reasons[0]
+    assert record.not_measured == (
+        "level 3 with 1,000 users: No PgBouncer here. apt-get install pgbouncer.",
+    )
+    assert store.read(tmp_path / "matrix.json", MatrixRecord) == record
+    stage = store.read(tmp_path / "load" / "cell-level-1-1000-users.json", LoadRecord)
+    assert stage.arm == "n-plus-1"
+
+
+def test_the_breakpoint_search_ends_with_its_budget(tiny_server: Start, tmp_path: Path) -> None:
+    @contextmanager
+    def stand(level: int, users: int) -> Iterator[Standing]:
+        yield Standing(tiny_server().target, {})
+
+    plan = Plan(
+        levels=(2,), sizes=(1000,), seed=1, run_dir=tmp_path, cell_s=1, probe_s=1, probes_max=2
+    )
+    record = run_matrix(plan, load(), stand, unsampled)
+    (found,) = record.breakpoints
+    assert [probe.verdict for probe in record.searched] == ["PASS", "PASS"]
+    assert record.searched[1].rate_sessions_per_s == 2 * record.searched[0].rate_sessions_per_s
+    assert found.sustained_sessions_per_s == record.searched[1].rate_sessions_per_s
+    assert found.failed_sessions_per_s is None
+    assert found.ended == "budget"
+    per_user = load().workload.arrival_rate_per_s(1)
+    assert found.users_max == int(record.searched[1].rate_sessions_per_s / per_user)

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from phases.catalogue import Slo
+from phases.cell import Judgement, Reason, Verdict, judge
+
+SLO = Slo(request_latency_ms_p95=500, statement_latency_ms_p95=50, error_share_max=0.01)
+
+
+def judged(
+    *,
+    p95: float | None = 100.0,
+    clicks: int = 1000,
+    failed: int = 0,
+    invalid: tuple[str, ...] = (),
+) -> Judgement:
+    return judge(latency_ms_p95=p95, clicks=clicks, clicks_failed=failed, invalid=invalid, slo=SLO)
+
+
+def test_quick_and_whole_answers_pass() -> None:
+    assert judged() == Judgement(Verdict.PASS, ())
+    assert judged(p95=500.0, failed=10).verdict is Verdict.PASS
+
+
+def test_slow_clicks_fail() -> None:
+    assert judged(p95=500.1).verdict is Verdict.FAIL
+    assert "above 500 ms" in judged(p95=2900).reasons[0]
+
+
+def test_failed_clicks_fail() -> None:
+    assert judged(failed=11).verdict is Verdict.FAIL
+
+
+def test_nobody_clicking_is_no_pass() -> None:
+    assert judged(p95=None, clicks=0).verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_any_reason_keeps_a_stage_from_passing(reason: Reason) -> None:
+    assert judged(invalid=(f"{reason}: told so",)).verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize("reason", [Reason.DROPPED, Reason.NOT_ACHIEVED])
+def test_what_can_only_have_flattered_does_not_excuse_a_failure(reason: Reason) -> None:
+    verdict = judged(p95=9000, invalid=(f"{reason}: told so",))
+    assert verdict.verdict is Verdict.FAIL
+    assert len(verdict.reasons) == 2
+
+
+@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.DROPPED, Reason.NOT_ACHIEVED}))
+def test_what_may_have_slowed_the_stage_excuses_a_failure(reason: Reason) -> None:
+    assert judged(p95=9000, invalid=(f"{reason}: told so",)).verdict is Verdict.INVALID
