@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phases.catalogue import Population
+from phases.errors import ConfigurationError
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -30,17 +31,18 @@ UNIX_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 # Sixteen hashed bits choose a moment's bin, sixteen more the place inside it.
 BITS = 16
 _WEIGHT_SCALE = 1 << 20
+_WIDTH_BITS = 24
 
 
 @dataclass(frozen=True)
 class Moments:
     """How moments are spread over a span of equal bins: the inverse of the distribution function.
 
-    `starts[q]` is where the q-th of 2^16 equally likely stretches begins, `widths[q]` its length.
+    `stretches[q]` is where the q-th of 2^16 equally likely stretches begins, shifted left by 24
+    bits, and its length below: one look-up gives both.
     """
 
-    starts: NDArray[np.uint64]
-    widths: NDArray[np.uint64]
+    stretches: NDArray[np.uint64]
 
     @classmethod
     def of(cls, weights: Sequence[float], bin_ms: int) -> Moments:
@@ -54,15 +56,22 @@ class Moments:
         into = targets - (ends[bins] - (weight << BITS))
         starts = bins * bin_ms + (into >> 4) * bin_ms // (weight << (BITS - 4))
         limits = np.append(starts[1:], len(weights) * bin_ms)
-        return cls(starts.astype(np.uint64), (limits - starts).astype(np.uint64))
+        widths = limits - starts
+        if widths.max() >> _WIDTH_BITS:
+            raise ConfigurationError(
+                "Weights of hours, weekdays or growth differ by more than a thousandfold",
+                then="Correct [population]",
+            )
+        return cls(((starts << _WIDTH_BITS) | widths).astype(np.uint64))
 
     def at(self, hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """Milliseconds into the span for each hash; its upper 32 bits are used."""
-        bins = (hashes >> np.uint64(48)).astype(np.intp)
+        stretches = self.stretches.take((hashes >> np.uint64(48)).astype(np.intp))
         inside = (hashes >> np.uint64(32)) & np.uint64(0xFFFF)
-        inside *= self.widths[bins]
+        inside *= stretches & np.uint64((1 << _WIDTH_BITS) - 1)
         inside >>= np.uint64(BITS)
-        inside += self.starts[bins]
+        stretches >>= np.uint64(_WIDTH_BITS)
+        inside += stretches
         return inside
 
 

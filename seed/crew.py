@@ -6,13 +6,13 @@ Starts processes of `seed.worker`; writes what those write.
 from __future__ import annotations
 
 import hashlib
-import queue
-import subprocess
+import multiprocessing
+import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
 
 import asyncpg
 import msgspec
@@ -21,11 +21,19 @@ from phases.catalogue import Population
 from phases.errors import CannotMeasure
 from records.seed import Histogram
 from seed.lanes import CONTENT_LANE, FLAT_LANE, LANES, PARTITIONED_LANE
-from seed.worker import Event, Job, carry_out, memory_bytes_max
+from seed.worker import Event, Job, carry_out, memory_bytes_max, work
 
-# Below this many users a second process costs more than it saves (it starts in half a second).
-USERS_MIN_PER_JOB = 10_000
+# Below this many users a second process costs more than it saves.
+USERS_MIN_PER_JOB = 5_000
 END_TIMEOUT_S = 10
+
+# A forked process has everything imported, a fresh one takes half a second: a tenth of the load of
+# 100k users. What a fork must not touch (the parent's event loop, its output) a worker does not.
+# Elsewhere than on Linux, system libraries do not survive a fork.
+if sys.platform == "linux":
+    _processes = multiprocessing.get_context("fork")
+else:
+    _processes = multiprocessing.get_context("spawn")
 
 # The lanes of each process. The two log tables hold the same rows: with two processes these are
 # encoded once and sent twice. More than three processes have nothing to do.
@@ -35,10 +43,6 @@ SHARES: dict[int, tuple[tuple[str, ...], ...]] = {
     3: ((CONTENT_LANE,), (FLAT_LANE,), (PARTITIONED_LANE,)),
 }
 TABLES = ("profiles", "projects", "tasks", "activity_logs", "activity_logs_partitioned")
-
-
-# A worker's number and a line of its output; an empty one is its end.
-_Lines = queue.SimpleQueue[tuple[int, bytes]]
 
 
 @dataclass
@@ -95,14 +99,14 @@ def run_crew(
         tally.memory_bytes_max += event.memory_bytes_max
         tally.histograms.update({one.name: one for one in event.histograms})
 
-    work = [
+    jobs_shared = [
         Job(dsn=dsn, lanes=lanes, seed=seed, users=users, population=population)
         for lanes in shares(jobs, users)
     ]
-    if len(work) == 1:
-        _in_this_process(work[0], take)
+    if len(jobs_shared) == 1:
+        _in_this_process(jobs_shared[0], take)
     else:
-        with _workers(work) as events:
+        with _workers(jobs_shared) as events:
             for event in events:
                 take(event)
         tally.memory_bytes_max += memory_bytes_max()
@@ -119,49 +123,36 @@ def _in_this_process(job: Job, take: Callable[[Event], None]) -> None:
 @contextmanager
 def _workers(jobs: list[Job]) -> Iterator[Iterator[Event]]:
     """A process per job; all of them have ended when this is left, come what may."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", "from seed.worker import main; main()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        for _ in jobs
-    ]
+    ends: list[Connection] = []
+    processes = []
     try:
-        lines: _Lines = queue.SimpleQueue()
-        for number, (process, job) in enumerate(zip(processes, jobs, strict=True)):
-            threading.Thread(target=_talk, args=(process, job, number, lines), daemon=True).start()
-        yield _events(lines, len(jobs))
+        for job in jobs:
+            ours, theirs = _processes.Pipe(duplex=False)
+            process = _processes.Process(target=work, args=(job, theirs, os.getpid()), daemon=True)
+            process.start()
+            theirs.close()
+            ends.append(ours)
+            processes.append(process)
+        yield _events(ends)
     finally:
         for process in processes:
             process.kill()
         for process in processes:
-            process.wait(END_TIMEOUT_S)
+            process.join(END_TIMEOUT_S)
+        for end in ends:
+            end.close()
 
 
-def _talk(process: subprocess.Popen[bytes], job: Job, number: int, lines: _Lines) -> None:
-    """Hand `job` to a worker and put what it says into `lines`."""
-    if process.stdin is not None and process.stdout is not None:
-        with suppress(BrokenPipeError):  # a worker that died at once is noticed by its output's end
-            process.stdin.write(msgspec.json.encode(job) + b"\n")
-            process.stdin.flush()
-        for line in process.stdout:
-            lines.put((number, line))
-    lines.put((number, b""))
-
-
-def _events(lines: _Lines, workers: int) -> Iterator[Event]:
+def _events(ends: list[Connection]) -> Iterator[Event]:
     """Every event until each worker has said its last, or one ends without."""
-    finished: set[int] = set()
-    ended = 0
-    while ended < workers:
-        number, line = lines.get()
-        if not line:
-            ended += 1
-            if number not in finished:
-                yield Event(error="a process of the seeder was killed")
-            continue
-        event = msgspec.json.decode(line, type=Event)
-        if event.memory_bytes_max:
-            finished.add(number)
-        yield event
+    unfinished = list(ends)
+    while unfinished:
+        ready = wait(unfinished)
+        for end in [one for one in unfinished if one in ready]:
+            try:
+                event = msgspec.json.decode(end.recv_bytes(), type=Event)
+            except EOFError:
+                event = Event(error="a process of the seeder was killed")
+            if event.memory_bytes_max:
+                unfinished.remove(end)
+            yield event

@@ -17,11 +17,10 @@ import msgspec
 from phases.catalogue import Population
 from phases.errors import CannotMeasure, Refused
 from records.seed import Relation, SeedRecord
-from seed.calendar import Year
 from seed.crew import TABLES, Tally, run_crew, shares
 from seed.finish import finish
-from seed.lanes import LOCK_TIMEOUT
 from seed.plan import OnProgress, Plan, Progress, make_plan
+from seed.prepare import prepare
 from seed.target import (
     NOTHING_CHANGED,
     check_disk,
@@ -31,7 +30,7 @@ from seed.target import (
     sql,
     whole_record,
 )
-from stack.database import connected, read_sql, redact
+from stack.database import connected, redact
 
 
 def seed_database(
@@ -182,37 +181,8 @@ class _Load:
                         then="Add --replace to load it afresh",
                     )
             check_disk(await local_data_folder(connection), self._plan.users)
-            await self._prepare(connection, marker is not None)
+            await prepare(connection, self._plan, where, ours=marker is not None)
         return None
-
-    async def _prepare(self, connection: asyncpg.Connection, ours: bool) -> None:
-        """Empty tables and a marker that says `loading`: all of it, or nothing."""
-        months = Year(self._plan.population).months
-        plan = self._plan
-        marks = (plan.key, plan.users, plan.seed, months[0].date(), len(months) - 1)
-        async with connection.transaction():
-            await connection.execute("set local search_path = public")
-            await connection.execute(LOCK_TIMEOUT)
-            await connection.execute(sql("marker"))
-            await connection.execute(sql("mark_loading"), *marks)
-            if ours:
-                await self._drop(connection)
-            await connection.execute(read_sql("schema"))
-            await connection.execute(sql("make_partitions"))
-            await connection.execute(sql("note_tables"))
-
-    async def _drop(self, connection: asyncpg.Connection) -> None:
-        for undo in ("level_3_undo", "level_2_undo"):
-            await connection.execute(read_sql(undo))
-        try:
-            await connection.execute(sql("drop_tables"))
-        except asyncpg.DependentObjectsStillExistError as error:
-            raise Refused(
-                f"Something in {redact(self._dsn)} depends on the tables that are to be replaced"
-                f" ({error.detail})",
-                untouched=NOTHING_CHANGED,
-                then="Drop it, or give another database",
-            ) from error
 
     async def _complete(self, tally: Tally, load_wall_s: float) -> SeedRecord:
         """Measure what lies on the disk, then say `complete` together with the record."""

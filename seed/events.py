@@ -54,6 +54,7 @@ class Events:
         per_week = mean / year.weeks_per_user_mean
         self._counts = np.concatenate([poisson_quantiles(a * per_week) for a in activities])
         self._signups = users.signup_ms[users.by_signup]
+        self._multiples: U64 = np.empty(0, dtype=np.uint64)  # of GOLDEN: 0, 1, 2, … times
         self.per_user: NDArray[np.uint32] = np.zeros(users.count, dtype=np.uint32)
         """Events of each user in the weeks made so far."""
 
@@ -90,7 +91,9 @@ class Events:
         # Event k of a user has the hash of (user's hash + k · GOLDEN).
         firsts = (np.cumsum(counts) - counts).astype(np.uint64)
         chances = np.repeat(hashes - firsts * np.uint64(GOLDEN), counts)
-        chances += np.arange(total, dtype=np.uint64) * np.uint64(GOLDEN)
+        if total > self._multiples.size:
+            self._multiples = np.arange(2 * total, dtype=np.uint64) * np.uint64(GOLDEN)
+        chances += self._multiples[:total]
         mix_in_place(chances, np.empty_like(chances))
         moments = self._users.year.hours_of_week.at(chances)
         codes = np.repeat(self._users.codes(indices), counts)

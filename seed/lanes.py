@@ -14,12 +14,13 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import asyncpg
 
 from seed.calendar import Year
 from seed.packing import HEADER, TRAILER
-from seed.tables import COLUMNS, Block, Tables
+from seed.tables import COLUMNS, Block
 from stack.database import connected
 
 LOGS = "activity_logs"
@@ -41,6 +42,21 @@ OnRows = Callable[[str, int], None]
 """Called with a table and the rows that were handed to its connection."""
 
 
+class Source(Protocol):
+    """Where the rows come from: `Tables`, or something that kept what those made."""
+
+    @property
+    def year(self) -> Year:
+        """The span of the rows."""
+
+    def profiles(self) -> Iterator[Block]:
+        """As `Tables.profiles`, and so on."""
+
+    def projects(self) -> Iterator[Block]: ...  # noqa: D102 - see above
+    def tasks(self) -> Iterator[Block]: ...  # noqa: D102
+    def logs(self) -> Iterator[Block]: ...  # noqa: D102
+
+
 @dataclass(frozen=True)
 class Loaded:
     """What was loaded into one table."""
@@ -48,7 +64,7 @@ class Loaded:
     table: str
     rows: int
     sha256: str
-    """Of the rows as sent, without COPY's header and trailer."""
+    """Of the rows as sent, without COPY's header and trailer; of nothing where not asked for."""
 
 
 class _Feed:
@@ -109,12 +125,15 @@ async def _fill(dsn: str, table: str, feed: _Feed, first_month: tuple[int, int])
             block = feed.at_hand
 
 
-async def _produce(blocks: Iterator[Block], feeds: Mapping[str, _Feed], on_rows: OnRows) -> Loaded:
+async def _produce(
+    blocks: Iterator[Block], feeds: Mapping[str, _Feed], on_rows: OnRows, summed: bool
+) -> Loaded:
     """Hand every block to each of `feeds`, and sum up what was handed over."""
     digest = hashlib.sha256()
     rows = 0
     for block in blocks:
-        digest.update(block.data)
+        if summed:
+            digest.update(block.data)
         rows += block.rows
         for table, feed in feeds.items():
             await feed.queue.put(block)
@@ -125,28 +144,33 @@ async def _produce(blocks: Iterator[Block], feeds: Mapping[str, _Feed], on_rows:
 
 
 async def _load(
-    dsn: str, tables: tuple[str, ...], blocks: Iterator[Block], year: Year, on_rows: OnRows
+    dsn: str,
+    tables: tuple[str, ...],
+    blocks: Iterator[Block],
+    year: Year,
+    on_rows: OnRows,
+    summed: bool,
 ) -> tuple[Loaded, ...]:
     """Load the same `blocks` into each of `tables`."""
     first_month = (year.months[0].year, year.months[0].month)
     feeds = {table: _Feed() for table in tables}
     async with asyncio.TaskGroup() as group:
-        produced = group.create_task(_produce(blocks, feeds, on_rows))
+        produced = group.create_task(_produce(blocks, feeds, on_rows, summed))
         for table, feed in feeds.items():
             group.create_task(_fill(dsn, table, feed, first_month))
     return tuple(replace(produced.result(), table=table) for table in tables)
 
 
 async def run_lanes(
-    dsn: str, lanes: tuple[str, ...], tables: Tables, on_rows: OnRows
+    dsn: str, lanes: tuple[str, ...], source: Source, on_rows: OnRows, *, summed: bool = True
 ) -> tuple[Loaded, ...]:
-    """Load the tables of `lanes`, all lanes at once.
+    """Load the tables of `lanes`, all lanes at once. `summed`: work out SHA-256 sums.
 
     Raises:
         CannotMeasure: the server cannot be reached.
         asyncpg.PostgresError, OSError: the load broke off; each table is whole or empty.
     """
-    year = tables.year
+    year = source.year
     log_tables = tuple(
         table
         for lane, table in ((FLAT_LANE, LOGS), (PARTITIONED_LANE, PARTITIONED))
@@ -156,16 +180,16 @@ async def run_lanes(
     async def content() -> tuple[Loaded, ...]:
         found: list[Loaded] = []
         for table in _CONTENT:
-            blocks = getattr(tables, table)()
-            found += await _load(dsn, (table,), blocks, year, on_rows)
+            blocks = getattr(source, table)()
+            found += await _load(dsn, (table,), blocks, year, on_rows, summed)
         return tuple(found)
 
     try:
         async with asyncio.TaskGroup() as group:
             work = [group.create_task(content())] if CONTENT_LANE in lanes else []
             if log_tables:
-                logs = tables.logs()
-                work.append(group.create_task(_load(dsn, log_tables, logs, year, on_rows)))
+                logs = _load(dsn, log_tables, source.logs(), year, on_rows, summed)
+                work.append(group.create_task(logs))
     except BaseExceptionGroup as failures:
         raise _first(failures) from failures
     return tuple(loaded for task in work for loaded in task.result())

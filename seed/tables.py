@@ -116,7 +116,7 @@ class Tables:
             record["created_at"] = self._timestamps(block, 0)
             chance = hashed(stream_key(users.seed, Stream.USER, 2), indices.astype(np.uint64))
             locale = self._locale(indices)
-            rows.append(locales.padded[locale], locales.lengths[locale])
+            rows.append(locales.padded.take(locale), locales.lengths[locale])
             self._append_pair(rows, first, last, chance, locale)
             yield Block(block.size, rows.close(), month)
 
@@ -155,8 +155,8 @@ class Tables:
             place = self._locale(indices) * WORDS
             color = place + (chance & _WORD_MASK).astype(np.intp)
             name = place + ((chance >> np.uint64(WORD_BITS)) & _WORD_MASK).astype(np.intp)
-            rows.append(colors.padded[color], colors.lengths[color])
-            rows.append(names.padded[name], names.lengths[name])
+            rows.append(colors.padded.take(color), colors.lengths[color])
+            rows.append(names.padded.take(name), names.lengths[name])
             yield Block(keys.size, rows.close(), month)
 
     def _project_keys(self, bits: np.uint64) -> U64:
@@ -296,7 +296,7 @@ class Tables:
                 record["user_id"] = users.ids[users.indices(keys)]
                 record["created_at"] = self._timestamps(keys, week)
                 lot = (hashed(key, keys) >> np.uint64(64 - _LOOKUP_BITS)).astype(np.intp)
-                rows.append(padded[lot], lengths[lot])
+                rows.append(padded.take(lot), lengths.take(lot))
                 yield Block(keys.size, rows.close(), month)
         self._histograms.append(per_user("log rows per user", "rows", events.per_user))
 
@@ -334,8 +334,8 @@ class Tables:
         one = place + (chance & _WORD_MASK).astype(np.intp)
         two = place + ((chance >> np.uint64(WORD_BITS)) & _WORD_MASK).astype(np.intp)
         rows.append(int32_pieces(first.lengths[one] + second.lengths[two]), 4)
-        rows.append(first.padded[one], first.lengths[one])
-        rows.append(second.padded[two], second.lengths[two])
+        rows.append(first.padded.take(one), first.lengths[one])
+        rows.append(second.padded.take(two), second.lengths[two])
 
 
 class _Delays:

@@ -1,8 +1,7 @@
-"""One process of the load: a `Job` on standard input, events on standard output.
+"""One process of the load: given a `Job`, it loads its lanes and sends `Event`s to its parent.
 
-The job, which holds the DSN, comes as one line of JSON: nothing secret is in the arguments or the
-environment. The input stays open as long as the parent lives; when it closes, this process ends at
-once and the server rolls its transactions back.
+The job holds the DSN and comes by memory or pipe: nothing secret is in the arguments or the
+environment. Writes the tables of its lanes.
 """
 
 from __future__ import annotations
@@ -13,7 +12,9 @@ import resource
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 
 import msgspec
 
@@ -31,6 +32,10 @@ else:
     EVENT_LOOP = asyncio.new_event_loop
 
 
+# How often a worker looks whether its parent is still there.
+PARENT_CHECK_S = 0.1
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What one process is to load."""
 
@@ -42,7 +47,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of a worker's output: progress, a table's sum, its own end, or why it failed."""
+    """What a worker says: progress, a table's sum, its own end, or why it failed."""
 
     table: str = ""
     rows: int = 0
@@ -80,27 +85,30 @@ def carry_out(job: Job, tell: Callable[[Event], None]) -> None:
     tell(Event(memory_bytes_max=memory_bytes_max(), histograms=tables.histograms()))
 
 
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_S)
     os._exit(1)
 
 
-def main() -> None:
-    """Read the job, carry it out, say how it went."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which closes our input
-    job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def work(job: Job, events: Connection, parent: int) -> None:
+    """A worker process: carry `job` out and say how it went.
+
+    Args:
+        job: what to load.
+        events: where to send each `Event`, as JSON.
+        parent: process id; when that process is gone, this one ends at once, and the server rolls
+            its transactions back.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then ends us
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
     def tell(event: Event) -> None:
-        sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
-        sys.stdout.buffer.flush()
+        events.send_bytes(msgspec.json.encode(event))
 
     try:
         carry_out(job, tell)
     except Exception as error:
         tell(Event(error=str(error) or type(error).__name__))
-    os._exit(0)  # the thread still waits for the input
-
-
-if __name__ == "__main__":
-    main()
+    # Not by the usual way out: what a fork inherited from its parent is the parent's to tidy up.
+    os._exit(0)
