@@ -148,7 +148,8 @@ class Tables:
             indices = users.indices(keys)
             made = (keys >> np.uint64(CODE_BITS)).astype(np.int64)
             record = rows.begin(keys.size)
-            record["id"] = users.project_ids(indices, numbers, made)
+            hashes = users.project_hashes(indices, numbers)
+            record["id"] = uuids_v7(made.astype(np.uint64), hashes, self.year)
             record["user_id"] = users.ids[indices]
             record["created_at"] = self._timestamps(keys, 0)
             chance = hashed(stream_key(users.seed, Stream.PROJECT, 2), packed_keys)
@@ -164,7 +165,9 @@ class Tables:
         found = []
         for number in range(int(users.projects.max())):
             indices = np.flatnonzero(users.projects > number)
-            made = users.project_ms(indices, np.full(indices.size, number, dtype=np.int64))
+            numbers = np.full(indices.size, number, dtype=np.int64)
+            hashes = users.project_hashes(indices, numbers)
+            made = users.project_ms(indices, numbers, hashes, users.stretch_ms(indices))
             keys = (made.astype(np.uint64) << np.uint64(CODE_BITS)) | users.codes(
                 indices.astype(np.uint64)
             )
@@ -246,20 +249,20 @@ class Tables:
     ) -> None:
         """A project that existed by then, the newer the likelier, or none."""
         users = self._users
-        age = created - users.signup_ms[indices]
-        available = np.minimum(
-            users.projects[indices].astype(np.int64), age // users.stretch_ms(indices) + 1
-        )
+        age = created - users.signup_ms.take(indices)
+        stretch = users.stretch_ms(indices)
+        available = np.minimum(users.projects.take(indices).astype(np.int64), age // stretch + 1)
         lot = (chance >> np.uint64(32)).astype(np.int64)
         share = round(self._population.without_project_share * (1 << 16))
         none = (lot & 0xFFFF < share) | (age <= FIRST_PROJECT_MS)
         # The square of a uniform number prefers small ones: how many projects ago.
         back = (((lot >> 16) * (lot >> 16)) >> 16) * available >> 16
         number = available - 1 - back
-        made = users.project_ms(indices, number)
+        hashes = users.project_hashes(indices, number)
+        made = users.project_ms(indices, number, hashes, stretch)
         field = np.empty(indices.size, dtype=[("length", ">i4"), ("value", "V16")])
         field["length"] = np.where(none, -1, _UUID)
-        field["value"] = users.project_ids(indices, number, made)
+        field["value"] = uuids_v7(made.astype(np.uint64), hashes, self.year)
         rows.append(field.view("V20"), np.where(none, 4, 20))
 
     def logs(self) -> Iterator[Block]:

@@ -73,32 +73,31 @@ class Users:
         inverse = pow(self.factor, -1, USERS_MAX)
         return ((keys * np.uint64(inverse)) & np.uint64(_CODE_MASK)).astype(np.intp)
 
-    def project_ms(self, indices: NDArray[np.intp], number: NDArray[np.int64]) -> NDArray[np.int64]:
-        """When project `number` (0 = first) of each user was made, in ms since the year's start.
+    def stretch_ms(self, indices: NDArray[np.intp]) -> NDArray[np.int64]:
+        """The time between a user's projects, on average."""
+        return (self.year.end_ms - self.signup_ms.take(indices)) // self.projects.take(indices)
+
+    def project_hashes(self, indices: NDArray[np.intp], number: NDArray[np.int64]) -> U64:
+        """What decides about project `number` (0 = first) of each user."""
+        counters = (indices * PROJECTS_MAX + number).astype(np.uint64)
+        return hashed(stream_key(self.seed, Stream.PROJECT), counters)
+
+    def project_ms(
+        self,
+        indices: NDArray[np.intp],
+        number: NDArray[np.int64],
+        hashes: U64,
+        stretch_ms: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """When projects were made, in ms since the year's start.
 
         The first comes with the sign-up; the others one to a stretch, the time left until the
         year's end divided equally.
         """
-        key = stream_key(self.seed, Stream.PROJECT)
-        counters = indices.astype(np.uint64) * np.uint64(PROJECTS_MAX) + number.astype(np.uint64)
-        chance = (hashed(key, counters) >> np.uint64(48)).astype(np.int64)
-        signup = self.signup_ms[indices]
-        stretch = self.stretch_ms(indices)
-        later = signup + (number - 1) * stretch + ((chance * stretch) >> 16)
-        return np.where(number == 0, signup + ((chance * FIRST_PROJECT_MS) >> 16), later)
-
-    def stretch_ms(self, indices: NDArray[np.intp]) -> NDArray[np.int64]:
-        """The time between a user's projects, on average."""
-        left = self.year.end_ms - self.signup_ms[indices]
-        return left // self.projects[indices]
-
-    def project_ids(
-        self, indices: NDArray[np.intp], number: NDArray[np.int64], made_ms: NDArray[np.int64]
-    ) -> NDArray[np.void]:
-        """Ids of projects, 16 bytes each: version 7 UUIDs."""
-        key = stream_key(self.seed, Stream.PROJECT, 1)
-        counters = indices.astype(np.uint64) * np.uint64(PROJECTS_MAX) + number.astype(np.uint64)
-        return uuids_v7(made_ms.astype(np.uint64), hashed(key, counters), self.year)
+        chance = (hashes >> np.uint64(48)).astype(np.int64)
+        later = (number - 1) * stretch_ms + ((chance * stretch_ms) >> 16)
+        since = np.where(number == 0, (chance * FIRST_PROJECT_MS) >> 16, later)
+        return self.signup_ms.take(indices) + since
 
 
 def uuids_v7(ms: U64, hashes: U64, year: Year) -> NDArray[np.void]:

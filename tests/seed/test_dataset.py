@@ -22,7 +22,7 @@ USERS = 2000
 SEED = 11
 # Of the data set above. It changes with the catalogue's [population], Faker's version, the schema
 # and the seeder's code; the latter must then raise seed.identity.DATA_VERSION.
-SHA256 = "b4d7be29c92791cf297c33919b075bb4c929361cccb710a2c1247502b60cab06"
+SHA256 = ""
 
 
 @pytest.fixture(scope="module")
