@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import records.benchmark as record
+from benchmarks.beside import running_beside
 from benchmarks.connection import Connection
-from benchmarks.libpq import Row, StatementError
+from benchmarks.libpq import Row, Session, StatementError
 from benchmarks.plans import Plan, explain
 from benchmarks.technique import Arm, Parameters, Role, Technique
 from phases.errors import CannotMeasure
@@ -60,6 +61,8 @@ class _Side:
 
     arm: Arm
     caller: Connection
+    beside: Session | None = None
+    """Where the statement beside this arm runs."""
     first: tuple[str, tuple[str | None, ...]] | None = None
     """The first statement that a call made, with its arguments."""
     block_ns: list[float] = field(default_factory=list)
@@ -111,10 +114,11 @@ def _block(
     side.caller.first = None
     try:
         _arranged(technique, side, drawn[0])
-        if warm_up:
-            _call(technique, side, drawn[0])
-        for parameters in drawn:
-            called.append(_call(technique, side, parameters))  # noqa: PERF401 - see except
+        with running_beside(side.beside, side.arm.beside.sql if side.arm.beside else ""):
+            if warm_up:
+                _call(technique, side, drawn[0])
+            for parameters in drawn:
+                called.append(_call(technique, side, parameters))  # noqa: PERF401 - see except
     except StatementError as error:
         raise CannotMeasure(
             f"{technique.id}: the statement of arm {side.arm.name!r} fails: {error}",
@@ -151,6 +155,7 @@ class Comparing:
     def __init__(
         self,
         callers: tuple[Connection, Connection],
+        besides: tuple[Session | None, Session | None],
         technique: Technique,
         population: Sequence[Parameters],
         rng: random.Random,
@@ -158,7 +163,10 @@ class Comparing:
         self.technique = technique
         self.population = population
         self.rng = rng
-        self.sides = (_Side(technique.before, callers[0]), _Side(technique.after, callers[1]))
+        self.sides = (
+            _Side(technique.before, callers[0], besides[0]),
+            _Side(technique.after, callers[1], besides[1]),
+        )
         self.calls = 1
         self.warm_up = True
         self._next = rng.randrange(len(population))
@@ -240,6 +248,7 @@ def measure(
     budget_s: float,
     rng: random.Random,
     disabled: bool = False,
+    besides: tuple[Session | None, Session | None] = (None, None),
 ) -> record.Comparison:
     """Compare the two arms of `technique`.
 
@@ -251,6 +260,7 @@ def measure(
         budget_s: seconds for the blocks; the fewest blocks that say anything may take longer.
         rng: orders the arms within each block.
         disabled: one block only, as under --benchmark-disable.
+        besides: where the statements beside the arms run; None where there is none.
 
     Raises:
         CannotMeasure: a statement fails, or the arms answer differently.
@@ -258,7 +268,7 @@ def measure(
     """
     for caller in callers:
         caller.forget()
-    comparing = Comparing(callers, technique, population, rng)
+    comparing = Comparing(callers, besides, technique, population, rng)
     stop: Stop = "disabled"
     comparing.rehearse()
     plans = [_plan(technique, side, comparing.rehearsed) for side in comparing.sides]

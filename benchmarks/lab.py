@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -20,9 +21,10 @@ import records.benchmark as record
 from benchmarks.connection import Connection
 from benchmarks.dataset import DataSet, draw_population, read_dataset
 from benchmarks.engine import measure
+from benchmarks.libpq import Session
 from benchmarks.placement import Placement
 from benchmarks.routes import Routes, Unavailable, round_trip_ms
-from benchmarks.technique import Parameters, Route, Technique, Via, sql_of
+from benchmarks.technique import Arm, Parameters, Route, Technique, Via, sql_of
 from phases.catalogue import load
 from phases.errors import CannotMeasure, PhasegateError, Refused
 from stack.levels import apply_level, current_level
@@ -187,28 +189,33 @@ class Lab:
         population = self.population
         if technique.draw is not None:
             population = technique.draw(self.caller, population)
-        before = self.routes.caller(technique.before.route)
-        after = self.routes.caller(technique.after.route)
-        try:
+        callers = {arm.route: self.routes.caller(arm.route) for arm in technique.arms}
+        with ExitStack() as stack:
+            if technique.writes:  # what was rolled back is still in the table
+                stack.callback(self.caller.execute, f"vacuum {technique.writes}")
             found = measure(
-                (before, after),
+                (callers[technique.before.route], callers[technique.after.route]),
                 technique,
                 population,
                 title=self._titles.get(technique.id, technique.id),
                 budget_s=self._allowance_s * share,
                 rng=self._rng,
                 disabled=self._disabled,
+                besides=(
+                    self._beside(technique.before, stack),
+                    self._beside(technique.after, stack),
+                ),
             )
-        finally:
-            if technique.writes:  # what was rolled back is still in the table
-                self.caller.execute(f"vacuum {technique.writes}")
-        notes = [
-            _route_note(arm.route, caller)
-            for arm, caller in ((technique.before, before), (technique.after, after))
-        ]
-        return msgspec.structs.replace(
-            found, notes=tuple(dict.fromkeys(note for note in notes if note))
-        )
+        notes = (_route_note(route, caller) for route, caller in callers.items())
+        return msgspec.structs.replace(found, notes=tuple(note for note in notes if note))
+
+    def _beside(self, arm: Arm, stack: ExitStack) -> Session | None:
+        """A connection for what runs beside `arm`, on any core: it is load, not measured."""
+        if arm.beside is None:
+            return None
+        session = Session(self.routes.address(arm.beside.route))
+        stack.callback(session.close)
+        return session
 
     def skip(self, technique: Technique, why: PhasegateError) -> None:
         """Note that `technique` was not measured, and what would enable it."""

@@ -86,6 +86,9 @@ def _declare(lib: ctypes.CDLL) -> None:
         ("PQstatus", number, (pointer,)),
         ("PQerrorMessage", text, (pointer,)),
         ("PQtransactionStatus", number, (pointer,)),
+        ("PQgetCancel", pointer, (pointer,)),
+        ("PQcancel", number, (pointer, text, number)),
+        ("PQfreeCancel", None, (pointer,)),
         ("PQbackendPID", number, (pointer,)),
         ("PQserverVersion", number, (pointer,)),
         ("PQexec", pointer, (pointer, text)),
@@ -184,6 +187,13 @@ class Session:
         handle, self._handle = self._handle, 0
         if handle:
             self._lib.PQfinish(handle)
+
+    def cancel(self) -> None:
+        """Ask the server to give up what another thread runs here; nothing if it is idle."""
+        ticket = self._lib.PQgetCancel(self._handle)
+        reason = ctypes.create_string_buffer(256)
+        self._lib.PQcancel(ticket, reason, len(reason))
+        self._lib.PQfreeCancel(ticket)
 
     @property
     def backend_pid(self) -> int:

@@ -49,7 +49,7 @@ class Routes:
             Unavailable: the machine lacks the pooler, or there is no replica.
         """
         if route not in self._open:
-            connection = Connection(self._address(route))
+            connection = Connection(self.address(route))
             self._stack.callback(connection.close)
             if route.via is Via.PROXY:  # whose backend is an ordinary one of this server
                 self._placement.take(connection.backend_pid)
@@ -60,7 +60,14 @@ class Routes:
         """Close what was opened, and end what was started."""
         self._stack.close()
 
-    def _address(self, route: Route) -> str:
+    def address(self, route: Route) -> str:
+        """DSN of that way, with a proxy or pooler of its own started for it if need be.
+
+        Raises:
+            Unavailable: the machine lacks the pooler, or there is no replica.
+        """
+        if route == DIRECT:
+            return self._dsn
         if route.via is Via.POOLER:
             return self._pooler()
         if route.via is Via.REPLICA:

@@ -86,6 +86,14 @@ DIRECT = Route()
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A statement that runs again and again while an arm is measured, and where."""
+
+    sql: str
+    route: Route = DIRECT
+
+
+@dataclass(frozen=True)
 class Arm:
     """One way of doing it.
 
@@ -95,6 +103,7 @@ class Arm:
         body: makes the calls; its time is what is measured.
         arrange: SQL run as owner before each block and rolled back after it, as dropping an index.
         route: how it reaches the server.
+        beside: what else goes on meanwhile.
     """
 
     name: str
@@ -102,6 +111,7 @@ class Arm:
     body: Body
     arrange: str = ""
     route: Route = DIRECT
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +163,13 @@ Arguments = Callable[[Parameters], tuple[str | None, ...]]
 
 
 def statement(
-    technique: str, file: str, name: str, arguments: Arguments, *, arrange: str = ""
+    technique: str,
+    file: str,
+    name: str,
+    arguments: Arguments,
+    *,
+    arrange: str = "",
+    beside: Beside | None = None,
 ) -> Arm:
     """An arm of one statement.
 
@@ -163,13 +179,14 @@ def statement(
         name: of the arm, as shown.
         arguments: the statement's parameters from the drawn ones.
         arrange: SQL of the state of affairs that it needs; rolled back after each block.
+        beside: what else goes on meanwhile.
     """
     sql = sql_of(technique, file)
 
     def body(caller: Connection, drawn: Parameters) -> Answer:
         return caller.fetch(sql, *arguments(drawn))
 
-    return Arm(name, sql, body, arrange)
+    return Arm(name, sql, body, arrange, beside=beside)
 
 
 def drawn_by(technique: str, file: str = "draw") -> Draw:
