@@ -195,15 +195,14 @@ def start_api(
 
 def stop_api(pid: int) -> None:
     """End a service that another process started; nothing happens where it is gone."""
-    deadline = time.monotonic() + STOP_TIMEOUT_S
     try:
-        os.kill(pid, signal.SIGTERM)
-        while time.monotonic() < deadline:
-            time.sleep(POLL_S)
-            os.kill(pid, 0)
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
+        process = psutil.Process(pid)
+        process.terminate()
+        process.wait(STOP_TIMEOUT_S)
+    except psutil.NoSuchProcess:
         return
+    except psutil.TimeoutExpired:
+        os.killpg(pid, signal.SIGKILL)  # its session is its own
 
 
 def _wait_until_ready(started: Started, port: int) -> None:

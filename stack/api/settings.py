@@ -46,6 +46,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes_max: int = BODY_BYTES_MAX
     password: str = SIGN_IN_PASSWORD
 
+    def __repr__(self) -> str:
+        """Without what is secret."""
+        return f"Settings(level={self.level}, pool_size={self.pool_size}, …)"
+
     def environment(self) -> dict[str, str]:
         """The variable that carries them."""
         return {VARIABLE: msgspec.json.encode(self).decode()}

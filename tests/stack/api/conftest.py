@@ -107,6 +107,12 @@ def apply_files() -> Callable[..., Awaitable[None]]:
     return _apply
 
 
+@pytest.fixture(scope="session")
+def execute() -> Callable[[str, str], None]:
+    """(dsn, statement): do something as the owner."""
+    return lambda dsn, statement: asyncio.run(_execute(dsn, statement))
+
+
 @pytest.fixture
 def prepared(database: str) -> str:
     """DSN of a database with tables, keys, roles and policies, and no rows."""

@@ -203,3 +203,10 @@ def test_no_query_string_makes_the_server_fail(service: Any, pairs: list[tuple[s
     with service.client(service.alice) as client:
         answer = client.get(f"/tasks?{_query_string(pairs).decode()}")
     assert answer.status_code < 500, (pairs, answer.text)
+
+
+def test_more_values_than_a_statement_carries_are_the_callers_mistake() -> None:
+    terms = ",".join(f"title.eq.{number}" for number in range(40_000))
+    with pytest.raises(ApiError) as refused:
+        read(parse(split(f"or=({terms})".encode())), TASKS, CATALOGUE, Wanted())
+    assert (refused.value.status, refused.value.code) == (400, "54000")
