@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from phases.errors import CannotMeasure, Refused
 from stack.api.settings import (
     ACQUIRE_TIMEOUT_S,
