@@ -39,7 +39,7 @@ def write_slow_down(name: str, technique: Technique) -> Probe:
     """The ratio with/without of a write, measured as any comparison is."""
 
     def probe(lab: Lab) -> Sequence[Cost]:
-        comparison = lab.measure_arms(technique, share=WRITE_COST_SHARE)
+        comparison = lab.measure_arms(technique, lab.allowance_s * WRITE_COST_SHARE)
         found = ratio(comparison.before.block_ns, comparison.after.block_ns)
         unbounded = found.low <= 0
         return [

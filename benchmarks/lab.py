@@ -100,6 +100,8 @@ class Lab:
         self._budget = budget
         self._disabled = disabled
         self._rng = random.Random(seed)
+        self.allowance_s = 0.0
+        """Seconds that the technique being measured was given."""
         self._done: dict[str, record.Comparison] = {}
         self._titles = {entry.id: entry.title for entry in load().techniques}
         self._skipped: dict[str, record.Skipped] = {}
@@ -165,7 +167,7 @@ class Lab:
         return self._done[technique.id]
 
     def _measure(self, technique: Technique) -> record.Comparison:
-        self._allowance_s = self._budget.allowance_s()
+        self.allowance_s = self._budget.allowance_s()
         major = self.caller.server_major
         if major < technique.server_major_min:
             raise Unavailable(
@@ -174,7 +176,7 @@ class Lab:
         try:
             for name in technique.setup:
                 self._script(technique, name)
-            found = self.measure_arms(technique)
+            found = self.measure_arms(technique, self.allowance_s)
             costs = [cost for probe in technique.costs for cost in probe(self)]
         finally:
             for name in technique.teardown:
@@ -184,8 +186,8 @@ class Lab:
     def _script(self, technique: Technique, name: str) -> None:
         self.caller.execute(sql_of(technique.id, name))
 
-    def measure_arms(self, technique: Technique, share: float = 1.0) -> record.Comparison:
-        """The two arms alone, within `share` of the present allowance."""
+    def measure_arms(self, technique: Technique, budget_s: float) -> record.Comparison:
+        """The two arms alone, afresh each time."""
         population = self.population
         if technique.draw is not None:
             population = technique.draw(self.caller, population)
@@ -198,7 +200,7 @@ class Lab:
                 technique,
                 population,
                 title=self._titles.get(technique.id, technique.id),
-                budget_s=self._allowance_s * share,
+                budget_s=budget_s,
                 rng=self._rng,
                 disabled=self._disabled,
                 besides=(
