@@ -15,6 +15,9 @@ from seed.lanes import PARTITIONED
 from seed.target import sql
 from stack.database import connected, read_sql
 
+# At once, beside the connection that holds the lock: poolers of small servers lend few.
+CONNECTIONS_MAX = 3
+
 _STATEMENT = re.compile(r"alter table (?P<table>\w+)\s[^;]*", re.IGNORECASE)
 _FOREIGN_KEY = re.compile(r"\bforeign key\b", re.IGNORECASE)
 
@@ -44,13 +47,20 @@ async def _in_one_transaction(dsn: str, statements: Iterable[str]) -> None:
 
 
 async def _side_by_side(dsn: str, statements: Iterable[tuple[str, str]]) -> None:
-    """Run (table, statement)s: one connection per table, in order within it."""
+    """Run (table, statement)s: a connection per table, in order within it."""
     by_table: dict[str, list[str]] = defaultdict(list)
     for table, statement in statements:
         by_table[table].append(statement)
+    places = asyncio.Semaphore(CONNECTIONS_MAX)
+
+    async def one_table(of_table: list[str]) -> None:
+        async with places:
+            await _in_one_transaction(dsn, of_table)
+
+    # The last tables are the largest: they begin first, the small ones fill the gaps.
     async with asyncio.TaskGroup() as group:
-        for of_table in by_table.values():
-            group.create_task(_in_one_transaction(dsn, of_table))
+        for of_table in reversed(by_table.values()):
+            group.create_task(one_table(of_table))
 
 
 async def finish(dsn: str, tables: tuple[str, ...]) -> None:
@@ -71,10 +81,12 @@ async def finish(dsn: str, tables: tuple[str, ...]) -> None:
     checks = [(row["table"], row["statement"]) for row in unchecked]
     await _side_by_side(dsn, [*checks, *(pair for pair in foreign if pair[0] == PARTITIONED)])
 
+    places = asyncio.Semaphore(CONNECTIONS_MAX)
+
     async def vacuum(table: str) -> None:
-        async with connected(dsn, statement_cache_size=0) as connection:
+        async with places, connected(dsn, statement_cache_size=0) as connection:
             await connection.execute(f"vacuum (analyze) public.{table}")
 
     async with asyncio.TaskGroup() as group:
-        for table in tables:
+        for table in reversed(tables):
             group.create_task(vacuum(table))

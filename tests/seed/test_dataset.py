@@ -22,7 +22,7 @@ USERS = 2000
 SEED = 11
 # Of the data set above. It changes with the catalogue's [population], Faker's version, the schema
 # and the seeder's code; the latter must then raise seed.identity.DATA_VERSION.
-SHA256 = ""
+SHA256 = "50a13e06d4953f36cc1b6dcc646642792b678e9cbd23a13d4d5688ef7fa4fed6"
 
 
 @pytest.fixture(scope="module")
