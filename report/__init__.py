@@ -10,9 +10,25 @@ from pathlib import Path
 
 from phases import catalogue as catalogue_room
 from phases.catalogue import Catalogue
-from report import effects, headline, money, page, profiles, run_files, traffic
+from records.gate import GateRecord
+from report import (
+    comparison,
+    effects,
+    figures,
+    headline,
+    migrations,
+    money,
+    page,
+    profiles,
+    run_files,
+    traffic,
+    verdict,
+)
 
-__all__ = ["build", "cost", "summary"]
+__all__ = ["build", "compare", "cost", "gate", "gate_lines", "sql", "summary"]
+
+sql = migrations.sql
+gate_lines = verdict.lines
 
 
 def build(run_dir: Path, catalogue: Catalogue | None = None) -> Path:
@@ -52,3 +68,26 @@ def cost(run_dir: Path, users: int, catalogue: Catalogue | None = None) -> tuple
     rules = catalogue or catalogue_room.load()
     stages = tuple(traffic.of_stage(load, rules.slo) for load in found.loads)
     return money.lines(profiles.profiles(found, stages), users, rules)
+
+
+def gate(
+    run_dir: Path, to: int, level: int | None = None, catalogue: Catalogue | None = None
+) -> GateRecord:
+    """GO, NO-GO or INVALID for entering phase `to`, from what a run measured.
+
+    Errors as `build`; UsageError where there is no transition to that phase.
+    """
+    found = figures.findings(run_files.read(run_dir), catalogue or catalogue_room.load())
+    return verdict.gate(found, to, level)
+
+
+def compare(
+    first: Path, second: Path, *, any_machine: bool = False, catalogue: Catalogue | None = None
+) -> tuple[str, ...]:
+    """What moved from one run to the other, line by line.
+
+    Errors as `build`; Refused where the machines differ and `any_machine` is not set.
+    """
+    rules = catalogue or catalogue_room.load()
+    found = [figures.findings(run_files.read(folder), rules) for folder in (first, second)]
+    return comparison.lines(comparison.compare(found[0], found[1], any_machine=any_machine))

@@ -12,8 +12,9 @@ from pathlib import Path
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from phases.capacity import Profile
 from phases.catalogue import Catalogue
-from report import effects, money, style, tables, traffic
+from report import effects, money, style, tables, traffic, used
 from report.charts import (
     costs,
     distributions,
@@ -33,6 +34,7 @@ from report.run_files import Run
 from report.style import NARROW, WIDE, Layout
 from report.tables import Table
 from report.traffic import StageTraffic
+from report.used import StageUse
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Findings:
     catalogue: Catalogue
     techniques: tuple[Technique, ...]
     stages: tuple[StageTraffic, ...]
+    uses: tuple[StageUse, ...]
+    profiles: tuple[Profile, ...]
     money: Money | None
 
 
@@ -78,12 +82,15 @@ def findings(run: Run, catalogue: Catalogue) -> Findings:
     """Everything that is computed from the records."""
     slo = catalogue.slo
     stages = tuple(traffic.of_stage(load, slo) for load in run.loads)
+    found = profiles(run, stages)
     return Findings(
         run=run,
         catalogue=catalogue,
         techniques=effects.techniques(run.benchmarks.values(), slo.statement_latency_ms_p95),
         stages=stages,
-        money=money.money(profiles(run, stages), catalogue),
+        uses=used.of_stages(stages, run.samplers),
+        profiles=found,
+        money=money.money(found, catalogue),
     )
 
 

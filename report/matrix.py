@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from phases.cell import Verdict
 from report.traffic import StageTraffic
+from report.used import StageUse
 from report.words import milliseconds, plain, users
 
 
@@ -54,12 +55,17 @@ def chosen(stages: tuple[StageTraffic, ...], level: int, size: int) -> StageTraf
     return min(found, key=_distance_from_peak, default=None)
 
 
-def _cell(stage: StageTraffic | None) -> Cell:
+def _cell(stage: StageTraffic | None, uses: dict[str, StageUse]) -> Cell:
     if stage is None:
         return EMPTY
     latency = f"p95 {milliseconds(stage.latency_ms[95.0])}" if stage.latency_ms else ""
     reasons = tuple(plain(reason, 160) for reason in stage.judgement.reasons)
-    return Cell(stage.judgement.verdict, latency, reasons, (stage.source,))
+    sources: tuple[str, ...] = (stage.source,)
+    use = uses.get(stage.stage)
+    if use is not None and stage.judgement.verdict is Verdict.FAIL:
+        reasons += (use.reason,)
+        sources += (use.source,)
+    return Cell(stage.judgement.verdict, latency, reasons, sources)
 
 
 def _held(stages: tuple[StageTraffic, ...], level: int) -> str:
@@ -74,12 +80,13 @@ def _held(stages: tuple[StageTraffic, ...], level: int) -> str:
     return f"held the peak of {users(int(max(passed)))} users" if passed else ""
 
 
-def matrix(stages: tuple[StageTraffic, ...]) -> Matrix:
-    """Every level and size that was driven."""
+def matrix(stages: tuple[StageTraffic, ...], uses: tuple[StageUse, ...] = ()) -> Matrix:
+    """Every level and size that was driven; a FAIL names what ran out, where it was sampled."""
+    by_stage = {use.stage.stage: use for use in uses}
     sizes = sorted({stage.users for stage in stages})
     rows = []
     for level in sorted({stage.level for stage in stages}):
         arms = dict.fromkeys(plain(stage.arm, 40) for stage in stages if stage.level == level)
-        cells = tuple(_cell(chosen(stages, level, size)) for size in sizes)
+        cells = tuple(_cell(chosen(stages, level, size), by_stage) for size in sizes)
         rows.append(Row(level, ", ".join(arms), cells, _held(stages, level)))
     return Matrix(tuple(users(size) for size in sizes), tuple(rows))

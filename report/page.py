@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from phases.catalogue import Catalogue
-from report import figures, headline, matrix, money, style, tables, words
+from report import figures, headline, matrix, money, style, tables, used, verdict, words
 from report.figures import Chart, Findings
 from report.run_files import Run
 
@@ -71,7 +71,13 @@ def _shared(found: Findings) -> dict[str, object]:
         "title": headline.title(found.techniques),
         "verdict": headline.verdict(found.techniques, found.catalogue.slo.statement_latency_ms_p95),
         "load_line": headline.load_sentence(found.stages, found.catalogue),
-        "matrix": matrix.matrix(found.stages),
+        "matrix": matrix.matrix(found.stages, found.uses),
+        "used": used.table(found.uses),
+        "used_statements": used.statements(found.uses),
+        "gates": [verdict.gate(found, phase.number) for phase in found.catalogue.phases[1:]]
+        if found.stages
+        else [],
+        "not_sampled": used.gaps(found.uses),
         "techniques": found.techniques,
         "stages": found.stages,
         "ratios": tables.ratios(found.techniques),

@@ -1,8 +1,8 @@
 """A run directory as one value.
 
-Reads run.json, seed/*.json, load/*.json, bench/*.json and perf.json of a run directory. Writes
-nothing. A file that is there must be whole and must say what its name says; a file that is not
-there is named in `Run.absent`.
+Reads run.json, seed/*.json, load/*.json, sampler/*.json, bench/*.json and perf.json of a run
+directory. Writes nothing. A file that is there must be whole and must say what its name says; a
+file that is not there is named in `Run.absent`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from records.benchmark import BenchmarkRecord, Comparison
 from records.load import LoadRecord
 from records.perf import PerfRecord
 from records.run import RunRecord
+from records.sampler import SamplerRecord
 from records.seed import SeedRecord
 
 R = TypeVar("R", bound=store.Record)
@@ -44,6 +45,8 @@ class Run:
     seeds: dict[int, SeedRecord]
     loads: tuple[LoadRecord, ...]
     benchmarks: dict[int, BenchmarkRecord]
+    samplers: dict[str, SamplerRecord]
+    """What a stage used, by the stage's name."""
     perf: PerfRecord | None
     sources: tuple[Source, ...]
     absent: tuple[str, ...]
@@ -114,6 +117,18 @@ def _read_loads(folder: Path) -> tuple[LoadRecord, ...]:
     return tuple(sorted(loads, key=lambda load: (load.users, load.level, load.stage)))
 
 
+def _read_samplers(folder: Path) -> dict[str, SamplerRecord]:
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        if path.name.startswith("."):
+            continue
+        record = store.read(path, SamplerRecord)
+        if record.stage != path.stem:
+            raise _disagrees(path, f"it holds stage {record.stage!r}")
+        found[record.stage] = record
+    return found
+
+
 def _check_same_data(run: Run) -> None:
     """A benchmark must have run on the data set that the run seeded."""
     for users, benchmark in run.benchmarks.items():
@@ -130,6 +145,7 @@ def _sources(directory: Path, run: Run) -> tuple[Source, ...]:
     named += [Source(f"seed/{users}.json", "data set: rows, bytes, SHA-256") for users in run.seeds]
     named += [Source(f"bench/{users}.json", "blocks, calls and plans") for users in run.benchmarks]
     named += [Source(f"load/{load.stage}.json", "histograms per endpoint") for load in run.loads]
+    named += [Source(f"sampler/{name}.json", "what the stage used") for name in run.samplers]
     if run.perf is not None:
         named.append(Source("perf.json", "our figures beside peers' and limits"))
     return tuple(source for source in named if (directory / source.path).exists())
@@ -163,6 +179,7 @@ def read(directory: Path) -> Run:
         benchmarks=_by_size(
             directory / "bench", BenchmarkRecord, lambda record: record.users, _check_benchmark
         ),
+        samplers=_read_samplers(directory / "sampler"),
         perf=(
             store.read(directory / "perf.json", PerfRecord)
             if (directory / "perf.json").exists()

@@ -20,6 +20,7 @@ from records.benchmark import Arm, BenchmarkRecord, Comparison, Cost, SelfCheck,
 from records.load import Cache, Endpoint, LoadRecord, Second, Sessions
 from records.perf import PerfRecord, PerfRow
 from records.run import Machine, RunRecord, Server, Stage
+from records.sampler import Component, Sample, SamplerRecord, Statement
 from records.seed import Histogram, Relation, SeedRecord
 
 SIZES = (1_000, 10_000, 100_000)
@@ -221,6 +222,58 @@ def load(arm: str, level: int, users: int, invalid: tuple[str, ...] = ()) -> Loa
     )
 
 
+def sampled(stage: str, level: int) -> SamplerRecord:
+    """What a stage used: level 1 runs a statement per task, and fills every core."""
+    return SamplerRecord(
+        format_version=SamplerRecord.FORMAT_VERSION,
+        stage=stage,
+        started_at="2026-11-22T10:15:00+00:00",
+        duration_s=30.0,
+        interval_s=1.0,
+        cores=2,
+        memory_bytes=8_000_000_000,
+        connections_max=100,
+        statements=(
+            Statement(
+                query_id="1",
+                sql="select name, color from projects where id = $1",
+                calls=9_000 if level == 1 else 500,
+                total_ms=4_000.0,
+                mean_ms=4_000 / 9_000,
+                rows=9_000 if level == 1 else 500,
+                blocks_hit=27_000,
+                blocks_read=0,
+                temp_blocks_written=0,
+            ),
+        ),
+        samples=tuple(
+            Sample(
+                at_s=float(second),
+                states={"active": 2, "idle": 8},
+                waits={"running": 2},
+                connections=12,
+                components=(
+                    Component(
+                        name="postgres",
+                        cpu_share=1.1,
+                        process_cpu_share_max=0.4,
+                        memory_bytes=300_000_000,
+                    ),
+                ),
+                machine_cpu_share=0.97 if level == 1 else 0.4,
+                memory_available_bytes=5_000_000_000,
+                pool_size=10,
+                pool_in_use=4,
+                pool_waiting=0,
+                lag_s=None,
+                lag_bytes=None,
+            )
+            for second in range(5)
+        ),
+        not_sampled=() if level < 3 else ("replica lag: no replica was started",),
+    )
+
+
 def seeded(users: int) -> SeedRecord:
     return SeedRecord(
         format_version=SeedRecord.FORMAT_VERSION,
@@ -319,6 +372,8 @@ def write_run(directory: Path) -> Path:
             invalid = ("achieved 71% of the offered sessions",) if overloaded else ()
             record = load(arm, level, users, invalid)
             store.write(directory / "load" / f"{record.stage}.json", record)
+            used = sampled(record.stage, level)
+            store.write(directory / "sampler" / f"{record.stage}.json", used)
     store.write(
         directory / "perf.json",
         PerfRecord(
@@ -360,3 +415,9 @@ def built_run(records_of_a_run: Path, tmp_path_factory: pytest.TempPathFactory) 
 def make_record() -> Callable[..., RunRecord]:
     """Builds a RunRecord; keyword arguments replace its fields."""
     return run_record
+
+
+@pytest.fixture
+def slow_actions() -> tuple[Endpoint, ...]:
+    """Clicks that miss the SLO of half a second by far."""
+    return (endpoint("open tasks", 900.0, 400, "slow"),)

@@ -1,0 +1,39 @@
+-- Materialised user_stats: every user's counts, kept ready instead of counted for each request.
+-- Safe on a live table: it reads tasks once and locks nothing that the application writes. The view
+-- lies in a schema that the API does not serve, because a materialised view cannot have row-level
+-- security; users reach their own row through the function alone.
+-- Refresh it hourly: `refresh materialized view concurrently private.user_stats`, as its owner.
+set lock_timeout = '5s';
+
+create schema if not exists private;
+revoke all on schema private from public;
+
+create materialized view if not exists private.user_stats as
+select
+    p.id                                        as user_id,
+    count(t.id)                                 as task_count,
+    count(t.completed_at)                       as completed_count,
+    max(greatest(t.created_at, t.completed_at)) as last_activity
+from public.profiles as p
+left join public.tasks as t on t.user_id = p.id
+group by p.id;
+
+-- REFRESH … CONCURRENTLY needs it, and the read below is one look-up in it.
+create unique index if not exists user_stats_user_id on private.user_stats (user_id);
+
+create or replace function public.user_stats()
+returns table (user_id uuid, task_count bigint, completed_count bigint, last_activity timestamptz)
+language sql
+stable
+security definer
+set search_path = ''
+as $$
+    select me.id, coalesce(s.task_count, 0), coalesce(s.completed_count, 0), s.last_activity
+    from (select auth.uid() as id) as me
+    left join private.user_stats as s on s.user_id = me.id
+    where me.id is not null
+$$;
+revoke all on function public.user_stats() from public;
+grant execute on function public.user_stats() to authenticated;
+
+reset lock_timeout;

@@ -1,0 +1,123 @@
+"""What each stage of load used: the resource nearest its limit, the heaviest statement, suspects.
+
+Takes sampler records and stages, returns values; the rules are `phases.bottleneck`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from phases.bottleneck import Bound, StatementUse, Suspect, bound_by, heaviest, n_plus_one_suspects
+from records.sampler import SamplerRecord
+from report.tables import Table
+from report.traffic import StageTraffic
+from report.words import milliseconds, plain, users
+
+SUSPECTS_SHOWN = 3
+SQL_SHOWN = 160
+"""Characters of a statement in a table; the record has all of it."""
+
+
+@dataclass(frozen=True)
+class StageUse:
+    """One sampled stage."""
+
+    stage: StageTraffic
+    bound: Bound
+    heaviest: StatementUse | None
+    suspects: tuple[Suspect, ...]
+    connections_peak: int | None
+    connections_max: int | None
+    machine_cpu_share: float | None
+    not_sampled: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """The file that all of this comes from."""
+        return f"sampler/{self.stage.stage}.json"
+
+    @property
+    def reason(self) -> str:
+        """What ran out and the statement that used it, in a sentence."""
+        said = f"bound by {self.bound.resource}: {self.bound.detail}"
+        if self.heaviest is not None:
+            said += f"; most time in: {plain(self.heaviest.sql, SQL_SHOWN)}"
+        return said
+
+
+def of_stages(
+    stages: tuple[StageTraffic, ...], samplers: Mapping[str, SamplerRecord]
+) -> tuple[StageUse, ...]:
+    """What was sampled, in the order of the stages; stages without a sample are left out."""
+    found = []
+    for stage in stages:
+        record = samplers.get(stage.stage)
+        if record is None:
+            continue
+        used = record.used()
+        peak = max((sample.connections for sample in record.samples), default=None)
+        found.append(
+            StageUse(
+                stage=stage,
+                bound=bound_by(used),
+                heaviest=heaviest(record.uses()),
+                suspects=n_plus_one_suspects(record.uses(), stage.events),
+                connections_peak=peak,
+                connections_max=record.connections_max,
+                machine_cpu_share=used.machine_cpu_share if used else None,
+                not_sampled=record.not_sampled,
+            )
+        )
+    return tuple(found)
+
+
+def table(uses: tuple[StageUse, ...]) -> Table:
+    """A row per sampled stage."""
+    rows = []
+    for use in uses:
+        stage = use.stage
+        peak = "–" if use.connections_peak is None else str(use.connections_peak)
+        limit = "" if use.connections_max is None else f" of {use.connections_max}"
+        share = use.machine_cpu_share
+        rows.append(
+            (
+                f"{plain(stage.arm, 40)}, {users(stage.users)} users",
+                f"{use.bound.resource} ({use.bound.detail})",
+                f"{peak}{limit}",
+                "–" if share is None else f"{share:.0%}",
+            )
+        )
+    head = ("Stage", "Nearest its limit", "Peak connections", "Processor (median)")
+    return Table(head, tuple(rows))
+
+
+def _often(suspect: Suspect) -> str:
+    return f"{suspect.calls_per_click:.1f} calls a click, {suspect.rows_per_call:.1f} rows each"
+
+
+def statements(uses: tuple[StageUse, ...]) -> Table:
+    """The heaviest statement of each stage, and every N+1 suspect."""
+    rows = []
+    for use in uses:
+        name = f"{plain(use.stage.arm, 40)}, {users(use.stage.users)} users"
+        if use.heaviest is not None:
+            mean = use.heaviest.total_ms / max(use.heaviest.calls, 1)
+            rows.append(
+                (
+                    name,
+                    "heaviest",
+                    f"{use.heaviest.calls:,} calls, {milliseconds(mean)} each",
+                    plain(use.heaviest.sql, SQL_SHOWN),
+                )
+            )
+        rows += [
+            (name, "N+1 suspect", _often(suspect), plain(suspect.sql, SQL_SHOWN))
+            for suspect in use.suspects[:SUSPECTS_SHOWN]
+        ]
+    return Table(("Stage", "What", "How often", "Statement"), tuple(rows))
+
+
+def gaps(uses: tuple[StageUse, ...]) -> tuple[str, ...]:
+    """What could not be sampled, each once."""
+    return tuple(dict.fromkeys(plain(gap, 200) for use in uses for gap in use.not_sampled))

@@ -1,0 +1,223 @@
+"""The gate between phases: GO, NO-GO or INVALID, why, what to do next and what not yet. Pure.
+
+Takes `Findings`, returns a `GateRecord`; reads no file.
+
+A fair no stands: NO-GO, whatever else could not be measured. Without one, anything that could not
+be measured fairly makes it INVALID. Only then it is a GO.
+"""
+
+from __future__ import annotations
+
+from phases.capacity import Profile, bill_at, demand_at
+from phases.catalogue import Catalogue, Phase
+from phases.cell import Verdict
+from phases.cost import GB
+from phases.errors import UsageError
+from records.gate import Decision, GateRecord, Kind, NextTechnique, Reason
+from report import migrations
+from report.effects import Technique
+from report.figures import Findings
+from report.headline import needed_from
+from report.matrix import chosen
+from report.money import dollars
+from report.traffic import StageTraffic
+from report.words import milliseconds, plain, speed, users
+
+LEVEL_MAX = 3
+"""Phase 4 runs on the stack of level 3; there is no other."""
+
+WEIGHT = {"fails": 0, "cost": 1, "invalid": 2, "missing": 3, "alert": 4, "note": 5}
+HEAD_ROOM_ROUNDING = 1e-6
+"""Rates go through JSON and division; a stage driven at 1.25 must not fall short of 1.25."""
+
+
+def _phase(catalogue: Catalogue, number: int) -> Phase:
+    known = {phase.number: phase for phase in catalogue.phases}
+    if number not in known or number == min(known):
+        raise UsageError(
+            f"There is no transition to phase {number}",
+            untouched="Nothing was measured",
+            then=f"Choose one of {', '.join(str(n) for n in sorted(known)[1:])}",
+        )
+    return known[number]
+
+
+def _of_cell(stage: StageTraffic | None, level: int, size: int, asked: float) -> list[Reason]:
+    """What the cell (level, phase's upper bound) says."""
+    at = f"Level {level} at {users(size)} users"
+    if stage is None:
+        text = f"{at} was not driven"
+        return [Reason(kind="missing", text=text, sources=())]
+    sources = (stage.source,)
+    verdict, why = stage.judgement.verdict, "; ".join(stage.judgement.reasons)
+    if verdict is Verdict.FAIL:
+        return [Reason(kind="fails", text=f"{at} FAILs: {plain(why)}", sources=sources)]
+    if verdict is Verdict.INVALID:
+        text = f"{at} could not be judged: {plain(why)}"
+        return [Reason(kind="invalid", text=text, sources=sources)]
+    held = f"{at} holds with a p95 of {milliseconds(stage.latency_ms[95.0])}"
+    if stage.head_room is None:
+        text = f"{held}, but at an unknown share of the modelled peak"
+        return [Reason(kind="missing", text=text, sources=sources)]
+    if stage.head_room < asked - HEAD_ROOM_ROUNDING:
+        text = f"{held}, but was driven at {stage.head_room:.2f}× the peak, not {asked:g}×"
+        return [Reason(kind="missing", text=text, sources=sources)]
+    text = f"{held} at {stage.head_room:.2f}× the modelled peak"
+    return [Reason(kind="note", text=text, sources=sources)]
+
+
+def _of_money(profile: Profile | None, size: int, catalogue: Catalogue) -> list[Reason]:
+    """What a month at the phase's upper bound costs, and the alerts that would have fired."""
+    if profile is None or profile.database is None:
+        text = "Nothing was seeded, so neither capacity nor cost is known"
+        return [Reason(kind="missing", text=text, sources=())]
+    bill = bill_at(size, profile, catalogue)
+    demand = demand_at(size, profile, catalogue)
+    at = f"{users(size)} users"
+    held = profile.held_users
+    # Beyond what was held, the bill is extrapolated: it may warn, but it is no fair no.
+    no: Kind = "cost" if held is not None and size <= held else "missing"
+    beyond = "" if no == "cost" else " (extrapolated: so many were not held)"
+    if bill is None or demand is None:
+        text = f"No plan on the price list is enough for {at}{beyond}"
+        return [Reason(kind=no, text=text, sources=())]
+    budget = catalogue.alerts.budget_usd_per_month
+    cost = f"{dollars(bill)} a month ({bill.plan}, {bill.compute}) at {at}"
+    fired = [s for s in catalogue.alerts.budget_shares if bill.usd_per_month >= s * budget]
+    found = []
+    if bill.usd_per_month > budget:
+        text = f"{cost} is over the budget of ${budget:,.0f}{beyond}"
+        found.append(Reason(kind=no, text=text, sources=()))
+    elif fired:
+        text = f"{cost} sets off the budget alert at {max(fired):.0%} of ${budget:,.0f}"
+        found.append(Reason(kind="alert", text=text, sources=()))
+    else:
+        found.append(Reason(kind="note", text=f"{cost} is within the budget", sources=()))
+    plan = next(plan for plan in catalogue.prices.plans if plan.name == bill.plan)
+    share = demand.database_bytes / GB / plan.disk_gb
+    if share >= catalogue.alerts.database_size_share:
+        text = f"The database fills {share:.0%} of {plan.name}'s {plan.disk_gb:g} GB at {at}"
+        kind: Kind = "alert" if plan.overage else "cost"
+        found.append(Reason(kind=kind, text=text, sources=()))
+    return found
+
+
+def _needed_by(technique: Technique, size: int) -> bool:
+    """Whether the old way breaks its SLO at `size` users or fewer, as far as was measured."""
+    crossed = technique.crossed
+    if technique.advice != "needed" or crossed is None:
+        return False
+    at = crossed.users or crossed.low or crossed.smallest
+    return at <= size
+
+
+def _gain_ms(technique: Technique) -> float:
+    return technique.largest.before_ms_p95 - technique.largest.after_ms_p95
+
+
+def next_technique(
+    techniques: tuple[Technique, ...], size: int, applied: frozenset[str]
+) -> NextTechnique | None:
+    """Of those needed by `size` users and not yet applied, what takes most off the p95."""
+    wanted = [
+        technique
+        for technique in techniques
+        if technique.technique not in applied and _needed_by(technique, size)
+    ]
+    if not wanted:
+        return None
+    best = max(wanted, key=_gain_ms)
+    effect = best.largest
+    words = [f"p95 {milliseconds(effect.before_ms_p95)} → {milliseconds(effect.after_ms_p95)}"]
+    if effect.ratio is not None:
+        words.append(speed(effect.ratio.estimate))
+    if best.crossed is not None:
+        words.append(f"needed {needed_from(best.crossed)}")
+    command = f"phasegate sql {best.technique}" if migrations.known(best.technique) else None
+    at = f"at {users(effect.users)} users"
+    return NextTechnique(
+        technique=best.technique,
+        title=plain(best.title, 120),
+        effect=f"{', '.join(words)}; {at}",
+        command=command,
+    )
+
+
+def _applied(catalogue: Catalogue, to: int) -> frozenset[str]:
+    """What a stack on its way to phase `to` has: the techniques of the phases before it."""
+    return frozenset(t.id for t in catalogue.techniques if 0 < t.phase < to)
+
+
+def _not_yet(techniques: tuple[Technique, ...], size: int) -> tuple[str, ...]:
+    said = []
+    for technique in techniques:
+        name = plain(technique.title, 120)
+        if technique.advice == "slower":
+            said.append(f"{name}: harmful here")
+        elif technique.advice == "not needed yet":
+            said.append(f"{name}: helps, but its old way holds up to what was measured")
+        elif technique.advice == "needed" and not _needed_by(technique, size):
+            said.append(f"{name}: needed later than {users(size)} users")
+        elif technique.advice == "no difference":
+            said.append(f"{name}: makes no difference here")
+    return tuple(said)
+
+
+def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
+    """The verdict on entering phase `to`.
+
+    Args:
+        found: what was measured.
+        to: the phase to be entered.
+        level: stack level to be judged; by default the phase's own number, at most 3.
+
+    Raises:
+        UsageError: there is no transition to that phase.
+    """
+    catalogue = found.catalogue
+    phase = _phase(catalogue, to)
+    judged = min(to, LEVEL_MAX) if level is None else level
+    size = phase.users_max
+    stage = chosen(found.stages, judged, size)
+    profile = next((p for p in found.profiles if p.level == judged), None)
+    reasons = _of_cell(stage, judged, size, catalogue.gate.head_room)
+    reasons += _of_money(profile, size, catalogue)
+    if found.run.run.outcome != "complete":
+        text = f"The run was {found.run.run.outcome}"
+        reasons.append(Reason(kind="invalid", text=text, sources=("run.json",)))
+    if not found.techniques:
+        text = "No technique was compared, so none can be named as the next"
+        reasons.append(Reason(kind="note", text=text, sources=()))
+    kinds = {reason.kind for reason in reasons}
+    decision: Decision = "GO"
+    if kinds & {"fails", "cost"}:
+        decision = "NO-GO"
+    elif kinds & {"invalid", "missing"}:
+        decision = "INVALID"
+    return GateRecord(
+        format_version=GateRecord.FORMAT_VERSION,
+        run_id=found.run.run.run_id,
+        decision=decision,
+        phase=to,
+        users=size,
+        level=judged,
+        reasons=tuple(sorted(reasons, key=lambda reason: WEIGHT[reason.kind])),
+        next_technique=next_technique(found.techniques, size, _applied(catalogue, to)),
+        not_yet=_not_yet(found.techniques, size),
+    )
+
+
+def lines(record: GateRecord) -> tuple[str, ...]:
+    """A verdict for a terminal."""
+    size, level = users(record.users), record.level
+    said = [f"{record.decision}: phase {record.phase}, up to {size} users, on stack level {level}"]
+    said += [f"  {reason.kind}: {reason.text}" for reason in record.reasons]
+    if record.next_technique is not None:
+        step = record.next_technique
+        said.append(f"Next: {step.title} ({step.effect})")
+        if step.command:
+            said.append(f"  {step.command}")
+    if record.not_yet:
+        said.append("Not yet:")
+        said += [f"  {line}" for line in record.not_yet]
+    return tuple(said)

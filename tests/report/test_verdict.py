@@ -1,0 +1,141 @@
+"""The gate says GO, NO-GO or INVALID for the right reasons, and what to do next."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+import report
+from phases.catalogue import load as load_catalogue
+from phases.errors import UsageError
+from records import store
+from records.gate import GateRecord
+from records.load import LoadRecord
+from records.run import RunRecord
+
+
+def change(run: Path, stage: str, **fields: object) -> None:
+    """Rewrite a stage of load with some of its fields replaced."""
+    path = run / "load" / f"{stage}.json"
+    record = store.read(path, LoadRecord)
+    store.write(path, msgspec.structs.replace(record, **fields))
+
+
+def with_head_room(run: Path, stage: str, factor: float) -> None:
+    record = store.read(run / "load" / f"{stage}.json", LoadRecord)
+    modelled = record.modelled_sessions_per_s
+    assert modelled is not None
+    change(run, stage, rate_sessions_per_s=modelled * factor)
+
+
+def text(record: GateRecord) -> str:
+    return "\n".join(report.gate_lines(record)) + "\n"
+
+
+def test_a_phase_that_is_held_with_head_room_within_the_budget_is_a_go(whole_run, golden):
+    with_head_room(whole_run, "level-2-10000", 1.25)
+    found = report.gate(whole_run, 2)
+    assert found.decision == "GO"
+    golden.check("gate-go.txt", text(found))
+
+
+def test_a_cell_that_fails_fairly_is_a_no_go_and_comes_first(whole_run, golden, slow_actions):
+    with_head_room(whole_run, "level-3-100000", 1.25)
+    change(whole_run, "level-3-100000", actions=slow_actions)
+    found = report.gate(whole_run, 3)
+    assert found.decision == "NO-GO"
+    assert found.reasons[0].kind == "fails"
+    golden.check("gate-no-go.txt", text(found))
+
+
+def test_a_cell_that_could_not_be_measured_fairly_is_invalid(whole_run, golden):
+    with_head_room(whole_run, "level-3-100000", 1.25)
+    change(whole_run, "level-3-100000", invalid=("generator-cpu: the generator was at its limit",))
+    found = report.gate(whole_run, 3)
+    assert found.decision == "INVALID"
+    golden.check("gate-invalid.txt", text(found))
+
+
+def test_a_pass_without_head_room_is_invalid_and_says_so(whole_run):
+    found = report.gate(whole_run, 2)
+    assert found.decision == "INVALID"
+    assert "driven at 1.00× the peak, not 1.25×" in found.reasons[0].text
+
+
+def test_a_size_that_was_not_driven_is_invalid_even_where_the_bill_is_extrapolated(whole_run):
+    found = report.gate(whole_run, 4)
+    assert found.decision == "INVALID"
+    assert "Level 3 at 1M users was not driven" in [reason.text for reason in found.reasons]
+
+
+def test_a_fair_no_stands_beside_what_could_not_be_measured(whole_run, slow_actions):
+    change(whole_run, "level-3-100000", actions=slow_actions)
+    record = store.read(whole_run / "run.json", RunRecord)
+    changed = msgspec.structs.replace(record, outcome="interrupted")
+    store.write(whole_run / "run.json", changed)
+    found = report.gate(whole_run, 3)
+    assert found.decision == "NO-GO"
+    assert [reason.kind for reason in found.reasons][:2] == ["fails", "invalid"]
+
+
+def test_an_interrupted_run_cannot_be_a_go(whole_run):
+    with_head_room(whole_run, "level-2-10000", 1.25)
+    record = store.read(whole_run / "run.json", RunRecord)
+    changed = msgspec.structs.replace(record, outcome="interrupted")
+    store.write(whole_run / "run.json", changed)
+    assert report.gate(whole_run, 2).decision == "INVALID"
+
+
+def test_a_month_over_the_budget_is_a_no_go(whole_run, tmp_path):
+    with_head_room(whole_run, "level-3-100000", 1.25)
+    overrides = tmp_path / "phasegate.toml"
+    overrides.write_text("[alerts]\nbudget_usd_per_month = 20.0")
+    found = report.gate(whole_run, 3, catalogue=load_catalogue(overrides))
+    assert found.decision == "NO-GO"
+    assert found.reasons[0].kind == "cost"
+    assert "over the budget of $20" in found.reasons[0].text
+
+
+def test_a_run_with_nothing_in_it_is_invalid(tmp_path, make_record):
+    store.write(tmp_path / "run.json", make_record())
+    found = report.gate(tmp_path, 2)
+    assert found.decision == "INVALID"
+    assert found.next_technique is None
+
+
+@pytest.mark.parametrize("phase", [0, 1, 5])
+def test_a_transition_that_does_not_exist_is_refused(whole_run, phase):
+    with pytest.raises(UsageError, match=f"no transition to phase {phase}"):
+        report.gate(whole_run, phase)
+
+
+def test_the_next_technique_is_the_one_that_takes_most_off_the_p95(whole_run):
+    overrides = whole_run / "phasegate.toml"
+    overrides.write_text("[slo]\nstatement_latency_ms_p95 = 1.0")
+    step = report.gate(whole_run, 2, catalogue=load_catalogue(overrides)).next_technique
+    assert step is not None
+    assert step.technique == "idx_tasks_user_created"
+    assert step.command == "phasegate sql idx_tasks_user_created"
+
+
+def test_what_the_phases_before_brought_is_not_the_next_technique(whole_run):
+    step = report.gate(whole_run, 3).next_technique
+    assert step is not None
+    assert step.technique == "partitioned_logs_recent"
+    assert step.command is None
+
+
+def test_what_can_wait_and_what_would_harm_is_listed(whole_run):
+    said = report.gate(whole_run, 2).not_yet
+    assert "Logs partitioned by month, one user's rows: harmful here" in said
+    assert "Index on tasks (user_id, created_at): needed later than 10k users" in said
+
+
+def test_the_json_of_a_verdict_follows_its_published_schema(whole_run, golden):
+    schema = msgspec.json.schema(GateRecord)
+    golden.check("../../../report/gate.schema.json", json.dumps(schema, indent=1) + "\n")
+    found = report.gate(whole_run, 3)
+    assert msgspec.json.decode(msgspec.json.encode(found), type=GateRecord) == found
