@@ -12,7 +12,6 @@ USER_STATS = Technique(
     before=statement("user_stats", "before", "live", lambda _: ()),
     after=statement("user_stats", "after", "materialised", lambda _: ()),
     role=Role.OWNER,
-    setup=("setup",),
     costs=(
         relation_size("view size", VIEW, of="public.tasks"),
         refresh_costs("user_stats", VIEW),
@@ -30,7 +29,6 @@ USER_STATS_ONE = Technique(
     "user_stats_one",
     before=statement("user_stats_one", "before", "live", lambda drawn: (drawn.user_id,)),
     after=statement("user_stats_one", "after", "materialised", lambda drawn: (drawn.user_id,)),
-    setup=("setup",),
 )
 
 

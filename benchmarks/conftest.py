@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.agreed import DSN_VARIABLE, FAILURE, PROGRESS
 from benchmarks.engine import BudgetTooSmall
-from benchmarks.lab import Budget, Lab
+from benchmarks.lab import SELF_CHECK, Budget, Lab
 from benchmarks.replay import replay
 from benchmarks.routes import Unavailable
 from benchmarks.summary import extra_info
@@ -35,6 +35,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--data-sha256", default=None, help="digest that the data set must have")
     group.addoption("--draw-seed", type=int, default=1, help="seed of parameters and block order")
     group.addoption("--record", type=Path, default=None, help="write a BenchmarkRecord here")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The self-check first: what it says of the machine holds for what follows."""
+    items.sort(key=lambda item: SELF_CHECK not in item.name)  # stable: the rest stays in order
 
 
 @pytest.fixture(scope="session")
