@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from phases.bottleneck import Bound, StatementUse, Suspect, bound_by, heaviest, n_plus_one_suspects
+from phases.bottleneck import (
+    Bound,
+    Resource,
+    StatementUse,
+    Suspect,
+    bound_by,
+    heaviest,
+    n_plus_one_suspects,
+)
 from records.sampler import SamplerRecord
 from report.tables import Table
 from report.traffic import StageTraffic
@@ -38,9 +46,16 @@ class StageUse:
         return f"sampler/{self.stage.stage}.json"
 
     @property
+    def nearest(self) -> str:
+        """The resource nearest its limit, or that none was."""
+        if self.bound.resource is Resource.NOTHING:
+            return self.bound.detail
+        return f"bound by {self.bound.resource}: {self.bound.detail}"
+
+    @property
     def reason(self) -> str:
         """What ran out and the statement that used it, in a sentence."""
-        said = f"bound by {self.bound.resource}: {self.bound.detail}"
+        said = self.nearest
         if self.heaviest is not None:
             said += f"; most time in: {plain(self.heaviest.sql, SQL_SHOWN)}"
         return said
@@ -83,7 +98,7 @@ def table(uses: tuple[StageUse, ...]) -> Table:
         rows.append(
             (
                 f"{plain(stage.arm, 40)}, {users(stage.users)} users",
-                f"{use.bound.resource} ({use.bound.detail})",
+                use.nearest,
                 f"{peak}{limit}",
                 "–" if share is None else f"{share:.0%}",
             )
