@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,16 +10,21 @@ import click
 import msgspec
 
 from phasegate import doctor as doctor_verb
+from phasegate import local, pipeline, seeding
 from phasegate import perf as perf_verb
-from phasegate import pipeline, seeding
 from phasegate.circumstances import code_version
 from phasegate.journal import RESULTS
 from phases import catalogue as catalogues
 from phases.errors import DoesNotHold
+from stack.compute import find_compute
+from stack.health import check as check_health
+from stack.health import github_annotations, is_healthy
+from stack.local import down as stop_level
 
 OVERRIDES = Path("phasegate.toml")
 
 POSITIVE = click.IntRange(min=1)
+LEVEL = click.IntRange(1, 3)
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -61,13 +67,16 @@ def run(
         jobs=jobs,
         fresh=fresh,
         results=results.resolve(),
-        load_stage_s=defaults.load_stage_s,
+        cell_s=defaults.cell_s,
+        probe_s=defaults.probe_s,
+        probes_max=defaults.probes_max,
         benchmark_budget_s=defaults.benchmark_budget_s,
     )
     if quick:
         plan = replace(
             plan,
-            load_stage_s=defaults.quick_load_stage_s,
+            cell_s=defaults.quick_cell_s,
+            probes_max=defaults.quick_probes_max,
             benchmark_budget_s=defaults.quick_benchmark_budget_s,
         )
     folder = pipeline.run(plan, catalogue)
@@ -149,6 +158,63 @@ def report(folder: Path) -> None:
     found = folder if folder.exists() else RESULTS / folder
     report_room.build(found)
     _print_summary(found)
+
+
+@phasegate.command()
+@click.option(
+    "--level", type=click.IntRange(1, 3), default=1, show_default=True, help="Stack level."
+)
+@click.option("--users", type=POSITIVE, help="Registered users of the data set [2000].")
+@click.option("--seed", type=int, help="Seed of the data.")
+@click.option("--compute", help="Supabase size whose memory and connections to emulate, as small.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Of the API; any free one by default.")
+def up(
+    level: int, users: int | None, seed: int | None, compute: str | None, port: int | None
+) -> None:
+    """Start a local stack that stays up; prints how to reach it. `phasegate down` ends it."""
+    catalogue = _catalogue()
+    state = local.up(
+        level=level,
+        users=users or catalogue.run.quick_users,
+        number=catalogue.run.seed if seed is None else seed,
+        population=catalogue.population,
+        compute=None if compute is None else find_compute(catalogue, compute),
+        port=port,
+    )
+    for line in local.state_lines(state):
+        click.echo(line)
+
+
+@phasegate.command()
+def down() -> None:
+    """Stop the stack that `phasegate up` started."""
+    stopped = stop_level()
+    names = ", ".join(process.name for process in stopped)
+    click.echo(f"Stopped: {names}." if stopped else "Nothing was up.")
+
+
+@phasegate.command()
+@click.argument("url", required=False, envvar="SUPABASE_URL")
+@click.option(
+    "--database-url",
+    envvar="DATABASE_URL",
+    help="DSN of its database; rather set DATABASE_URL: arguments show in process lists.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+def health(url: str | None, database_url: str | None, *, as_json: bool) -> None:
+    """Is it well? API, auth, database, pool, replica, statistics view, partitions, queue."""
+    checks = check_health(url, database_url, anon_key=os.environ.get("SUPABASE_ANON_KEY"))
+    if as_json:
+        click.echo(msgspec.json.encode(checks))
+    else:
+        for line in local.check_lines(checks):
+            click.echo(line)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for line in github_annotations(checks):
+            click.echo(line)
+    if not is_healthy(checks):
+        failed = ", ".join(one.name for one in checks if one.outcome == "failed")
+        raise DoesNotHold(f"Not healthy: {failed}")
 
 
 @phasegate.command()

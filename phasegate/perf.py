@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from phasegate import console
-from phasegate.pipeline import cluster_dir
 from records import store
 from records.perf import PerfRecord, PerfRow
 from stack.cache import cache_dir, locked
+from stack.local import cluster_dir
 from stack.postgres import PostgresServer, running_postgres
 
 # Imported when asked for: together the rooms take seconds to import.

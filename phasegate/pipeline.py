@@ -6,28 +6,26 @@ Writes `results/<run-id>/` and the cache folder; leaves no process behind, howev
 from __future__ import annotations
 
 import asyncio
-import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 import seed
 from benchmarks.run import run_benchmarks
-from loadtests.run import Target, run_stage
-from phasegate import circumstances, console
+from loadtests.matrix import Plan as MatrixPlan
+from phasegate import circumstances, console, matrix
 from phasegate.journal import Journal
 from phases.catalogue import Catalogue, Population
 from records import store
 from records.seed import SeedRecord
 from seed.embedded import COPIES
 from seed.target import check_disk
-from stack.api import running_api
-from stack.binaries import server_version
 from stack.cache import cache_dir, locked
-from stack.levels import apply_level
+from stack.local import cluster_dir
 from stack.postgres import PostgresServer, running_postgres
+from stack.running import RunningLevel
 
-# The client that goes with each stack level: what a user of that level would have written.
-ARMS = {1: "n-plus-1", 2: "embedded", 3: "embedded+cache"}
+LEVELS = (1, 2, 3)
+LOAD = "load: the phase matrix"
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,9 @@ class Plan:
     jobs: int
     fresh: bool
     results: Path
-    load_stage_s: float
+    cell_s: float
+    probe_s: float
+    probes_max: int
     benchmark_budget_s: float
 
 
@@ -52,11 +52,6 @@ class DataSet:
     users: int
     dsn: str
     record: SeedRecord
-
-
-def cluster_dir() -> Path:
-    """The data folder of our own server, one per major version."""
-    return cache_dir() / f"cluster-{server_version()[0]}" / "data"
 
 
 def run(plan: Plan, catalogue: Catalogue) -> Path:
@@ -77,7 +72,7 @@ def run(plan: Plan, catalogue: Catalogue) -> Path:
             data_sets = [
                 _seed(journal, server, plan, users, catalogue.population) for users in plan.sizes
             ]
-            _load(journal, data_sets[-1], plan, catalogue)
+            _load(journal, server, data_sets, plan, catalogue)
             _benchmark(journal, data_sets, plan)
         return _publish(journal)
 
@@ -100,24 +95,40 @@ def _seed(
     return DataSet(users, dsn, record)
 
 
-def _load(journal: Journal, data: DataSet, plan: Plan, catalogue: Catalogue) -> None:
-    for level, arm in ARMS.items():
-        name = f"load level {level} ({arm})"
-        with journal.stage(name), console.step(name):
-            apply_level(data.dsn, level)
-            jwt_secret = secrets.token_urlsafe(32)
-            with running_api(data.dsn, jwt_secret=jwt_secret, level=level) as api:
-                run_stage(
-                    Target(url=api.url, anon_key=api.anon_key, jwt_secret=jwt_secret),
-                    stage=f"level-{level}",
-                    arm=arm,
-                    level=level,
-                    users=data.users,
-                    seed=plan.seed,
-                    duration_s=plan.load_stage_s,
-                    arrival_rate_per_s=catalogue.workload.arrival_rate_per_s(data.users),
-                    out=journal.folder / "load",
-                )
+def _load(
+    journal: Journal,
+    server: PostgresServer,
+    data_sets: list[DataSet],
+    plan: Plan,
+    catalogue: Catalogue,
+) -> None:
+    wanted = MatrixPlan(
+        levels=LEVELS,
+        # The small form walks through each level once.
+        sizes=plan.sizes[-1:] if plan.quick else plan.sizes,
+        seed=plan.seed,
+        run_dir=journal.folder,
+        cell_s=plan.cell_s,
+        probe_s=plan.probe_s,
+        probes_max=plan.probes_max,
+    )
+    skipped: dict[str, str] = {}
+
+    def note_skipped(running: RunningLevel) -> None:
+        skipped.update({f"level {running.level}: {p.name}": p.note for p in running.skipped})
+
+    with journal.stage(LOAD), console.step(LOAD) as show:
+        matrix.measure(
+            server,
+            {data.users: data.dsn for data in data_sets},
+            wanted,
+            catalogue,
+            folder=cluster_dir().parent / "level",
+            on_level=note_skipped,
+            on_progress=show,
+        )
+    for name, note in skipped.items():
+        journal.skip(name, note)
 
 
 def _benchmark(journal: Journal, data_sets: list[DataSet], plan: Plan) -> None:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import seed
 from phasegate import console
-from phasegate.pipeline import cluster_dir
 from phases.catalogue import Population
 from records.seed import SeedRecord
 from stack.cache import cache_dir, locked
+from stack.local import cluster_dir
 from stack.postgres import running_postgres
 
 
@@ -50,7 +50,7 @@ def fill(
 
 def describe(users: int, number: int, population: Population) -> str:
     """How the data of that call are distributed, as text; nothing is loaded."""
-    return seed.describe(users, number, population)
+    return seed.describe(users, number, population=population)
 
 
 def lines(record: SeedRecord) -> Iterator[str]:

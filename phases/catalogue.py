@@ -65,10 +65,13 @@ class Run(Entry, frozen=True):
     users: int
     sizes: tuple[int, ...]
     seed: int
-    load_stage_s: float
+    cell_s: float
+    probe_s: float
+    probes_max: int
     benchmark_budget_s: float
     quick_users: int
-    quick_load_stage_s: float
+    quick_cell_s: float
+    quick_probes_max: int
     quick_benchmark_budget_s: float
 
     def sizes_up_to(self, users: int) -> tuple[int, ...]:
