@@ -31,6 +31,8 @@ _NULL = _INT32.pack(-1)
 _HEAD_BYTES = 5
 
 _IDLE = b"I"
+_OF_NO_INTEREST = frozenset({b"2", b"3", b"S", b"N", b"n", b"T", b"t"})
+"""Bound, closed, a setting's new value, a notice, no data, descriptions."""
 
 
 class ServerError(Exception):
@@ -162,12 +164,20 @@ class _Exchange(asyncio.Protocol):
                 return
             self._received.clear()
         place, end = 0, len(data)
+        unpack = _HEAD.unpack_from
         while end - place >= _HEAD_BYTES:
-            kind, size = _HEAD.unpack_from(data, place)
+            kind, size = unpack(data, place)
             after = place + 1 + size
             if after > end:
                 break
-            self._read(kind, data, place + _HEAD_BYTES, after)
+            if kind == b"D":  # a row
+                if self._current is None:
+                    self._current = data[place + _HEAD_BYTES : after]
+            elif kind == b"C":  # a statement's end
+                self._rows.append(() if self._current is None else _row(self._current))
+                self._current = None
+            elif kind not in _OF_NO_INTEREST:
+                self._read(kind, data[place + _HEAD_BYTES : after])
             place = after
         if place < end:
             self._received += data[place:]
@@ -179,21 +189,18 @@ class _Exchange(asyncio.Protocol):
             return False
         return len(received) > int.from_bytes(received[1:_HEAD_BYTES])
 
-    def _read(self, kind: bytes, data: bytes, start: int, end: int) -> None:
-        if kind == b"D":  # a row
-            if self._current is None:
-                self._current = data[start:end]
-        elif kind in (b"C", b"I"):  # a statement's end
-            self._rows.append(_row(self._current) if self._current is not None else ())
-            self._current = None
+    def _read(self, kind: bytes, body: bytes) -> None:
+        """A message that comes once an exchange, or less often."""
+        if kind == b"Z":  # ready for more
+            self.status = body
+            self._end(None)
         elif kind == b"1":  # a statement was parsed
             if self._parsing:
                 self._parsing.pop(0)
         elif kind == b"E":
-            self._error = self._error or _fields(data[start:end])
-        elif kind == b"Z":  # ready for more
-            self.status = data[start:end]
-            self._end(None)
+            self._error = self._error or _fields(body)
+        elif kind == b"I":  # the end of an empty statement
+            self._rows.append(())
 
     def _end(self, broken: Exception | None) -> None:
         for sql in self._parsing:  # what was not parsed before the error has no name
