@@ -13,9 +13,9 @@ import msgspec
 from phases.catalogue import Workload
 from phases.errors import UsageError
 
-# A p95 with an upper bound needs at least 72 calls (FACTS: order statistics, 95%). A session has
-# at least three clicks, so this many sessions give well over that.
-SESSIONS_MIN = 40
+# A p95 with an upper bound needs at least 72 clicks (order statistics, 95%). A session has four to
+# five on average, so this many give about 110, and hardly ever fewer than 72.
+SESSIONS_MIN = 25
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([km]?)", re.IGNORECASE)
 _FACTOR = {"": 1, "k": 1_000, "m": 1_000_000}

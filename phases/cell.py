@@ -35,7 +35,13 @@ class Reason(StrEnum):
     RATE_LIMITED = "rate-limited"
     WORKER_LOST = "worker-lost"
     BROKEN = "generator-error"
+    ABOVE_PEAK = "above-peak"
 
+
+# A stage of seconds needs more sessions to judge by than a small population starts. Driven far
+# above its modelled peak it may pass; that it does not says nothing about the peak. 2: the burst
+# that the model itself allows over an hour's mean.
+RATE_OVER_PEAK_MAX = 2.0
 
 # They spare the server load that it was due: what was measured is better than what would have
 # been, so a missed objective stays missed.
@@ -62,6 +68,7 @@ def judge(
     clicks_failed: int,
     invalid: tuple[str, ...],
     slo: Slo,
+    rate_over_peak: float | None = None,
 ) -> Judgement:
     """PASS, FAIL or INVALID of one stage.
 
@@ -71,6 +78,8 @@ def judge(
         clicks_failed: of those, without the answer that they needed.
         invalid: the record's reasons why it must not be judged.
         slo: what to hold it against.
+        rate_over_peak: arrival rate over the modelled peak of the population that is judged; None
+            where the rate itself is judged.
     """
     missed = []
     if latency_ms_p95 is not None and latency_ms_p95 > slo.request_latency_ms_p95:
@@ -86,6 +95,9 @@ def judge(
         return Judgement(Verdict.INVALID, invalid)
     if latency_ms_p95 is None or clicks == 0:
         return Judgement(Verdict.INVALID, (f"{Reason.EMPTY}: nobody clicked",))
+    if missed and rate_over_peak is not None and rate_over_peak > RATE_OVER_PEAK_MAX:
+        above = f"{Reason.ABOVE_PEAK}: it was driven at {rate_over_peak:,.0f} times the peak"
+        return Judgement(Verdict.INVALID, (above, *missed))
     if missed:
         return Judgement(Verdict.FAIL, tuple(missed) + invalid)
     return Judgement(Verdict.PASS, ())

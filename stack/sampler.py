@@ -194,6 +194,7 @@ class _Components:
     def __init__(self, pids: Mapping[str, int]) -> None:
         self._pids = pids
         self._cpu_s: dict[int, float] = {}
+        self._total_s: dict[str, float] = {}
         self._looked_s = time.monotonic()
         psutil.cpu_percent()
         self.look()
@@ -205,13 +206,10 @@ class _Components:
         return tuple(self._component(name, pid, elapsed_s) for name, pid in self._pids.items())
 
     def _component(self, name: str, pid: int, elapsed_s: float) -> Component:
-        total, busiest, memory = 0.0, 0.0, 0
-        try:
-            root = psutil.Process(pid)
-            processes = [root, *root.children(recursive=True)]
-        except psutil.Error:
-            processes = []
-        for process in processes:
+        # Connections that came and went between two looks are in the root's account of the
+        # children it has seen off; one that ends moves there, so the sum only grows.
+        total_s, busiest, memory = 0.0, 0.0, 0
+        for process in _family(pid):
             try:
                 times, held = process.cpu_times(), process.memory_info()
             except psutil.Error:
@@ -219,14 +217,29 @@ class _Components:
             used_s = times.user + times.system
             share = max(used_s - self._cpu_s.get(process.pid, used_s), 0.0) / elapsed_s
             self._cpu_s[process.pid] = used_s
-            total, busiest = total + share, max(busiest, share)
-            shared = getattr(held, "shared", 0)
-            memory += held.rss - shared
-            if process is processes[0]:
-                memory += shared  # once for all of them
+            busiest = max(busiest, share)
+            total_s += used_s
+            memory += held.rss - getattr(held, "shared", 0)
+            if process.pid == pid:
+                total_s += getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
+                memory += getattr(held, "shared", 0)  # once for all of them
+        before_s = self._total_s.get(name, total_s)
+        self._total_s[name] = total_s
         return Component(
-            name=name, cpu_share=total, process_cpu_share_max=busiest, memory_bytes=memory
+            name=name,
+            cpu_share=max(total_s - before_s, 0.0) / elapsed_s,
+            process_cpu_share_max=busiest,
+            memory_bytes=memory,
         )
+
+
+def _family(pid: int) -> list[psutil.Process]:
+    """The process and all its descendants; nobody once it is gone."""
+    try:
+        root = psutil.Process(pid)
+        return [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return []
 
 
 def _pool(api_url: str | None) -> tuple[int | None, int | None, int | None]:

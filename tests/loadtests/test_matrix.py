@@ -37,16 +37,18 @@ def test_a_slow_level_fails_a_quick_one_passes_and_a_missing_one_is_named(
         server = tiny_server("--delay-ms", str(DELAY_MS[level]))
         yield Standing(server.target, {})
 
-    plan = Plan(levels=(1, 2, 3), sizes=(1000,), seed=1, run_dir=tmp_path, cell_s=1.5, probes_max=0)
+    plan = Plan(
+        levels=(1, 2, 3), sizes=(400_000,), seed=1, run_dir=tmp_path, cell_s=1.5, probes_max=0
+    )
     record = run_matrix(plan, load(), stand, unsampled)
     verdicts = {(cell.level, cell.users): cell.verdict for cell in record.cells}
-    assert verdicts == {(1, 1000): "FAIL", (2, 1000): "PASS"}
+    assert verdicts == {(1, 400_000): "FAIL", (2, 400_000): "PASS"}
     assert "above 500 ms" in record.cells[0].reasons[0]
     assert record.not_measured == (
-        "level 3 with 1,000 users: No PgBouncer here. apt-get install pgbouncer.",
+        "level 3 with 400,000 users: No PgBouncer here. apt-get install pgbouncer.",
     )
     assert store.read(tmp_path / "matrix.json", MatrixRecord) == record
-    stage = store.read(tmp_path / "load" / "cell-level-1-1000-users.json", LoadRecord)
+    stage = store.read(tmp_path / "load" / "cell-level-1-400000-users.json", LoadRecord)
     assert stage.arm == "n-plus-1"
 
 

@@ -51,3 +51,19 @@ def test_what_can_only_have_flattered_does_not_excuse_a_failure(reason: Reason) 
 @pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.DROPPED, Reason.NOT_ACHIEVED}))
 def test_what_may_have_slowed_the_stage_excuses_a_failure(reason: Reason) -> None:
     assert judged(p95=9000, invalid=(f"{reason}: told so",)).verdict is Verdict.INVALID
+
+
+def test_a_miss_far_above_the_peak_says_nothing_about_the_peak() -> None:
+    def at(rate_over_peak: float, p95: float) -> Verdict:
+        return judge(
+            latency_ms_p95=p95,
+            clicks=1000,
+            clicks_failed=0,
+            invalid=(),
+            slo=SLO,
+            rate_over_peak=rate_over_peak,
+        ).verdict
+
+    assert at(300, 900) is Verdict.INVALID
+    assert at(300, 100) is Verdict.PASS
+    assert at(1.3, 900) is Verdict.FAIL
