@@ -26,6 +26,10 @@ GRACE_S = 5
 
 BACKLOG = 2048
 
+KEEP_ALIVE_S = 75
+"""As the gateway before a Supabase project; uvicorn's own 5 s are shorter than a user thinks, and a
+connection closed at the moment of a click looks like a failure."""
+
 COLLECT_AFTER_OBJECTS = 20_000
 """A request leaves hundreds of short-lived objects and hardly a cycle; the default of 700 makes the
 collector run every other request."""
@@ -48,6 +52,7 @@ def serve(listening: int, life_line: int) -> None:
             date_header=False,
             proxy_headers=False,
             backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=GRACE_S,
         )
     )
