@@ -54,21 +54,28 @@ class Events:
         per_week = mean / year.weeks_per_user_mean
         self._counts = np.concatenate([poisson_quantiles(a * per_week) for a in activities])
         self._signups = users.signup_ms[users.by_signup]
+        self._keys: U64 = np.empty(BLOCK, dtype=np.uint64)  # room for a week's, grown as needed
         self._multiples: U64 = np.empty(0, dtype=np.uint64)  # of GOLDEN: 0, 1, 2, … times
         self.per_user: NDArray[np.uint32] = np.zeros(users.count, dtype=np.uint32)
         """Events of each user in the weeks made so far."""
 
     def week(self, week: int) -> U64:
-        """Sort keys of the events of week `week` (0 = first), ascending, no two alike."""
+        """Sort keys of the events of week `week` (0 = first), ascending, no two alike.
+
+        The array is overwritten by the next call.
+        """
         starts_ms = week * WEEK_MS
         registered = int(np.searchsorted(self._signups, starts_ms + WEEK_MS))
-        blocks = [
-            self._block(week, begin, min(begin + BLOCK, registered))
-            for begin in range(0, registered, BLOCK)
-        ]
-        if not blocks:
-            return np.empty(0, dtype=np.uint64)
-        keys = np.concatenate(blocks)
+        count = 0
+        for begin in range(0, registered, BLOCK):
+            block = self._block(week, begin, min(begin + BLOCK, registered))
+            if count + block.size > self._keys.size:
+                grown = np.empty((count + block.size) * 5 // 4, dtype=np.uint64)
+                grown[:count] = self._keys[:count]
+                self._keys = grown
+            self._keys[count : count + block.size] = block
+            count += block.size
+        keys = self._keys[:count]
         keys.sort()
         again = np.flatnonzero(keys[1:] == keys[:-1])
         if again.size:

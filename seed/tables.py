@@ -23,7 +23,7 @@ from seed.calendar import HOUR_MS, WEEK_MS
 from seed.distributions import Rhythm, delays, per_user, signups
 from seed.events import Events
 from seed.packing import Rows, int32_pieces
-from seed.users import CODE_BITS, FIRST_PROJECT_MS, PROJECTS_MAX, USERS_MAX, Users, uuids_v7
+from seed.users import BLOCK, CODE_BITS, FIRST_PROJECT_MS, PROJECTS_MAX, USERS_MAX, Users, uuids_v7
 from seed.vocabulary import WORD_BITS, WORDS, Vocabulary, Words, packed, vocabulary
 
 # Rows encoded at once: their arrays fit the processor's second-level cache.
@@ -162,17 +162,19 @@ class Tables:
 
     def _project_keys(self, bits: np.uint64) -> U64:
         users = self._users
-        found = []
-        for number in range(int(users.projects.max())):
-            indices = np.flatnonzero(users.projects > number)
-            numbers = np.full(indices.size, number, dtype=np.int64)
+        keys = np.empty(int(users.projects.sum(dtype=np.int64)), dtype=np.uint64)
+        count = 0
+        for begin in range(0, users.count, BLOCK):
+            owned = users.projects[begin : begin + BLOCK]
+            indices = np.repeat(np.arange(begin, begin + owned.size), owned)
+            firsts = np.repeat(np.cumsum(owned, dtype=np.int64) - owned, owned)
+            numbers = np.arange(indices.size, dtype=np.int64) - firsts
             hashes = users.project_hashes(indices, numbers)
             made = users.project_ms(indices, numbers, hashes, users.stretch_ms(indices))
-            keys = (made.astype(np.uint64) << np.uint64(CODE_BITS)) | users.codes(
-                indices.astype(np.uint64)
-            )
-            found.append((keys << bits) | np.uint64(number))
-        keys = np.concatenate(found)
+            moments = made.astype(np.uint64) << np.uint64(CODE_BITS)
+            of_block = moments | users.codes(indices.astype(np.uint64))
+            keys[count : count + indices.size] = (of_block << bits) | numbers.astype(np.uint64)
+            count += indices.size
         keys.sort()
         return keys
 
@@ -203,9 +205,8 @@ class Tables:
         rhythm = Rhythm(self.year)
         for week in range(self.year.weeks):
             key = stream_key(users.seed, Stream.TASK_TIME, week)
-            of_week = events.week(week)
-            rhythm.add(of_week)
-            for keys, month in self._blocks(of_week, week):
+            for keys, month in self._blocks(events.week(week), week):
+                rhythm.add(keys)
                 self._encode_tasks(rows, keys, week, key, completion)
                 yield Block(keys.size, rows.close(), month)
         self._histograms += [
