@@ -21,6 +21,7 @@ from stack.api import Api
 from stack.api.launch import Started, start_api
 from stack.api.settings import STATEMENT_CACHE_SIZE, Settings
 from stack.binaries import give_to_service_user, server_version
+from stack.cache import cache_dir
 from stack.database import apply_sql
 from stack.install import install_command, install_pgbouncer
 from stack.levels import LEVEL_OF_WORKER, apply_level
@@ -35,7 +36,13 @@ from stack.pgbouncer import (
     stop_pgbouncer,
 )
 from stack.postgres import PostgresServer, start_postgres, stop_postgres
-from stack.replica import PRIMARY_SETTINGS, Replica, start_replica, stop_replica
+from stack.replica import (
+    PRIMARY_SETTINGS,
+    Replica,
+    discard_replica,
+    start_replica,
+    stop_replica,
+)
 from stack.worker import Worker, start_worker, stop_worker
 
 # Levels 1 and 2 open a connection for each request; level 3 is where pooling comes in (DESIGN.md).
@@ -113,7 +120,7 @@ def running_level(
     dsn: str,
     level: int,
     *,
-    folder: Path,
+    folder: Path | None = None,
     compute: Compute | None = None,
     pool_size: int | None = None,
     port: int | None = None,
@@ -128,7 +135,8 @@ def running_level(
         server: a running server of ours.
         dsn: of the application's database on it.
         level: 1, 2 or 3.
-        folder: for the parts' files; as root it must lie where the service user can go.
+        folder: for the parts' files; one in the cache folder if None. As root it must lie where
+            the service user can go.
         compute: the size to emulate; this machine as it is if None.
         pool_size: of the API, over and above the level's own.
         port: of the API; any free one if None.
@@ -141,7 +149,7 @@ def running_level(
     """
     wanted = Wanted(
         level=level,
-        folder=folder,
+        folder=folder or cache_dir() / "parts",
         jwt_secret=secrets.token_urlsafe(32),
         port=port,
         compute=compute,
@@ -168,6 +176,9 @@ def build(
     """Start the parts one after the other; `undo` gets what stops them, `noted` each step."""
     wanted.folder.mkdir(parents=True, exist_ok=True)
     give_to_service_user(wanted.folder)
+    # Left behind by a run that was killed: they would hold on to a server that is gone.
+    stop_pgbouncer(wanted.folder / "pgbouncer")
+    discard_replica(wanted.folder / "replica", server.dsn())
     processes = Processes(server=_reconfigured(undo, server, dsn, wanted))
     noted(processes)
     parts = [_postgres_part(wanted)]
@@ -178,7 +189,9 @@ def build(
         noted(processes)
         parts.append(_add_replica(undo, processes, wanted))
         noted(processes)
-        processes.worker = start_worker(dsn, wanted.folder / "worker.log")
+        processes.worker = start_worker(
+            dsn, wanted.folder / "worker.log", outlives_caller=wanted.outlives_caller
+        )
         undo.callback(stop_worker, processes.worker)
         parts.append(StackPart(name="worker", outcome="running", note="queue and schedules"))
         noted(processes)

@@ -39,6 +39,7 @@ START_TIMEOUT_S = 20.0
 # A heavy task in its last statement is let finish; then it is cut off and done again later.
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.05
+CALLER_POLL_S = 0.5
 
 # A worker that has not been heard of for so long is taken for dead. Heart-beats come twice in that
 # time, so a stop of several seconds (a checkpoint, a paused container) is no death.
@@ -69,6 +70,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = CONCURRENCY
     refresh_cron: str = REFRESH_CRON
     """When the statistics view is refreshed: five fields, or six with seconds."""
+    caller_pid: int | None = None
+    """Process whose end is this worker's end too; null for one that outlives its caller."""
 
 
 @dataclass(frozen=True)
@@ -161,12 +164,20 @@ async def _stop_when(stopping: asyncio.Event, worker: PgQueuer) -> None:
     worker.shutdown.set()
 
 
+async def _stop_with_caller(stopping: asyncio.Event, caller_pid: int | None) -> None:
+    """Stop once the caller is gone: killed, it can no longer stop us."""
+    while caller_pid is None or os.getppid() == caller_pid:  # noqa: ASYNC110 - raises no event
+        await asyncio.sleep(CALLER_POLL_S)
+    stopping.set()
+
+
 async def _serve_for_ever(settings: Settings) -> None:
     """`_serve` again and again, for as long as the database goes away and comes back."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    watch = loop.create_task(_stop_with_caller(stopping, settings.caller_pid))
     shortest_s, longest_s = RECONNECT_DELAY_S
     delay_s = shortest_s
     while not stopping.is_set():
@@ -181,6 +192,7 @@ async def _serve_for_ever(settings: Settings) -> None:
                 await asyncio.wait_for(stopping.wait(), delay_s)
             except TimeoutError:
                 delay_s = min(2 * delay_s, longest_s)
+    watch.cancel()
 
 
 def start_worker(
@@ -191,8 +203,9 @@ def start_worker(
     concurrency: int = CONCURRENCY,
     refresh_cron: str = REFRESH_CRON,
     start_timeout_s: float = START_TIMEOUT_S,
+    outlives_caller: bool = False,
 ) -> Worker:
-    """Start a worker that outlives this process; `stop_worker` ends it.
+    """Start a worker; `stop_worker` ends it, and so does the end of this process.
 
     Args:
         dsn: of the database, straight to the server and not through a pooler.
@@ -201,6 +214,7 @@ def start_worker(
         concurrency: heavy tasks at a time.
         refresh_cron: when the statistics view is refreshed.
         start_timeout_s: seconds until it counts as not starting.
+        outlives_caller: whether it goes on when this process ends.
 
     Raises:
         CannotMeasure: it is not ready in time; the end of its log is quoted.
@@ -210,6 +224,7 @@ def start_worker(
         heartbeat_timeout_s=heartbeat_timeout_s,
         concurrency=concurrency,
         refresh_cron=refresh_cron,
+        caller_pid=None if outlives_caller else os.getpid(),
     )
     pid_path = log_path.with_suffix(".pid")
     with suppress(OSError, ValueError):  # left behind by a run that was killed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -310,3 +312,30 @@ def test_stopping_a_worker_twice_is_fine_and_a_stranger_is_left_alone(
     stop_worker(worker)
     assert not psutil.pid_exists(worker.pid)
     stop_worker(Worker(os.getpid(), worker.log))  # the number was given to another program
+
+
+CALLER = """
+import sys, time
+from pathlib import Path
+from stack.worker import start_worker
+print(start_worker(sys.stdin.readline().strip(), Path(sys.argv[1])).pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_worker_ends_when_whoever_started_it_is_killed(app: str, tmp_path: Path) -> None:
+    caller = subprocess.Popen(
+        [sys.executable, "-c", CALLER, str(tmp_path / "w.log")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(heavy.__file__).parents[1],
+    )
+    assert caller.stdin is not None
+    assert caller.stdout is not None
+    caller.stdin.write(f"{app}\n")
+    caller.stdin.flush()
+    worker = psutil.Process(int(caller.stdout.readline()))
+    caller.kill()
+    caller.wait()
+    worker.wait(10)
