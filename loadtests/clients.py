@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import gevent
 
+from loadtests.budget import Budget
 from loadtests.cache import TtlCache
 from loadtests.recorder import Recorder
 from loadtests.transport import Answer, Transport
@@ -30,6 +31,10 @@ Page = tuple[list[Task], int]
 
 class RequestFailed(Exception):
     """No answer, or one that the user cannot go on with. Recorded already; the click failed."""
+
+
+class SessionOver(Exception):
+    """The test is closing, or may send no more: the session ends where it is."""
 
 
 @dataclass(slots=True)
@@ -45,6 +50,7 @@ class UserApi:
     head: bytes
     user_id: str
     page_tasks: int
+    budget: Budget
     stage: int = 0
     due_s: float = 0.0
 
@@ -53,7 +59,10 @@ class UserApi:
 
         Raises:
             RequestFailed: no answer, or a status of 400 or above.
+            SessionOver: the request budget is spent; nothing was sent.
         """
+        if not self.budget.spend():
+            raise SessionOver
         due_s, sent_s = self.due_s, time.perf_counter()
         recorder, name_id = self.recorder, self.recorder.name_id(name)
         raw, extra = None, b""

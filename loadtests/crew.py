@@ -22,7 +22,7 @@ from loadtests.conductor import Conductor
 from loadtests.generator import Generator
 from loadtests.locust_statistics import feed
 from loadtests.sessions import KINDS
-from loadtests.settings import Settings, keys_from, settings_from
+from loadtests.settings import Settings, host_of, keys_from, settings_from
 from loadtests.tally import StageTally
 from phases.catalogue import Catalogue
 from phases.errors import CannotMeasure, ExitCode, PhasegateError
@@ -52,7 +52,9 @@ class Crew:
         """
         self._environment = environment
         runner = self._runner
-        keys_from(os.environ)
+        options = environment.parsed_options or argparse.Namespace()
+        keys_from(os.environ, options)
+        environment.host = host_of(options, environment.host, os.environ)
         if environment.host and not isinstance(runner, WorkerRunner):
             self._settings()
         if isinstance(runner, (MasterRunner, LocalRunner)):

@@ -20,9 +20,10 @@ from gevent.pool import Pool
 
 from loadtests.alarm import Alarm
 from loadtests.arrivals import Dispatcher, due_times
+from loadtests.budget import Budget, share_of
 from loadtests.cache import TtlCache
 from loadtests.clients import ARMS, Task, UserApi
-from loadtests.people import People
+from loadtests.people import Listed, People, Seeded, Source
 from loadtests.processor import Processor
 from loadtests.recorder import Folded, Recorder
 from loadtests.sessions import WRITING_KINDS, Session, Surroundings
@@ -114,6 +115,7 @@ class Generator:
             clock=time.perf_counter,
             signal=Event,
         )
+        self._budget = Budget(share_of(settings.request_budget, slot, slots), self._spent)
         self._people = [self._people_of(stage.users) for stage in settings.stages]
         self._processor = Processor()
         self._started_s = time.perf_counter()
@@ -177,6 +179,10 @@ class Generator:
         self._over.set()
         self._send(last=True)
 
+    def _spent(self) -> None:
+        log.warning("The budget of %s requests is spent", self._settings.request_budget)
+        gevent.spawn(self.finish, interrupted=False)
+
     def _dispatch(self) -> None:
         arrivals = due_times(self._arrivals_rng, self._settings.stages, 1 / self._slots)
         self._dispatcher.dispatch(arrivals, self._started_s)
@@ -200,6 +206,7 @@ class Generator:
             head=head,
             user_id=user.id,
             page_tasks=self._catalogue.sessions.page_tasks,
+            budget=self._budget,
             stage=stage,
         )
         drawn = rng.choices(self._kinds, self._weights)[0]
@@ -207,13 +214,17 @@ class Generator:
 
     def _people_of(self, users: int) -> People:
         return People(
-            seed=self._settings.seed,
-            users=users,
-            population=self._catalogue.population,
+            source=self._source_of(users),
             jwt_secret=self._settings.jwt_secret,
             slot=self._slot,
             slots=self._slots,
         )
+
+    def _source_of(self, users: int) -> Source:
+        settings = self._settings
+        if settings.users_file is not None:
+            return Listed(settings.users_file)
+        return Seeded(settings.seed, users, self._catalogue.population)
 
     def _report_regularly(self) -> None:
         while True:

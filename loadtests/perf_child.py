@@ -22,6 +22,7 @@ from locust.env import Environment
 
 from loadtests.alarm import Alarm
 from loadtests.arrivals import Dispatcher
+from loadtests.budget import Budget
 from loadtests.clients import UserApi
 from loadtests.locust_statistics import feed
 from loadtests.recorder import Recorder
@@ -34,6 +35,7 @@ HEADERS = {"apikey": "k" * 180, "Authorization": "Bearer " + "t" * 300}
 
 # Enough that the generator never waits for the server, few enough that no queue forms.
 USERS = 20
+UNBOUNDED = Budget(None, lambda: None)
 WARM_UP_S = 0.5
 
 
@@ -55,7 +57,7 @@ class Recorded(User):
     def on_start(self) -> None:
         """Sign in, so to speak."""
         head = self.transport.head(HEADERS)
-        self.api = UserApi(self.transport, self.recorder, head, "someone", 20)
+        self.api = UserApi(self.transport, self.recorder, head, "someone", 20, UNBOUNDED)
 
     @task
     def read(self) -> None:
@@ -96,7 +98,7 @@ def open_arrivals(url: str, seconds: float, rate: float) -> dict[str, Any]:
     head = transport.head(HEADERS)
 
     def session(due_s: float) -> None:
-        api = UserApi(transport, recorder, head, "someone", 20, due_s=due_s)
+        api = UserApi(transport, recorder, head, "someone", 20, UNBOUNDED, due_s=due_s)
         api.send(NAME, "GET", PATH)
 
     dispatcher = Dispatcher(recorder, session, Alarm())

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from loadtests.alarm import Alarm
-from loadtests.clients import Reader, RequestFailed, Task, UserApi
+from loadtests.clients import Reader, RequestFailed, SessionOver, Task, UserApi
 from loadtests.recorder import Recorder
 from phases.catalogue import Workload
 
@@ -29,10 +29,6 @@ class Created(Protocol):
 
     def add(self, api: UserApi, task_id: str) -> None:
         """`task_id` was created as the user of `api`."""
-
-
-class SessionOver(Exception):
-    """The test is closing: the session ends between two clicks."""
 
 
 @dataclass(frozen=True)
@@ -110,12 +106,19 @@ class Session:
             failed = False
         except RequestFailed:
             pass  # recorded; the user sees an error and goes on
-        finally:
-            done_s = time.perf_counter()
-            around.recorder.record_action(
-                stage, around.recorder.name_id(name), self.due_s, begun_s, done_s, failed
-            )
+        except SessionOver:
+            raise  # it was not carried out
+        except BaseException:
+            self._count(name, stage, begun_s, failed=True)
+            raise
+        done_s = self._count(name, stage, begun_s, failed=failed)
         self.due_s = done_s
+
+    def _count(self, name: str, stage: int, begun_s: float, *, failed: bool) -> float:
+        """Record a click that ends now, and return when that is."""
+        recorder, done_s = self.around.recorder, time.perf_counter()
+        recorder.record_action(stage, recorder.name_id(name), self.due_s, begun_s, done_s, failed)
+        return done_s
 
     def _think(self) -> None:
         workload = self.around.workload

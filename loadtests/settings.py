@@ -16,15 +16,37 @@ import jwt
 
 from loadtests.address import Address
 from loadtests.clients import ARMS, arm_of
+from loadtests.people import Listed
 from loadtests.stages import Stage, modelled, parse_size
 from phases.catalogue import Catalogue
 from phases.errors import ConfigurationError, Refused, UsageError
+from stack.tokens import mint_key
 
 ANON_KEY = "SUPABASE_ANON_KEY"
 JWT_SECRET = "SUPABASE_JWT_SECRET"  # noqa: S105 - the variable's name
 
+PROJECT_URL = "SUPABASE_URL"
+
+# What `supabase start` serves on every machine, with the secret of its documentation; a project
+# that configures others sets the two variables above.
+TARGETS = {"supabase-local": "http://127.0.0.1:54321"}
+LOCAL_JWT_SECRET = "super-secret-jwt-token-with-at-least-32-characters-long"  # noqa: S105 - public
+
+# Somebody else's machine, and somebody's bill: twenty minutes of phase 3's peak, and no shock.
+REMOTE_BUDGET = 20_000
+REMOTE_RAMP_S = 10.0
+
 # Where nobody says how many users are registered: the upper bound of phase 1.
 USERS_DEFAULT = 1_000
+
+COUNTS = (
+    "users_registered",
+    "arrival_rate",
+    "stage_duration",
+    "ramp",
+    "warm_up",
+    "request_budget",
+)
 
 # A stage of `--stages` and of the web UI: long enough for the slowest think times to show.
 STAGE_DURATION_S = 60.0
@@ -132,6 +154,30 @@ def add_arguments(parser: Any, **_: Any) -> None:
         help="also create and complete tasks on a host that is not this machine; they are removed",
     )
     add(
+        "--request-budget",
+        type=int,
+        default=0,
+        metavar="N",
+        env_var="PHASEGATE_REQUEST_BUDGET",
+        help=f"send no more requests than that, over all workers ({REMOTE_BUDGET:,} where the host "
+        "is not this machine; else as many as it takes)",
+    )
+    add(
+        "--target",
+        default="",
+        choices=("", *TARGETS),
+        env_var="PHASEGATE_TARGET",
+        help="supabase-local: the Supabase CLI's stack on this machine, instead of --host",
+    )
+    add(
+        "--users-file",
+        default="",
+        metavar="FILE",
+        env_var="PHASEGATE_USERS_FILE",
+        in_web_ui=False,
+        help="act as the users in FILE (an id a line, or an id and a token), not the seeder's",
+    )
+    add(
         "--stage-name",
         default="",
         env_var="PHASEGATE_STAGE_NAME",
@@ -162,6 +208,9 @@ class Settings:
     seed: int
     think_time_scale: float
     allow_writes: bool
+    request_budget: int | None
+    """Over all processes; None for as many as it takes."""
+    users_file: Path | None
     out: Path | None
 
     @property
@@ -170,24 +219,36 @@ class Settings:
         return self.stages[0].sessions_per_s > 0
 
 
-def keys_from(environment: Mapping[str, str]) -> tuple[str, str]:
-    """Anon key and JWT secret.
+def host_of(
+    options: argparse.Namespace, host: str | None, environment: Mapping[str, str]
+) -> str | None:
+    """The host under test: a target by name, --host, or the project of SUPABASE_URL."""
+    return TARGETS.get(options.target) or host or environment.get(PROJECT_URL) or None
+
+
+def keys_from(environment: Mapping[str, str], options: argparse.Namespace) -> tuple[str, str]:
+    """Anon key and JWT secret; the secret is empty where every user brings a token.
 
     Raises:
-        ConfigurationError: one is missing.
+        ConfigurationError: one is missing, or the file of users is wrong.
         Refused: the key is not an anonymous user's.
     """
-    for name in (ANON_KEY, JWT_SECRET):
-        if not environment.get(name):
+    secret = environment.get(JWT_SECRET, "")
+    anon_key = environment.get(ANON_KEY, "")
+    if options.target == "supabase-local":
+        secret = secret or LOCAL_JWT_SECRET
+        anon_key = anon_key or mint_key(secret)
+    minted = not (options.users_file and Listed(Path(options.users_file)).all_have_tokens)
+    for name, value, needed in ((ANON_KEY, anon_key, True), (JWT_SECRET, secret, minted)):
+        if needed and not value:
             raise ConfigurationError(
                 f"{name} is not set in the environment",
                 untouched="No request was sent",
                 then="Set it to your project's (Supabase: Settings → API), or run `phasegate up`, "
                 "which prints both",
             )
-    anon_key = environment[ANON_KEY]
     refuse_service_key(anon_key)
-    return anon_key, environment[JWT_SECRET]
+    return anon_key, secret
 
 
 def refuse_service_key(key: str) -> None:
@@ -223,18 +284,20 @@ def settings_from(
         ConfigurationError: a secret is missing, or no host was named.
         UsageError: a value makes no sense; the option is named.
     """
+    host = host_of(options, host, environment)
     if not host:
         raise ConfigurationError(
-            "No host to test was named", then="Give --host URL, or set LOCUST_HOST"
+            "No host to test was named", then=f"Give --host URL, or set {PROJECT_URL}"
         )
     address = Address.of(host)
-    for name in ("users_registered", "arrival_rate", "stage_duration", "ramp", "warm_up"):
+    for name in COUNTS:
         if getattr(options, name) < 0:
             raise UsageError(f"--{name.replace('_', '-')} must not be negative")
     if options.think_time_scale <= 0:
         raise UsageError("--think-time-scale must be positive")
-    anon_key, jwt_secret = keys_from(environment)
-    stages = _stages(options, catalogue)
+    anon_key, jwt_secret = keys_from(environment, options)
+    ramp_s = options.ramp or (0.0 if address.is_loopback else REMOTE_RAMP_S)
+    stages = _stages(options, catalogue, ramp_s)
     if options.warm_up and stages[0].sessions_per_s > 0:
         first = stages[0]
         warm_up = Stage(
@@ -254,12 +317,14 @@ def settings_from(
         arm=arm_of(options.arm, options.level),
         seed=options.seed,
         think_time_scale=options.think_time_scale,
+        request_budget=options.request_budget or (None if address.is_loopback else REMOTE_BUDGET),
+        users_file=Path(options.users_file) if options.users_file else None,
         allow_writes=address.is_loopback or options.allow_writes,
         out=Path(options.out) if options.out else None,
     )
 
 
-def _stages(options: argparse.Namespace, catalogue: Catalogue) -> tuple[Stage, ...]:
+def _stages(options: argparse.Namespace, catalogue: Catalogue, ramp_s: float) -> tuple[Stage, ...]:
     if options.stages:
         if options.arrival_rate:
             raise UsageError("--stages and --arrival-rate contradict each other", then="Drop one")
@@ -268,7 +333,7 @@ def _stages(options: argparse.Namespace, catalogue: Catalogue) -> tuple[Stage, .
             sizes,
             catalogue.workload,
             duration_s=options.stage_duration or STAGE_DURATION_S,
-            ramp_s=options.ramp,
+            ramp_s=ramp_s,
         )
     users = options.users_registered or USERS_DEFAULT
     rate = options.arrival_rate
@@ -279,6 +344,6 @@ def _stages(options: argparse.Namespace, catalogue: Catalogue) -> tuple[Stage, .
         users=users,
         sessions_per_s=rate,
         duration_s=options.stage_duration or float("inf"),
-        ramp_s=options.ramp,
+        ramp_s=ramp_s,
     )
     return (stage,)

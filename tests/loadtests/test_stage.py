@@ -222,3 +222,22 @@ def test_a_missing_secret_gives_one_line(missing: str, tiny_server: Start) -> No
     assert len(lines) == 1
     assert lines[0].startswith(f"{missing} is not set in the environment. No request was sent.")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_no_request_exceeds_the_budget(processes: int, tiny_server: Start, tmp_path: Path) -> None:
+    server = tiny_server()
+    arguments = ["--headless", "--host", server.url, "--arrival-rate", "40"]
+    arguments += ["--stage-duration", "20", "--think-time-scale", "0.05", "--tags", "read"]
+    arguments += ["--request-budget", "61", "--out", str(tmp_path), "--stage-name", "s"]
+    if processes > 1:
+        arguments += ["--processes", str(processes)]
+    began_s = time.monotonic()
+    done = locust(*arguments, environment=server.environment)
+    assert time.monotonic() - began_s < 20
+    assert done.returncode == 3
+    assert "budget of 61 requests is spent" in done.stderr
+    record = store.read(tmp_path / "s.json", LoadRecord)
+    assert sum(endpoint.requests for endpoint in record.endpoints) == 61
+    assert sum(server.counted()["requests"].values()) == 61
+    assert record.invalid[0].startswith("interrupted")
