@@ -1,0 +1,62 @@
+"""What several verbs share: the catalogue in force, parameter types, naming a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from phasegate.journal import RESULTS
+from phases import catalogue as catalogues
+from phases.errors import ConfigurationError
+
+OVERRIDES = Path("phasegate.toml")
+
+POSITIVE = click.IntRange(min=1)
+PORT = click.IntRange(1, 65535)
+LEVEL = click.IntRange(1, 3)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+results = click.option(
+    "--results", type=FOLDER, default=RESULTS, help="Where runs are kept [results/]."
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+database_url = click.option(
+    "--database-url",
+    envvar="DATABASE_URL",
+    help="DSN of a PostgreSQL; rather set DATABASE_URL: arguments show in process lists.",
+)
+seed_number = click.option("--seed", type=int, help="The same seed gives the same bytes.")
+
+
+def catalogue() -> catalogues.Catalogue:
+    """The shipped catalogue, with the entries of a `phasegate.toml` beside the caller in place."""
+    return catalogues.load(OVERRIDES if OVERRIDES.exists() else None)
+
+
+def run_folder(named: Path | None) -> Path:
+    """The folder of the run that a user named by folder or id; the newest complete one if None.
+
+    Raises:
+        ConfigurationError: there is no such run, or none at all.
+    """
+    if named is not None:
+        found = next((path for path in (named, RESULTS / named) if path.is_dir()), None)
+        if found is None:
+            raise ConfigurationError(
+                f"There is no run {str(named)!r}, neither here nor in {RESULTS.name}/",
+                then="Give the folder of a run, or its id",
+            )
+        return found
+    runs = sorted(path.parent for path in RESULTS.glob("2*/run.json"))
+    if not runs:
+        raise ConfigurationError(
+            f"There is no run in {RESULTS.name}/ yet", then="Make one with `phasegate run`"
+        )
+    return runs[-1]
+
+
+def near(path: Path) -> str:
+    """`path` as one would type it from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
