@@ -31,6 +31,7 @@ ROWS = [
 TASKS = json.dumps(ROWS).encode()
 
 counts: Counter[str] = Counter()
+clients: Counter[str] = Counter()
 body_bytes: Counter[str] = Counter()
 tasks_left: set[str] = set()
 
@@ -43,6 +44,7 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         counts["connections"] += 1
+        self.client = transport.get_extra_info("peername")[0]
         self.parser = httptools.HttpRequestParser(self)
 
     def data_received(self, data: bytes) -> None:
@@ -65,6 +67,7 @@ class Connection(asyncio.Protocol):
             return
         name = f"{method} {path.partition('?')[0].removeprefix('/rest/v1/')}"
         counts[name] += 1
+        clients[self.client] += 1
         status, body = self.respond(method, path)
         if self.status:
             status, body = self.status, b'{"message":"as told"}'
@@ -93,6 +96,7 @@ class Connection(asyncio.Protocol):
     def counted(self) -> bytes:
         told: dict[str, Any] = {
             "requests": {name: n for name, n in counts.items() if name != "connections"},
+            "clients": clients,
             "connections": counts["connections"],
             "bytes": body_bytes,
             "tasks_left": len(tasks_left),
