@@ -44,7 +44,8 @@ def report(run: Path | None) -> None:
 def gate(run: Path | None, to: int, level: int | None, *, as_json: bool) -> None:
     """GO, NO-GO or INVALID for entering a phase.
 
-    With the reasons, what to do next, and what not to do yet. Judged from the files of RUN (a folder or an id; the newest run if left out).
+    With the reasons, what to do next, and what not to do yet. Judged from
+    the files of RUN (a folder or an id; the newest run if left out).
     """
     import report as report_room
 
@@ -64,7 +65,10 @@ def gate(run: Path | None, to: int, level: int | None, *, as_json: bool) -> None
 @RUN
 @click.option("--users", type=options.POSITIVE, required=True, help="Registered users.")
 def cost(run: Path | None, users: int) -> None:
-    """What a month costs at so many users, per stack level, from what RUN measured."""
+    """What a month costs at so many users.
+
+    Per stack level, from what RUN measured.
+    """
     import report as report_room
 
     for line in report_room.cost(options.run_folder(run), users, options.catalogue()):

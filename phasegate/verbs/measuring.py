@@ -90,7 +90,8 @@ def seed(
 ) -> None:
     """Fill a PostgreSQL with a deterministic population.
 
-    Users, projects, tasks and activity logs, the same bytes for the same seed. The database must be empty, or one that phasegate filled; anything else is refused. Without a
+    Users, projects, tasks and activity logs, the same bytes for the same seed. The database
+    must be empty, or one that phasegate filled; anything else is refused. Without a
     database URL, phasegate's own server is filled, and the next run finds the data there.
     """
     catalogue = options.catalogue()

@@ -56,7 +56,8 @@ def health(url: str | None, database_url: str | None, *, as_json: bool) -> None:
     """Is it well? Checks an API and its database.
 
     API, auth, pool, database, replica, statistics view, partitions, queue; exit code 1 where one is
-    not well. URL is a Supabase project's, or that of `phasegate up`; the key comes from SUPABASE_ANON_KEY.
+    not well. URL is a Supabase project's, or that of `phasegate up`; the key comes from
+    SUPABASE_ANON_KEY.
     """
     key = os.environ.get("SUPABASE_ANON_KEY")
     checks = health_room.check(url, database_url, anon_key=key)
