@@ -13,15 +13,14 @@ import random
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
 import records.benchmark as record
-from benchmarks.beside import running_beside
+from benchmarks.block import Side, arranged, run_block
 from benchmarks.connection import Connection
-from benchmarks.libpq import Row, Session, StatementError
+from benchmarks.libpq import Session
 from benchmarks.plans import Plan, explain
-from benchmarks.technique import Arm, Parameters, Role, Technique
+from benchmarks.technique import Parameters, Technique
 from phases.errors import CannotMeasure
 from stats.paired import Ratio, ratio
 
@@ -45,6 +44,9 @@ HALF_WIDTH_OF_EFFECT = 0.05
 # A statement so slow that six blocks take this much longer than allowed is not measured on.
 OVERRUN_S_MAX = 30.0
 
+# Calls by which short statements are sized: the quickest of three was not disturbed.
+REHEARSAL_CALLS = 3
+
 # Above this, making the plan anew is nothing beside the call, and a warm-up doubles the cost.
 WARM_UP_S_MAX = 0.2
 
@@ -53,100 +55,6 @@ Stop = Literal["precise", "budget", "disabled"]
 
 class BudgetTooSmall(CannotMeasure):
     """Time was up long before there were blocks enough to say anything."""
-
-
-@dataclass
-class _Side:
-    """What one arm has given so far."""
-
-    arm: Arm
-    caller: Connection
-    beside: Session | None = None
-    """Where the statement beside this arm runs."""
-    first: tuple[str, tuple[str | None, ...]] | None = None
-    """The first statement that a call made, with its arguments."""
-    block_ns: list[float] = field(default_factory=list)
-    call_ns: list[int] = field(default_factory=list)
-    rows: int = 0
-    round_trips: list[int] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Answers:
-    """Of one block of one arm: a fingerprint and the number of rows per call."""
-
-    fingerprints: tuple[int, ...]
-    rows: int
-
-
-def _arranged(technique: Technique, side: _Side, drawn: Parameters) -> None:
-    """Open the block's transaction with this arm's state of affairs and rights."""
-    if technique.requests:
-        return
-    caller = side.caller
-    caller.execute("begin")
-    if side.arm.arrange:
-        caller.execute(side.arm.arrange)
-    if technique.role is Role.USER:
-        caller.become(drawn.user_id)
-
-
-def _call(technique: Technique, side: _Side, drawn: Parameters) -> tuple[int, int, Sequence[Row]]:
-    """One call: its time in ns, its round trips, its rows. What it wrote is undone."""
-    caller = side.caller
-    if not technique.requests and technique.role is Role.USER:
-        caller.become(drawn.user_id)
-    if technique.writes:
-        caller.execute("savepoint before_call")
-    trips, start_ns = caller.round_trips, caller.busy_ns
-    answer = side.arm.body(caller, drawn)
-    took_ns, trips = caller.busy_ns - start_ns, caller.round_trips - trips
-    if technique.writes:
-        caller.execute("rollback to before_call")
-    return took_ns, trips, answer()
-
-
-def _block(
-    technique: Technique, side: _Side, drawn: Sequence[Parameters], *, warm_up: bool
-) -> _Answers:
-    """Run one arm once per drawn parameters, timed."""
-    called = []
-    side.caller.first = None
-    try:
-        _arranged(technique, side, drawn[0])
-        with running_beside(side.beside, side.arm.beside.sql if side.arm.beside else ""):
-            if warm_up:
-                _call(technique, side, drawn[0])
-            for parameters in drawn:
-                called.append(_call(technique, side, parameters))  # noqa: PERF401 - see except
-    except StatementError as error:
-        raise CannotMeasure(
-            f"{technique.id}: the statement of arm {side.arm.name!r} fails: {error}",
-            untouched="Its transaction was rolled back, and nothing of it was saved",
-        ) from error
-    finally:
-        side.caller.rollback()
-    side.first = side.caller.first
-    times, trips, answers = zip(*called, strict=True)
-    side.call_ns += times
-    side.round_trips += trips
-    # The ratio of two geometric means is the mean of the calls' own ratios: each user weighs alike,
-    # and one late wake-up does not decide a block.
-    side.block_ns.append(statistics.geometric_mean(times))
-    side.rows = sum(map(len, answers))
-    return _Answers(tuple(hash(tuple(rows)) for rows in answers), side.rows)
-
-
-def _check_equal(technique: Technique, first: _Answers, second: _Answers) -> None:
-    one, other = technique.before.name, technique.after.name
-    if technique.same_rows and first.fingerprints != second.fingerprints:
-        raise CannotMeasure(
-            f"{technique.id}: the arms do not answer the same: {one!r} gave {first.rows} rows, "
-            f"{other!r} gave {second.rows}"
-            + (", with other contents" if first.rows == second.rows else ""),
-            untouched="The comparison was not saved",
-            then="Make both arms return the same rows in the same order",
-        )
 
 
 class Comparing:
@@ -164,8 +72,8 @@ class Comparing:
         self.population = population
         self.rng = rng
         self.sides = (
-            _Side(technique.before, callers[0], besides[0]),
-            _Side(technique.after, callers[1], besides[1]),
+            Side(technique.before, callers[0], besides[0]),
+            Side(technique.after, callers[1], besides[1]),
         )
         self.calls = 1
         self.warm_up = True
@@ -180,23 +88,23 @@ class Comparing:
 
     def block(self) -> None:
         """Every arm once, in fresh random order, on the same parameters."""
-        drawn = self._draw()
-        answers: dict[int, _Answers] = {}
-        for place in self.rng.sample(range(2), 2):
-            answers[place] = _block(self.technique, self.sides[place], drawn, warm_up=self.warm_up)
-        _check_equal(self.technique, answers[0], answers[1])
+        run_block(self.technique, self.sides, self._draw(), self.rng, warm_up=self.warm_up)
 
     def rehearse(self) -> None:
-        """One block that does not count: fills caches, makes plans, sizes the blocks to come."""
-        self.rehearsed = self.population[self._next]
+        """Blocks that do not count: fill caches, make plans, size the blocks to come."""
         self.block()
-        slowest_s = max(side.call_ns[-1] for side in self.sides) / 1e9
+        if self._slowest_s() < BLOCK_S:  # one call says little of a short one
+            self.calls = REHEARSAL_CALLS
+            self.block()
+        slowest_s = self._slowest_s()
         self.calls = max(1, min(CALLS_PER_BLOCK_MAX, int(BLOCK_S / slowest_s)))
         self.warm_up = slowest_s < WARM_UP_S_MAX
         for side in self.sides:
-            side.block_ns.clear()
-            side.call_ns.clear()
-            side.round_trips.clear()
+            side.forget()
+
+    def _slowest_s(self) -> float:
+        """Of the arms' quickest calls in the last block."""
+        return max(min(side.call_ns[-self.calls :]) for side in self.sides) / 1e9
 
     @property
     def blocks(self) -> int:
@@ -271,7 +179,7 @@ def measure(
     comparing = Comparing(callers, besides, technique, population, rng)
     stop: Stop = "disabled"
     comparing.rehearse()
-    plans = [_plan(technique, side, comparing.rehearsed) for side in comparing.sides]
+    plans = [_plan(technique, side) for side in comparing.sides]
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -292,22 +200,18 @@ def measure(
     )
 
 
-def _plan(technique: Technique, side: _Side, drawn: Parameters) -> Plan | None:
-    """The plan of the arm's first statement, in the state of affairs that its blocks see."""
-    caller = side.caller
-    if side.first is None:
+def _plan(technique: Technique, side: Side) -> Plan | None:
+    """The plan of the last call's first statement, in the state of affairs that its block saw."""
+    if side.first is None or side.drawn is None:
         return None
-    try:
-        _arranged(technique, side, drawn)
+    with arranged(technique, side, side.drawn):
         if technique.requests:  # whose bodies open a transaction of their own
-            caller.execute("begin")
-            caller.become(drawn.user_id)
-        return explain(caller, *side.first)
-    finally:
-        caller.rollback()
+            side.caller.execute("begin")
+            side.caller.become(side.drawn.user_id)
+        return explain(side.caller, *side.first)
 
 
-def _arm_record(side: _Side, plan: Plan | None, calls: int) -> record.Arm:
+def _arm_record(side: Side, plan: Plan | None, calls: int) -> record.Arm:
     return record.Arm(
         name=side.arm.name,
         sql=side.arm.sql,
