@@ -223,3 +223,62 @@ def test_seeding_again_finds_the_data_set_and_loads_nothing(database: str) -> No
     again = seed_database(database, users=50, seed=SEED, jobs=1, on_progress=calls.append)
     assert (first.reused, again.reused, again.sha256) == (False, True, first.sha256)
     assert calls == []
+
+
+def test_rows_lie_by_time_with_their_users_interleaved_as_the_planner_sees_it(
+    seeded: tuple[str, SeedRecord], query: Query
+) -> None:
+    rows = query(
+        seeded[0],
+        """
+        select tablename, attname, correlation from pg_stats
+        where schemaname = 'public' and attname in ('created_at', 'user_id')
+            and tablename in ('projects', 'tasks', 'activity_logs', 'activity_logs_partitioned')
+        """,
+    )
+    found = {(row["tablename"], row["attname"]): row["correlation"] for row in rows}
+    assert len(found) == 8
+    for (table, column), correlation in found.items():
+        # ANALYZE numbers a partitioned table's rows partition by partition, in no set order.
+        if column == "created_at" and table != "activity_logs_partitioned":
+            assert correlation > 0.99, table
+        if column == "user_id":
+            assert abs(correlation) < 0.1, table
+
+
+def test_the_histograms_of_the_record_are_those_of_the_rows(
+    seeded: tuple[str, SeedRecord], query: Query
+) -> None:
+    dsn, record = seeded
+    found = {one.name: one for one in record.distributions}
+    per_user = query(
+        dsn,
+        """
+        select width_bucket(n, $1::float[]::bigint[]) as bin, count(*) as users
+        from (select count(t.id) as n from profiles p left join tasks t on t.user_id = p.id
+              group by p.id) s
+        group by 1 order by 1
+        """,
+        found["tasks per user"].edges,
+    )
+    in_bins = {number + 1: count for number, count in enumerate(found["tasks per user"].counts)}
+    assert {row["bin"]: row["users"] for row in per_user} == {
+        number: count for number, count in in_bins.items() if count
+    }
+    hours = query(
+        dsn,
+        "select extract(hour from created_at at time zone 'UTC')::int as hour, count(*) as tasks"
+        " from tasks group by 1 order by 1",
+    )
+    assert [row["tasks"] for row in hours] == list(found["tasks by hour of day"].counts)
+    days = query(
+        dsn,
+        "select count(*) as tasks from tasks"
+        " group by extract(isodow from created_at at time zone 'UTC')"
+        " order by extract(isodow from created_at at time zone 'UTC')",
+    )
+    assert [row["tasks"] for row in days] == list(found["tasks by weekday"].counts)
+    done = query(dsn, "select count(completed_at) from tasks")[0][0]
+    assert sum(found["tasks by time to completion"].counts) == done
+    for name in ("sign-ups by month", "projects per user", "log rows per user"):
+        assert sum(found[name].counts) == USERS
