@@ -104,15 +104,20 @@ def call(
     given: Sequence[str],
     catalogue: Catalogue,
     wanted: Wanted,
+    *,
+    from_query: bool = False,
 ) -> Compiled:
-    """A function, its arguments `given` taken by name from the JSON object that is the body."""
+    """A function, its arguments `given` taken by name from the JSON object that is the body.
+
+    With `from_query` they came from a query string, and each is the text form of its type.
+    """
     parameters = Parameters()
     named = [argument for argument in routine.arguments if argument.name in given]
-    passed = ", ".join(f"{quoted(a.name)} := args.{quoted(a.name)}" for a in named)
+    passed = ", ".join(f"{quoted(a.name)} := (args.{quoted(a.name)})::{a.sql_type}" for a in named)
     called = f"{routine.sql}({passed})"
     arguments = ""
     if named:
-        types = ", ".join(f"{quoted(a.name)} {a.sql_type}" for a in named)
+        types = ", ".join(f"{quoted(a.name)} {'text' if from_query else a.sql_type}" for a in named)
         arguments = f"json_to_record({parameters.body()}) as args ({types})"
     if routine.returns_row:
         return _call_rows(routine, query, catalogue, wanted, parameters, (arguments, called))

@@ -239,7 +239,9 @@ class Rest:
         compiled = self._statement(
             context,
             ("call", name, given, wanted, posted),
-            lambda: compiler.call(routine, query, sorted(given), context.catalogue, wanted),
+            lambda: compiler.call(
+                routine, query, sorted(given), context.catalogue, wanted, from_query=not posted
+            ),
         )
         check = _checked(context) if wanted.format == "object" else None
         values = Values(context.shape.values, shown.limit, shown.offset, body)

@@ -6,6 +6,8 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 MERGE = {"prefer": "resolution=merge-duplicates"}
 ATTACKS = (
@@ -109,3 +111,40 @@ def test_sql_in_every_position_of_a_change_changes_nothing(
             answer = client.request(method, raw, headers=sent, json=filled)
             assert answer.status_code < 500, answer.text
     assert service.fingerprint() == before
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+anything = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), finite, st.text()),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(), inner)),
+    max_leaves=8,
+)
+columns = st.dictionaries(
+    st.sampled_from(["id", "user_id", "project_id", "title", "status", "created_at"]), anything
+)
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    st.sampled_from([("POST", "/tasks"), ("PATCH", "/tasks?title=eq.x"), ("POST", "/rpc/nosuch")]),
+    st.one_of(anything, columns, st.lists(columns, max_size=3)),
+)
+def test_no_body_makes_the_server_fail(service: Any, route: tuple[str, str], body: Any) -> None:
+    before = service.fingerprint()
+    with service.client() as client:
+        answer = client.request(*route, json=body)
+    assert answer.status_code < 500, answer.text
+    assert service.fingerprint() == before
+
+
+@pytest.mark.parametrize(
+    "body", [b"[" * 200_000, b'{"title":' * 100_000, b"[" * 50_000 + b"]" * 50_000, b"1e999"]
+)
+def test_a_body_that_nests_without_end_is_refused(service: Any, body: bytes) -> None:
+    with service.client(service.alice) as client:
+        answer = client.post("/tasks", content=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "PGRST102")

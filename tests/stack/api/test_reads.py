@@ -234,3 +234,31 @@ def test_a_table_made_a_moment_ago_is_found(service: Any) -> None:
             assert client.get("/fresh?n=eq.1").json() == []
     finally:
         service.execute("drop table fresh")
+
+
+def test_an_inner_to_many_embed_leaves_out_rows_without_any(service: Any) -> None:
+    path = "/projects?select=name,tasks!inner(title)&tasks.title=eq.alice 01"
+    with service.client(service.alice, prefer="count=exact") as client:
+        answer = client.get(path)
+    assert answer.json() == [{"name": "Work", "tasks": [{"title": "alice 01"}]}]
+    assert answer.headers["content-range"] == "0-0/1"
+
+
+def test_embeds_can_be_nested_aliased_and_empty(service: Any) -> None:
+    path = (
+        "/profiles?select=who:name,work:projects(name,count:tasks(title)),tasks()"
+        "&work.name=eq.Home&work.count.limit=1&work.count.order=title"
+    )
+    with service.client(service.alice) as client:
+        rows = client.get(path).json()
+    assert rows == [{"who": "Alice", "work": [{"name": "Home", "count": [{"title": "alice 03"}]}]}]
+
+
+def test_nulls_can_be_stripped(service: Any) -> None:
+    accept = "application/vnd.pgrst.object+json;nulls=stripped"
+    with service.client(service.alice, accept=accept) as client:
+        answer = client.get("/tasks?title=eq.alice 02&select=title,project_id")
+    assert answer.json() == {"title": "alice 02"}
+    assert answer.headers["content-type"] == (
+        "application/vnd.pgrst.object+json; nulls=stripped; charset=utf-8"
+    )
