@@ -1,19 +1,34 @@
-"""Getting PgBouncer where the platform's package manager can give it without asking.
+"""Finding PgBouncer, and getting it where the package manager can give it without asking.
 
-Reads the package lists of apt; writes a folder of its own under the cache folder. The package is
-unpacked there, not installed: no password is asked for, no service is started, and nothing of the
-system changes. Elsewhere the answer is the command that a person would type.
+Reads the PATH and apt's package lists; writes a folder of its own under the cache folder. The
+package is unpacked there, not installed: no password is asked for, no service is started, and
+nothing of the system changes. Elsewhere the answer is the command that a person would type.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
+from phases.errors import ConfigurationError
 from stack.cache import cache_dir, running_as_root
+
+PROGRAM_VARIABLE = "PHASEGATE_PGBOUNCER"
+# Where distributions put it; /usr/sbin is not on an ordinary user's PATH.
+USUAL_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin")
+
+# Debian 12's. Older ones lack the SCRAM and `SHOW` behaviour that is relied on here.
+VERSION_MIN = (1, 18)
+# From here on it follows protocol-level prepared statements through a transaction pool.
+PREPARED_FROM = (1, 21)
+# From here on SIGTERM waits for clients, and SIGQUIT is the immediate stop.
+QUIT_FROM = (1, 23)
+VERSION_TIMEOUT_S = 10.0
 
 PACKAGE = "pgbouncer"
 # Fetching 3 MB from a mirror; longer means that there is no network.
@@ -102,3 +117,65 @@ def _apt(*arguments: str, folder: Path, program: str = "apt-get") -> str:
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"},
     )
     return done.stdout
+
+
+def find_pgbouncer() -> Path | None:
+    """The program on this machine, or None.
+
+    Raises:
+        ConfigurationError: `PHASEGATE_PGBOUNCER` names something that is not there.
+    """
+    named = os.environ.get(PROGRAM_VARIABLE)
+    if named:
+        if not Path(named).is_file():
+            raise ConfigurationError(
+                f"{PROGRAM_VARIABLE} names {named}, which is not there",
+                then="Correct it, or unset it to look in the usual places",
+            )
+        return Path(named)
+    found = shutil.which("pgbouncer", path=os.pathsep.join([os.environ["PATH"], *USUAL_FOLDERS]))
+    if found:
+        return Path(found)
+    unpacked = unpacked_pgbouncer()
+    return unpacked if unpacked.is_file() else None
+
+
+@cache
+def pgbouncer_version(program: Path) -> tuple[int, int]:
+    """Major and minor version of `program`, as (1, 18).
+
+    Raises:
+        ConfigurationError: it does not run, or is older than 1.18.
+    """
+    try:
+        told = subprocess.run(
+            [program, "--version"],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=VERSION_TIMEOUT_S,
+            env={**os.environ, **library_path(program)},
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ConfigurationError(
+            f"{program} does not run: {error}", then=f"Try: {install_command()}"
+        ) from error
+    return parse_version(told)
+
+
+def parse_version(told: str) -> tuple[int, int]:
+    """The version in what `pgbouncer --version` says.
+
+    Raises:
+        ConfigurationError: there is none, or it is older than 1.18.
+    """
+    match = re.search(r"PgBouncer (\d+)\.(\d+)", told)
+    if match is None:
+        raise ConfigurationError(f"This is no PgBouncer that we know: {told.strip()[:80]}")
+    version = (int(match[1]), int(match[2]))
+    if version < VERSION_MIN:
+        raise ConfigurationError(
+            f"PgBouncer {version[0]}.{version[1]} is too old: 1.18 or newer is needed",
+            then=f"Try: {install_command()}",
+        )
+    return version

@@ -8,15 +8,11 @@ the service user, since it refuses root as PostgreSQL does.
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -24,21 +20,19 @@ from urllib.parse import unquote, urlsplit
 import psutil
 
 from phases.errors import CannotMeasure, ConfigurationError
-from stack.binaries import give_to_service_user, programs, service_user
-from stack.database import redact, with_database, with_port
-from stack.install import install_command, library_path, unpacked_pgbouncer
+from stack.binaries import give_to_service_user, service_user
+from stack.install import (
+    PREPARED_FROM,
+    QUIT_FROM,
+    install_command,
+    library_path,
+    pgbouncer_version,
+)
+from stack.install import (
+    find_pgbouncer as find_pgbouncer,
+)
+from stack.pgbouncer_console import PgBouncer, admin
 from stack.postgres import free_port
-
-PROGRAM_VARIABLE = "PHASEGATE_PGBOUNCER"
-# Where distributions put it; /usr/sbin is not on an ordinary user's PATH.
-USUAL_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin")
-
-# Debian 12's. Older ones lack the SCRAM and `SHOW` behaviour that is relied on here.
-VERSION_MIN = (1, 18)
-# From here on it follows protocol-level prepared statements through a transaction pool.
-PREPARED_FROM = (1, 21)
-# From here on SIGTERM waits for clients, and SIGQUIT is the immediate stop.
-QUIT_FROM = (1, 23)
 
 # More than the statements that one API knows: a statement pushed out is prepared again.
 PREPARED_STATEMENTS_MAX = 500
@@ -49,109 +43,6 @@ QUERY_WAIT_TIMEOUT_S = 10
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.02
-ADMIN_DATABASE = "pgbouncer"
-
-
-@dataclass(frozen=True)
-class PoolStats:
-    """One row of SHOW POOLS: a database and user. Counts of connections."""
-
-    database: str
-    user: str
-    clients_active: int
-    clients_waiting: int
-    servers_active: int
-    servers_idle: int
-    wait_s_max: float
-    """How long the oldest waiting client has waited, in seconds."""
-
-
-@dataclass(frozen=True)
-class PgBouncer:
-    """A running pooler of ours."""
-
-    folder: Path
-    port: int
-    pid: int
-    version: tuple[int, int]
-    server_dsn: str = field(repr=False)
-
-    @property
-    def dsn(self) -> str:
-        """The server's DSN with the pooler in its place; the password is in it."""
-        return with_port(self.server_dsn, self.port)
-
-    @property
-    def statement_cache_size(self) -> int | None:
-        """What asyncpg needs to know: 0 where the pooler cannot follow prepared statements."""
-        return None if self.version >= PREPARED_FROM else 0
-
-    @property
-    def log(self) -> Path:
-        """Where it writes what it has to say."""
-        return self.folder / "pgbouncer.log"
-
-
-def find_pgbouncer() -> Path | None:
-    """The program on this machine, or None.
-
-    Raises:
-        ConfigurationError: `PHASEGATE_PGBOUNCER` names something that is not there.
-    """
-    named = os.environ.get(PROGRAM_VARIABLE)
-    if named:
-        if not Path(named).is_file():
-            raise ConfigurationError(
-                f"{PROGRAM_VARIABLE} names {named}, which is not there",
-                then="Correct it, or unset it to look in the usual places",
-            )
-        return Path(named)
-    found = shutil.which("pgbouncer", path=os.pathsep.join([os.environ["PATH"], *USUAL_FOLDERS]))
-    if found:
-        return Path(found)
-    unpacked = unpacked_pgbouncer()
-    return unpacked if unpacked.is_file() else None
-
-
-@cache
-def pgbouncer_version(program: Path) -> tuple[int, int]:
-    """Major and minor version of `program`, as (1, 18).
-
-    Raises:
-        ConfigurationError: it does not run, or is older than 1.18.
-    """
-    try:
-        told = subprocess.run(
-            [program, "--version"],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=START_TIMEOUT_S,
-            env={**os.environ, **library_path(program)},
-        ).stdout
-    except (OSError, subprocess.SubprocessError) as error:
-        raise ConfigurationError(
-            f"{program} does not run: {error}", then=f"Try: {install_command()}"
-        ) from error
-    return parse_version(told)
-
-
-def parse_version(told: str) -> tuple[int, int]:
-    """The version in what `pgbouncer --version` says.
-
-    Raises:
-        ConfigurationError: there is none, or it is older than 1.18.
-    """
-    match = re.search(r"PgBouncer (\d+)\.(\d+)", told)
-    if match is None:
-        raise ConfigurationError(f"This is no PgBouncer that we know: {told.strip()[:80]}")
-    version = (int(match[1]), int(match[2]))
-    if version < VERSION_MIN:
-        raise ConfigurationError(
-            f"PgBouncer {version[0]}.{version[1]} is too old: 1.18 or newer is needed",
-            then=f"Try: {install_command()}",
-        )
-    return version
 
 
 def configuration(
@@ -352,62 +243,3 @@ def running_pgbouncer(
         yield pooler
     finally:
         stop_pgbouncer(folder)
-
-
-def admin(pooler: PgBouncer, command: str) -> list[dict[str, str]]:
-    """The rows that the admin console answers to `command`, as text by column name.
-
-    Through psql: the console speaks only the simple query protocol, asyncpg only the extended one.
-
-    Raises:
-        CannotMeasure: it does not answer.
-    """
-    dsn = with_database(pooler.dsn, ADMIN_DATABASE)
-    address = urlsplit(dsn)
-    try:
-        done = subprocess.run(
-            [programs() / "psql", "--no-psqlrc", "--csv", "--command", command],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=START_TIMEOUT_S,
-            env={
-                **os.environ,
-                "PGHOST": address.hostname or "",
-                "PGPORT": str(address.port),
-                "PGUSER": unquote(address.username or ""),
-                "PGPASSWORD": unquote(address.password or ""),  # keeps it off argv
-                "PGDATABASE": ADMIN_DATABASE,
-                "PGCONNECT_TIMEOUT": "2",
-            },
-        )
-    except subprocess.TimeoutExpired as error:
-        raise CannotMeasure(f"PgBouncer at {redact(dsn)} does not answer") from error
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
-        raise CannotMeasure(
-            f"PgBouncer at {redact(dsn)} does not answer: {said[-1] if said else done.returncode}"
-        )
-    lines = [line.split(",") for line in done.stdout.splitlines()]
-    return [dict(zip(lines[0], row, strict=False)) for row in lines[1:]]
-
-
-def pools(pooler: PgBouncer) -> tuple[PoolStats, ...]:
-    """SHOW POOLS without the console's own.
-
-    Raises:
-        CannotMeasure: the console does not answer.
-    """
-    return tuple(
-        PoolStats(
-            database=row["database"],
-            user=row["user"],
-            clients_active=int(row["cl_active"]),
-            clients_waiting=int(row["cl_waiting"]),
-            servers_active=int(row["sv_active"]),
-            servers_idle=int(row["sv_idle"]),
-            wait_s_max=int(row["maxwait"]) + int(row["maxwait_us"]) / 1e6,
-        )
-        for row in admin(pooler, "SHOW POOLS")
-        if row["database"] != ADMIN_DATABASE
-    )

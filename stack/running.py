@@ -23,18 +23,16 @@ from stack.api.settings import STATEMENT_CACHE_SIZE, Settings
 from stack.binaries import give_to_service_user, server_version
 from stack.cache import cache_dir
 from stack.database import apply_sql
-from stack.install import install_command, install_pgbouncer
+from stack.install import (
+    find_pgbouncer,
+    install_command,
+    install_pgbouncer,
+    pgbouncer_version,
+)
 from stack.levels import LEVEL_OF_WORKER, apply_level
 from stack.partitions import maintain
-from stack.pgbouncer import (
-    CLIENTS_MAX,
-    POOL_SIZE,
-    PgBouncer,
-    find_pgbouncer,
-    pgbouncer_version,
-    start_pgbouncer,
-    stop_pgbouncer,
-)
+from stack.pgbouncer import CLIENTS_MAX, POOL_SIZE, start_pgbouncer, stop_pgbouncer
+from stack.pgbouncer_console import PgBouncer
 from stack.postgres import PostgresServer, start_postgres, stop_postgres
 from stack.replica import (
     PRIMARY_SETTINGS,

@@ -20,14 +20,9 @@ import pytest
 
 from stack.api import Api, running_api
 from stack.api.settings import STATEMENT_CACHE_SIZE
-from stack.install import install_command
-from stack.pgbouncer import (
-    PgBouncer,
-    find_pgbouncer,
-    pools,
-    restart_pgbouncer,
-    running_pgbouncer,
-)
+from stack.install import find_pgbouncer, install_command
+from stack.pgbouncer import restart_pgbouncer, running_pgbouncer
+from stack.pgbouncer_console import PgBouncer, pools
 from stack.postgres import PostgresServer, running_postgres, start_postgres
 from stack.tokens import mint
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from phases.errors import ConfigurationError
-from stack import health
+from stack import health_api, health_database
 from stack.api import Api, running_api
 from stack.health import Check, check, github_annotations, is_healthy
 from stack.levels import apply_level
@@ -134,7 +134,7 @@ def test_heavy_work_that_nobody_does_fails(level_3: str, sql_on: On) -> None:
 
 def test_a_replication_slot_without_its_replica_fails() -> None:
     row: dict[str, Any] = {"slots": 1, "slots_inactive": 1, "replicas": 0}
-    found = health._replica_lag(row)
+    found = health_database._replica_lag(row)
     assert found.outcome == "failed"
     assert "a replica has stopped" in found.said
 
@@ -152,19 +152,19 @@ def test_lag_fails_beyond_its_limit_and_no_lag_at_all_is_fine(
         "lag_s": lag_s,
         "lag_bytes": None,
     }
-    assert health._replica_lag(row).outcome == outcome
+    assert health_database._replica_lag(row).outcome == outcome
 
 
 def test_too_few_connections_left_fail() -> None:
     row = {"connections_max": 103, "connections_reserved": 3, "connections": 81}
-    found = health._connections(row)
+    found = health_database._connections(row)
     assert (found.outcome, found.value) == ("failed", 0.81)
-    assert health._connections({**row, "connections": 80}).outcome == "ok"
+    assert health_database._connections({**row, "connections": 80}).outcome == "ok"
 
 
 def test_an_exhausted_pool_fails_by_its_waiting_requests() -> None:
     pool = {"size": 2, "in_use": 2, "waiting": 5}
-    saturated, _ = health._own_api(lambda _: (200, {"status": "ok", "pool": pool}, 1.0))
+    saturated, _ = health_api._own_api(lambda _: (200, {"status": "ok", "pool": pool}, 1.0))
     assert (saturated.outcome, saturated.value) == ("failed", 5.0)
 
 
@@ -180,7 +180,7 @@ def test_an_unreachable_database_fails_once_and_the_rest_is_skipped() -> None:
 
 
 def test_an_unreachable_api_fails_and_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(health_api, "TIMEOUT_S", 0.3)
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()  # it accepts, and never answers

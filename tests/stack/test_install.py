@@ -7,8 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from stack.install import install_command, install_pgbouncer, library_path, unpacked_pgbouncer
-from stack.pgbouncer import find_pgbouncer, parse_version
+from stack.install import (
+    find_pgbouncer,
+    install_command,
+    install_pgbouncer,
+    library_path,
+    parse_version,
+    unpacked_pgbouncer,
+)
 
 
 @pytest.fixture

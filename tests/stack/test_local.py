@@ -25,8 +25,8 @@ from stack.api import Api
 from stack.cache import cache_dir, locked, occupant_of
 from stack.compute import find_compute
 from stack.health import check
+from stack.install import find_pgbouncer
 from stack.levels import current_level
-from stack.pgbouncer import find_pgbouncer
 from stack.postgres import PostgresServer, running_postgres, start_postgres, stop_postgres
 from stack.replica import PRIMARY_SETTINGS, start_replica
 from stack.running import RunningLevel, running_level

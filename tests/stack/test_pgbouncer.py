@@ -15,18 +15,15 @@ import pytest
 from phases.errors import CannotMeasure, ConfigurationError, Refused
 from stack import pgbouncer
 from stack.database import with_database
-from stack.install import install_command
+from stack.install import find_pgbouncer, install_command, parse_version
 from stack.pgbouncer import (
-    PgBouncer,
     configuration,
-    find_pgbouncer,
-    parse_version,
-    pools,
     restart_pgbouncer,
     running_pgbouncer,
     start_pgbouncer,
     stop_pgbouncer,
 )
+from stack.pgbouncer_console import PgBouncer, pools
 from stack.postgres import PostgresServer
 
 needs_pgbouncer = pytest.mark.skipif(
