@@ -99,7 +99,7 @@ def _session(
         beside = Path(folder)
         record_path, json_path = beside / "record.json", beside / "pytest-benchmark.json"
         command = [
-            *(sys.executable, "-m", "pytest", str(FOLDER), "-q", "-s"),
+            *(sys.executable, "-m", "pytest", str(FOLDER), "-q", "-s", "-x"),
             *("-p", "no:cacheprovider", "-p", "no:xdist"),
             f"--rootdir={FOLDER.parent}",
             f"--budget={budget_s:.1f}",

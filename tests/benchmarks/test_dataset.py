@@ -68,3 +68,11 @@ def test_active_users_come_up_more_often(populated: str) -> None:
     population = drawn(populated, 1)
     active = sum(int(parameters.user_id[-4:], 16) <= 75 for parameters in population)
     assert active / len(population) == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_server_that_is_too_old_is_refused_before_anything_is_asked(
+    populated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Session, "server_major", 13)
+    with pytest.raises(ConfigurationError, match="PostgreSQL 13; the benchmarks need 14"):
+        read(populated)

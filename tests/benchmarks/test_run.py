@@ -112,6 +112,18 @@ def test_a_session_that_cannot_measure_passes_its_reason_on(database: str, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+def test_arms_that_answer_differently_end_the_session_and_nothing_is_saved(
+    populated: str, tmp_path: Path
+) -> None:
+    fetched(populated, "delete from activity_logs where id % 100 = 0 returning 1")
+    with pytest.raises(CannotMeasure, match="logs_window: the arms do not answer the same"):
+        run_benchmarks(
+            {USERS: populated}, seed_sha256={USERS: "feed"}, seed=1, out=tmp_path, budget_s=3
+        )
+    assert list(tmp_path.iterdir()) == []
+    assert current_level(populated) == 1
+
+
 def test_a_budget_too_small_to_say_anything_is_refused_before_measuring(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="too small to say"):
         run_benchmarks({USERS: "unused"}, seed_sha256={}, seed=1, out=tmp_path, budget_s=0.5)
