@@ -21,7 +21,7 @@ from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, Runner, Wor
 from loadtests.conductor import Conductor
 from loadtests.generator import Generator
 from loadtests.locust_statistics import feed
-from loadtests.sessions import KINDS
+from loadtests.sessions import KINDS, ON_DEMAND_KINDS
 from loadtests.settings import Settings, host_of, keys_from, settings_from
 from loadtests.tally import StageTally
 from phases.catalogue import Catalogue
@@ -131,7 +131,10 @@ class Crew:
         kinds = dict.fromkeys(
             str(getattr(task, "__name__", "")) for task in _tasks(self._environment)
         )
-        self._generator.start([kind for kind in kinds if kind in KINDS])
+        tagged = bool(getattr(self._environment.parsed_options, "tags", None))
+        self._generator.start(
+            [kind for kind in kinds if kind in KINDS and (tagged or kind not in ON_DEMAND_KINDS)]
+        )
 
     def _watch(self, conductor: Conductor) -> None:
         """End the test once every worker is through with it."""

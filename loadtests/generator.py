@@ -133,14 +133,18 @@ class Generator:
             think_time_scale=settings.think_time_scale,
             alarm=self._alarm,
             created=self._rows,
+            level=settings.level,
             stage_at=self.stage_at,
         )
 
     def start(self, kinds: Sequence[str]) -> None:
         """Begin. `kinds` are the sessions to draw from; those that write only where allowed."""
+        sessions = self._catalogue.sessions
         weights = {
-            "browse": self._catalogue.sessions.browse_weight,
-            "organise": self._catalogue.sessions.organise_weight,
+            "browse": sessions.browse_weight,
+            "organise": sessions.organise_weight,
+            "heavy": sessions.heavy_weight,
+            "analyse": sessions.analyse_weight,
         }
         allowed = [k for k in kinds if self._settings.allow_writes or k not in WRITING_KINDS]
         self._kinds = allowed or ["browse"]

@@ -49,6 +49,18 @@ class AppUser(User):
         """Create a task and complete it."""
         crew.closed_session("organise")
 
+    @tag("heavy")
+    @task(weight(CATALOGUE.sessions.heavy_weight))
+    def heavy(self) -> None:
+        """Have long work done; only with `--tags heavy`."""
+        crew.closed_session("heavy")
+
+    @tag("analytics")
+    @task(weight(CATALOGUE.sessions.analyse_weight))
+    def analyse(self) -> None:
+        """Read the whole log; only with `--tags analytics`."""
+        crew.closed_session("analyse")
+
 
 def on_init(environment: Environment, **_: Any) -> None:
     """Join the test that this process was started for, or say in one line why not."""

@@ -51,7 +51,9 @@ def record_of(
         dropped_sessions=sessions.dropped,
         schedule_lag_ms_p99=tally.lag.percentile_ms(99) or 0.0,
         generator_cpu_share_max=tally.cpu_share_max,
-        invalid=reasons(stage, tally, lasted_s=lasted_s, workers_lost=workers_lost),
+        invalid=reasons(
+            stage, tally, arm=settings.arm, lasted_s=lasted_s, workers_lost=workers_lost
+        ),
         endpoints=_endpoints(tally.endpoints),
         seconds=_seconds(tally),
         cache=_cache(tally) if settings.arm in CACHING_ARMS else None,

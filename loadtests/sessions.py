@@ -2,7 +2,8 @@
 
 Kinds: `browse` looks at tasks, a project and the statistics; `organise` creates a task, completes
 it and sees the list again after each. Only rows that the session created itself are changed, so
-the data set stays as it was once they are removed.
+the data set stays as it was once they are removed. By `--tags` alone: `heavy` has work done that
+takes long, `analyse` reads the user's whole log and counts it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,17 @@ from phases.catalogue import Workload
 TAG = "phasegate load test"
 
 
+# Queue and replica come with stack level 3.
+LEVEL_OF_QUEUE = 3
+
+HEAVY = "/functions/v1/process-heavy-task"
+# The work waits a fifth of a second for a service elsewhere, as a call of a language model would
+# for seconds; longer ones only make the difference larger.
+HEAVY_BODY = {"waitMs": 200}
+HEAVY_POLL_S = 0.25
+HEAVY_POLLS_MAX = 40  # ten seconds; a queue further behind has failed its users
+
+
 class Created(Protocol):
     """Where sessions leave the rows that they created, for their removal."""
 
@@ -41,6 +53,8 @@ class Surroundings:
     think_time_scale: float
     alarm: Alarm
     created: Created
+    level: int
+    """Stack level of the target: from 3 on, heavy work is queued and analytics have a replica."""
     stage_at: Callable[[float], int | None]
     """The stage that a moment (`time.perf_counter()`) falls in; None after the last."""
 
@@ -59,6 +73,8 @@ class Session:
     due_s: float
     _page: list[Task] = field(default_factory=list)
     _created_id: str | None = None
+    _heavy_id: str | None = None
+    _asked_s: float = 0.0
     _clicks: int = 0
 
     def run(self, kind: str) -> None:
@@ -85,6 +101,21 @@ class Session:
             self.click("complete task", self._complete_task)
             self.click("open list", self._open_list)
 
+    def heavy(self) -> None:
+        """Have heavy work done: on the spot, or accepted at once and asked after until done."""
+        self.click("open list", self._open_list)
+        if self.around.level < LEVEL_OF_QUEUE:
+            self.click("heavy work (sync)", self._heavy_sync)
+        else:
+            self.click("heavy work (accepted)", self._heavy_accept)
+            if self._heavy_id is not None:
+                self._await_heavy()
+
+    def analyse(self) -> None:
+        """Look at the list, then at the whole of one's own log."""
+        self.click("open list", self._open_list)
+        self.click("read log", self._read_log)
+
     def click(self, name: str, act: Callable[[], None]) -> None:
         """Wait until the click is due, carry it out, and count it.
 
@@ -99,6 +130,7 @@ class Session:
         if stage is None or around.alarm.is_closed:
             raise SessionOver
         self.api.stage, self.api.due_s = stage, self.due_s
+        self._asked_s = self.due_s
         begun_s = time.perf_counter()
         failed = True
         try:
@@ -130,6 +162,47 @@ class Session:
         stage = self.around.stage_at(self.due_s)
         if stage is not None:
             self.around.recorder.lag(stage, time.perf_counter() - self.due_s)
+
+    def _heavy_sync(self) -> None:
+        self.api.send("POST process-heavy-task-sync", "POST", f"{HEAVY}-sync", HEAVY_BODY)
+
+    def _heavy_accept(self) -> None:
+        self._heavy_id = None
+        answer = self.api.send("POST process-heavy-task", "POST", HEAVY, HEAVY_BODY)
+        try:
+            self._heavy_id = str(answer.json()["taskId"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RequestFailed("no taskId was answered") from error
+
+    def _await_heavy(self) -> None:
+        """Count a click `heavy work (done)` from the moment that the work was asked for."""
+        asked_s, stage = self._asked_s, self.api.stage
+        status = ""
+        for _ in range(HEAVY_POLLS_MAX):
+            if self.around.alarm.wait_until(time.perf_counter() + HEAVY_POLL_S):
+                raise SessionOver
+            self.api.due_s = time.perf_counter()
+            try:
+                path = f"{HEAVY}?taskId={self._heavy_id}"
+                status = self.api.send("GET process-heavy-task", "GET", path).json()["status"]
+            except (RequestFailed, ValueError, KeyError, TypeError):
+                continue
+            if status in ("done", "failed"):
+                break
+        self.due_s, own_due_s = asked_s, self.due_s
+        self._count("heavy work (done)", stage, asked_s, failed=status != "done")
+        self.due_s = max(own_due_s, time.perf_counter())
+
+    def _read_log(self) -> None:
+        replica = self.around.level >= LEVEL_OF_QUEUE
+        path = (
+            f"/rest/v1/activity_logs?select=action,created_at&user_id=eq.{self.api.user_id}"
+            "&order=created_at.desc&limit=1000"
+        )
+        # The guide's header; it is phasegate's own API that follows it.
+        headers = b"Prefer: count=exact\r\n" + (b"x-read-replica: true\r\n" if replica else b"")
+        name = f"GET activity_logs ({'replica' if replica else 'primary'})"
+        self.api.send(name, "GET", path, headers=headers)
 
     def _open_list(self) -> None:
         self._page = self.around.reader.tasks(self.api)[0]
@@ -165,7 +238,12 @@ class Session:
 KINDS: dict[str, Callable[[Session], None]] = {
     "browse": Session.browse,
     "organise": Session.organise,
+    "heavy": Session.heavy,
+    "analyse": Session.analyse,
 }
 
+# Drawn only where `--tags` names them: they ask for parts of a stack that not every target has.
+ON_DEMAND_KINDS = frozenset({"heavy", "analyse"})
+
 # Kinds that change rows: left out where writes are not allowed.
-WRITING_KINDS = frozenset({"organise"})
+WRITING_KINDS = frozenset({"organise", "heavy"})

@@ -74,6 +74,8 @@ class CacheTally(msgspec.Struct):
     misses: int = 0
     invalidations: int = 0
     saved_bytes: int = 0
+    validators: int = 0
+    """Answers with an ETag, in the conditional arm."""
 
     def merge(self, other: CacheTally) -> None:
         """Add what `other` counted."""

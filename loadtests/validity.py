@@ -20,13 +20,14 @@ DURATION_SHARE_MIN = 0.99
 
 
 def reasons(
-    stage: Stage, tally: StageTally, *, lasted_s: float, workers_lost: int
+    stage: Stage, tally: StageTally, *, arm: str, lasted_s: float, workers_lost: int
 ) -> tuple[str, ...]:
     """The reasons, each as `code: sentence`; empty where the stage counts.
 
     Args:
         stage: what was asked for.
         tally: what was counted.
+        arm: the client's way to read.
         lasted_s: how long the stage lasted, in seconds.
         workers_lost: generator processes whose last report is missing.
     """
@@ -44,6 +45,11 @@ def reasons(
         (workers_lost > 0, Reason.WORKER_LOST, f"{workers_lost} generator process(es) went away"),
         (sessions.broken > 0, Reason.BROKEN, f"{sessions.broken} sessions failed by an error here"),
         (not statuses, Reason.EMPTY, "no request was sent"),
+        (
+            arm == "conditional" and tally.cache.misses > 0 and tally.cache.validators == 0,
+            Reason.NOT_SERVED,
+            "the server sent no ETag, so nothing was conditional",
+        ),
         (refused > 0, Reason.AUTHORISATION, f"{refused} answers were 401 or 403"),
         (limited > 0, Reason.RATE_LIMITED, f"{limited} answers were 429"),
         (

@@ -134,6 +134,8 @@ class Sessions(Entry, frozen=True):
 
     browse_weight: float
     organise_weight: float
+    heavy_weight: float
+    analyse_weight: float
     page_tasks: int
     cache_ttl_s: float
     cache_entries_max: int
@@ -223,6 +225,7 @@ class Usage(Entry, frozen=True):
     hosting_bytes_per_session: float
     function_calls_per_session: float
     connections_peak_sigma: float
+    cpu_share_max: float
 
 
 class Alerts(Entry, frozen=True):

@@ -35,6 +35,7 @@ class Reason(StrEnum):
     RATE_LIMITED = "rate-limited"
     WORKER_LOST = "worker-lost"
     BROKEN = "generator-error"
+    NOT_SERVED = "not-served"
     ABOVE_PEAK = "above-peak"
 
 

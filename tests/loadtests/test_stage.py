@@ -80,6 +80,26 @@ def test_the_cache_saves_the_requests_that_it_says(tiny_server: Start, tmp_path:
     assert lists(plain) == cached.cache.hits + cached.cache.misses
 
 
+def test_a_conditional_client_saves_bytes_but_no_request(
+    tiny_server: Start, tmp_path: Path
+) -> None:
+    record = stage(tiny_server("--etags"), tmp_path, arm="conditional")
+    (lists,) = (e for e in record.endpoints if e.name == "GET tasks (conditional)")
+    assert record.cache is not None
+    assert lists.statuses["304"] == record.cache.hits > 0
+    assert lists.requests == record.cache.hits + record.cache.misses
+    page_bytes = lists.response_bytes // record.cache.misses
+    assert record.cache.saved_bytes == record.cache.hits * page_bytes
+    assert record.invalid == ()
+
+
+def test_a_server_without_etags_makes_the_conditional_arm_invalid(
+    tiny_server: Start, tmp_path: Path
+) -> None:
+    record = stage(tiny_server(), tmp_path, arm="conditional", duration_s=1.0)
+    assert record.invalid == ("not-served: the server sent no ETag, so nothing was conditional",)
+
+
 def test_no_request_is_sent_after_the_end(tiny_server: Start, tmp_path: Path) -> None:
     server = tiny_server()
     stage(server, tmp_path, think_time_scale=1.0)
@@ -99,17 +119,17 @@ def test_a_frozen_server_shows_in_the_percentiles(tiny_server: Start, tmp_path: 
     server = tiny_server()
 
     def freeze() -> None:
-        time.sleep(2.5)
+        time.sleep(3)
         os.kill(server.process.pid, signal.SIGSTOP)
-        time.sleep(2)
+        time.sleep(3)
         os.kill(server.process.pid, signal.SIGCONT)
 
     freezer = threading.Thread(target=freeze)
     freezer.start()
-    record = stage(server, tmp_path, duration_s=6.0)
+    record = stage(server, tmp_path, duration_s=8.0)
     freezer.join()
     p99 = {action.name: action.latency_ms["p99"] for action in record.actions}
-    assert p99["open list"] > 1500
+    assert p99["open list"] > 2000
     slow = [second for second in record.seconds if (second.latency_ms_p99 or 0) > 800]
     assert slow, "the freeze must be visible in the seconds that it lasted"
 
@@ -241,3 +261,32 @@ def test_no_request_exceeds_the_budget(processes: int, tiny_server: Start, tmp_p
     assert sum(endpoint.requests for endpoint in record.endpoints) == 61
     assert sum(server.counted()["requests"].values()) == 61
     assert record.invalid[0].startswith("interrupted")
+
+
+@pytest.mark.parametrize(
+    ("level", "clicks", "log"),
+    [
+        ("2", {"heavy work (sync)"}, "GET activity_logs (primary)"),
+        ("3", {"heavy work (accepted)", "heavy work (done)"}, "GET activity_logs (replica)"),
+    ],
+)
+def test_heavy_work_and_analytics_take_the_levels_way(
+    level: str, clicks: set[str], log: str, tiny_server: Start, tmp_path: Path
+) -> None:
+    server = tiny_server()
+    done = locust(
+        *("--headless", "--host", server.url, "--arrival-rate", "20", "--stage-duration", "2"),
+        *("--think-time-scale", "0.05", "--tags", "heavy", "analytics", "--level", level),
+        *("--out", str(tmp_path), "--stage-name", "s"),
+        environment=server.environment,
+    )
+    assert done.returncode in (0, 3), done.stderr
+    record = store.read(tmp_path / "s.json", LoadRecord)
+    actions = {action.name: action for action in record.actions}
+    assert {name for name in actions if name.startswith("heavy")} == clicks
+    assert log in {endpoint.name for endpoint in record.endpoints}
+    if level == "3":
+        # Accepted at once; done when it was asked after for the second time.
+        assert actions["heavy work (done)"].latency_ms["p50"] > 450
+        accepted = actions["heavy work (accepted)"].latency_ms["p50"]
+        assert accepted < actions["heavy work (done)"].latency_ms["p50"] / 2

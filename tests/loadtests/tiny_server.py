@@ -1,6 +1,6 @@
 """A real HTTP server that answers like the API, counts every request, and does as it is told.
 
-    python tiny_server.py [--status CODE] [--delay-ms N]
+    python tiny_server.py [--status CODE] [--delay-ms N] [--etags]
 
 Prints its port. GET /counts answers what it counted: requests by `METHOD table`, and bytes sent in
 bodies. It is a program of its own, so that a test can freeze it with SIGSTOP.
@@ -34,11 +34,13 @@ counts: Counter[str] = Counter()
 clients: Counter[str] = Counter()
 body_bytes: Counter[str] = Counter()
 tasks_left: set[str] = set()
+asked_for: Counter[str] = Counter()
 
 
 class Connection(asyncio.Protocol):
     status: int
     delay_s: float
+    sends_etags: bool
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -52,10 +54,15 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self.url = b""
+        self.asks_whether_changed = False
         self.body = b""
 
     def on_url(self, url: bytes) -> None:
         self.url += url
+
+    def on_header(self, name: bytes, _: bytes) -> None:
+        if name.lower() == b"if-none-match":
+            self.asks_whether_changed = self.sends_etags
 
     def on_body(self, body: bytes) -> None:
         self.body += body
@@ -87,11 +94,24 @@ class Connection(asyncio.Protocol):
             return 204, b""
         if method == "PATCH":
             return 204, b""
+        if path.startswith("/functions/v1/process-heavy-task-sync"):
+            return 200, b'{"status":"done"}'
+        if path.startswith("/functions/v1/process-heavy-task"):
+            return self.heavy(method, path)
         if path.startswith("/rest/v1/tasks"):
-            return 200, TASKS
+            return (304, b"") if self.asks_whether_changed else (200, TASKS)
         if path.startswith("/rest/v1/projects"):
             return 200, b'[{"name":"home","color":"#112233"}]'
         return 200, b"[]"
+
+    def heavy(self, method: str, path: str) -> tuple[int, bytes]:
+        if method == "POST":
+            task = str(uuid.uuid4())
+            asked_for[task] = 0
+            return 202, json.dumps({"status": "processing", "taskId": task}).encode()
+        task = path.partition("taskId=")[2]
+        asked_for[task] += 1
+        return 200, json.dumps({"status": "done" if asked_for[task] > 1 else "queued"}).encode()
 
     def counted(self) -> bytes:
         told: dict[str, Any] = {
@@ -104,8 +124,9 @@ class Connection(asyncio.Protocol):
         return json.dumps(told).encode()
 
     def answer(self, status: int, body: bytes) -> None:
-        length = b"" if status == 204 else b"content-length: %d\r\n" % len(body)
-        self.transport.write(b"HTTP/1.1 %d OK\r\n%b\r\n%b" % (status, length, body))
+        length = b"" if status in (204, 304) else b"content-length: %d\r\n" % len(body)
+        etag = b'etag: "1"\r\n' if self.sends_etags else b""
+        self.transport.write(b"HTTP/1.1 %d OK\r\n%b%b\r\n%b" % (status, length, etag, body))
 
 
 async def main() -> None:
@@ -113,7 +134,9 @@ async def main() -> None:
     parser.add_argument("--status", type=int, default=0)
     parser.add_argument("--delay-ms", type=float, default=0.0)
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--etags", action="store_true")
     options = parser.parse_args()
+    Connection.sends_etags = options.etags
     Connection.status, Connection.delay_s = options.status, options.delay_ms / 1000
     server = await asyncio.get_running_loop().create_server(Connection, options.host, 0)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 - read by who started it
