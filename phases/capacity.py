@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
 from statistics import median
 
 from phases.catalogue import Catalogue, HostedPlan
@@ -72,8 +72,11 @@ class Profile:
         egress_bytes_per_session: response bodies of one session.
         requests_per_session: sent to the API.
         service_s: mean time of a request, from sent to answered.
+        cpu_s_per_session: processor time that the database spent on a session, by users of the data
+            set, ascending; empty where it was not sampled.
         held_users: most registered users whose modelled peak it was seen to hold.
-        cores: of the machine that held them.
+        broke_users: fewest whose modelled peak it was seen not to hold; None where it never broke.
+        cores: of the machine that was measured.
     """
 
     level: int
@@ -81,9 +84,14 @@ class Profile:
     egress_bytes_per_session: Span | None
     requests_per_session: float | None
     service_s: float | None
+    cpu_s_per_session: tuple[tuple[int, float], ...]
     held_users: float | None
+    broke_users: float | None
     cores: int
 
+
+JUST_MORE = 1e-6
+"""Of cores: those of the machine that broke were too few, however little more would do."""
 
 POOLED_FROM_LEVEL = 3
 REPLICAS_FROM_LEVEL = 3
@@ -122,6 +130,39 @@ def users_with_connections(limit: int, profile: Profile, catalogue: Catalogue) -
     return root**2 / each
 
 
+def cpu_s_at(users: float, points: Sequence[tuple[int, float]]) -> float:
+    """Processor seconds of a session on the data of `users`: log-log between what was measured.
+
+    Below the smallest data set as on it. Beyond the largest, the growth between the last two goes
+    on: a scan of a table costs in proportion to its rows, a look-up in an index hardly more.
+    """
+    if users <= points[0][0] or len(points) == 1:
+        return points[0][1]
+    pairs = list(pairwise(points))
+    (x1, y1), (x2, y2) = next((pair for pair in pairs if users <= pair[1][0]), pairs[-1])
+    slope = math.log(y2 / y1) / math.log(x2 / x1)
+    if users > x2:
+        slope = min(max(slope, 0.0), 1.0)
+        x1, y1 = x2, y2
+    return y1 * math.exp(slope * math.log(users / x1))
+
+
+def cores_at(users: float, profile: Profile, catalogue: Catalogue) -> float | None:
+    """Cores that the database needs at the modelled peak, kept below `cpu_share_max`.
+
+    Where the level was seen to break on the measured machine, its cores are known to be too few
+    for that many users, and the need grows in proportion from there.
+    """
+    needed = []
+    if profile.cpu_s_per_session:
+        each = cpu_s_at(users, profile.cpu_s_per_session)
+        rate = users * _per_user_rate(catalogue)
+        needed.append(rate * each / catalogue.usage.cpu_share_max)
+    if profile.broke_users is not None and users >= profile.broke_users:
+        needed.append(profile.cores * users / profile.broke_users + JUST_MORE)
+    return max(needed, default=None)
+
+
 def demand_at(users: int, profile: Profile, catalogue: Catalogue) -> Demand | None:
     """What a month at `users` takes at this level; None where its sizes were not measured.
 
@@ -132,10 +173,7 @@ def demand_at(users: int, profile: Profile, catalogue: Catalogue) -> Demand | No
     usage = catalogue.usage
     sessions = sessions_per_month(users, catalogue)
     egress = profile.egress_bytes_per_session
-    held = profile.held_users
     replicas = int(profile.level >= REPLICAS_FROM_LEVEL)
-    # The measured machine's cores were seen to suffice; more users need more, in proportion.
-    cores = profile.cores * max(1.0, users / held) if held else 0.0
     return Demand(
         users=users,
         database_bytes=profile.database.at(users),
@@ -145,7 +183,7 @@ def demand_at(users: int, profile: Profile, catalogue: Catalogue) -> Demand | No
         connections=connections_at(users, profile, catalogue) or 0.0,
         pooled=profile.level >= POOLED_FROM_LEVEL,
         replicas=replicas,
-        cores=cores,
+        cores=cores_at(users, profile, catalogue) or 0.0,
         hosting_bytes=sessions * usage.hosting_bytes_per_session,
     )
 
@@ -157,7 +195,7 @@ def missing(profile: Profile) -> tuple[str, ...]:
         found.append("egress")
     if profile.requests_per_session is None or profile.service_s is None:
         found.append("connections")
-    if profile.held_users is None:
+    if not profile.cpu_s_per_session:
         found.append("cores")
     return tuple(found)
 
@@ -173,6 +211,7 @@ class Limit:
         low: from the range of what it rests on; None where that was seen once.
         high: the same.
         note: why `users` is None, or what it rests on.
+        plan: whose it is; None where it belongs to no plan.
     """
 
     name: str
@@ -181,6 +220,7 @@ class Limit:
     low: float | None = None
     high: float | None = None
     note: str = ""
+    plan: str | None = None
 
 
 def _by_span(name: str, kind: str, allowance: float, each: Span, factor: float = 1.0) -> Limit:
@@ -224,7 +264,7 @@ def _of_plan(profile: Profile, plan: HostedPlan, catalogue: Catalogue) -> list[L
     limits.append(
         Limit(f"{plan.name}: {plan.monthly_active_users:,} monthly active users", kind, active)
     )
-    return limits
+    return [replace(limit, plan=plan.name) for limit in limits]
 
 
 def _of_connections(profile: Profile, catalogue: Catalogue) -> list[Limit]:

@@ -13,15 +13,12 @@ from phases.catalogue import Catalogue
 from records.gate import GateRecord
 from report import (
     comparison,
-    effects,
     figures,
     headline,
     migrations,
     money,
     page,
-    profiles,
     run_files,
-    traffic,
     verdict,
 )
 
@@ -47,14 +44,9 @@ def build(run_dir: Path, catalogue: Catalogue | None = None) -> Path:
 
 def summary(run_dir: Path, catalogue: Catalogue | None = None) -> tuple[str, str, str, str, str]:
     """The five lines that close a run; arguments and errors as `build`."""
-    found = run_files.read(run_dir)
     rules = catalogue or catalogue_room.load()
-    return headline.lines(
-        found.run,
-        effects.techniques(found.benchmarks.values(), rules.slo.statement_latency_ms_p95),
-        tuple(traffic.of_stage(load, rules.slo) for load in found.loads),
-        rules,
-    )
+    found = figures.findings(run_files.read(run_dir), rules)
+    return headline.lines(found.run.run, found.techniques, found.stages, rules)
 
 
 def cost(run_dir: Path, users: int, catalogue: Catalogue | None = None) -> tuple[str, ...]:
@@ -64,10 +56,9 @@ def cost(run_dir: Path, users: int, catalogue: Catalogue | None = None) -> tuple
     """
     if users < 1:
         raise ValueError("users must be positive")
-    found = run_files.read(run_dir)
     rules = catalogue or catalogue_room.load()
-    stages = tuple(traffic.of_stage(load, rules.slo) for load in found.loads)
-    return money.lines(profiles.profiles(found, stages), users, rules)
+    found = figures.findings(run_files.read(run_dir), rules)
+    return money.lines(found.profiles, users, rules)
 
 
 def gate(

@@ -45,6 +45,7 @@ class Findings:
     catalogue: Catalogue
     techniques: tuple[Technique, ...]
     stages: tuple[StageTraffic, ...]
+    """Without the steps of a search, whose verdicts are in `run.matrix`."""
     uses: tuple[StageUse, ...]
     profiles: tuple[Profile, ...]
     money: Money | None
@@ -81,8 +82,9 @@ class Plan:
 def findings(run: Run, catalogue: Catalogue) -> Findings:
     """Everything that is computed from the records."""
     slo = catalogue.slo
-    stages = tuple(traffic.of_stage(load, slo) for load in run.loads)
-    found = profiles(run, stages)
+    searched = {probe.stage for probe in run.matrix.searched} if run.matrix else set()
+    stages = tuple(traffic.of_stage(load, slo) for load in run.loads if load.stage not in searched)
+    found = profiles(run, stages, catalogue.workload.arrival_rate_per_s(1_000_000) / 1e6)
     return Findings(
         run=run,
         catalogue=catalogue,
@@ -229,7 +231,7 @@ def for_money(found: Findings) -> list[Plan]:
             "monthly-cost",
             "What a month costs",
             "The cheapest plan, compute size and add-ons that meet what was measured, per stack "
-            "level; dotted beyond the users whose peak was seen to hold, with cores in proportion. "
+            "level; dotted beyond the users whose peak was seen to hold. "
             "A line ends where no plan on the list is enough. Grey: what the scaling guide says.",
             costs.alt(curves),
             lambda layout: costs.figure(curves, held, catalogue, layout),

@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass
 
 from phases.cell import Verdict
+from report.run_files import Run
 from report.traffic import StageTraffic
 from report.used import StageUse
-from report.words import milliseconds, plain, users
+from report.words import milliseconds, plain, rounded, significant, users
 
 
 @dataclass(frozen=True)
@@ -68,19 +69,24 @@ def _cell(stage: StageTraffic | None, uses: dict[str, StageUse]) -> Cell:
     return Cell(stage.judgement.verdict, latency, reasons, sources)
 
 
-def _held(stages: tuple[StageTraffic, ...], level: int) -> str:
-    """The most registered users whose modelled peak the level is known to have held."""
-    passed = [
-        stage.users * stage.head_room
-        for stage in stages
-        if stage.level == level
-        and stage.head_room is not None
-        and stage.judgement.verdict is Verdict.PASS
-    ]
-    return f"held the peak of {users(int(max(passed)))} users" if passed else ""
+def _held(run: Run, level: int) -> str:
+    """How far a level was found to go; empty where that was not searched."""
+    said = []
+    for found in run.matrix.breakpoints if run.matrix else ():
+        if found.level != level:
+            continue
+        data = f"on the data of {users(found.users)}"
+        if found.users_max is None or found.sustained_sessions_per_s is None:
+            said.append(f"sustained no rate that was tried {data}")
+            continue
+        least = "" if found.failed_sessions_per_s else "at least "
+        peak = users(rounded(found.users_max))
+        rate = significant(found.sustained_sessions_per_s)
+        said.append(f"sustains {least}{rate} sessions/s, the peak of {peak} users, {data}")
+    return "; ".join(said)
 
 
-def matrix(stages: tuple[StageTraffic, ...], uses: tuple[StageUse, ...] = ()) -> Matrix:
+def matrix(run: Run, stages: tuple[StageTraffic, ...], uses: tuple[StageUse, ...]) -> Matrix:
     """Every level and size that was driven; a FAIL names what ran out, where it was sampled."""
     by_stage = {use.stage.stage: use for use in uses}
     sizes = sorted({stage.users for stage in stages})
@@ -88,5 +94,5 @@ def matrix(stages: tuple[StageTraffic, ...], uses: tuple[StageUse, ...] = ()) ->
     for level in sorted({stage.level for stage in stages}):
         arms = dict.fromkeys(plain(stage.arm, 40) for stage in stages if stage.level == level)
         cells = tuple(_cell(chosen(stages, level, size), by_stage) for size in sizes)
-        rows.append(Row(level, ", ".join(arms), cells, _held(stages, level)))
+        rows.append(Row(level, ", ".join(arms), cells, _held(run, level)))
     return Matrix(tuple(users(size) for size in sizes), tuple(rows))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from phases.capacity import Limit, Profile, bill_at, fit, limits, missing
-from phases.catalogue import Catalogue
+from phases.catalogue import Catalogue, GuideBand
 from phases.cost import Bill, band_of, beside
 from report.charts.costs import Curves, sizes
 from report.profiles import added, parts
@@ -72,17 +72,19 @@ def described(bill: Bill | None) -> str:
     return f"{dollars(bill)}: {'; '.join([f'{bill.plan}, {bill.compute}', *extra])}"
 
 
+def _guide(band: GuideBand) -> str:
+    low = f"${band.usd_low:,.0f}"
+    if band.usd_high is None:
+        return f"{low} and more"
+    return low if band.usd_high == band.usd_low else f"{low} to ${band.usd_high:,.0f}"
+
+
 def bills(found: Money, catalogue: Catalogue) -> Table:
     """The cheapest month at each phase's end per level, and whether the guide's band holds."""
     rows = []
     for count in found.sizes:
         band = band_of(count, catalogue)
-        guide = "–"
-        if band is not None:
-            upper = band.usd_high
-            guide = f"${band.usd_low:,.0f}" + (
-                " and more" if upper is None else f"–{upper:,.0f}" if upper > band.usd_low else ""
-            )
+        guide = "–" if band is None else _guide(band)
         cells = []
         for profile in found.profiles:
             bill = bill_at(count, profile, catalogue)
@@ -174,13 +176,17 @@ def lines(profiles: tuple[Profile, ...], count: int, catalogue: Catalogue) -> tu
     said = []
     for profile in found.profiles:
         bill = bill_at(count, profile, catalogue)
-        said.append(f"Level {profile.level} at {users(count)} users: {described(bill)} a month.")
-        later = [x for x in found.limits[profile.level] if x.users and x.users > count]
+        said.append(f"Level {profile.level}, {users(count)} users, a month: {described(bill)}")
+        plans = (None, bill.plan if bill else None)
+        later = [
+            limit
+            for limit in found.limits[profile.level]
+            if limit.users and limit.users > count and limit.plan in plans
+        ]
         if later:
             said.append(f"  next: {later[0].name} at {users(rounded(later[0].users or 0))} users")
     band = band_of(count, catalogue)
     if band is not None:
-        upper = "" if band.usd_high is None else f" to ${band.usd_high:,.0f}"
-        said.append(f"The scaling guide says ${band.usd_low:,.0f}{upper}.")
+        said.append(f"The scaling guide says {_guide(band)}.")
     prices = catalogue.prices
     return (*said, *left_out(found), f"Prices: {prices.source}, read on {prices.read_on}.")

@@ -71,12 +71,13 @@ def _shared(found: Findings) -> dict[str, object]:
         "title": headline.title(found.techniques),
         "verdict": headline.verdict(found.techniques, found.catalogue.slo.statement_latency_ms_p95),
         "load_line": headline.load_sentence(found.stages, found.catalogue),
-        "matrix": matrix.matrix(found.stages, found.uses),
+        "matrix": matrix.matrix(run, found.stages, found.uses),
         "used": used.table(found.uses),
         "used_statements": used.statements(found.uses),
         "gates": [verdict.gate(found, phase.number) for phase in found.catalogue.phases[1:]]
         if found.stages
         else [],
+        "not_driven": run.matrix.not_measured if run.matrix else (),
         "not_sampled": used.gaps(found.uses),
         "techniques": found.techniques,
         "stages": found.stages,

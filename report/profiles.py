@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from phases.capacity import Fit, Profile, Span, fit
 from phases.cell import Verdict
 from records.benchmark import BenchmarkRecord
+from records.matrix import Breakpoint
 from records.seed import SeedRecord
 from report.run_files import Run
 from report.traffic import StageTraffic
@@ -27,6 +28,10 @@ ADDED_BYTES = {
 """Costs of techniques that lie on disk, and the stack level that brings them."""
 
 LEVELS = (1, 2, 3)
+
+DATABASE = "postgres"
+"""The sampler's name of the database. The API beside it is a stand-in of this suite, whose
+processor time says nothing about a hosted one's."""
 
 
 def belongs(relation: str, level: int) -> bool:
@@ -94,17 +99,54 @@ def _per_session(stages: list[StageTraffic], amounts: list[float]) -> Span | Non
     return Span(sum(amounts) / sessions, *seen)
 
 
-def _held(stages: list[StageTraffic]) -> float | None:
-    """Most registered users whose modelled peak was held."""
-    passed = [
-        stage.users * (stage.head_room or 1.0)
+def held(run: Run, stages: list[StageTraffic], level: int) -> float | None:
+    """Most registered users whose modelled peak the level was seen to hold.
+
+    A cell speaks for the users of its own data set, however much faster it was driven: more users
+    bring more data. A search says more, if it was made on the largest data set that there is.
+    """
+    found = [
+        float(stage.users)
         for stage in stages
-        if stage.judgement.verdict is Verdict.PASS
+        if stage.judgement.verdict is Verdict.PASS and (stage.head_room or 1.0) >= 1.0
     ]
-    return max(passed, default=None)
+    found += [float(each.users_max) for each in _searched(run, level) if each.users_max]
+    return max(found, default=None)
 
 
-def profiles(run: Run, stages: tuple[StageTraffic, ...]) -> tuple[Profile, ...]:
+def broke(run: Run, stages: list[StageTraffic], level: int, rate_per_user: float) -> float | None:
+    """Fewest registered users whose modelled peak the level was seen not to hold."""
+    found = [float(s.users) for s in stages if s.judgement.verdict is Verdict.FAIL]
+    found += [
+        each.failed_sessions_per_s / rate_per_user
+        for each in _searched(run, level)
+        if each.failed_sessions_per_s and each.ended != "generator"
+    ]
+    return min(found, default=None)
+
+
+def _searched(run: Run, level: int) -> list[Breakpoint]:
+    """The searches of a level on the largest data set that there is."""
+    largest = max(run.run.sizes, default=0)
+    searched = run.matrix.breakpoints if run.matrix else ()
+    return [each for each in searched if each.level == level and each.users == largest]
+
+
+def cpu_s_per_session(run: Run, stages: list[StageTraffic]) -> tuple[tuple[int, float], ...]:
+    """Processor seconds that the database spent on a session, by size; a median over seconds."""
+    found = {}
+    for stage in stages:
+        sampler = run.samplers.get(stage.stage)
+        used = sampler.used() if sampler else None
+        share = used.component_cpu_share.get(DATABASE) if used else None
+        if share and stage.achieved_sessions_per_s > 0:
+            found[stage.users] = share / stage.achieved_sessions_per_s
+    return tuple(sorted(found.items()))
+
+
+def profiles(
+    run: Run, stages: tuple[StageTraffic, ...], rate_per_user: float
+) -> tuple[Profile, ...]:
     """A profile per stack level; parts that were not measured are None."""
     found = []
     for level in LEVELS:
@@ -120,7 +162,9 @@ def profiles(run: Run, stages: tuple[StageTraffic, ...]) -> tuple[Profile, ...]:
                 egress_bytes_per_session=egress,
                 requests_per_session=requests.estimate if requests else None,
                 service_s=busy_s / answered if answered else None,
-                held_users=_held(mine),
+                cpu_s_per_session=cpu_s_per_session(run, mine),
+                held_users=held(run, mine, level),
+                broke_users=broke(run, mine, level, rate_per_user),
                 cores=run.run.machine.cores,
             )
         )

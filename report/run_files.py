@@ -1,8 +1,8 @@
 """A run directory as one value.
 
-Reads run.json, seed/*.json, load/*.json, sampler/*.json, bench/*.json and perf.json of a run
-directory. Writes nothing. A file that is there must be whole and must say what its name says; a
-file that is not there is named in `Run.absent`.
+Reads run.json, seed/*.json, load/*.json, sampler/*.json, bench/*.json, matrix.json and perf.json
+of a run directory. Writes nothing. A file that is there must be whole and must say what its name
+says; a file that is not there is named in `Run.absent`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from phases.errors import ConfigurationError
 from records import store
 from records.benchmark import BenchmarkRecord, Comparison
 from records.load import LoadRecord
+from records.matrix import MatrixRecord
 from records.perf import PerfRecord
 from records.run import RunRecord
 from records.sampler import SamplerRecord
@@ -47,6 +48,7 @@ class Run:
     benchmarks: dict[int, BenchmarkRecord]
     samplers: dict[str, SamplerRecord]
     """What a stage used, by the stage's name."""
+    matrix: MatrixRecord | None
     perf: PerfRecord | None
     sources: tuple[Source, ...]
     absent: tuple[str, ...]
@@ -57,7 +59,12 @@ class Run:
         """Why the reader must not take this for a whole run; empty where it is one."""
         if self.run.outcome == "complete":
             return ""
-        return f"This run was {self.run.outcome}: the page shows what there is, and no more."
+        return f"This run {self.ended}: the page shows what there is, and no more."
+
+    @property
+    def ended(self) -> str:
+        """How the run ended, as a verb."""
+        return "failed" if self.run.outcome == "failed" else f"was {self.run.outcome}"
 
 
 def _disagrees(path: Path, what: str) -> ConfigurationError:
@@ -105,6 +112,10 @@ def _check_seed(path: Path, record: SeedRecord) -> None:
             raise _disagrees(path, f"distribution {histogram.name} has edges that do not fit")
 
 
+def _read_if_there(path: Path, kind: type[R]) -> R | None:
+    return store.read(path, kind) if path.exists() else None
+
+
 def _read_loads(folder: Path) -> tuple[LoadRecord, ...]:
     loads: list[LoadRecord] = []
     for path in sorted(folder.glob("*.json")):
@@ -146,6 +157,8 @@ def _sources(directory: Path, run: Run) -> tuple[Source, ...]:
     named += [Source(f"bench/{users}.json", "blocks, calls and plans") for users in run.benchmarks]
     named += [Source(f"load/{load.stage}.json", "histograms per endpoint") for load in run.loads]
     named += [Source(f"sampler/{name}.json", "what the stage used") for name in run.samplers]
+    if run.matrix is not None:
+        named.append(Source("matrix.json", "the phase matrix and how far each level goes"))
     if run.perf is not None:
         named.append(Source("perf.json", "our figures beside peers' and limits"))
     return tuple(source for source in named if (directory / source.path).exists())
@@ -180,11 +193,8 @@ def read(directory: Path) -> Run:
             directory / "bench", BenchmarkRecord, lambda record: record.users, _check_benchmark
         ),
         samplers=_read_samplers(directory / "sampler"),
-        perf=(
-            store.read(directory / "perf.json", PerfRecord)
-            if (directory / "perf.json").exists()
-            else None
-        ),
+        matrix=_read_if_there(directory / "matrix.json", MatrixRecord),
+        perf=_read_if_there(directory / "perf.json", PerfRecord),
         sources=(),
         absent=(),
     )

@@ -83,8 +83,18 @@ def _checked(parts: tuple[Endpoint, ...], blobs: list[str], where: str) -> Laten
     return found
 
 
-def of_stage(load: LoadRecord, slo: Slo) -> StageTraffic:
-    """The percentiles, totals and verdict of one stage."""
+def of_stage(load: LoadRecord, slo: Slo, *, judged_at_peak: bool = True) -> StageTraffic:
+    """The percentiles, totals and verdict of one stage.
+
+    Args:
+        load: the stage's record.
+        slo: what to hold it against.
+        judged_at_peak: whether it speaks for the population of its data set; False for a step of
+            a search, where the rate itself is judged.
+
+    Raises:
+        ConfigurationError: a histogram cannot be decoded, or holds more than was counted.
+    """
     where = f"load/{load.stage}.json"
     parts = load.actions or load.endpoints
     due = _checked(parts, [part.latency_hdr for part in parts], where)
@@ -93,6 +103,7 @@ def of_stage(load: LoadRecord, slo: Slo) -> StageTraffic:
     latency = due.percentiles_ms(PERCENTILES)
     events, failures = sum(p.requests for p in parts), sum(p.failures for p in parts)
     asked, modelled = load.rate_sessions_per_s, load.modelled_sessions_per_s
+    head_room = asked / modelled if asked and modelled else None
     return StageTraffic(
         stage=load.stage,
         arm=load.arm,
@@ -121,8 +132,9 @@ def of_stage(load: LoadRecord, slo: Slo) -> StageTraffic:
             clicks_failed=failures,
             invalid=load.invalid,
             slo=slo,
+            rate_over_peak=head_room if judged_at_peak else None,
         ),
         seconds=load.seconds,
         curve=tuple((ms, q) for q, ms in due.percentiles_ms(CURVE_PERCENTILES).items()),
-        head_room=asked / modelled if asked and modelled else None,
+        head_room=head_room,
     )

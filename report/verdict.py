@@ -183,7 +183,7 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
     reasons = _of_cell(stage, judged, size, catalogue.gate.head_room)
     reasons += _of_money(profile, size, catalogue)
     if found.run.run.outcome != "complete":
-        text = f"The run was {found.run.run.outcome}"
+        text = f"The run {found.run.ended}"
         reasons.append(Reason(kind="invalid", text=text, sources=("run.json",)))
     if not found.techniques:
         text = "No technique was compared, so none can be named as the next"

@@ -19,6 +19,7 @@ LEVEL_ROLES = {1: "before", 2: "after", 3: "third"}
 USERS_SHOWN_MAX = 1_000_000
 """Limits beyond are in the table: no answer here depends on where exactly they lie."""
 LEVEL_APART_PT = 5.0
+TICKS_MIN = 3
 
 Row = tuple[str, dict[int, Limit]]
 
@@ -52,7 +53,7 @@ def figure(by_level: dict[int, tuple[Limit, ...]], layout: Layout) -> Figure:
     axes.set_ylim(len(shown) * height_each, 0)
     axes.set_yticks([])
     axes.minorticks_off()
-    ticks = [10**power for power in range(2, 8) if min(values) / 2 < 10**power < max(values) * 1.3]
+    ticks = _ticks(min(values) / 2, max(values) * 1.3)
     axes.set_xticks([float(tick) for tick in ticks], [users(tick) for tick in ticks])
     axes.grid(axis="x")
     _text(axes, "registered users at", (axes.get_xlim()[0], 0), (0, 8), "muted")
@@ -62,6 +63,16 @@ def figure(by_level: dict[int, tuple[Limit, ...]], layout: Layout) -> Figure:
     for index, (name, limits) in enumerate(shown):
         _row(axes, name, limits, index * height_each, layout)
     return fig
+
+
+def _ticks(low: float, high: float) -> list[int]:
+    """Powers of ten; their doubles and fives as well where that makes fewer than three."""
+    for steps in ((1,), (1, 2, 5)):
+        ticks = [step * 10**power for power in range(1, 8) for step in steps]
+        shown = [tick for tick in ticks if low < tick < high]
+        if len(shown) >= TICKS_MIN:
+            break
+    return shown
 
 
 def _text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,8 @@ from phases.capacity import (
     Span,
     bill_at,
     connections_at,
+    cores_at,
+    cpu_s_at,
     fit,
     limits,
     missing,
@@ -51,7 +54,9 @@ PROFILE = Profile(
     egress_bytes_per_session=Span(50_000.0, 40_000.0, 62_500.0),
     requests_per_session=20.0,
     service_s=0.01,
+    cpu_s_per_session=((1_000, 0.007), (10_000, 0.07)),
     held_users=10_000,
+    broke_users=None,
     cores=2,
 )
 
@@ -102,14 +107,34 @@ def test_the_budget_alerts_come_where_the_bill_reaches_their_share():
     assert after is None or after.usd_per_month >= 150
 
 
-def test_twice_the_users_that_were_held_need_twice_the_cores():
-    bill = bill_at(20_001, PROFILE, CATALOGUE)
-    assert bill is not None
-    assert bill.compute == "2xl"
+@pytest.mark.parametrize(
+    ("users", "seconds"),
+    [(100, 0.007), (1_000, 0.007), (3_162, 0.02213), (10_000, 0.07), (20_000, 0.14)],
+)
+def test_a_session_costs_what_lies_between_the_sizes_measured_and_goes_on_beyond(users, seconds):
+    assert cpu_s_at(users, PROFILE.cpu_s_per_session) == pytest.approx(seconds, rel=1e-3)
+
+
+def test_a_session_never_grows_faster_than_the_data_beyond_what_was_measured():
+    assert cpu_s_at(20_000, ((1_000, 0.001), (10_000, 0.1))) == pytest.approx(0.2)
+    assert cpu_s_at(20_000, ((1_000, 0.1), (10_000, 0.01))) == pytest.approx(0.01)
+
+
+def test_cores_follow_sessions_and_their_cost_and_stay_below_the_share():
+    # 1/3 session/s at 10,000 users, 0.07 s each, at most 70%: a thirtieth of a core.
+    assert cores_at(10_000, PROFILE, CATALOGUE) == pytest.approx(1 / 3 * 0.07 / 0.7)
+
+
+def test_a_machine_that_broke_had_too_few_cores():
+    broken = replace(PROFILE, broke_users=20_000.0)
+    before, after = (bill_at(users, broken, CATALOGUE) for users in (19_999, 20_000))
+    assert before is not None
+    assert after is not None
+    assert (before.compute, after.compute) == ("micro", "xl")
 
 
 def test_what_was_not_measured_is_named_and_never_a_number():
-    empty = Profile(1, None, None, None, None, None, 2)
+    empty = Profile(1, None, None, None, None, (), None, None, 2)
     assert missing(empty) == ("egress", "connections", "cores")
     found = by_name(empty)
     assert found["Free: 0.5 GB disk"].users is None

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 from hdrh.histogram import HdrHistogram
 
@@ -18,6 +19,7 @@ import report
 from records import store
 from records.benchmark import Arm, BenchmarkRecord, Comparison, Cost, SelfCheck, Skipped
 from records.load import Cache, Endpoint, LoadRecord, Second, Sessions
+from records.matrix import Breakpoint, MatrixRecord, Probe
 from records.perf import PerfRecord, PerfRow
 from records.run import Machine, RunRecord, Server, Stage
 from records.sampler import Component, Sample, SamplerRecord, Statement
@@ -361,6 +363,45 @@ def run_record(**changed: object) -> RunRecord:
     return RunRecord(**{**fields, **changed})  # type: ignore[arg-type]
 
 
+def matrix_record() -> MatrixRecord:
+    """A search at level 2 that ended between two rates, and a cell that could not be driven."""
+    return MatrixRecord(
+        format_version=MatrixRecord.FORMAT_VERSION,
+        head_room=1.3,
+        cells=(),
+        searched=(
+            Probe(
+                stage="probe-level-2-100000-1",
+                level=2,
+                users=SIZES[-1],
+                rate_sessions_per_s=12.0,
+                verdict="FAIL",
+                reasons=("p95 of 900 ms is above 500 ms",),
+                latency_ms_p95=900.0,
+                clicks=400,
+                clicks_failed=0,
+                bound_by="processor",
+                bound_detail="98% of all cores in use",
+                statement=None,
+                statement_share=None,
+                suspects=(),
+            ),
+        ),
+        breakpoints=(
+            Breakpoint(
+                level=2,
+                users=SIZES[-1],
+                sustained_sessions_per_s=10.0,
+                failed_sessions_per_s=12.0,
+                users_max=300_000,
+                ended="bracketed",
+                probes=("probe-level-2-100000-1",),
+            ),
+        ),
+        not_measured=("level 3 with a replica: no second data directory",),
+    )
+
+
 def write_run(directory: Path) -> Path:
     """A whole run: three sizes, three levels of load, all laws, perf."""
     store.write(directory / "run.json", run_record())
@@ -374,6 +415,11 @@ def write_run(directory: Path) -> Path:
             store.write(directory / "load" / f"{record.stage}.json", record)
             used = sampled(record.stage, level)
             store.write(directory / "sampler" / f"{record.stage}.json", used)
+    probe = msgspec.structs.replace(
+        load("embedded", 2, SIZES[-1]), stage="probe-level-2-100000-1", rate_sessions_per_s=12.0
+    )
+    store.write(directory / "load" / f"{probe.stage}.json", probe)
+    store.write(directory / "matrix.json", matrix_record())
     store.write(
         directory / "perf.json",
         PerfRecord(

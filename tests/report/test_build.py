@@ -109,6 +109,13 @@ def test_skipped_and_invalid_parts_are_named_with_their_reason(built_run):
     assert "achieved 71% of the offered sessions" in html
 
 
+def test_a_step_of_a_search_is_no_cell_and_no_chart_shows_it(built_run):
+    html = (built_run / "report.html").read_text(encoding="utf-8")
+    assert "sustains 10 sessions/s, the peak of 300k users, on the data of 100k" in html
+    assert html.count("probe-level-2-100000-1") == 2  # the link and the name of its file
+    assert "level 3 with a replica: no second data directory" in html
+
+
 def test_a_directory_that_is_no_run_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match=r"holds no run: run\.json is missing"):
         report.build(tmp_path)
