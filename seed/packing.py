@@ -26,29 +26,27 @@ def windows(buffer: Bytes, width: int) -> NDArray[np.void]:
 
 
 class Rows:
-    """A block of rows of one table, each laid out in `width` bytes, then closed up.
+    """A block of rows of one table, each laid out in equal room, then closed up.
 
     Fields of fixed length come first and are set by name (`block["id"] = …`). What varies in length
     follows: `append` puts a piece right behind what each row has so far.
 
     Args:
         capacity: rows that the block can hold.
-        fields: name and dtype of each fixed field, in order; a name that begins with `length_` or
-            equals `fields` is constant, and `constants` gives its value.
-        constants: values written once.
+        fixed: dtype by name of the fields of fixed length, in order.
+        fields: fields of a row, those of varying length counted.
         tail_bytes_max: what the pieces of one row can add up to, padding included.
     """
 
     def __init__(
-        self,
-        capacity: int,
-        fields: tuple[tuple[str, str], ...],
-        constants: Mapping[str, int],
-        tail_bytes_max: int,
+        self, capacity: int, fixed: Mapping[str, str], fields: int, tail_bytes_max: int
     ) -> None:
-        fixed = np.dtype(list(fields))
-        self._fixed_bytes = fixed.itemsize
-        self._width = fixed.itemsize + tail_bytes_max
+        layout = [("fields", ">i2")]
+        for name, kind in fixed.items():
+            layout += [(f"length of {name}", ">i4"), (name, kind)]
+        record = np.dtype(layout)
+        self._fixed_bytes = record.itemsize
+        self._width = record.itemsize + tail_bytes_max
         self._flat: Bytes = np.zeros(capacity * self._width, dtype=np.uint8)
         self._out: Bytes = np.zeros(capacity * self._width + self._width, dtype=np.uint8)
         self._rows = self._flat.view(f"V{self._width}")
@@ -56,10 +54,11 @@ class Rows:
         self._lengths: NDArray[np.int64] = np.zeros(capacity, dtype=np.int64)
         self._count = 0
         self._record = np.ndarray(
-            (capacity,), dtype=fixed, buffer=self._flat, strides=(self._width,)
+            (capacity,), dtype=record, buffer=self._flat, strides=(self._width,)
         )
-        for name, value in constants.items():
-            self._record[name] = value
+        self._record["fields"] = fields
+        for name, kind in fixed.items():
+            self._record[f"length of {name}"] = np.dtype(kind).itemsize
 
     def begin(self, count: int) -> NDArray[np.void]:
         """Start over with `count` rows; returns their fixed fields, to be set by the caller."""

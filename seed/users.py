@@ -20,7 +20,7 @@ from phases.population import (
     stream_key,
     thresholds,
 )
-from seed.calendar import DAY_MS, LAST_SIGNUP_BEFORE_END_MS, Moments, Year
+from seed.calendar import DAY_MS, LAST_SIGNUP_BEFORE_END_MS, WEEK_MS, Moments, Year
 
 # A user's number takes 24 bits of every sort key and log id.
 CODE_BITS = 24
@@ -31,7 +31,8 @@ _CODE_MASK = USERS_MAX - 1
 BLOCK = 1 << 15
 
 # One user in 130,000 has more projects by the geometric law; 16 is where a sidebar ends.
-PROJECTS_MAX = 16
+PROJECT_BITS = 4
+PROJECTS_MAX = 1 << PROJECT_BITS
 # A first project is made while looking around: within half an hour from the sign-up.
 FIRST_PROJECT_MS = 30 * 60_000
 
@@ -72,6 +73,12 @@ class Users:
         """User of each sort key (whose lowest 24 bits are the code)."""
         inverse = pow(self.factor, -1, USERS_MAX)
         return ((keys * np.uint64(inverse)) & np.uint64(_CODE_MASK)).astype(np.intp)
+
+    def timestamps(self, keys: U64, week: int) -> NDArray[np.int64]:
+        """Creation times of sort keys of `week`: µs of timestamptz, below the ms by the code."""
+        below = ((keys & np.uint64(_CODE_MASK)) * np.uint64(1000)) >> np.uint64(CODE_BITS)
+        moments = (keys >> np.uint64(CODE_BITS)) * np.uint64(1000) + below
+        return moments.astype(np.int64) + (self.year.postgres_us + week * WEEK_MS * 1000)
 
     def stretch_ms(self, indices: NDArray[np.intp]) -> NDArray[np.int64]:
         """The time between a user's projects, on average."""
