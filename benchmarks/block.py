@@ -19,6 +19,9 @@ from benchmarks.libpq import Row, Session, StatementError
 from benchmarks.technique import Arm, Parameters, Role, Technique
 from phases.errors import CannotMeasure
 
+Statement = tuple[str, tuple[str | None, ...]]
+"""SQL and its arguments."""
+
 
 @dataclass
 class Side:
@@ -28,7 +31,7 @@ class Side:
     caller: Connection
     beside: Session | None = None
     """Where the statement beside this arm runs."""
-    first: tuple[str, tuple[str | None, ...]] | None = None
+    first: Statement | None = None
     """The first statement of the last call, with its arguments."""
     drawn: Parameters | None = None
     """Of the last call: the user that its statement is asked about."""

@@ -12,14 +12,15 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 import records.benchmark as record
-from benchmarks.block import Side, arranged, run_block
+from benchmarks.block import Side, Statement, arranged, run_block
 from benchmarks.connection import Connection
 from benchmarks.libpq import Session
-from benchmarks.plans import Plan, explain
+from benchmarks.plans import Plan, explain, generic_share, shape
 from benchmarks.technique import Parameters, Technique
 from phases.errors import CannotMeasure
 from stats.paired import Ratio, ratio
@@ -191,24 +192,58 @@ def measure(
     finally:
         if collecting:
             gc.enable()
+    found = (
+        _plan_note(technique, side, plan) for side, plan in zip(comparing.sides, plans, strict=True)
+    )
     before, after = (
         _arm_record(side, plan, comparing.calls)
         for side, plan in zip(comparing.sides, plans, strict=True)
     )
     return record.Comparison(
-        technique=technique.id, title=title, stop=stop, before=before, after=after
+        technique=technique.id,
+        title=title,
+        stop=stop,
+        before=before,
+        after=after,
+        notes=tuple(note for note in found if note),
     )
 
 
-def _plan(technique: Technique, side: Side) -> Plan | None:
-    """The plan of the last call's first statement, in the state of affairs that its block saw."""
+@contextmanager
+def _as_last_called(technique: Technique, side: Side) -> Iterator[Statement | None]:
+    """The first statement of the last call, in the state of affairs that its block saw."""
     if side.first is None or side.drawn is None:
-        return None
+        yield None
+        return
     with arranged(technique, side, side.drawn):
         if technique.requests:  # whose bodies open a transaction of their own
             side.caller.execute("begin")
             side.caller.become(side.drawn.user_id)
-        return explain(side.caller, *side.first)
+        yield side.first
+
+
+def _plan(technique: Technique, side: Side) -> Plan | None:
+    with _as_last_called(technique, side) as called:
+        return explain(side.caller, *called) if called else None
+
+
+def _plan_note(technique: Technique, side: Side, plan: Plan | None) -> str:
+    """What a reader must know of the plan beyond the one recorded; empty if nothing."""
+    if plan is None:
+        return ""
+    with _as_last_called(technique, side) as called:
+        if called is None:
+            return ""
+        later = shape(side.caller, *called)
+        share = generic_share(side.caller, called[0])
+    if later != plan.hash:
+        return (
+            f"the plan of {side.arm.name!r} changed from {plan.hash} to {later}: with the "
+            "parameters, or while it was measured"
+        )
+    if 0 < share < 1:
+        return f"{share:.0%} of the runs of {side.arm.name!r} used the server's generic plan"
+    return ""
 
 
 def _arm_record(side: Side, plan: Plan | None, calls: int) -> record.Arm:

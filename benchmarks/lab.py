@@ -216,8 +216,9 @@ class Lab:
                     self._beside(technique.after, stack),
                 ),
             )
-        notes = (_route_note(route, caller) for route, caller in callers.items())
-        return msgspec.structs.replace(found, notes=tuple(note for note in notes if note))
+        routes = (_route_note(route, caller) for route, caller in callers.items())
+        notes = (*found.notes, *(note for note in routes if note))
+        return msgspec.structs.replace(found, notes=notes)
 
     def _beside(self, arm: Arm, stack: ExitStack) -> Session | None:
         """A connection for what runs beside `arm`, on any core: it is load, not measured."""

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.dataset import SQL
 from benchmarks.libpq import Session
 
 # What makes a plan another plan. Costs, row counts, times and filters' constants do not.
@@ -61,6 +62,14 @@ def buffers(text: str) -> int:
     return sum(map(int, BUFFERS_COUNT.findall(line[0]))) if line else 0
 
 
+def shape(caller: Session, sql: str, arguments: tuple[str | None, ...]) -> str:
+    """The hash of the plan for these arguments, without executing it; empty where it has none."""
+    if not PLANNED.match(sql):
+        return ""
+    told = caller.once(f"explain (format json) {sql}", *arguments).column(0)[0] or ""
+    return plan_hash(json.loads(told)[0]["Plan"])
+
+
 def explain(caller: Session, sql: str, arguments: tuple[str | None, ...]) -> Plan | None:
     """The plan of `sql` for these arguments; None where a statement has none, as DROP. Executes it.
 
@@ -69,9 +78,13 @@ def explain(caller: Session, sql: str, arguments: tuple[str | None, ...]) -> Pla
     """
     if not PLANNED.match(sql):
         return None
-    told = caller.once(f"explain (format json) {sql}", *arguments).column(0)[0] or ""
     lines = caller.once(f"explain (analyze, buffers) {sql}", *arguments).column(0)
     text = "\n".join(line or "" for line in lines)
-    return Plan(
-        text=text, hash=plan_hash(json.loads(told)[0]["Plan"]), shared_buffers=buffers(text)
-    )
+    return Plan(text=text, hash=shape(caller, sql, arguments), shared_buffers=buffers(text))
+
+
+def generic_share(caller: Session, sql: str) -> float:
+    """Share of a prepared statement's runs that used its generic plan; 0 where it never ran."""
+    uses = caller.once((SQL / "plan_uses.sql").read_text(encoding="utf-8"), sql)()
+    generic, custom = map(int, (value or "0" for value in uses[0])) if uses else (0, 0)
+    return generic / (generic + custom) if generic + custom else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -168,3 +169,24 @@ def test_measuring_ends_when_the_interval_is_narrow_or_time_is_up(populated: str
     assert compared(populated, Technique("t", steady, steady), budget_s=0.1).stop == "budget"
     wide = arm("b", "select 1 from pg_sleep(0.02)")
     assert compared(populated, Technique("t", steady, wide), budget_s=20).stop == "precise"
+
+
+def test_a_plan_that_changes_while_it_is_measured_is_marked(populated: str) -> None:
+    apply_level(populated, 2)
+    sql = "select count(*) >= 0 from tasks where user_id = $1"
+    calls = itertools.count()
+
+    def body(caller: Connection, drawn: Parameters) -> Answer:
+        if next(calls) == 60:
+            caller.execute("drop index idx_tasks_user_created; commit; begin")
+        return caller.fetch(sql, drawn.user_id)
+
+    wandering = Arm("wandering", sql, body)
+    found = compared(populated, Technique("t", wandering, wandering, role=Role.OWNER))
+    assert any("changed from" in note for note in found.notes)
+
+
+def test_runs_with_a_generic_plan_are_counted(populated: str) -> None:
+    steady = arm("steady", "select id from tasks where id = $1", with_user=True)
+    found = compared(populated, Technique("generic", steady, steady, role=Role.OWNER))
+    assert any("generic plan" in note for note in found.notes)
