@@ -52,9 +52,7 @@ def measure(
             target = Target(
                 url=running.api.url, anon_key=running.api.anon_key, jwt_secret=running.jwt_secret
             )
-            postmaster = running.server.data_dir / "postmaster.pid"
-            postgres = int(postmaster.read_text(encoding="ascii").split("\n", 1)[0])
-            yield Standing(target, {"api": running.api.pid, "postgres": postgres})
+            yield Standing(target, dict(running.pids))
 
     def sample(
         users: int, *, stage: str, out: Path, standing: Standing

@@ -135,9 +135,9 @@ def up(
         undo.callback(stop_postgres, data_dir)
         server = start_postgres(data_dir)
         draft = _draft(wanted, server, prepare(server))
-        _write(draft, Processes(server=server), data_dir)
+        _write(draft, Processes(server=server))
 
-        running = build(undo, server, draft.dsn, wanted, lambda made: _write(draft, made, data_dir))
+        running = build(undo, server, draft.dsn, wanted, lambda made: _write(draft, made))
         state = _complete(draft, running)
         undo.pop_all()
         return state
@@ -206,30 +206,17 @@ def _complete(draft: State, running: RunningLevel) -> State:
     return state
 
 
-def _write(draft: State, made: Processes, data_dir: Path) -> None:
+def _write(draft: State, made: Processes) -> None:
     """Note which processes there are so far."""
-    pids = {"postgres": _postmaster(data_dir)}
-    if made.replica is not None:
-        pids["replica"] = _postmaster(made.replica.server.data_dir)
-    if made.pooler is not None:
-        pids["pgbouncer"] = made.pooler.pid
-    if made.worker is not None:
-        pids["worker"] = made.worker.pid
-    if made.api is not None:
-        pids["api"] = made.api.process.pid
     _save(
         msgspec.structs.replace(
             draft,
             processes=tuple(
                 Process(name=name, pid=pid, created=psutil.Process(pid).create_time())
-                for name, pid in pids.items()
+                for name, pid in made.pids().items()
             ),
         )
     )
-
-
-def _postmaster(data_dir: Path) -> int:
-    return int((data_dir / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0])
 
 
 def _save(state: State) -> None:

@@ -73,6 +73,8 @@ class RunningLevel:
     server: PostgresServer
     """As it runs now: with the level's settings."""
     parts: tuple[StackPart, ...]
+    pids: Mapping[str, int]
+    """The first process of each part that runs: `api`, `postgres`, `pgbouncer`, …"""
 
     @property
     def skipped(self) -> tuple[StackPart, ...]:
@@ -107,6 +109,21 @@ class Processes:
     pooler: PgBouncer | None = None
     replica: Replica | None = None
     server: PostgresServer | None = None
+
+    def pids(self) -> dict[str, int]:
+        """The first process of each part, in the order in which they are started."""
+        found: dict[str, int] = {}
+        if self.server is not None:
+            found["postgres"] = postmaster_of(self.server.data_dir)
+        if self.pooler is not None:
+            found["pgbouncer"] = self.pooler.pid
+        if self.replica is not None:
+            found["replica"] = postmaster_of(self.replica.server.data_dir)
+        if self.worker is not None:
+            found["worker"] = self.worker.pid
+        if self.api is not None:
+            found["api"] = self.api.process.pid
+        return found
 
 
 Noted = Callable[[Processes], None]
@@ -158,6 +175,11 @@ def running_level(
         yield build(undo, server, dsn, wanted, lambda _: None)
 
 
+def postmaster_of(data_dir: Path) -> int:
+    """Process id of the server that runs on `data_dir`."""
+    return int((data_dir / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0])
+
+
 def settings_for(wanted: Wanted) -> dict[str, str]:
     """What the server's settings must have in them for that level and size."""
     settings: dict[str, str] = {}
@@ -204,6 +226,7 @@ def build(
         replica_dsn=_replica_dsn(processes, dsn),
         server=processes.server,
         parts=(*parts, part),
+        pids=processes.pids(),
     )
 
 

@@ -93,6 +93,8 @@ def test_level_3_is_all_of_its_parts_and_leaves_the_server_as_it_was(
         if find_pgbouncer() is None:
             expected["pgbouncer"] = "skipped"
         assert outcomes(level) == expected
+        assert set(level.pids) == {name for name, how in expected.items() if how == "running"}
+        assert all(psutil.pid_exists(pid) for pid in level.pids.values())
         assert setting(sql_on, server, "wal_level") == "replica"
         assert tasks_of(level.api, level.jwt_secret, alice) == 2
         assert level.replica_dsn is not None
