@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from stack.api import errors, scanner
+from stack.api import errors, grammar
 from stack.api.query import ROOT, Condition, Order, Path, Query, Term
 
 Pairs = list[tuple[str, str]]
@@ -143,7 +143,7 @@ def parse(pairs: Pairs, *, calls_function: bool = False) -> Query:
         if name in _RESERVED:
             continue
         if last == "order":
-            order.append((_embed_path(name), scanner.order(value)))
+            order.append((_embed_path(name), grammar.order(value)))
         elif last in ("limit", "offset"):
             count = _integer(value)
             path = _embed_path(name)
@@ -154,25 +154,25 @@ def parse(pairs: Pairs, *, calls_function: bool = False) -> Query:
         elif calls_function and not _is_filter(value):
             arguments.append((name, value))
         else:
-            path, field = scanner.path_of(name)
+            path, field = grammar.path_of(name)
             # What is not shared belongs to the shape, and is bound as a constant of it.
-            negated, test = scanner.test(value, number if _shared(name, value) else None)
+            negated, test = grammar.test(value, number if _shared(name, value) else None)
             where.append((path, Condition(field, test, negated)))
     columns, conflict = given.get("columns"), given.get("on_conflict")
     return Query(
-        scanner.select(given.get("select", "*")),
+        grammar.select(given.get("select", "*")),
         tuple(where),
         tuple(order),
         tuple(limits),
         tuple(offsets),
-        None if columns is None else scanner.names("columns", columns),
-        None if conflict is None else scanner.names("on_conflict", conflict),
+        None if columns is None else grammar.names("columns", columns),
+        None if conflict is None else grammar.names("on_conflict", conflict),
         tuple(arguments),
     )
 
 
 def _embed_path(name: str) -> Path:
-    path, _ = scanner.path_of(name)
+    path, _ = grammar.path_of(name)
     return path
 
 
@@ -184,15 +184,15 @@ def _add_count(counts: list[tuple[Path, int]], path: Path, count: int) -> None:
 
 def _logic(name: str, value: str) -> tuple[Path, Term]:
     """`or=(…)`, `not.and=(…)`, `projects.or=(…)`, `projects.not.or=(…)`."""
-    path, field = scanner.path_of(name)
+    path, field = grammar.path_of(name)
     negated = "not" in path
     embeds = tuple(part for part in path if part != "not")
-    return embeds, scanner.logic(("not." if negated else "") + field.name, value)
+    return embeds, grammar.logic(("not." if negated else "") + field.name, value)
 
 
 def _is_filter(value: str) -> bool:
     try:
-        scanner.test(value, None)
+        grammar.test(value, None)
     except errors.ApiError:
         return False
     return True

@@ -15,6 +15,7 @@ import asyncpg
 
 from stack.api import errors
 from stack.api.pipeline import ServerError
+from stack.api.states import status_of
 
 Connection = Any
 """`stack.api.pipeline.PipelinedConnection`; asyncpg, which it extends, ships no types."""
@@ -180,7 +181,7 @@ def answer_to(error: BaseException, *, anonymous: bool, lost: bool = True) -> er
         return errors.database_lost(_reason(error))
     if isinstance(error, ServerError):
         return errors.ApiError(
-            errors.status_of(error.sqlstate, error.message, anonymous=anonymous),
+            status_of(error.sqlstate, error.message, anonymous=anonymous),
             error.sqlstate,
             error.message,
             details=error.detail,
@@ -191,7 +192,7 @@ def answer_to(error: BaseException, *, anonymous: bool, lost: bool = True) -> er
         state = str(fields.get("sqlstate") or "XX000")
         message = str(fields.get("message") or error)
         return errors.ApiError(
-            errors.status_of(state, message, anonymous=anonymous),
+            status_of(state, message, anonymous=anonymous),
             state,
             message,
             details=fields.get("detail"),

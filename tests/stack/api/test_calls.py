@@ -97,6 +97,17 @@ def test_arguments_by_get_come_from_the_query_string(functions: Any) -> None:
     assert (rows.status_code, rows.headers["content-range"]) == (206, "0-1/9")
 
 
+def test_one_object_of_a_call_is_one_row_or_406(functions: Any) -> None:
+    with functions.client(functions.alice, accept="application/vnd.pgrst.object+json") as client:
+        one = client.post("/rpc/all_tasks?title=eq.alice 01&select=title", json={})
+        many = client.get("/rpc/all_tasks")
+        scalar = client.post("/rpc/add_up", json={"a": 1})
+        changing = client.post("/rpc/note_visit", json={})
+    assert one.json() == {"title": "alice 01"}
+    assert (many.status_code, many.json()["code"]) == (406, "PGRST116")
+    assert (scalar.json(), changing.json()) == (11, 1)
+
+
 def test_by_get_a_function_changes_nothing(functions: Any) -> None:
     with functions.client(functions.alice) as client:
         got = client.get("/rpc/note_visit")
