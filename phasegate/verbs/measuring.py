@@ -43,9 +43,10 @@ def run(
     catalogue = options.catalogue()
     defaults = catalogue.run
     chosen = users or (defaults.quick_users if quick else defaults.users)
+    sizes = defaults.sizes_up_to(chosen)
     plan = pipeline.Plan(
         users=chosen,
-        sizes=defaults.sizes_up_to(chosen),
+        sizes=sizes,
         seed=defaults.seed if seed is None else seed,
         quick=quick,
         jobs=jobs,
@@ -54,7 +55,7 @@ def run(
         cell_s=defaults.cell_s,
         probe_s=defaults.probe_s,
         probes_max=defaults.probes_max,
-        benchmark_budget_s=budget or defaults.benchmark_budget_s,
+        benchmark_budget_s=budget or defaults.benchmark_budget_s * len(sizes) / len(defaults.sizes),
     )
     if quick:
         plan = replace(
