@@ -41,7 +41,7 @@ class Crew:
         self._environment: Environment
         self._generator: Generator | None = None
         self._conductor: Conductor | None = None
-        self._lease: dict[str, Any] = {"slot": 0, "slots": 1}
+        self._lease: dict[str, Any] | None = None
         self._interrupted = False
 
     def join(self, environment: Environment) -> None:
@@ -120,11 +120,16 @@ class Crew:
         gevent.spawn(self._watch, self._conductor)
 
     def _generate(self, settings: Settings) -> None:
+        lease, self._lease = self._lease, None
+        if lease is None:
+            # It joined a test under way: the load is shared among those who were there.
+            log.warning("This worker came too late for the test and stands by")
+            return
         self._generator = Generator(
             settings,
             self._catalogue,
-            slot=self._lease["slot"],
-            slots=self._lease["slots"],
+            slot=lease["slot"],
+            slots=lease["slots"],
             report=self._report,
             on_folded=lambda name, rows: feed(self._environment, name, rows),
         )

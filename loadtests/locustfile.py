@@ -12,8 +12,8 @@ from typing import Any
 from locust import User, events, tag, task
 from locust.env import Environment
 
+from loadtests.arguments import add_arguments
 from loadtests.crew import Crew
-from loadtests.settings import add_arguments
 from phases.catalogue import load
 from phases.errors import PhasegateError
 

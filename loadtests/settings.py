@@ -1,4 +1,4 @@
-"""What a test is asked to do: Locust's arguments, ours beside them, and the environment.
+"""What a test is asked to do: the options, checked, and the keys from the environment.
 
 Reads the parsed options and SUPABASE_ANON_KEY, SUPABASE_JWT_SECRET. Secrets are no arguments:
 they would show in the process list, in the web UI's form and in messages between processes.
@@ -10,12 +10,18 @@ import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import jwt
 
 from loadtests.address import Address
-from loadtests.clients import ARMS, arm_of
+from loadtests.arguments import (
+    REMOTE_BUDGET,
+    REMOTE_RAMP_S,
+    STAGE_DURATION_S,
+    TARGETS,
+    USERS_DEFAULT,
+)
+from loadtests.clients import arm_of
 from loadtests.people import Listed
 from loadtests.stages import Stage, modelled, parse_size
 from phases.catalogue import Catalogue
@@ -27,17 +33,8 @@ JWT_SECRET = "SUPABASE_JWT_SECRET"  # noqa: S105 - the variable's name
 
 PROJECT_URL = "SUPABASE_URL"
 
-# What `supabase start` serves on every machine, with the secret of its documentation; a project
-# that configures others sets the two variables above.
-TARGETS = {"supabase-local": "http://127.0.0.1:54321"}
+# What `supabase start` uses on every machine; a project that configures another sets the variable.
 LOCAL_JWT_SECRET = "super-secret-jwt-token-with-at-least-32-characters-long"  # noqa: S105 - public
-
-# Somebody else's machine, and somebody's bill: twenty minutes of phase 3's peak, and no shock.
-REMOTE_BUDGET = 20_000
-REMOTE_RAMP_S = 10.0
-
-# Where nobody says how many users are registered: the upper bound of phase 1.
-USERS_DEFAULT = 1_000
 
 COUNTS = (
     "users_registered",
@@ -47,150 +44,6 @@ COUNTS = (
     "warm_up",
     "request_budget",
 )
-
-# A stage of `--stages` and of the web UI: long enough for the slowest think times to show.
-STAGE_DURATION_S = 60.0
-
-
-def add_arguments(parser: Any, **_: Any) -> None:
-    """Our arguments, in Locust's parser; all of them appear in the web UI's form.
-
-    Zero and empty stand for "not given": the web UI keeps the type of the default.
-    """
-    group = parser.add_argument_group(
-        "phasegate options",
-        "Without --users-registered, --arrival-rate or --stages, -u users click one session after "
-        "the other (closed model). With one of them, sessions arrive whatever the server does.",
-    )
-
-    def add(name: str, *, in_web_ui: bool = True, **options: Any) -> None:
-        action = group.add_argument(name, **options)
-        # What Locust's own `add_argument` would set; an argument group's does not.
-        action.include_in_web_ui = in_web_ui
-        action.is_secret = action.is_required = action.is_multiple = False
-
-    add(
-        "--users-registered",
-        type=int,
-        default=0,
-        metavar="N",
-        env_var="PHASEGATE_USERS_REGISTERED",
-        help=f"registered users of the data set; sessions arrive at their modelled peak "
-        f"(closed model: {USERS_DEFAULT})",
-    )
-    add(
-        "--arrival-rate",
-        type=float,
-        default=0.0,
-        metavar="PER_S",
-        env_var="PHASEGATE_ARRIVAL_RATE",
-        help="sessions per second, over all workers, instead of the modelled peak",
-    )
-    add(
-        "--stages",
-        default="",
-        metavar="SIZES",
-        env_var="PHASEGATE_STAGES",
-        help="1k,10k,100k: one stage at the modelled peak of each number of registered users",
-    )
-    add(
-        "--stage-duration",
-        type=float,
-        default=0.0,
-        metavar="S",
-        env_var="PHASEGATE_STAGE_DURATION",
-        help=f"seconds of each stage ({STAGE_DURATION_S:g} with --stages; else until stopped)",
-    )
-    add(
-        "--ramp",
-        type=float,
-        default=0.0,
-        metavar="S",
-        env_var="PHASEGATE_RAMP",
-        help="seconds over which the arrival rate of a stage rises from 0",
-    )
-    add(
-        "--warm-up",
-        type=float,
-        default=0.0,
-        metavar="S",
-        env_var="PHASEGATE_WARM_UP",
-        help="seconds of the first stage's load before it, which are not recorded",
-    )
-    add(
-        "--level",
-        type=int,
-        default=2,
-        choices=(1, 2, 3),
-        env_var="PHASEGATE_LEVEL",
-        help="stack level of the target; says which client is used",
-    )
-    add(
-        "--arm",
-        default="",
-        choices=("", *ARMS),
-        env_var="PHASEGATE_ARM",
-        help="the client's way to read, instead of the level's",
-    )
-    add(
-        "--seed",
-        type=int,
-        default=2026,
-        env_var="PHASEGATE_SEED",
-        help="of the data set, whose users sign in, and of the arrivals",
-    )
-    add(
-        "--think-time-scale",
-        type=float,
-        default=1.0,
-        metavar="X",
-        env_var="PHASEGATE_THINK_TIME_SCALE",
-        help="think times and the cache's TTL are multiplied by it",
-    )
-    add(
-        "--allow-writes",
-        action="store_true",
-        env_var="PHASEGATE_ALLOW_WRITES",
-        help="also create and complete tasks on a host that is not this machine; they are removed",
-    )
-    add(
-        "--request-budget",
-        type=int,
-        default=0,
-        metavar="N",
-        env_var="PHASEGATE_REQUEST_BUDGET",
-        help=f"send no more requests than that, over all workers ({REMOTE_BUDGET:,} where the host "
-        "is not this machine; else as many as it takes)",
-    )
-    add(
-        "--target",
-        default="",
-        choices=("", *TARGETS),
-        env_var="PHASEGATE_TARGET",
-        help="supabase-local: the Supabase CLI's stack on this machine, instead of --host",
-    )
-    add(
-        "--users-file",
-        default="",
-        metavar="FILE",
-        env_var="PHASEGATE_USERS_FILE",
-        in_web_ui=False,
-        help="act as the users in FILE (an id a line, or an id and a token), not the seeder's",
-    )
-    add(
-        "--stage-name",
-        default="",
-        env_var="PHASEGATE_STAGE_NAME",
-        help="name of the record, where there is one stage",
-    )
-    add(
-        "--out",
-        default="",
-        metavar="DIR",
-        env_var="PHASEGATE_OUT",
-        in_web_ui=False,
-        help="write DIR/<stage>.json when the test ends",
-    )
 
 
 @dataclass(frozen=True)

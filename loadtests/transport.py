@@ -8,6 +8,7 @@ follows no redirect and retries nothing, so one call is one request and one answ
 from __future__ import annotations
 
 import json
+import select
 import time
 import zlib
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 import gevent
 import httptools
 from gevent import socket, ssl
+from gevent.monkey import get_original
 
 from loadtests.address import Address
 
@@ -26,6 +28,9 @@ REQUEST_TIMEOUT_S = 30.0
 IDLE_MAX = 1_000
 
 READ_BYTES = 65_536
+
+# The system's own: a look without waiting needs no detour through the event loop.
+poll, POLLIN = get_original("select", "poll"), select.POLLIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +70,27 @@ class Answer:
 class _Message:
     """Collects one response for httptools' parser."""
 
-    __slots__ = ("body", "complete", "headers", "keeps_alive", "parser")
+    __slots__ = ("body", "complete", "headers", "headers_complete", "keeps_alive", "parser")
 
     def __init__(self) -> None:
         self.parser = httptools.HttpResponseParser(self)
-        self.keeps_alive = False
         self.reset()
 
     def reset(self) -> None:
         self.headers: dict[bytes, bytes] = {}
         self.body = b""
+        self.keeps_alive = False
+        self.headers_complete = False
         self.complete = False
+
+    def on_headers_complete(self) -> None:
+        self.headers_complete = True
+
+    @property
+    def ends_with_the_connection(self) -> bool:
+        """Whether its length was not told, so that only the connection's end tells it."""
+        told = b"content-length" in self.headers or b"transfer-encoding" in self.headers
+        return self.headers_complete and not told
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.lower()] = value
@@ -106,6 +121,9 @@ class _Connection:
         while not message.complete:
             part = receive(READ_BYTES)
             if not part:
+                if message.ends_with_the_connection:
+                    message.keeps_alive = False
+                    break
                 raise ConnectionResetError("closed in the middle of an answer")
             parser.feed_data(part)
         status: int = parser.get_status_code()
@@ -115,7 +133,10 @@ class _Connection:
         """Whether the server left this idle connection open."""
         raw = self.socket
         if isinstance(raw, ssl.SSLSocket):
-            return True  # a TLS record cannot be peeked at; a closed one costs an error
+            # A TLS record cannot be peeked at; whatever comes unasked is the end, or its herald.
+            waiting = poll()
+            waiting.register(raw.fileno(), POLLIN)
+            return not waiting.poll(0)
         try:
             raw._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)  # noqa: SLF001 - gevent's own
         except BlockingIOError:
@@ -142,7 +163,7 @@ class Transport:
         self._address = (address.host, address.port)
         self._prefix = address.prefix
         self._host = address.header
-        self._tls = ssl.create_default_context() if address.is_tls else None
+        self._tls = _tls_context() if address.is_tls else None
 
     def head(self, headers: dict[str, str]) -> bytes:
         """The header lines that every request of a user has, encoded once."""
@@ -204,3 +225,10 @@ class Transport:
         if self._tls is None:
             return _Connection(plain)
         return _Connection(self._tls.wrap_socket(plain, server_hostname=self._address[0]))
+
+
+def _tls_context() -> ssl.SSLContext:
+    """Verifies name and certificate; gevent's own, whether or not the process is patched."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
+    return context

@@ -7,9 +7,10 @@ from pathlib import Path
 import configargparse
 import pytest
 
+from loadtests.arguments import REMOTE_BUDGET, REMOTE_RAMP_S, add_arguments
 from loadtests.budget import Budget, share_of
 from loadtests.people import Listed, People, Seeded
-from loadtests.settings import REMOTE_BUDGET, REMOTE_RAMP_S, Settings, add_arguments, settings_from
+from loadtests.settings import Settings, settings_from
 from loadtests.stages import SESSIONS_MIN, parse_size, rate_with_enough_sessions
 from phases.catalogue import load
 from phases.errors import ConfigurationError, PhasegateError, Refused, UsageError
