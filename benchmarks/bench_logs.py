@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from benchmarks.costs import relation_size
+from benchmarks.costs import relation_size, write_slow_down
 from benchmarks.technique import (
     Compare,
     Parameters,
@@ -28,6 +28,14 @@ def _user(drawn: Parameters) -> tuple[str | None, ...]:
     return (drawn.user_id,)
 
 
+# The data's numbers are positive. Each row its own: a number used twice would meet its own ghosts.
+_unused = itertools.count(-1, -1)
+
+
+def _entry(drawn: Parameters) -> tuple[str | None, ...]:
+    return (str(next(_unused)), drawn.user_id, drawn.now)
+
+
 LOGS_WINDOW = Technique(
     "logs_window",
     before=statement("logs_window", "before", "flat", _now),
@@ -43,16 +51,26 @@ def test_logs_window(compare: Compare, arm: str) -> None:
     compare(LOGS_WINDOW, arm)
 
 
+NO_BRIN = sql_of("logs_brin", "before_arrange")
 LOGS_BRIN = Technique(
     "logs_brin",
-    before=statement(
-        "logs_brin", "before", "flat", _now, arrange=sql_of("logs_brin", "before_arrange")
-    ),
+    before=statement("logs_brin", "before", "flat", _now, arrange=NO_BRIN),
     after=statement("logs_brin", "before", "flat + BRIN", _now),
     role=Role.OWNER,
     setup=("setup",),
     teardown=("teardown",),
-    costs=(relation_size("index size", "public.bench_logs_brin", of=FLAT),),
+    costs=(
+        relation_size("index size", "public.bench_logs_brin", of=FLAT),
+        write_slow_down(
+            "insert",
+            Technique(
+                "logs_brin",
+                before=statement("logs_insert", "before", "without", _entry, arrange=NO_BRIN),
+                after=statement("logs_insert", "before", "with", _entry),
+                writes=FLAT,
+            ),
+        ),
+    ),
 )
 
 
@@ -91,14 +109,6 @@ LOGS_USER = Technique(
 def test_logs_user(compare: Compare, arm: str) -> None:
     """One user's last fifty actions, by the same index on both tables."""
     compare(LOGS_USER, arm)
-
-
-# The data's numbers are positive. Each row its own: a number used twice would meet its own ghosts.
-_unused = itertools.count(-1, -1)
-
-
-def _entry(drawn: Parameters) -> tuple[str | None, ...]:
-    return (str(next(_unused)), drawn.user_id, drawn.now)
 
 
 LOGS_INSERT = Technique(

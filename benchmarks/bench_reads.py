@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from benchmarks.connection import Connection
-from benchmarks.costs import relation_size, stated, write_slow_down
+from benchmarks.costs import estimate_off, relation_size, stated, write_slow_down
 from benchmarks.technique import (
     Answer,
     Arm,
@@ -213,6 +213,7 @@ COUNT_PLANNED = Technique(
     after=statement("count_planned", "after", "planned", lambda _: ()),
     role=Role.OWNER,
     same_rows=False,
+    costs=(estimate_off("count_planned"),),
 )
 
 

@@ -6,6 +6,7 @@ rolled back or removed.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -90,6 +91,25 @@ def refresh_costs(folder: str, view: str) -> Probe:
                 note=f"by that concurrent refresh, on {before:,} bytes",
             ),
             Cost(name="staleness", value=3600.0, unit="s", note="refreshed hourly, as advised"),
+        ]
+
+    return probe
+
+
+def estimate_off(folder: str) -> Probe:
+    """How the planner's estimate (`after.sql`) compares with the count (`before.sql`)."""
+
+    def probe(lab: Lab) -> Sequence[Cost]:
+        counted = int(lab.caller.once(sql_of(folder, "before")).column(0)[0] or 0)
+        told = lab.caller.once(sql_of(folder, "after")).column(0)[0] or ""
+        estimated = int(json.loads(told)[0]["Plan"]["Plan Rows"])
+        return [
+            Cost(
+                name="estimate against count",
+                value=estimated / max(counted, 1),
+                unit="×",
+                note=f"{estimated:,} estimated, {counted:,} counted",
+            )
         ]
 
     return probe
