@@ -7,17 +7,19 @@ then the API, and its ratio is taken within the repetition.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import statistics
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import asyncpg
+import psutil
 
 from records.perf import PerfRow
-from stack.api import running_api
+from stack.api import Api, running_api
 from stack.api.catalogue import read_catalogue
 from stack.api.compile import Wanted, read
 from stack.api.database import SEARCH_PATH, SETTINGS_FIXED
@@ -52,6 +54,10 @@ RATE_RATIO_MIN = 0.5
 LATENCY_RATIO_MAX = 2.5
 """Of the medians at one client: HTTP, JSON and Python together may add one and a half times what
 the bare transaction takes."""
+
+CPU_RATIO_MAX = 2.0
+"""The same bound as `RATE_RATIO_MIN`, where both cores are busy; and a busy neighbour, which takes
+from one more than from the other, does not move it."""
 
 QUERY = "select=*,projects(name,color)&user_id=eq.{user}&order=created_at.desc&limit=20"
 
@@ -172,14 +178,7 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
             sent = requests(api.anon_key)
             for clients in (CLIENTS, 1):  # warm: statements prepared, tokens known
                 fire(api.url, sent, clients=clients, stretch_s=1.0)
-            pairs = [
-                (peer.run(clients=CLIENTS, stretch_s=STRETCH_S)[0], ours.rate_per_s)
-                for ours in (
-                    fire(api.url, sent, clients=CLIENTS, stretch_s=STRETCH_S)
-                    for _ in range(REPETITIONS)
-                )
-            ]
-            yield _row("API: task lists", "requests/s", pairs, f"≥ {RATE_RATIO_MIN}")
+            yield from _rates(peer, api, sent, server)
             pairs = [
                 (peer.run(clients=1, stretch_s=2.0)[1], ours.latency_ms_p50)
                 for ours in (
@@ -189,11 +188,51 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
             yield _row("API: median of a task list", "ms", pairs, f"≤ {LATENCY_RATIO_MAX}")
 
 
+def _rates(
+    peer: Peer, api: Api, sent: Sequence[bytes], server: PostgresServer
+) -> Iterator[PerfRow]:
+    """Requests a second, and what one costs all processes but the load generator."""
+    postmaster = int((server.data_dir / "postmaster.pid").read_text("ascii").split("\n", 1)[0])
+    rates: list[tuple[float, float]] = []
+    costs: list[tuple[float, float]] = []
+    for _ in range(REPETITIONS):
+        began_s = _cpu_s(postmaster) + _ended_children_s()
+        rate = peer.run(clients=CLIENTS, stretch_s=STRETCH_S)[0]
+        spent_s = _cpu_s(postmaster) + _ended_children_s() - began_s
+        cost_us = spent_s / (rate * round(STRETCH_S)) * 1e6
+        began_s = _cpu_s(postmaster) + _cpu_s(api.pid)
+        volley = fire(api.url, sent, clients=CLIENTS, stretch_s=STRETCH_S)
+        spent_s = _cpu_s(postmaster) + _cpu_s(api.pid) - began_s
+        rates.append((rate, volley.rate_per_s))
+        costs.append((cost_us, spent_s / volley.answers * 1e6))
+    yield _row("API: task lists", "requests/s", rates, f"≥ {RATE_RATIO_MIN}")
+    yield _row("API: processor time of a task list", "µs", costs, f"≤ {CPU_RATIO_MAX}")
+
+
+def _cpu_s(pid: int) -> float:
+    """Processor time of a process and all its children, those that ended included."""
+    process = psutil.Process(pid)
+    own = process.cpu_times()
+    spent_s = own.user + own.system + own.children_user + own.children_system
+    for child in process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            times = child.cpu_times()
+            spent_s += times.user + times.system
+    return spent_s
+
+
+def _ended_children_s() -> float:
+    """Processor time of the programs that this process ran: of pgbench."""
+    times = os.times()
+    return times.children_user + times.children_system
+
+
 def _row(name: str, unit: str, pairs: Sequence[tuple[float, float]], goal: str) -> PerfRow:
     """`pairs` are (pgbench, API), one a repetition."""
     ratios = [ours / peer for peer, ours in pairs]
     ratio = statistics.median(ratios)
-    holds = ratio >= RATE_RATIO_MIN if goal.startswith("≥") else ratio <= LATENCY_RATIO_MAX
+    bound = float(goal[2:])
+    holds = ratio >= bound if goal.startswith("≥") else ratio <= bound
     return PerfRow(
         name=name,
         unit=unit,
