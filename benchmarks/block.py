@@ -146,9 +146,23 @@ def _run_group(
         if warm_up:
             for side in group:
                 _call(technique, side, drawn[0], timed=False)
-        for parameters in drawn:
-            for side in rng.sample(group, len(group)):
+        for parameters, order in zip(drawn, _orders(group, len(drawn), rng), strict=True):
+            for side in order:
                 _call(technique, side, parameters, timed=True)
+
+
+def _orders(group: Sequence[Side], calls: int, rng: random.Random) -> list[Sequence[Side]]:
+    """Who goes first in each turn: each arm equally often, at random.
+
+    The second call with the same parameters finds the caches warm, and was a quarter quicker than
+    the first at 40 µs. With the turns balanced within a block, that cancels out of its mean.
+    """
+    ways = [list(group), list(reversed(group))]
+    orders = [ways[turn % 2] for turn in range(calls)]
+    if calls % 2:
+        orders[-1] = rng.choice(ways)
+    rng.shuffle(orders)
+    return [*orders]
 
 
 def _check_equal(technique: Technique, sides: Sequence[Side]) -> None:
