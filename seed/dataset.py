@@ -101,7 +101,7 @@ def _hold(runner: asyncio.Runner, dsn: str) -> Iterator[None]:
     async def take() -> bool:
         connection = await stack.enter_async_context(connected(dsn, statement_cache_size=0))
         await stack.enter_async_context(connection.transaction())
-        await connection.execute("set local idle_in_transaction_session_timeout = 0")
+        await connection.execute(sql("settings"))
         return bool(await connection.fetchval(sql("hold")))
 
     async def let_go() -> None:

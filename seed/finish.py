@@ -10,6 +10,9 @@ import asyncio
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
+
+import asyncpg
 
 from seed.lanes import PARTITIONED
 from seed.target import sql
@@ -40,7 +43,7 @@ def key_statements() -> tuple[tuple[str, str], ...]:
 
 async def _in_one_transaction(dsn: str, statements: Iterable[str]) -> None:
     async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
-        await connection.execute("set local search_path = public")
+        await connection.execute(sql("settings"))
         await connection.execute(sql("finish_memory"))
         for statement in statements:
             await connection.execute(statement)
@@ -81,12 +84,17 @@ async def finish(dsn: str, tables: tuple[str, ...]) -> None:
     checks = [(row["table"], row["statement"]) for row in unchecked]
     await _side_by_side(dsn, [*checks, *(pair for pair in foreign if pair[0] == PARTITIONED)])
 
-    places = asyncio.Semaphore(CONNECTIONS_MAX)
+    await _side_by_side(dsn, ((table, f"analyze public.{table}") for table in tables))
+    for table in tables:
+        await _vacuum(dsn, table)
 
-    async def vacuum(table: str) -> None:
-        async with places, connected(dsn, statement_cache_size=0) as connection:
-            await connection.execute(f"vacuum (analyze) public.{table}")
 
-    async with asyncio.TaskGroup() as group:
-        for table in reversed(tables):
-            group.create_task(vacuum(table))
+async def _vacuum(dsn: str, table: str) -> None:
+    """Note in the visibility map what COPY FREEZE did not, so that index-only scans are possible.
+
+    It cannot run inside a transaction, so it is under the server's own limit for a statement; a
+    frozen table is done in no time, and where it is not, the data are whole all the same.
+    """
+    async with connected(dsn, statement_cache_size=0) as connection:
+        with suppress(asyncpg.QueryCanceledError):
+            await connection.execute(f"vacuum public.{table}")

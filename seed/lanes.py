@@ -21,6 +21,7 @@ import asyncpg
 from seed.calendar import Year
 from seed.packing import HEADER, TRAILER
 from seed.tables import COLUMNS, Block
+from seed.target import sql
 from stack.database import connected
 
 LOGS = "activity_logs"
@@ -35,8 +36,6 @@ _CONTENT = ("profiles", "projects", "tasks")
 
 # Blocks that may wait for a connection: enough to ride out a pause, a few MB at most.
 QUEUE_BLOCKS = 4
-# For a lock that someone else holds on our tables; then the load fails and says so.
-LOCK_TIMEOUT = "set local lock_timeout = '30s'"
 
 OnRows = Callable[[str, int], None]
 """Called with a table and the rows that were handed to its connection."""
@@ -113,7 +112,7 @@ async def _copy(
 async def _fill(dsn: str, table: str, feed: _Feed, first_month: tuple[int, int]) -> None:
     """Replace the contents of `table` by what comes through `feed`."""
     async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
-        await connection.execute(LOCK_TIMEOUT)
+        await connection.execute(sql("settings"))
         await connection.execute(f"truncate table public.{table}")
         block = await feed.advance()
         if table != PARTITIONED:

@@ -9,7 +9,6 @@ import asyncpg
 
 from phases.errors import Refused
 from seed.calendar import Year
-from seed.lanes import LOCK_TIMEOUT
 from seed.plan import Plan
 from seed.target import NOTHING_CHANGED, sql
 from stack.database import read_sql
@@ -30,8 +29,7 @@ async def prepare(connection: asyncpg.Connection, plan: Plan, where: str, *, our
     months = Year(plan.population).months
     marks = (plan.key, plan.users, plan.seed, months[0].date(), len(months) - 1)
     async with connection.transaction():
-        await connection.execute("set local search_path = public")
-        await connection.execute(LOCK_TIMEOUT)
+        await connection.execute(sql("settings"))
         await connection.execute(sql("marker"))
         await connection.execute(sql("mark_loading"), *marks)
         if ours:
