@@ -20,7 +20,8 @@ from stack.api.catalogue import ROLES
 from stack.tokens import ALGORITHM, AUDIENCE
 
 SKEW_S = 30
-"""Clocks may differ by this much (PostgREST's allowedSkewSeconds)."""
+"""A token may come from a clock that is ahead by this much (PostgREST's allowedSkewSeconds).
+PostgREST is as patient with expiry; here issuer and checker share a clock, so expired is expired."""
 
 REMEMBERED_TOKENS_MAX = 20_000
 """About 20 MB; a run at 100k users has a few thousand of them active at a time."""
@@ -62,7 +63,7 @@ class Tokens:
                 del self._known[next(iter(self._known))]
             self._known[token] = found
         now = time.time()
-        if now - SKEW_S > found.expires_at:
+        if now >= found.expires_at:
             raise errors.invalid_token("JWT expired")
         if now + SKEW_S < found.not_before:
             raise errors.invalid_token("JWT not yet valid")
