@@ -5,6 +5,7 @@ Takes what `effects` and `traffic` found, returns text; reads no file.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,10 @@ from report.words import duration, listed, milliseconds, plain, rounded, speed, 
 from stats.crossover import Crossover, Outcome
 
 Tone = Literal["needed", "later", "slower", "unclear"]
+
+
+ITEMS_SHOWN = 4
+"""Of one kind of advice, before the rest is folded or counted: what a glance takes in."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,22 @@ def _item(technique: Technique, *, size: int | None = None) -> Item:
 
 
 def _of(techniques: tuple[Technique, ...], *advice: Advice) -> list[Technique]:
-    return [technique for technique in techniques if technique.advice in advice]
+    """Those of an advice, the largest effect first."""
+    found = [technique for technique in techniques if technique.advice in advice]
+    return sorted(found, key=_effect, reverse=True)
+
+
+def _effect(technique: Technique) -> float:
+    """How far a technique moves a call at the largest size, either way; 0 where unknown."""
+    found = technique.largest.ratio
+    return abs(math.log(found.estimate)) if found is not None else 0.0
+
+
+def _said(items: list[Item]) -> str:
+    """The first few, and how many more."""
+    shown = "; ".join(str(item) for item in items[:ITEMS_SHOWN])
+    more = len(items) - ITEMS_SHOWN
+    return f"{shown}; and {more} more" if more > 0 else shown or "nothing that was measured"
 
 
 def verdict(techniques: tuple[Technique, ...], slo_ms_p95: float) -> tuple[Advised, ...]:
@@ -151,15 +171,14 @@ def lines(
     """The five lines that close a run."""
     wall = duration(sum(stage.wall_s for stage in run.stages))
     sizes = listed([users(size) for size in run.sizes]) or "no"
-    needed = [str(_item(t)) for t in _of(techniques, "needed")]
-    later = [str(_item(t, size=t.helps_from)) for t in _of(techniques, "not needed yet")]
-    slower = [str(_item(t)) for t in _of(techniques, "slower")]
-    unclear = [str(_item(t)) for t in _of(techniques, "no difference", "cannot tell")]
-    undecided = f" No difference, or cannot tell: {'; '.join(unclear)}." if unclear else ""
+    needed, slower = ([_item(t) for t in _of(techniques, kind)] for kind in ("needed", "slower"))
+    later = [_item(t, size=t.helps_from) for t in _of(techniques, "not needed yet")]
+    unclear = [_item(t) for t in _of(techniques, "no difference", "cannot tell")]
+    undecided = f" No difference, or cannot tell: {_said(unclear)}." if unclear else ""
     return (
         f"{plain(run.run_id, 80)}: {run.outcome}, {sizes} users, {wall}.",
-        f"Needed: {'; '.join(needed) or 'nothing that was measured'}.",
-        f"Helps, not needed yet: {'; '.join(later) or 'nothing that was measured'}.",
-        f"Harmful here: {'; '.join(slower) or 'nothing that was measured'}.{undecided}",
+        f"Needed: {_said(needed)}.",
+        f"Helps, not needed yet: {_said(later)}.",
+        f"Harmful here: {_said(slower)}.{undecided}",
         f"Load: {load_sentence(stages, catalogue)}",
     )

@@ -138,7 +138,9 @@ def bytes_table(run: Run, level: int) -> Table:
         each = found.per_user
         if each.estimate < LEFT_OUT:
             continue
-        spread = f"{size(each.low)} to {size(each.high)}" if each.low and each.high else "one size"
+        spread = (
+            f"{size(each.low)} to {size(each.high)}" if each.low and each.high else "too few sizes"
+        )
         rows.append((plain(name, 60), size(each.estimate), spread, size(found.fixed)))
     return Table(("Table or index", "Per user", "Range over sizes", "Fixed"), tuple(rows))
 

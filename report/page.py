@@ -70,6 +70,7 @@ def _shared(found: Findings) -> dict[str, object]:
         "benchmarks": tuple(run.benchmarks.values()),
         "title": headline.title(found.techniques),
         "verdict": headline.verdict(found.techniques, found.catalogue.slo.statement_latency_ms_p95),
+        "shown": headline.ITEMS_SHOWN,
         "load_line": headline.load_sentence(found.stages, found.catalogue),
         "matrix": matrix.matrix(run, found.stages, found.uses),
         "used": used.table(found.uses),

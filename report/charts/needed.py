@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -14,7 +15,9 @@ from report.style import Layout, colour, place
 from report.words import listed, plain, users, wrapped
 from stats.crossover import Outcome
 
-ROW_PT = 34
+ROW_PT = 32
+BARE_ROW_PT = 18
+"""Of a row on a phone whose bar is named beside it."""
 TITLE_PT = 18
 TOP_PT = 24
 BOTTOM_PT = 26
@@ -56,7 +59,7 @@ def label(technique: Technique) -> str:
     if technique.advice == "needed" and technique.crossed is not None:
         return needed_from(technique.crossed)
     return {
-        "not needed yet": f"helps, not needed up to {largest}",
+        "not needed yet": f"can wait beyond {largest}",
         "slower": "harmful here",
         "no difference": "no difference",
         "cannot tell": "cannot tell",
@@ -65,8 +68,9 @@ def label(technique: Technique) -> str:
 
 def figure(techniques: tuple[Technique, ...], phases: tuple[Phase, ...], layout: Layout) -> Figure:
     """A row per technique; the bar begins at N*, its dark part is N*'s 95% interval."""
-    row = ROW_PT + (TITLE_PT if layout.narrow else 0)
-    height = row * len(techniques)
+    rows = ordered(techniques)
+    heights = [_height(technique, layout) for technique in rows]
+    height = sum(heights)
     fig = layout.figure(height + TOP_PT + BOTTOM_PT)
     left, right = (6.0, 10.0) if layout.narrow else (236.0, 10.0)
     axes = place(fig, left, TOP_PT, right, BOTTOM_PT)
@@ -77,9 +81,16 @@ def figure(techniques: tuple[Technique, ...], phases: tuple[Phase, ...], layout:
     axes.set_yticks([])
     axes.minorticks_off()
     _phases(axes, phases, low, high)
-    for index, technique in enumerate(ordered(techniques)):
-        _row(axes, technique, index * row, layout)
+    for technique, top in zip(rows, accumulate([0.0, *heights[:-1]]), strict=True):
+        _row(axes, technique, top, layout)
     return fig
+
+
+def _height(technique: Technique, layout: Layout) -> float:
+    """A row in points: a bar that is named below itself takes more of it."""
+    if not layout.narrow:
+        return ROW_PT
+    return TITLE_PT + (ROW_PT if technique.advice == "needed" else BARE_ROW_PT)
 
 
 def _phases(axes: Axes, phases: tuple[Phase, ...], low: float, high: float) -> None:
@@ -136,7 +147,7 @@ def _row(axes: Axes, technique: Technique, top: float, layout: Layout) -> None:
     if technique.advice != "needed" or crossed is None:
         axes.plot([low, end_x], [y, y], color=colour("faint"), linewidth=3, solid_capstyle="butt")
         axes.plot([end_x], [y], "|", color=colour(role), markersize=11, markeredgewidth=2)
-        _text(axes, label(technique), (end_x, words), (0, 0), role, ha="right", va="center")
+        _text(axes, label(technique), (end_x, y), (7, 0), role, va="center_baseline")
         return
     begin = crossed.low or low
     end = crossed.high or high
