@@ -72,29 +72,51 @@ class App:
                 return
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        watch: list[asyncio.Task[None]] = []
         try:
             bytes_max = self._settings.body_bytes_max
             request = await read_request(scope, receive, body_bytes_max=bytes_max)
-            timer = loop.call_later(
-                PATIENCE_S, lambda: watch.append(loop.create_task(_watch(receive, task)))
-            )
-            try:
-                answer = await self._answer(request)
-            finally:
-                timer.cancel()
-                for watching in watch:
-                    watching.cancel()
+            answer = await self._watched(request, receive)
         except errors.ApiError as error:
             answer = error_answer(error)
-        except (HungUp, asyncio.CancelledError):
+        except HungUp:
             return
         except Exception:
             logger.exception("A request could not be answered")
             answer = error_answer(errors.ApiError(500, "XX000", "Internal error"))
         await send_answer(send, answer, head=scope["method"] == "HEAD")
+
+    async def _watched(self, request: Request, receive: Receive) -> Answer:
+        """The answer, unless its client hangs up or the gateway's patience ends before.
+
+        Then the request is given up, and its transaction with it. Most requests are over before
+        the watch begins.
+        """
+        loop = asyncio.get_running_loop()
+        serving = asyncio.current_task()
+        watch: asyncio.Task[BaseException] | None = None
+        answered = False
+
+        def begin() -> None:
+            nonlocal watch
+            watch = loop.create_task(_watch(receive, self._settings.gateway_timeout_s))
+            watch.add_done_callback(give_up)
+
+        def give_up(done: asyncio.Task[BaseException]) -> None:
+            if not (answered or done.cancelled() or serving is None):
+                serving.cancel()
+
+        timer = loop.call_later(PATIENCE_S, begin)
+        try:
+            return await self._answer(request)
+        except asyncio.CancelledError:
+            if watch is None or not watch.done():
+                raise  # the service is stopping
+            raise watch.result() from None
+        finally:
+            answered = True
+            timer.cancel()
+            if watch is not None:
+                watch.cancel()
 
     async def _answer(self, request: Request) -> Answer:
         path = request.path
@@ -121,9 +143,12 @@ class App:
         return json_answer(200, answer)
 
 
-async def _watch(receive: Receive, task: asyncio.Task[None] | None) -> None:
-    """Give a request up whose client hangs up: its transaction is rolled back."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    if task is not None:
-        task.cancel()
+async def _watch(receive: Receive, timeout_s: float) -> BaseException:
+    """Why a slow request is to be given up, as soon as there is a reason."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return errors.gateway_timeout()
+    return HungUp()

@@ -366,3 +366,8 @@ def wrong_own_headers() -> ApiError:
 def wrong_own_status() -> ApiError:
     """The database set `response.status` to what is no status."""
     return ApiError(500, "PGRST112", "response.status guc must be a valid status code")
+
+
+def gateway_timeout() -> ApiError:
+    """What Supabase's gateway says when nothing else answers."""
+    return ApiError(504, "PGRST003", "The upstream server is timing out")

@@ -20,8 +20,8 @@ from stack.api.catalogue import ROLES
 from stack.tokens import ALGORITHM, AUDIENCE
 
 SKEW_S = 30
-"""A token may come from a clock that is ahead by this much (PostgREST's allowedSkewSeconds).
-PostgREST is as patient with expiry; here issuer and checker share a clock, so expired is expired."""
+"""A token may come from a clock that is ahead by this much (PostgREST's allowedSkewSeconds), which
+is as patient with expiry; here issuer and checker share a clock, so expired is expired."""
 
 REMEMBERED_TOKENS_MAX = 20_000
 """About 20 MB; a run at 100k users has a few thousand of them active at a time."""

@@ -24,6 +24,7 @@ from phases.errors import CannotMeasure, Refused
 from stack.api.settings import (
     ACQUIRE_TIMEOUT_S,
     BODY_BYTES_MAX,
+    GATEWAY_TIMEOUT_S,
     POOL_SIZE,
     ROWS_MAX,
     SIGN_IN_PASSWORD,
@@ -75,6 +76,7 @@ def running_api(
     workers: int = 1,
     statement_cache_size: int = STATEMENT_CACHE_SIZE,
     acquire_timeout_s: float = ACQUIRE_TIMEOUT_S,
+    gateway_timeout_s: float = GATEWAY_TIMEOUT_S,
     rows_max: int = ROWS_MAX,
     body_bytes_max: int = BODY_BYTES_MAX,
     password: str = SIGN_IN_PASSWORD,
@@ -96,6 +98,7 @@ def running_api(
         statement_cache_size: statements that a connection keeps prepared; 0 behind a pooler that
             cannot follow them (PgBouncer before 1.21).
         acquire_timeout_s: how long a request waits for a connection before its 504.
+        gateway_timeout_s: after which a request is given up and answered 504.
         rows_max: of one answer.
         body_bytes_max: of one request; more is answered 413.
         password: that every user signs in with.
@@ -113,6 +116,7 @@ def running_api(
             replica_dsn=replica_dsn,
             statement_cache_size=statement_cache_size,
             acquire_timeout_s=acquire_timeout_s,
+            gateway_timeout_s=gateway_timeout_s,
             rows_max=rows_max,
             body_bytes_max=body_bytes_max,
             password=password,

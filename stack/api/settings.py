@@ -27,6 +27,9 @@ ROWS_MAX = 1000
 BODY_BYTES_MAX = 20_000_000
 """A larger body is refused before it is read to its end."""
 
+GATEWAY_TIMEOUT_S = 60.0
+"""Of the gateway before a Supabase project: then even a frozen database has an answer."""
+
 SIGN_IN_PASSWORD = "phasegate-local"  # noqa: S105 - of a stand-in on loopback, with invented users
 """Everybody's, unless another is configured."""
 
@@ -42,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     replica_dsn: str | None = None
     statement_cache_size: int = STATEMENT_CACHE_SIZE
     acquire_timeout_s: float = ACQUIRE_TIMEOUT_S
+    gateway_timeout_s: float = GATEWAY_TIMEOUT_S
     rows_max: int = ROWS_MAX
     body_bytes_max: int = BODY_BYTES_MAX
     password: str = SIGN_IN_PASSWORD

@@ -30,6 +30,7 @@ PATIENCE_S = 6.0
 SLEEP = """
     create function slow(seconds float) returns text language sql volatile as
         $$ select 'done' from pg_sleep(seconds) $$;
+    create function backend() returns int language sql as $$ select pg_backend_pid() $$;
 """
 
 
@@ -89,6 +90,22 @@ def test_a_slow_statement_ends_with_its_roles_time_out(small: Api) -> None:
         answer = client.post("/rpc/slow", json={"seconds": 60})
         assert (answer.status_code, answer.json()["code"]) == (500, "57014")
         assert 2.5 < answer.elapsed.total_seconds() < 5  # anon: 3 s
+        assert client.get("/tasks").status_code == 200
+
+
+def test_a_frozen_database_has_an_answer_too(slow_database: str, execute: Any) -> None:
+    with (
+        running_api(slow_database, jwt_secret=SECRET, pool_size=1, gateway_timeout_s=1.0) as api,
+        _client(api) as client,
+    ):
+        backend = client.post("/rpc/backend", json={}).json()
+        os.kill(backend, signal.SIGSTOP)
+        try:
+            answer = client.get("/tasks")
+        finally:
+            os.kill(backend, signal.SIGCONT)
+        assert (answer.status_code, answer.json()["code"]) == (504, "PGRST003")
+        assert answer.elapsed.total_seconds() < 3
         assert client.get("/tasks").status_code == 200
 
 
