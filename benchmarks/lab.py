@@ -152,14 +152,13 @@ class Lab:
             )
 
     def __exit__(self, *_: object) -> None:
-        """Take away what was created, and close."""
-        try:
-            self.routes.close()
-            self.placement.release()
+        """Take away what was created, and close; each step whatever becomes of the others."""
+        with ExitStack() as stack:
             if self._level != FULL_LEVEL:
-                apply_level(self._dsn, self._level)
-        finally:
-            self.caller.close()
+                stack.callback(apply_level, self._dsn, self._level)
+            stack.callback(self.caller.close)  # before that: its locks would be waited for
+            stack.callback(self.placement.release)
+            stack.callback(self.routes.close)
 
     def comparison(self, technique: Technique) -> record.Comparison:
         """Both arms of `technique` and what it costs, measured once per session.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from benchmarks.run import run_benchmarks
@@ -120,6 +122,39 @@ def test_arms_that_answer_differently_end_the_session_and_nothing_is_saved(
         run_benchmarks(
             {USERS: populated}, seed_sha256={USERS: "feed"}, seed=1, out=tmp_path, budget_s=3
         )
+    assert list(tmp_path.iterdir()) == []
+    assert current_level(populated) == 1
+
+
+INTERRUPTED = """
+import os, sys
+from pathlib import Path
+from benchmarks.run import run_benchmarks
+run_benchmarks({300: os.environ["DSN"]}, seed_sha256={300: "feed"}, seed=1, out=Path(sys.argv[1]),
+               budget_s=60, on_progress=lambda line: print(line, flush=True))
+"""
+
+
+def test_an_interrupt_leaves_no_process_no_file_and_the_database_as_it_was(
+    populated: str, tmp_path: Path
+) -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTED, tmp_path],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=REPOSITORY,
+        env={**os.environ, "DSN": populated},
+    )
+    assert run.stdout is not None
+    assert "self_check" in run.stdout.readline()
+    started = psutil.Process(run.pid).children(recursive=True)
+    assert started
+    run.send_signal(signal.SIGINT)
+    assert run.wait(30) != 0
+    run.stdout.close()
+    _, alive = psutil.wait_procs(started, timeout=5)
+    assert not alive
     assert list(tmp_path.iterdir()) == []
     assert current_level(populated) == 1
 
