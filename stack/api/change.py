@@ -14,7 +14,7 @@ from typing import Literal
 
 from stack.api import errors
 from stack.api.catalogue import Catalogue, Relation, quoted
-from stack.api.compile import NO_LOCATION, SETTINGS, Compiled, Wanted, body_sql, finished
+from stack.api.compile import NO_LOCATION, ROWS, SETTINGS, Compiled, Wanted, body_sql, finished
 from stack.api.plan import Node, only_root, plan
 from stack.api.query import Query
 from stack.api.select import select_sql, where_sql
@@ -47,7 +47,7 @@ def insert(
     parameters = Parameters()
     columns = _known(relation, change.columns)
     listed = ", ".join(quoted(column) for column in columns)
-    rows = _rows_ofbody_sql(relation, columns, change, parameters)
+    rows = _rows_of_body(relation, columns, change, parameters)
     conflict = _on_conflict(query, relation, columns, change)
     counted = f" where {_count_inserted('+')}" if conflict and change.resolution == "merge" else ""
     target = f"{relation.sql} as {quoted(_TARGET)}{f' ({listed})' if listed else ''}"
@@ -67,7 +67,7 @@ def update(
         sql = f"select {quoted(_TARGET)}.* from {relation.sql} as {quoted(_TARGET)} where false"
         unchanged = "" if change.returning else "select 1 where false"
         return _answered(unchanged or sql, query, relation, catalogue, wanted, change, parameters)
-    rows = _rows_ofbody_sql(relation, columns, change, parameters)
+    rows = _rows_of_body(relation, columns, change, parameters)
     assigned = ", ".join(f"{quoted(column)} = body.{quoted(column)}" for column in columns)
     where = where_sql(target, None, parameters)
     sql = f"update {relation.sql} as {quoted(_TARGET)} set {assigned} from {rows}{where}"
@@ -95,7 +95,7 @@ def _known(relation: Relation, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _rows_ofbody_sql(
+def _rows_of_body(
     relation: Relation, columns: Sequence[str], change: Change, parameters: Parameters
 ) -> str:
     """The payload as rows named `body`, taken apart by PostgreSQL."""
@@ -176,8 +176,8 @@ def _answered(
     location = _location(relation) if change.location else NO_LOCATION
     sql = (
         f"with {_SOURCE} as ({source})"
-        f" select null::bigint, count(t), {body}, {SETTINGS}, {inserted}, {location}"
-        f" from ({selected}) as t"
+        f" select null::bigint, count({ROWS}), {body}, {SETTINGS}, {inserted}, {location}"
+        f" from ({selected}) as {ROWS}"
     )
     return Compiled(finished(sql, parameters))
 
@@ -190,4 +190,4 @@ def _location(relation: Relation) -> str:
         f"'{name.replace(chr(39), chr(39) * 2)}=eq.' || s.{quoted(name)}::text"
         for name in relation.primary_key
     )
-    return f"case when count(t) = 1 then (select {columns} from {_SOURCE} as s limit 1) end"
+    return f"case when count({ROWS}) = 1 then (select {columns} from {_SOURCE} as s limit 1) end"

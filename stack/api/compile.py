@@ -32,6 +32,8 @@ SETTINGS = (
     " nullif(current_setting('response.status', true), '')"
 )
 NO_LOCATION = "null::text"
+ROWS = "_postgrest_t"
+"""The rows of an answer; PostgREST's name, which no column has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Wanted(msgspec.Struct, frozen=True):
     """Supabase's default for the rows of one answer."""
 
 
-def body_sql(wanted: Wanted, row: str = "t", *, single: bool = False) -> str:
+def body_sql(wanted: Wanted, row: str = ROWS, *, single: bool = False) -> str:
     """The answer as JSON text."""
     if wanted.format == "none":
         return "''"
@@ -74,8 +76,8 @@ def read(query: Query, relation: Relation, catalogue: Catalogue, wanted: Wanted)
     counted, total = _counted(root, parameters, wanted)
     sql = (
         f"with pgrst_source as ({rows}){counted}"
-        f" select {total}, count(t), {body_sql(wanted)}, {SETTINGS}, null::int, {NO_LOCATION}"
-        " from (select * from pgrst_source) as t"
+        f" select {total}, count({ROWS}), {body_sql(wanted)}, {SETTINGS}, null::int, {NO_LOCATION}"
+        f" from (select * from pgrst_source) as {ROWS}"
     )
     explain = None
     if wanted.count in ("planned", "estimated"):
@@ -122,12 +124,12 @@ def call(
     if routine.returns_row:
         return _call_rows(routine, query, catalogue, wanted, parameters, (arguments, called))
     source = f"select {called} as value{f' from {arguments}' if arguments else ''}"
-    body = body_sql(wanted, "t.value", single=not routine.returns_set)
+    body = body_sql(wanted, f"{ROWS}.value", single=not routine.returns_set)
     total = "null::bigint" if wanted.count is None else "count(*)"
     sql = (
         f"with pgrst_source as ({source})"
         f" select {total}, count(*), {body}, {SETTINGS}, null::int, {NO_LOCATION}"
-        " from pgrst_source as t"
+        f" from pgrst_source as {ROWS}"
     )
     return Compiled(finished(sql, parameters))
 
@@ -150,8 +152,8 @@ def _call_rows(
         total = f"(select count(*) from pgrst_source{where_sql(root, None, parameters)})"
     sql = (
         f"with pgrst_source as (select called.* from {lateral}{called} as called)"
-        f" select {total}, count(t), {body_sql(wanted, single=not routine.returns_set)},"
+        f" select {total}, count({ROWS}), {body_sql(wanted, single=not routine.returns_set)},"
         f" {SETTINGS}, null::int, {NO_LOCATION}"
-        f" from ({selected}) as t"
+        f" from ({selected}) as {ROWS}"
     )
     return Compiled(finished(sql, parameters))

@@ -262,3 +262,18 @@ def test_nulls_can_be_stripped(service: Any) -> None:
     assert answer.headers["content-type"] == (
         "application/vnd.pgrst.object+json; nulls=stripped; charset=utf-8"
     )
+
+
+def test_columns_may_be_called_anything(service: Any) -> None:
+    service.execute_and_notice(
+        'create table odd (t int primary key, "body" text, "select" text, "a b" text, "q""q" text);'
+        "grant all on odd to authenticated"
+    )
+    row = {"t": 1, "body": "b", "select": "s", "a b": "c", 'q"q': "d"}
+    try:
+        with service.client(service.alice, prefer="return=representation") as client:
+            written = client.post("/odd", json=row)
+            read = client.get('/odd?select="t",body,select,"a b","q\\"q"&"a b"=eq.c&order="q\\"q"')
+    finally:
+        service.execute("drop table odd")
+    assert written.json() == read.json() == [row]
