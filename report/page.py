@@ -82,7 +82,7 @@ def _shared(found: Findings) -> dict[str, object]:
         "not_sampled": used.gaps(found.uses),
         "techniques": found.techniques,
         "stages": found.stages,
-        "ratios": tables.ratios(found.techniques),
+        "ratios": tables.ratios(found.techniques, largest_only=True),
         "costs": tables.costs(found.techniques),
         "money": _money(found),
     }

@@ -70,11 +70,11 @@ def _amount(value: float, unit: str) -> str:
     return f"{significant(value, 3)}{'' if unit == '×' else ' '}{plain(unit, 20)}"
 
 
-def ratios(techniques: tuple[Technique, ...]) -> Table:
-    """After/before with its interval, per technique and size."""
+def ratios(techniques: tuple[Technique, ...], *, largest_only: bool = False) -> Table:
+    """After/before with its interval, per technique and size, or at the largest size alone."""
     rows = []
     for technique in techniques:
-        for effect in technique.effects:
+        for effect in technique.effects[-1:] if largest_only else technique.effects:
             blocks = len(effect.comparison.before.block_ns)
             rows.append(
                 (

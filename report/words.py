@@ -5,6 +5,7 @@ Also the one place where text that comes from a record is made fit for an SVG or
 
 from __future__ import annotations
 
+import math
 import re
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -60,7 +61,9 @@ def users(count: int) -> str:
 
 
 def milliseconds(value_ms: float) -> str:
-    """A latency in the unit that keeps it short: µs below 1 ms, s from 1,000 ms on."""
+    """A latency in the unit that keeps it short: µs below 1 ms, s from 1,000 ms on; `–` for NaN."""
+    if math.isnan(value_ms):
+        return "–"
     if value_ms < 1:
         return f"{significant(value_ms * 1000)} µs"
     if value_ms < 1000:

@@ -19,11 +19,12 @@ ROW_PT = 32
 BARE_ROW_PT = 18
 """Of a row on a phone whose bar is named beside it."""
 TITLE_PT = 18
+NAME_BELOW_PT = 13
 TOP_PT = 24
 BOTTOM_PT = 26
-BELOW = 1 / 4
-"""The axis begins at a quarter of the smallest size measured, and ends at four times the largest:
-room to show what lies outside, which is not known any better."""
+BELOW, BEYOND = 1 / 4, 10
+"""The axis begins at a quarter of the smallest size measured and ends at ten times the largest:
+room to show what lies outside, which is not known any better, and for the names of bars."""
 
 ROLE = {
     "needed": "after",
@@ -36,7 +37,7 @@ ROLE = {
 
 def _span(techniques: tuple[Technique, ...]) -> tuple[float, float]:
     sizes = [effect.users for technique in techniques for effect in technique.effects]
-    return min(sizes) * BELOW, max(sizes) / BELOW
+    return min(sizes) * BELOW, max(sizes) * BEYOND
 
 
 def _order(technique: Technique) -> tuple[int, float]:
@@ -141,13 +142,14 @@ def _row(axes: Axes, technique: Technique, top: float, layout: Layout) -> None:
         middle = top + ROW_PT / 2
         _text(axes, title, (low, middle), (-236, 0), "ink", weight="bold", va="center", fontsize=11)
         y = top + ROW_PT / 2
-    words = y + (18 if layout.narrow else 12)
     end_x = technique.largest.users
     crossed = technique.crossed
     if technique.advice != "needed" or crossed is None:
         axes.plot([low, end_x], [y, y], color=colour("faint"), linewidth=3, solid_capstyle="butt")
         axes.plot([end_x], [y], "|", color=colour(role), markersize=11, markeredgewidth=2)
-        _text(axes, label(technique), (end_x, y), (7, 0), role, va="center_baseline")
+        short = layout.narrow and technique.advice == "not needed yet"
+        text = "can wait" if short else label(technique)
+        _text(axes, text, (end_x, y), (7, 0), role, va="center_baseline")
         return
     begin = crossed.low or low
     end = crossed.high or high
@@ -165,7 +167,7 @@ def _row(axes: Axes, technique: Technique, top: float, layout: Layout) -> None:
             markerfacecolor=colour("paper"),
             markeredgewidth=2,
         )
-    _text(axes, label(technique), (high, words), (0, 0), role, ha="right", va="center")
+    _text(axes, label(technique), (high, y + NAME_BELOW_PT), (0, 0), role, ha="right", va="center")
 
 
 def alt(techniques: tuple[Technique, ...]) -> str:

@@ -208,6 +208,20 @@ def test_links_within_the_page_lead_somewhere(browser, view):
     assert broken == []
 
 
+def test_on_paper_the_page_is_light_and_its_charts_are_the_wide_ones(browser, built_run):
+    session = browser.open(built_run / "report.html", 700, "dark")
+    browser.call("Emulation.setEmulatedMedia", session, media="print")
+    shown = browser.run(
+        session,
+        "[...document.querySelectorAll('figure div')].filter(d => d.offsetHeight > 0)"
+        ".map(d => d.className)",
+    )
+    assert set(shown) - {"scroll"} == {"wide"}
+    assert browser.run(session, "getComputedStyle(document.body).backgroundColor") == (
+        "rgb(255, 255, 255)"
+    )
+
+
 def test_light_and_dark_are_different_pictures(browser, built_run):
     page = built_run / "report.html"
     pictures = [
