@@ -18,7 +18,7 @@ import gevent
 import msgspec
 from gevent.event import Event
 
-from loadtests.generator import DRAIN_S
+from loadtests.generator import DRAIN_S, start_delay_s
 from loadtests.outcome import record_of
 from loadtests.settings import Settings
 from loadtests.tally import StageTally
@@ -57,7 +57,7 @@ class Conductor:
         self._is_missing = is_missing
         self._last_from: set[str] = set()
         self._tallies: dict[int, StageTally] = {}
-        self._started_s = time.monotonic()
+        self._started_s = time.monotonic() + start_delay_s(settings)
         self._started_at = datetime.now(UTC)
         self._ended_s: float | None = None
         self._done = Event()
@@ -107,7 +107,7 @@ class Conductor:
         if self._done.is_set():
             return self.records
         self._done.set()
-        lasted_s = (self._ended_s or time.monotonic()) - self._started_s
+        lasted_s = max((self._ended_s or time.monotonic()) - self._started_s, 0.0)
         begun_s, records = 0.0, []
         for number, stage in enumerate(self._settings.stages):
             left_s = max(lasted_s - begun_s, 0.0)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 from typing import Any
 
 import gevent
@@ -62,6 +63,7 @@ class Crew:
         if isinstance(runner, (WorkerRunner, LocalRunner)):
             runner.register_message(LEASE, self._on_lease)
             runner.register_message(END, self._on_end, concurrent=True)
+        gevent.signal_handler(signal.SIGINT, _interrupt)
         environment.events.test_start.add_listener(self._on_test_start)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.quitting.add_listener(self._on_quitting)
@@ -206,6 +208,15 @@ class Crew:
     def _on_end(self, msg: Any, **_: Any) -> None:
         if self._generator is not None:
             self._generator.finish(interrupted=msg.data["interrupted"])
+
+
+def _interrupt() -> None:
+    """Ctrl-C, for the main greenlet alone.
+
+    Python would raise KeyboardInterrupt in whatever greenlet runs at that moment: a session, or the
+    one that takes the workers' reports in, which would be lost with it.
+    """
+    gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
 
 
 def _is_closed(conductor: Conductor | None) -> bool:

@@ -43,8 +43,16 @@ DRAIN_INTERRUPTED_S = 2.0
 
 REMOVALS_AT_ONCE = 10
 
+# Locust's messages and the first use of everything are over by then, and delay no arrival.
+START_DELAY_S = 0.3
+
 Report = Callable[[dict[int, StageTally], bool], None]
 """Called with the tallies since the last report, and whether it is the last one."""
+
+
+def start_delay_s(settings: Settings) -> float:
+    """How long after the start of a test its first stage begins."""
+    return START_DELAY_S if settings.is_open else 0.0
 
 
 class Rows:
@@ -118,7 +126,7 @@ class Generator:
         self._budget = Budget(share_of(settings.request_budget, slot, slots), self._spent)
         self._people = [self._people_of(stage.users) for stage in settings.stages]
         self._processor = Processor()
-        self._started_s = time.perf_counter()
+        self._started_s = time.perf_counter() + start_delay_s(settings)
         ends_s = accumulate(
             (stage.duration_s for stage in settings.stages), initial=self._started_s
         )
@@ -180,8 +188,9 @@ class Generator:
         self._rows.remove()
         self._reporter.kill()
         self._transport.close()
-        self._over.set()
+        # Whoever waits for the end may take the connection to the master down.
         self._send(last=True)
+        self._over.set()
 
     def _spent(self) -> None:
         log.warning("The budget of %s requests is spent", self._settings.request_budget)

@@ -67,7 +67,9 @@ def on_init(environment: Environment, **_: Any) -> None:
     try:
         crew.join(environment)
     except PhasegateError as error:
-        print(error.sentence(), file=sys.stderr)  # noqa: T201 - before Locust's own output
+        options = environment.parsed_options
+        if not (options and options.worker and options.processes):  # the parent says it already
+            print(error.sentence(), file=sys.stderr)  # noqa: T201 - before Locust's own output
         sys.exit(error.exit_code)
 
 
