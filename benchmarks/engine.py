@@ -20,7 +20,7 @@ import records.benchmark as record
 from benchmarks.block import Side, Statement, arranged, run_block
 from benchmarks.connection import Connection
 from benchmarks.libpq import Session
-from benchmarks.plans import Plan, explain, generic_share, shape
+from benchmarks.plans import Plan, explain, generic_shape, generic_share, shape
 from benchmarks.technique import Parameters, Technique
 from phases.errors import CannotMeasure
 from stats.paired import Ratio, ratio
@@ -236,13 +236,17 @@ def _plan_note(technique: Technique, side: Side, plan: Plan | None) -> str:
             return ""
         later = shape(side.caller, *called)
         share = generic_share(side.caller, called[0])
+        generic = generic_shape(side.caller, called[0]) if share > 0 else plan.hash
     if later != plan.hash:
         return (
             f"the plan of {side.arm.name!r} changed from {plan.hash} to {later}: with the "
             "parameters, or while it was measured"
         )
-    if 0 < share < 1:
-        return f"{share:.0%} of the runs of {side.arm.name!r} used the server's generic plan"
+    if generic not in ("", plan.hash):
+        return (
+            f"{share:.0%} of the runs of {side.arm.name!r} used the server's generic plan "
+            f"{generic}, which is another than the one shown"
+        )
     return ""
 
 

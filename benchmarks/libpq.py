@@ -210,13 +210,13 @@ class Session:
         """Whether a transaction is open, failed ones included."""
         return int(self._lib.PQtransactionStatus(self._handle)) != IDLE
 
-    def execute(self, script: str) -> None:
-        """Run statements without parameters; rows are dropped."""
+    def execute(self, script: str) -> Result:
+        """Run statements without parameters; the rows of the last one."""
         text = script.encode()
         start = perf_counter_ns()
         handle = self._lib.PQexec(self._handle, text)
         self.busy_ns += perf_counter_ns() - start
-        self._result(handle)
+        return self._result(handle)
 
     def once(self, sql: str, *arguments: str | None) -> Result:
         """Run one statement that is not kept prepared, as behind a pooler."""

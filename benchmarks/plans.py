@@ -22,6 +22,9 @@ SHAPE_KEYS = (
 # Which months a window touches depends on the drawn window, not on the plan.
 PARTITION_SUFFIX = re.compile(r"_p?\d{4}_?\d{2}(?=_|$)")
 
+# EXPLAIN (GENERIC_PLAN) exists from PostgreSQL 16 on.
+GENERIC_PLAN_FROM = 16
+
 # The first line of a statement that is not a comment must begin with one of these.
 PLANNED = re.compile(r"(\s|--[^\n]*\n)*(select|insert|update|delete|with)\b", re.IGNORECASE)
 
@@ -81,6 +84,14 @@ def explain(caller: Session, sql: str, arguments: tuple[str | None, ...]) -> Pla
     lines = caller.once(f"explain (analyze, buffers) {sql}", *arguments).column(0)
     text = "\n".join(line or "" for line in lines)
     return Plan(text=text, hash=shape(caller, sql, arguments), shared_buffers=buffers(text))
+
+
+def generic_shape(caller: Session, sql: str) -> str:
+    """The hash of the plan that is made without knowing the parameters; empty where unknown."""
+    if caller.server_major < GENERIC_PLAN_FROM:
+        return ""
+    told = caller.execute(f"explain (generic_plan, format json) {sql}").column(0)[0] or ""
+    return plan_hash(json.loads(told)[0]["Plan"])
 
 
 def generic_share(caller: Session, sql: str) -> float:

@@ -188,10 +188,21 @@ def test_a_plan_that_changes_while_it_is_measured_is_marked(populated: str) -> N
     assert any("changed from" in note for note in found.notes)
 
 
-def test_runs_with_a_generic_plan_are_counted(populated: str) -> None:
-    steady = arm("steady", "select id from tasks where id = $1", with_user=True)
-    found = compared(populated, Technique("generic", steady, steady, role=Role.OWNER))
-    assert any("generic plan" in note for note in found.notes)
+def test_a_generic_plan_of_another_shape_is_marked_and_one_of_the_same_is_not(
+    populated: str,
+) -> None:
+    # Knowing the moment, the planner reads one partition; not knowing it, it appends them all.
+    sql = "select count(*) >= 0 from activity_logs_partitioned where created_at = $1"
+
+    def body(caller: Connection, drawn: Parameters) -> Answer:
+        caller.execute("set local plan_cache_mode = force_generic_plan")
+        return caller.fetch(sql, "2026-05-10")
+
+    other = Arm("other", sql, body)
+    marked = compared(populated, Technique("generic", other, other, role=Role.OWNER))
+    assert any("used the server's generic plan" in note for note in marked.notes)
+    same = arm("same", "select id from tasks where id = $1", with_user=True)
+    assert compared(populated, Technique("same", same, same, role=Role.OWNER)).notes == ()
 
 
 def test_within_a_block_each_arm_goes_first_equally_often(populated: str) -> None:
