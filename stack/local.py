@@ -27,13 +27,13 @@ from stack.binaries import server_version
 from stack.cache import cache_dir, locked, occupy, vacate
 from stack.pgbouncer import stop_pgbouncer
 from stack.postgres import PostgresServer, start_postgres, stop_postgres
+from stack.processes import end, lives
 from stack.replica import discard_replica
 from stack.running import Processes, RunningLevel, StackPart, Wanted, build
 from stack.running import running_level as running_level
 
 STOP = "Stop it with `phasegate down`"
 SECRET_BYTES = 32
-STOP_TIMEOUT_S = 10.0
 
 
 class Process(Part, frozen=True, kw_only=True):
@@ -49,8 +49,7 @@ class Process(Part, frozen=True, kw_only=True):
         """Whether that very process still runs."""
         with suppress(psutil.Error):
             process = psutil.Process(self.pid)
-            same = process.create_time() == self.created
-            return same and process.status() != psutil.STATUS_ZOMBIE
+            return process.create_time() == self.created and lives(process)
         return False
 
 
@@ -263,18 +262,8 @@ def _stop(state: State) -> None:
     processes = {process.name: process for process in state.processes if process.lives()}
     for name in ("api", "worker"):
         if name in processes:
-            _end(processes[name].pid)
+            with suppress(psutil.NoSuchProcess):
+                end(psutil.Process(processes[name].pid))
     stop_pgbouncer(home() / "pgbouncer")
     discard_replica(home() / "replica", state.dsn)
     stop_postgres(Path(state.data_dir))
-
-
-def _end(pid: int) -> None:
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(pid)
-        process.terminate()
-        try:
-            process.wait(STOP_TIMEOUT_S)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(STOP_TIMEOUT_S)

@@ -33,6 +33,7 @@ from stack.install import (
 )
 from stack.pgbouncer_console import PgBouncer, admin
 from stack.postgres import free_port
+from stack.processes import end, lives
 
 # More than the statements that one API knows: a statement pushed out is prepared again.
 PREPARED_STATEMENTS_MAX = 500
@@ -41,7 +42,6 @@ CLIENTS_MAX = 200  # pooler clients of Supabase's Nano and Micro
 # As PostgREST waits for a connection: a client hears of an exhausted pool, it does not hang.
 QUERY_WAIT_TIMEOUT_S = 10
 START_TIMEOUT_S = 10.0
-STOP_TIMEOUT_S = 10.0
 POLL_S = 0.02
 
 
@@ -185,12 +185,7 @@ def stop_pgbouncer(folder: Path) -> None:
     if found is None:
         return
     process, version = found
-    process.send_signal(signal.SIGQUIT if version >= QUIT_FROM else signal.SIGTERM)
-    try:
-        process.wait(STOP_TIMEOUT_S)
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait(STOP_TIMEOUT_S)
+    end(process, signal.SIGQUIT if version >= QUIT_FROM else signal.SIGTERM)
     (folder / "pgbouncer.pid").unlink(missing_ok=True)
 
 
@@ -200,7 +195,7 @@ def _process(folder: Path) -> tuple[psutil.Process, tuple[int, int]] | None:
     try:
         process = psutil.Process(int(path.read_text(encoding="ascii")))
         ours = str(folder / "pgbouncer.ini") in process.cmdline()
-        if not ours or process.status() == psutil.STATUS_ZOMBIE:
+        if not ours or not lives(process):
             return None
         return process, pgbouncer_version(find_pgbouncer() or Path(process.exe()))
     except (OSError, ValueError, psutil.Error):

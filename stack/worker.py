@@ -28,10 +28,11 @@ from pgqueuer import PgQueuer
 from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job, Schedule
 
-from phases.errors import CannotMeasure, PhasegateError
+from phases.errors import CannotMeasure
 from stack import heavy
-from stack.database import CONNECTION_ERRORS, connected, redact
+from stack.database import connected, redact
 from stack.partitions import maintain_on
+from stack.processes import end
 
 VARIABLE = "PHASEGATE_WORKER_SETTINGS"
 READY = "ready"
@@ -184,7 +185,8 @@ async def _serve_for_ever(settings: Settings) -> None:
         began = time.monotonic()
         try:
             await _serve(settings, stopping)
-        except (*CONNECTION_ERRORS, PhasegateError, ExceptionGroup) as error:
+        except Exception as error:  # a worker that ends leaves everybody's work undone
+            # Of a lost connection asyncpg tells in many ways, an InternalClientError among them.
             log.warning("%s: %s", type(error).__name__, error)
             if time.monotonic() - began > longest_s:
                 delay_s = shortest_s  # it had worked for a while
@@ -252,17 +254,10 @@ def start_worker(
 
 def stop_worker(worker: Worker) -> None:
     """Stop `worker`, letting it finish what it has in hand for a while; none is fine too."""
-    try:
+    with suppress(psutil.Error):
         process = psutil.Process(worker.pid)
-        if "stack.worker" not in process.cmdline():
-            return  # the number was given to another program since
-        process.terminate()
-        process.wait(STOP_TIMEOUT_S)
-    except psutil.TimeoutExpired:
-        process.kill()
-        process.wait(STOP_TIMEOUT_S)
-    except psutil.NoSuchProcess:
-        return
+        if "stack.worker" in process.cmdline():  # else the number was given away since
+            end(process, timeout_s=STOP_TIMEOUT_S)
 
 
 @contextmanager

@@ -58,7 +58,7 @@ def status(sql_on: On, dsn: str, user: uuid.UUID, task: uuid.UUID) -> HeavyTask:
 
 
 def until_done(
-    sql_on: On, dsn: str, user: uuid.UUID, task: uuid.UUID, timeout_s: float = 10
+    sql_on: On, dsn: str, user: uuid.UUID, task: uuid.UUID, timeout_s: float = 30
 ) -> HeavyTask:
     deadline = time.monotonic() + timeout_s
     while (found := status(sql_on, dsn, user, task)).status == "processing":
@@ -203,6 +203,14 @@ def test_the_worker_survives_the_loss_of_every_connection(
     assert psutil.pid_exists(worker.pid)
 
 
+NEVER_DONE = """
+create or replace function private.refuse() returns trigger language plpgsql as
+$$ begin raise 'not today'; end $$;
+create trigger never_done before update on private.heavy_tasks
+for each row when (new.status = 'done') execute function private.refuse();
+"""
+
+
 def test_work_that_fails_by_itself_is_told_to_its_user(
     served: tuple[str, Worker], sql_on: On, alice: uuid.UUID
 ) -> None:
@@ -214,12 +222,12 @@ def test_work_that_fails_by_itself_is_told_to_its_user(
             await connection.execute("update queue.pgqueuer set attempts = $1", ATTEMPTS_MAX - 1)
         return task
 
-    sql_on(dsn, lambda c: c.execute("alter function private.heavy_report rename to away"))
+    sql_on(dsn, lambda c: c.execute(NEVER_DONE))
     try:
         task = sql_on(dsn, accept_for_a_last_attempt)
         assert until_done(sql_on, dsn, alice, task).status == "failed"
     finally:
-        sql_on(dsn, lambda c: c.execute("alter function private.away rename to heavy_report"))
+        sql_on(dsn, lambda c: c.execute("drop trigger never_done on private.heavy_tasks"))
     assert psutil.pid_exists(worker.pid)
 
 

@@ -1,0 +1,38 @@
+"""Ending a process that may not be our child, and knowing when it has ended."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import suppress
+
+import psutil
+
+POLL_S = 0.02
+TIMEOUT_S = 10.0
+
+
+def end(
+    process: psutil.Process, number: int = signal.SIGTERM, timeout_s: float = TIMEOUT_S
+) -> None:
+    """Send `number` and wait until `process` has ended; by force if it does not follow.
+
+    One that has ended but was not yet collected by its parent counts as ended: init may take
+    seconds to collect what its caller left behind.
+    """
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(number)
+        deadline = time.monotonic() + timeout_s
+        while lives(process):
+            if time.monotonic() > deadline:
+                process.kill()
+            time.sleep(POLL_S)
+    with suppress(psutil.Error):
+        process.wait(0)  # collects it where it is our own child
+
+
+def lives(process: psutil.Process) -> bool:
+    """Whether `process` runs: it is there, it is the same one, and not merely uncollected."""
+    with suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
