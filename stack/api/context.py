@@ -16,6 +16,7 @@ from stack.api.database import Asked, Database, Row
 from stack.api.http import Answer, Headers, Request
 from stack.api.identity import Identity
 from stack.api.parameters import Pairs, Shape
+from stack.api.pipeline import PREPARED_CHARACTERS_MAX
 from stack.api.preferences import Media, Preferences
 from stack.api.statement import Statement, Values
 
@@ -40,7 +41,9 @@ class Statements:
         whole = (key, context.shape.key)
         found = self._compiled.get(whole)
         if found is None:
-            found = self._compiled[whole] = build()
+            found = build()
+            if len(found.main.sql) <= PREPARED_CHARACTERS_MAX:
+                self._compiled[whole] = found
         return found
 
 

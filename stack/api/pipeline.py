@@ -30,6 +30,10 @@ _SYNC = b"S\x00\x00\x00\x04"
 _NULL = _INT32.pack(-1)
 _HEAD_BYTES = 5
 
+PREPARED_CHARACTERS_MAX = 8_000
+"""A longer statement is a list of hundreds of terms, hardly ever sent again, and would take
+megabytes of every server process that kept it prepared."""
+
 _IDLE = b"I"
 _OF_NO_INTEREST = frozenset({b"2", b"3", b"S", b"N", b"n", b"T", b"t"})
 """Bound, closed, a setting's new value, a notice, no data, descriptions."""
@@ -144,7 +148,7 @@ class _Exchange(asyncio.Protocol):
         if known is not None:
             return known
         name = b""
-        if cache_size > 0:
+        if cache_size > 0 and len(sql) <= PREPARED_CHARACTERS_MAX:
             if len(self._prepared) >= cache_size:
                 oldest = next(iter(self._prepared))
                 messages.append(_message(b"C", b"S" + self._prepared.pop(oldest) + b"\0"))

@@ -12,6 +12,9 @@ from supabase_auth.errors import AuthApiError
 
 from stack.api.settings import SIGN_IN_PASSWORD
 
+# The client's own use of its parts, which is not ours to change.
+pytestmark = pytest.mark.filterwarnings("ignore:The '.*' parameter is deprecated")
+
 
 @pytest.fixture
 def client(service: Any) -> Iterator[Client]:

@@ -38,7 +38,7 @@ def _claims(user: str, **changes: Any) -> dict[str, Any]:
         (lambda s: _unsigned(_claims(s.alice), "none"), None),
         (lambda s: _unsigned(_claims(s.alice), "None"), None),
         (lambda s: _unsigned(_claims(s.alice), "HS256"), "No suitable key or wrong key type"),
-        (lambda s: jwt.encode(_claims(s.alice), s.secret, "HS512"), None),
+        (lambda s: jwt.encode(_claims(s.alice), s.secret, "HS384"), None),
         (lambda s: jwt.encode(_claims(s.alice, aud="else"), s.secret), "JWT not in audience"),
         (lambda s: jwt.encode(_claims(s.alice, aud=["else"]), s.secret), "JWT not in audience"),
         (lambda s: jwt.encode(_claims(s.alice, aud="refresh"), s.secret), "JWT not in audience"),

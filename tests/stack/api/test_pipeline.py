@@ -104,6 +104,18 @@ def test_old_statements_make_room_for_new_ones(database: str) -> None:
     assert _on_connection(database, work) == CACHED
 
 
+def test_a_statement_of_a_thousand_terms_is_not_kept(database: str) -> None:
+    async def work(connection: Any) -> Any:
+        long = f"select {' + '.join('1' for _ in range(3000))}"
+        for _ in range(3):
+            assert await connection.exchange([(long, ())], cache_size=CACHED) == [(b"3000",)]
+        return await connection.fetchval(
+            "select count(*) from pg_prepared_statements where name like 'phasegate%'"
+        )
+
+    assert _on_connection(database, work) == 0
+
+
 def test_an_exchange_that_is_given_up_is_stopped_on_the_server(database: str) -> None:
     async def work(connection: Any) -> Any:
         loop = asyncio.get_running_loop()
