@@ -7,4 +7,4 @@ DSN_VARIABLE = "DATABASE_URL"
 
 # Lines of the session's output by which its parent follows it.
 PROGRESS = "phasegate measures "
-FAILURE = "phasegate cannot measure "
+FAILURE = "phasegate: "

@@ -24,6 +24,7 @@ from stack.database import CONNECT_TIMEOUT_S, redact
 
 Row = tuple[str | None, ...]
 
+SCHEMES = ("postgresql://", "postgres://")
 CONNECTION_OK = 0
 COMMAND_OK, TUPLES_OK = 1, 2
 IDLE = 0
@@ -151,6 +152,7 @@ class Session:
     """One connection. Not for two threads at once.
 
     Raises:
+        ConfigurationError: `dsn` is no address.
         CannotMeasure: the server cannot be reached or refuses; the password is not quoted.
     """
 
@@ -162,6 +164,11 @@ class Session:
         self._names: dict[str, bytes] = {}
 
     def _connect(self, dsn: str) -> int:
+        if not dsn.startswith(SCHEMES):  # libpq would take it for the name of a local database
+            raise ConfigurationError(
+                "The database URL cannot be read",
+                then="Give it as postgresql://user@host:port/name",
+            )
         options = {
             "dbname": dsn,
             "connect_timeout": f"{CONNECT_TIMEOUT_S:.0f}",
@@ -175,12 +182,13 @@ class Session:
         if self._lib.PQstatus(handle) == CONNECTION_OK:
             self._lib.PQsetNoticeProcessor(handle, SILENT, None)
             return handle
-        reason = self._lib.PQerrorMessage(handle).decode(errors=UNICODE_DAMAGE).strip()
+        told = self._lib.PQerrorMessage(handle).decode(errors=UNICODE_DAMAGE)
+        reason = " ".join(told.split())
         self._lib.PQfinish(handle)
         if "SSL support is not compiled in" in reason and self._lib is library():
             self._lib = library(1)
             return self._connect(dsn)
-        raise CannotMeasure(f"Cannot connect to {redact(dsn)}: {reason}")
+        raise CannotMeasure(f"Cannot connect to {redact(dsn)}: {reason.rstrip('?')}")
 
     def close(self) -> None:
         """End the connection; calling it again does nothing."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.libpq import Session, StatementError, array_literal
-from phases.errors import CannotMeasure
+from phases.errors import CannotMeasure, ConfigurationError
 from stack.postgres import PostgresServer
 
 
@@ -70,6 +70,19 @@ def test_a_refused_connection_does_not_quote_the_password(postgres: PostgresServ
     with pytest.raises(CannotMeasure, match=r"Cannot connect to .*nowhere.*does not exist") as told:
         Session(postgres.dsn("nowhere"))
     assert postgres.password not in str(told.value)
+
+
+@pytest.mark.parametrize("dsn", ["nonsense", "", "mysql://u@h/x"])
+def test_what_is_no_address_is_refused_before_connecting(dsn: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot be read.*postgresql://"):
+        Session(dsn)
+
+
+def test_an_unreachable_server_is_named_in_one_line() -> None:
+    with pytest.raises(CannotMeasure, match="refused") as told:
+        Session("postgresql://u:secret@127.0.0.1:1/x")
+    assert "\n" not in str(told.value)
+    assert "secret" not in str(told.value)
 
 
 def test_array_literals_survive_any_character(session: Session) -> None:
