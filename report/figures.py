@@ -20,6 +20,7 @@ from report.charts import (
     distributions,
     growth,
     hits,
+    holding,
     limits,
     needed,
     percentiles,
@@ -157,6 +158,26 @@ def for_techniques(found: Findings) -> list[Plan]:
     ]
 
 
+def for_matrix(found: Findings) -> list[Plan]:
+    """The phase matrix as a picture."""
+    stages = found.stages
+    if not holding.shown(stages):
+        return []
+    slo = found.catalogue.slo.request_latency_ms_p95
+    return [
+        Plan(
+            "phase-matrix",
+            "How far each stack level goes",
+            "p95 over registered users, both axes logarithmic. Above the dashed line the SLO is "
+            "missed; a ring could not be judged.",
+            holding.alt(stages, slo),
+            lambda layout: holding.figure(stages, slo, layout),
+            tables.load(stages),
+            [stage.source for stage in stages],
+        )
+    ]
+
+
 def for_load(found: Findings) -> list[Plan]:
     """Percentiles, shares, seconds and the cache."""
     stages = found.stages
@@ -223,7 +244,9 @@ def for_money(found: Findings) -> list[Plan]:
     if found.money is None:
         return []
     sources = [f"seed/{size}.json" for size in found.run.seeds]
+    sources += [effect.source for technique in found.techniques for effect in technique.effects]
     sources += [stage.source for stage in found.stages]
+    sources += [use.source for use in found.uses]
     held = {profile.level: profile.held_users for profile in found.money.profiles}
     by_level, curves, catalogue = found.money.limits, found.money.curves, found.catalogue
     plans = [

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from phases.capacity import Limit, Profile, bill_at, fit, limits, missing
+from phases.capacity import Limit, Profile, Span, bill_at, cores_at, fit, limits, missing
 from phases.catalogue import Catalogue, GuideBand
 from phases.cost import Bill, band_of, beside
 from report.charts.costs import Curves, sizes
 from report.profiles import added, parts
 from report.run_files import Run
 from report.tables import Table
-from report.words import listed, plain, rounded, size, users
+from report.words import listed, plain, rounded, significant, size, users
 
 CURVE_FROM = 100
 CURVE_UP_TO = 1_000_000
@@ -143,6 +143,36 @@ def bytes_table(run: Run, level: int) -> Table:
         )
         rows.append((plain(name, 60), size(each.estimate), spread, size(found.fixed)))
     return Table(("Table or index", "Per user", "Range over sizes", "Fixed"), tuple(rows))
+
+
+def sessions_table(found: Money, catalogue: Catalogue) -> Table:
+    """What one session takes at each level, as measured; bytes are those of response bodies."""
+    rows = []
+    for profile in found.profiles:
+        cores = cores_at(found.sizes[-2], profile, catalogue)
+        rows.append(
+            (
+                f"Level {profile.level}",
+                _sent(profile.egress_bytes_per_session),
+                _or_dash(profile.requests_per_session, ""),
+                _or_dash(profile.service_s, " s"),
+                _or_dash(cores, ""),
+            )
+        )
+    at = users(found.sizes[-2])
+    head = ("Stack level", "Bytes sent", "Requests", "Mean request", f"Cores at {at} users")
+    return Table(head, tuple(rows))
+
+
+def _sent(each: Span | None) -> str:
+    if each is None:
+        return "not measured"
+    spread = f" ({size(each.low)} to {size(each.high)})" if each.low and each.high else ""
+    return size(each.estimate) + spread
+
+
+def _or_dash(value: float | None, unit: str) -> str:
+    return "not measured" if value is None else f"{significant(value)}{unit}"
 
 
 def limits_table(found: Money) -> Table:

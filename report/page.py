@@ -51,6 +51,7 @@ def _money(found: Findings) -> dict[str, object] | None:
         "bills": money.bills(found.money, found.catalogue),
         "savings": money.savings(found.money, found.catalogue),
         "left_out": money.left_out(found.money),
+        "sessions": money.sessions_table(found.money, found.catalogue),
         "bytes": money.bytes_table(found.run, top),
         "level": top,
         "prices": found.catalogue.prices,
@@ -120,6 +121,7 @@ def write(run: Run, catalogue: Catalogue) -> Path:
     folder = run.directory / "charts"
     folder.mkdir(exist_ok=True)
     plans = {
+        "matrix": figures.for_matrix(found),
         "techniques": figures.for_techniques(found),
         "load": figures.for_load(found),
         "money": figures.for_money(found),

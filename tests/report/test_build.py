@@ -19,7 +19,7 @@ from records.benchmark import BenchmarkRecord
 from records.load import LoadRecord
 
 CHARTS = (
-    "when-needed", "ratios", "latency-by-users", "load-percentiles", "load-shares",
+    "phase-matrix", "when-needed", "ratios", "latency-by-users", "load-percentiles", "load-shares",
     "load-seconds", "cache-hits", "monthly-cost", "limits", "distributions",
 )  # fmt: skip
 RENDERING_S_MAX = 10.0
