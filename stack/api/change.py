@@ -17,7 +17,7 @@ from stack.api.catalogue import Catalogue, Relation, quoted
 from stack.api.compile import NO_LOCATION, ROWS, SETTINGS, Compiled, Wanted, body_sql, finished
 from stack.api.plan import Node, only_root, plan
 from stack.api.query import Query
-from stack.api.select import select_sql, where_sql
+from stack.api.select import select_sql, term_sql, where_sql
 from stack.api.statement import Parameters
 
 INSERTED = "nullif(current_setting('pgrst.inserted', true), '')::int"
@@ -38,21 +38,32 @@ class Change:
     returning: bool = False
     location: bool = False
     """`Prefer: return=headers-only`: a Location header for one new row."""
+    only_named: bool = False
+    """PUT: the payload is the row that the filters name, or nothing is done."""
 
 
 def insert(
     query: Query, relation: Relation, catalogue: Catalogue, wanted: Wanted, change: Change
 ) -> Compiled:
-    """POST: new rows, or, with a resolution, rows that may be there already."""
+    """POST: new rows, or, with a resolution, rows that may be there already.
+
+    PUT, with `Change.only_named`: the one row that the filters name by its key.
+    """
     parameters = Parameters()
     columns = _known(relation, change.columns)
     listed = ", ".join(quoted(column) for column in columns)
     rows = _rows_of_body(relation, columns, change, parameters)
     conflict = _on_conflict(query, relation, columns, change)
-    counted = f" where {_count_inserted('+')}" if conflict and change.resolution == "merge" else ""
+    conditions = []
+    if conflict and change.resolution == "merge":
+        conditions.append(_count_inserted("+"))
+    if change.only_named:
+        named = plan(query, relation, catalogue, "body", rows_max=wanted.rows_max)
+        conditions.extend(term_sql(named, term, parameters) for term in named.where)
+    where = f" where {' and '.join(conditions)}" if conditions else ""
     target = f"{relation.sql} as {quoted(_TARGET)}{f' ({listed})' if listed else ''}"
     chosen = ", ".join(f"body.{quoted(column)}" for column in columns)
-    sql = f"insert into {target} select {chosen} from {rows}{counted}{conflict}"
+    sql = f"insert into {target} select {chosen} from {rows}{where}{conflict}"
     return _changed(sql, query, relation, catalogue, wanted, change, parameters)
 
 

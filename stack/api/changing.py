@@ -1,4 +1,4 @@
-"""POST, PATCH and DELETE of a table or view."""
+"""POST, PATCH, PUT and DELETE of a table or view."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ from stack.api.compile import Format, Wanted
 from stack.api.context import Context, finished, number, payload, require_one, row_count
 from stack.api.database import Row
 from stack.api.http import Answer
-from stack.api.parameters import parse
+from stack.api.parameters import parse, root_limits
 from stack.api.preferences import content_range
-from stack.api.query import ROOT, Query
+from stack.api.query import ROOT, Compare, Condition, Query
 from stack.api.statement import Values
 
-_BUILD = {"POST": changes.insert, "PATCH": changes.update, "DELETE": changes.delete}
+_BUILD = {
+    "POST": changes.insert,
+    "PUT": changes.insert,
+    "PATCH": changes.update,
+    "DELETE": changes.delete,
+}
 _RESOLUTIONS: dict[str, Literal["merge", "ignore"]] = {
     "merge-duplicates": "merge",
     "ignore-duplicates": "ignore",
@@ -40,6 +45,8 @@ async def answer(context: Context, relation: Relation) -> Answer:
     if method in _VERBS and not any(path == ROOT for path, _ in query.where):
         raise errors.no_where_clause(_VERBS[method])
     change, body = _change_of(context, query, relation)
+    if method == "PUT":
+        change = _named(context, query, relation, change)
     shown: Format = context.media.format if change.returning else "none"
     wanted = Wanted(shown, context.media.strip_nulls, wishes.count, context.rows_max)
     compiled = context.statements.get(
@@ -56,16 +63,42 @@ def check_of(context: Context) -> Callable[[Row], None] | None:
     """What may undo a change after it was made, before it is kept."""
     most = context.preferences.max_affected if context.preferences.strict else None
     singular = context.media.format == "object"
-    if most is None and not singular:
+    put = context.request.method == "PUT"
+    if most is None and not singular and not put:
         return None
 
     def check(row: Row) -> None:
+        if put and row_count(row) != 1:
+            raise errors.put_key_differs()
         if singular:
             require_one(row)
         if most is not None and row_count(row) > most:
             raise errors.too_many_affected(row_count(row))
 
     return check
+
+
+def _named(context: Context, query: Query, relation: Relation, change: Change) -> Change:
+    """The change of a PUT: its filters name one row by the whole primary key, and by that alone."""
+    if any(value is not None for value in root_limits(context.pairs)):
+        raise errors.put_with_limit()
+    named = [
+        term.field.name
+        for path, term in query.where
+        if path == ROOT
+        and isinstance(term, Condition)
+        and not (term.negated or term.field.path)
+        and isinstance(term.test, Compare)
+        and (term.test.operator, term.test.quantifier) == ("eq", None)
+    ]
+    root_terms = [term for path, term in query.where if path == ROOT]
+    if not relation.primary_key or sorted(named) != sorted(relation.primary_key):
+        raise errors.wrong_put_filters()
+    if len(named) != len(root_terms):
+        raise errors.wrong_put_filters()
+    if not set(relation.primary_key) <= set(change.columns):
+        raise errors.put_key_differs()
+    return replace(change, resolution="merge", only_named=True)
 
 
 def _change_of(context: Context, query: Query, relation: Relation) -> tuple[Change, bytes | None]:
@@ -119,6 +152,10 @@ def _answer(context: Context, row: Row, relation: Relation, change: Change) -> A
         status = 200 if updated_only else 201
         resolution = ("resolution",) if change.resolution else ()
         applied = wishes.applied(*resolution, "missing", "return", "count", "handling")
+    elif method == "PUT":
+        created = 201 if number(row[5]) else 200
+        status = created if change.returning else 204
+        applied = wishes.applied("return", "handling")
     else:
         status = 200 if change.returning else 204
         missing = ("missing",) if method == "PATCH" else ()

@@ -76,12 +76,10 @@ class Rest:
             raise errors.unknown_relation(path, catalogue.similar_relation(path))
         if request.method in ("GET", "HEAD"):
             return await reading.answer(context, relation)
-        if request.method in ("POST", "PATCH", "DELETE"):
+        if request.method in ("POST", "PATCH", "PUT", "DELETE"):
             return await changing.answer(context, relation)
-        if request.method == "PUT":
-            raise errors.not_implemented("PUT; use POST with Prefer: resolution=merge-duplicates")
         if request.method == "OPTIONS":
-            return Answer(200, headers=[(b"allow", b"OPTIONS,GET,HEAD,POST,PATCH,DELETE")])
+            return Answer(200, headers=[(b"allow", b"OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE")])
         raise errors.unsupported_method(request.method)
 
 

@@ -103,7 +103,6 @@ def test_a_form_that_is_unknown_gets_postgrests_own_error(
 @pytest.mark.parametrize(
     ("method", "path", "headers", "status", "code"),
     [
-        ("PUT", "/tasks?id=eq.1", {}, 400, "PGRST127"),
         ("TRACE", "/tasks", {}, 405, "PGRST117"),
         ("PATCH", "/rpc/user_stats", {}, 405, "PGRST101"),
         ("GET", "/tasks", {"accept": "text/csv"}, 406, "PGRST107"),

@@ -74,6 +74,7 @@ WRITES = (
     ("POST", "/activity_logs", {"id": 9, "user_id": "{alice}", "action": "x", "created_at": "now"}),
     ("POST", "/profiles?on_conflict=id", {"id": "{alice}", "name": "x", "locale": "x"}),
     ("POST", "/tasks?on_conflict=id", {"id": "{task}", "user_id": "{bob}", "title": "taken"}),
+    ("PUT", "/tasks?id=eq.{task}", {"id": "{task}", "user_id": "{bob}", "title": "taken"}),
     ("POST", "/tasks?on_conflict=id", {"id": "{task}", "user_id": "{alice}", "title": "taken"}),
 )
 

@@ -174,3 +174,39 @@ def test_a_missing_parent_is_409(service: Any, new_id: str) -> None:
         client.headers["authorization"] = f"Bearer {service.service_key()}"
         answer = client.post("/tasks", json={"user_id": new_id, "title": "x"})
     assert (answer.status_code, answer.json()["code"]) == (409, "23503")
+
+
+def test_a_put_makes_or_replaces_the_row_that_it_names(service: Any, new_id: str) -> None:
+    task = {"id": new_id, "user_id": service.alice, "title": "put"}
+    with service.client(service.alice, **REPRESENTATION) as client:
+        made = client.put(f"/tasks?id=eq.{new_id}&select=title", json=task)
+        replaced = client.put(
+            f"/tasks?id=eq.{new_id}&select=title", json={**task, "title": "again"}
+        )
+        silent = client.put(f"/tasks?id=eq.{new_id}", json=task, headers={"prefer": ""})
+    assert (made.status_code, made.json()) == (201, [{"title": "put"}])
+    assert (replaced.status_code, replaced.json()) == (200, [{"title": "again"}])
+    assert (silent.status_code, silent.content) == (204, b"")
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "code"),
+    [
+        ("", 405, "PGRST105"),
+        ("?title=eq.put", 405, "PGRST105"),
+        ("?id=gt.{id}", 405, "PGRST105"),
+        ("?id=eq.{id}&title=eq.put", 405, "PGRST105"),
+        ("?id=eq.{id}&or=(id.eq.{id},id.is.null)", 405, "PGRST105"),
+        ("?id=eq.{id}&limit=1", 400, "PGRST114"),
+        ("?id=eq.00000000-0000-4000-8000-000000001001", 400, "PGRST115"),
+    ],
+)
+def test_a_put_that_does_not_name_its_row_changes_nothing(
+    service: Any, new_id: str, query: str, status: int, code: str
+) -> None:
+    before = service.fingerprint()
+    task = {"id": new_id, "user_id": service.alice, "title": "put"}
+    with service.client(service.alice) as client:
+        answer = client.put("/tasks" + query.format(id=new_id), json=task)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert service.fingerprint() == before
