@@ -115,6 +115,15 @@ class _Chores:
             if await connection.fetchval("select to_regclass('private.user_stats') is not null"):
                 await connection.fetchval("select private.refresh_user_stats()")
 
+    async def refresh_if_late(self) -> None:
+        """Refresh the view at once where its hour was missed, as while no worker ran."""
+        async with self._pool.acquire() as connection:
+            if await connection.fetchval("select to_regclass('private.user_stats') is not null"):
+                await connection.fetch(
+                    "select private.refresh_user_stats() from private.user_stats_refresh"
+                    " where refreshed_at < now() - interval '1 hour'"
+                )
+
     async def partitions(self, _: Schedule | None = None) -> None:
         """One round of partition maintenance, where this database has partitions to look after."""
         async with self._pool.acquire() as connection:
@@ -136,6 +145,7 @@ async def _serve(settings: Settings, stopping: asyncio.Event) -> None:
         await heavy.install_on(connection)
         chores = _Chores(pool)
         await chores.partitions()
+        await chores.refresh_if_late()
         queue = heavy.queries(connection)
         worker = PgQueuer(queue.driver, channel=heavy.QUEUE.channel, queries=queue)
         worker.entrypoint(heavy.ENTRYPOINT, accepts_context=False)(chores.heavy_task)

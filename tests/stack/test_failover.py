@@ -39,7 +39,7 @@ def pair(fill_app: Callable[[str], None], sql_on: On) -> Iterator[Replica]:
     with tempfile.TemporaryDirectory(prefix="phasegate-test-") as name:
         home = Path(name)
         home.chmod(0o755)  # as root, the servers run as another user
-        settings = {"shared_buffers": "64MB", **PRIMARY_SETTINGS}
+        settings = {"shared_buffers": "64MB", "fsync": "off", **PRIMARY_SETTINGS}
         with running_postgres(home / "data", settings=settings) as primary:
             sql_on(primary.dsn(), lambda c: c.execute("create database app"))
             fill_app(primary.dsn("app"))

@@ -37,6 +37,8 @@ AWAY = {
 # The API's own patience with a connection, shortened from PostgREST's 10 s for the test.
 ACQUIRE_TIMEOUT_S = 2.0
 USERS = 4
+# Processes are killed here, never the machine: what is written stays written without fsync too.
+SETTINGS = {"shared_buffers": "64MB", "fsync": "off"}
 
 needs_pgbouncer = pytest.mark.skipif(
     find_pgbouncer() is None, reason=f"no PgBouncer on this machine: {install_command()}"
@@ -49,7 +51,7 @@ def server(fill_app: Callable[[str], None], sql_on: On) -> Iterator[PostgresServ
     with tempfile.TemporaryDirectory(prefix="phasegate-test-") as name:
         home = Path(name)
         home.chmod(0o755)  # as root, the server runs as another user
-        with running_postgres(home / "data", settings={"shared_buffers": "64MB"}) as running:
+        with running_postgres(home / "data", settings=SETTINGS) as running:
             sql_on(running.dsn(), lambda c: c.execute("create database app"))
             fill_app(running.dsn("app"))
             yield running

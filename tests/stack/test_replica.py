@@ -29,7 +29,8 @@ from stack.replica import (
 )
 
 On = Callable[..., Any]
-SMALL = {"shared_buffers": "64MB", "max_connections": "30"}
+# Processes are killed here, never the machine: what is written stays written without fsync too.
+SMALL = {"shared_buffers": "64MB", "max_connections": "30", "fsync": "off"}
 
 
 @pytest.fixture(scope="module")
