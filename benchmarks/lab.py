@@ -108,6 +108,7 @@ class Lab:
         """Seconds that the technique being measured was given."""
         self._done: dict[str, record.Comparison] = {}
         self._titles = {entry.id: entry.title for entry in load().techniques}
+        self._unmeasured: dict[str, PhasegateError] = {}
         self._skipped: dict[str, record.Skipped] = {}
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -168,8 +169,14 @@ class Lab:
             BudgetTooSmall: its statements take far longer than allowed.
             CannotMeasure: it could not be measured fairly.
         """
+        if technique.id in self._unmeasured:  # its other arm was asked for before
+            raise self._unmeasured[technique.id]
         if technique.id not in self._done:
-            self._done[technique.id] = self._measure(technique)
+            try:
+                self._done[technique.id] = self._measure(technique)
+            except PhasegateError as error:
+                self._unmeasured[technique.id] = error
+                raise
         return self._done[technique.id]
 
     def _measure(self, technique: Technique) -> record.Comparison:

@@ -82,6 +82,10 @@ def test_a_run_leaves_a_record_and_pytest_benchmarks_json_and_the_data_as_it_was
     assert len(measured["join"].before.block_ns) == len(measured["join"].after.block_ns) >= 6
     assert measured["join"].before.statements > measured["join"].after.statements == 4
     assert any("join" in line for line in seen)
+    costs = {name: {cost.name for cost in found.costs} for name, found in measured.items()}
+    assert costs["idx_tasks_user_created"] == {"index size", "insert"}
+    assert {"refresh", "refresh concurrently", "bloat", "staleness"} <= costs["user_stats"]
+    assert all(cost.value >= 0 for found in record.comparisons for cost in found.costs)
     assert record.self_check is not None
     assert record.self_check.same.before.sql == record.self_check.same.after.sql
     assert record.self_check.pairs >= 300
