@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from records.store import Part, Record
 
 Decision = Literal["GO", "NO-GO", "INVALID"]
+Why = Literal["harmful here", "can wait", "needed later", "no difference"]
 Kind = Literal["fails", "cost", "invalid", "missing", "alert", "note"]
 
 
@@ -32,6 +33,16 @@ class NextTechnique(Part, frozen=True, kw_only=True):
     """Prints its migration; null where it is no change of the database."""
 
 
+class NotYet(Part, frozen=True, kw_only=True):
+    """A technique to leave alone."""
+
+    technique: str
+    title: str
+    why: Why
+    """`can wait`: it helps, but its old way held up to the largest size measured. `needed later`:
+    its old way breaks beyond the phase's upper bound."""
+
+
 class GateRecord(Record, frozen=True, kw_only=True):
     """A verdict. Version 1: first."""
 
@@ -49,5 +60,5 @@ class GateRecord(Record, frozen=True, kw_only=True):
     """The weightiest first; a GO may have notes."""
     next_technique: NextTechnique | None
     """Null where nothing that was measured is needed by then."""
-    not_yet: tuple[str, ...]
-    """Techniques that can wait or would harm, each with why."""
+    not_yet: tuple[NotYet, ...]
+    """Techniques that can wait, change nothing or would harm."""

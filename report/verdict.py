@@ -13,20 +13,26 @@ from phases.catalogue import Catalogue, Phase
 from phases.cell import Verdict
 from phases.cost import GB
 from phases.errors import UsageError
-from records.gate import Decision, GateRecord, Kind, NextTechnique, Reason
+from records.gate import Decision, GateRecord, Kind, NextTechnique, NotYet, Reason, Why
 from report import migrations
-from report.effects import Technique
+from report.effects import Advice, Technique
 from report.figures import Findings
 from report.headline import needed_from
 from report.matrix import chosen
 from report.money import dollars
 from report.traffic import StageTraffic
+from report.used import StageUse
 from report.words import milliseconds, plain, speed, users
 
 LEVEL_MAX = 3
 """Phase 4 runs on the stack of level 3; there is no other."""
 
 WEIGHT = {"fails": 0, "cost": 1, "invalid": 2, "missing": 3, "alert": 4, "note": 5}
+WHY_NOT: dict[Advice, Why] = {
+    "slower": "harmful here",
+    "not needed yet": "can wait",
+    "no difference": "no difference",
+}
 HEAD_ROOM_ROUNDING = 1e-6
 """Rates go through JSON and division; a stage driven at 1.25 must not fall short of 1.25."""
 
@@ -42,7 +48,9 @@ def _phase(catalogue: Catalogue, number: int) -> Phase:
     return known[number]
 
 
-def _of_cell(stage: StageTraffic | None, level: int, size: int, asked: float) -> list[Reason]:
+def _of_cell(
+    stage: StageTraffic | None, use: StageUse | None, level: int, size: int, asked: float
+) -> list[Reason]:
     """What the cell (level, phase's upper bound) says."""
     at = f"Level {level} at {users(size)} users"
     if stage is None:
@@ -51,7 +59,11 @@ def _of_cell(stage: StageTraffic | None, level: int, size: int, asked: float) ->
     sources = (stage.source,)
     verdict, why = stage.judgement.verdict, "; ".join(stage.judgement.reasons)
     if verdict is Verdict.FAIL:
-        return [Reason(kind="fails", text=f"{at} FAILs: {plain(why)}", sources=sources)]
+        text = f"{at} FAILs: {plain(why)}"
+        if use is None:
+            return [Reason(kind="fails", text=text, sources=sources)]
+        text += f"; {use.reason}"
+        return [Reason(kind="fails", text=text, sources=(*sources, use.source))]
     if verdict is Verdict.INVALID:
         text = f"{at} could not be judged: {plain(why)}"
         return [Reason(kind="invalid", text=text, sources=sources)]
@@ -148,18 +160,15 @@ def _applied(catalogue: Catalogue, to: int) -> frozenset[str]:
     return frozenset(t.id for t in catalogue.techniques if 0 < t.phase < to)
 
 
-def _not_yet(techniques: tuple[Technique, ...], size: int) -> tuple[str, ...]:
+def _not_yet(techniques: tuple[Technique, ...], size: int) -> tuple[NotYet, ...]:
     said = []
     for technique in techniques:
-        name = plain(technique.title, 120)
-        if technique.advice == "slower":
-            said.append(f"{name}: harmful here")
-        elif technique.advice == "not needed yet":
-            said.append(f"{name}: helps, but its old way holds up to what was measured")
-        elif technique.advice == "needed" and not _needed_by(technique, size):
-            said.append(f"{name}: needed later than {users(size)} users")
-        elif technique.advice == "no difference":
-            said.append(f"{name}: makes no difference here")
+        why = WHY_NOT.get(technique.advice)
+        if technique.advice == "needed" and not _needed_by(technique, size):
+            why = "needed later"
+        if why is not None:
+            title = plain(technique.title, 120)
+            said.append(NotYet(technique=technique.technique, title=title, why=why))
     return tuple(said)
 
 
@@ -179,8 +188,9 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
     judged = min(to, LEVEL_MAX) if level is None else level
     size = phase.users_max
     stage = chosen(found.stages, judged, size)
+    use = next((u for u in found.uses if u.stage == stage), None)
     profile = next((p for p in found.profiles if p.level == judged), None)
-    reasons = _of_cell(stage, judged, size, catalogue.gate.head_room)
+    reasons = _of_cell(stage, use, judged, size, catalogue.gate.head_room)
     reasons += _of_money(profile, size, catalogue)
     if found.run.run.outcome != "complete":
         text = f"The run {found.run.ended}"
@@ -217,7 +227,7 @@ def lines(record: GateRecord) -> tuple[str, ...]:
         said.append(f"Next: {step.title} ({step.effect})")
         if step.command:
             said.append(f"  {step.command}")
-    if record.not_yet:
-        said.append("Not yet:")
-        said += [f"  {line}" for line in record.not_yet]
+    for why in dict.fromkeys(one.why for one in record.not_yet):
+        titles = [one.title for one in record.not_yet if one.why == why]
+        said.append(f"Not yet, {why}: {'; '.join(titles)}")
     return tuple(said)
