@@ -14,9 +14,11 @@ import itertools
 import os
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
 
 import gevent
-from gevent.event import Event
+from gevent.hub import Waiter
 
 CLOCK_MONOTONIC = 1
 TFD_TIMER_ABSTIME = 1
@@ -35,60 +37,62 @@ class _Itimerspec(ctypes.Structure):
 class _KernelTimer:
     """timerfd_create(2); Python has it from 3.13 on.
 
+    Args:
+        fire: called in the hub when it is time.
+
     Raises:
         OSError: this system has none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fire: Callable[[], None]) -> None:
         if sys.platform != "linux":
             raise OSError("no timerfd here")
+        self._fire = fire
         self._libc = ctypes.CDLL(None, use_errno=True)
-        self.fd = self._libc.timerfd_create(CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
-        if self.fd < 0:
+        self._fd = self._libc.timerfd_create(CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create")
-        self._watcher = gevent.get_hub().loop.io(self.fd, READ)
+        self._watcher = gevent.get_hub().loop.io(self._fd, READ)
+        self._watcher.start(self._on_readable)
 
     def arm(self, due_s: float) -> None:
         """Fire at `due_s`, in place of an earlier call's time."""
         # A time of zero would disarm it; one in the past fires at once.
         due_ns = max(int(due_s * 1e9), 1)
         at = _Itimerspec(value=_Timespec(*divmod(due_ns, 1_000_000_000)))
-        if self._libc.timerfd_settime(self.fd, TFD_TIMER_ABSTIME, ctypes.byref(at), None):
+        if self._libc.timerfd_settime(self._fd, TFD_TIMER_ABSTIME, ctypes.byref(at), None):
             raise OSError(ctypes.get_errno(), "timerfd_settime")
-
-    def wait(self) -> None:
-        """Return when it has fired."""
-        gevent.get_hub().wait(self._watcher)
-        with contextlib.suppress(BlockingIOError):  # armed anew in between
-            os.read(self.fd, 8)
 
     def close(self) -> None:
         """Give the descriptor back."""
         self._watcher.stop()
         self._watcher.close()
-        os.close(self.fd)
+        os.close(self._fd)
+
+    def _on_readable(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # armed anew in between
+            os.read(self._fd, 8)
+        self._fire()
 
 
 class _GeventTimer:
     """The same by gevent's own timers."""
 
-    def __init__(self) -> None:
-        self._due_s = float("inf")
-        self._changed = Event()
+    def __init__(self, fire: Callable[[], None]) -> None:
+        self._fire = fire
+        self._watcher: Any = None
 
     def arm(self, due_s: float) -> None:
-        self._due_s = due_s
-        self._changed.set()
-
-    def wait(self) -> None:
-        while self._due_s > time.perf_counter():
-            self._changed.clear()
-            pause_s = self._due_s - time.perf_counter()
-            self._changed.wait(timeout=None if pause_s == float("inf") else max(pause_s, 0))
-        self._due_s = float("inf")
+        self.close()
+        pause_s = max(due_s - time.perf_counter(), 0)
+        self._watcher = gevent.get_hub().loop.timer(pause_s)
+        self._watcher.start(self._fire)
 
     def close(self) -> None:
-        pass
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._watcher = None
 
 
 class Alarm:
@@ -96,13 +100,12 @@ class Alarm:
 
     def __init__(self) -> None:
         try:
-            self._timer: _KernelTimer | _GeventTimer = _KernelTimer()
+            self._timer: _KernelTimer | _GeventTimer = _KernelTimer(self._ring)
         except OSError:
-            self._timer = _GeventTimer()
-        self._waiting: list[tuple[float, int, Event]] = []
+            self._timer = _GeventTimer(self._ring)
+        self._waiting: list[tuple[float, int, Waiter]] = []
         self._order = itertools.count()
         self._closed = False
-        self._bell = gevent.spawn(self._ring)
 
     @property
     def is_closed(self) -> bool:
@@ -113,11 +116,11 @@ class Alarm:
         """Return at `due_s`, at once when that is past, or when the test closes: then True."""
         if self._closed or due_s <= time.perf_counter():
             return self._closed
-        woken = Event()
-        heapq.heappush(self._waiting, (due_s, next(self._order), woken))
-        if self._waiting[0][2] is woken and due_s != float("inf"):
-            self._timer.arm(due_s)
-        woken.wait()
+        waiter = Waiter()
+        heapq.heappush(self._waiting, (due_s, next(self._order), waiter))
+        if self._waiting[0][2] is waiter:
+            self._arm()
+        waiter.get()
         return self._closed
 
     def close(self) -> None:
@@ -125,16 +128,18 @@ class Alarm:
         if self._closed:
             return
         self._closed = True
-        self._bell.kill()
         self._timer.close()
         while self._waiting:
-            self._waiting.pop()[2].set()
+            # Waiters are switched to from the hub alone.
+            gevent.get_hub().loop.run_callback(self._waiting.pop()[2].switch, None)
+
+    def _arm(self) -> None:
+        if self._waiting and self._waiting[0][0] != float("inf"):
+            self._timer.arm(self._waiting[0][0])
 
     def _ring(self) -> None:
-        while True:
-            self._timer.wait()
-            now_s = time.perf_counter()
-            while self._waiting and self._waiting[0][0] <= now_s:
-                heapq.heappop(self._waiting)[2].set()
-            if self._waiting and self._waiting[0][0] != float("inf"):
-                self._timer.arm(self._waiting[0][0])
+        """In the hub: switch to everybody who is due, one after the other."""
+        while self._waiting and not self._closed and self._waiting[0][0] <= time.perf_counter():
+            heapq.heappop(self._waiting)[2].switch(None)
+        if not self._closed:
+            self._arm()

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -91,8 +92,11 @@ def _percentile_rows(url: str, k6: Path) -> Iterator[PerfRow]:
         ours: list[dict[str, float]] = []
         theirs: list[dict[str, float]] = []
         for _ in range(REPETITIONS):
-            ours.append(_child("arrivals", url, ARRIVALS_S, rate)["due"])
-            theirs.append(_k6_percentiles(k6, url, rate))
+            # At the same time: whatever disturbs the machine then disturbs both.
+            with ThreadPoolExecutor(1) as beside:
+                peer = beside.submit(_k6_percentiles, k6, url, rate)
+                ours.append(_child("arrivals", url, ARRIVALS_S, rate)["due"])
+                theirs.append(peer.result())
         for name in K6_PERCENTILES:
             a, b = [one[name] for one in ours], [one[name] for one in theirs]
             median_a, median_b = statistics.median(a), statistics.median(b)
