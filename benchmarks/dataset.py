@@ -48,7 +48,7 @@ def read_dataset(
         sha256: of the data that is wanted; any if None.
 
     Raises:
-        ConfigurationError: unsupported server, no seeded data, other data or size, a table
+        ConfigurationError: unsupported server, pooler, no seeded data, other data or size, a table
             without statistics.
     """
     major = session.server_major
@@ -56,6 +56,13 @@ def read_dataset(
         raise ConfigurationError(
             f"The server is PostgreSQL {major}; the benchmarks need {SERVER_VERSION_MIN} or newer",
             untouched="Nothing was changed",
+        )
+    if session.once("select pg_backend_pid()").column(0) != [str(session.backend_pid)]:
+        raise ConfigurationError(
+            "This address is a connection pooler's, which would be measured with the server, and "
+            "may change the connection between two statements",
+            untouched="Nothing was changed",
+            then="Give the server's own address (Supabase: the direct connection, port 5432)",
         )
     if session.once("select to_regclass('phasegate.dataset')").column(0) == [None]:
         raise ConfigurationError(

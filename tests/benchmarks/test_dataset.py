@@ -76,3 +76,11 @@ def test_a_server_that_is_too_old_is_refused_before_anything_is_asked(
     monkeypatch.setattr(Session, "server_major", 13)
     with pytest.raises(ConfigurationError, match="PostgreSQL 13; the benchmarks need 14"):
         read(populated)
+
+
+def test_a_pooler_is_refused_since_its_process_is_not_the_servers(
+    populated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Session, "backend_pid", 1)  # as PgBouncer makes one up
+    with pytest.raises(ConfigurationError, match="connection pooler's"):
+        read(populated)

@@ -175,6 +175,18 @@ def test_by_hand_keywords_select_and_disabling_makes_it_short(populated: str) ->
     assert "deselected" in done.stdout
 
 
+def test_by_hand_a_saved_run_is_compared_with_as_with_any_pytest_benchmark(
+    populated: str, tmp_path: Path
+) -> None:
+    storage = f"--benchmark-storage={tmp_path}"
+    common = ("-k", "user_stats_one", "--budget=1", storage)
+    assert by_hand(populated, *common, "--benchmark-save=first").returncode == 0
+    done = by_hand(populated, *common, "--benchmark-compare=0001")
+    assert done.returncode == 0, done.stdout
+    assert "(0001_first)" in done.stdout
+    assert "(NOW)" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
