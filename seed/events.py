@@ -93,25 +93,27 @@ class Events:
         hashes += np.uint64(stream_key(self._users.seed, self._stream, week))
         mix_in_place(hashes, np.empty_like(hashes))
         outcome = (hashes >> np.uint64(64 - QUANTILE_BITS)).astype(np.intp)
-        counts = self._counts[(steps << QUANTILE_BITS) + outcome].astype(np.intp)
-        total = int(counts.sum())
+        counts = self._counts.take((steps << QUANTILE_BITS) + outcome)
+        busy = np.flatnonzero(counts)  # in most weeks, most users do nothing
+        indices, hashes, counts = indices.take(busy), hashes.take(busy), counts.take(busy)
         # Event k of a user has the hash of (user's hash + k · GOLDEN).
-        firsts = (np.cumsum(counts) - counts).astype(np.uint64)
-        chances = np.repeat(hashes - firsts * np.uint64(GOLDEN), counts)
+        ends = np.cumsum(counts, dtype=np.int64)
+        total = int(ends[-1]) if ends.size else 0
+        hashes -= (ends - counts).astype(np.uint64) * np.uint64(GOLDEN)
+        owners = np.repeat(np.arange(busy.size), counts)
+        chances = hashes.take(owners)
         if total > self._multiples.size:
             self._multiples = np.arange(2 * total, dtype=np.uint64) * np.uint64(GOLDEN)
         chances += self._multiples[:total]
         mix_in_place(chances, np.empty_like(chances))
         moments = self._users.year.hours_of_week.at(chances)
-        codes = np.repeat(self._users.codes(indices), counts)
-        keys = (moments << np.uint64(CODE_BITS)) | codes
+        keys = (moments << np.uint64(CODE_BITS)) | self._users.codes(indices).take(owners)
         since = self._signups[begin:end] - week * WEEK_MS
         until = self._users.year.end_ms - week * WEEK_MS
         if since[-1] > 0 or until < WEEK_MS:  # some sign up during this week, or the year ends
             when = moments.astype(np.int64)
-            within = (when >= np.repeat(since, counts)) & (when < until)
+            within = (when >= since.take(busy).take(owners)) & (when < until)
             keys = keys[within]
-            owners = np.repeat(np.arange(counts.size), counts)[within]
-            counts = np.bincount(owners, minlength=counts.size)
+            counts = np.bincount(owners[within], minlength=busy.size)
         self.per_user[indices] += counts.astype(np.uint32)
         return keys
