@@ -85,10 +85,15 @@ def carry_out(job: Job, tell: Callable[[Event], None]) -> None:
     tell(Event(memory_bytes_max=memory_bytes_max(), histograms=tables.histograms()))
 
 
+def _leave(status: int) -> None:
+    """End this process at once: what a fork inherited is its parent's to tidy up."""
+    os._exit(status)
+
+
 def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(PARENT_CHECK_S)
-    os._exit(1)
+    _leave(1)
 
 
 def work(job: Job, events: Connection, parent: int) -> None:
@@ -110,5 +115,4 @@ def work(job: Job, events: Connection, parent: int) -> None:
         carry_out(job, tell)
     except Exception as error:
         tell(Event(error=str(error) or type(error).__name__))
-    # Not by the usual way out: what a fork inherited from its parent is the parent's to tidy up.
-    os._exit(0)
+    _leave(0)
