@@ -32,7 +32,7 @@ VERSION_TIMEOUT_S = 10.0
 
 PACKAGE = "pgbouncer"
 # Fetching 3 MB from a mirror; longer means that there is no network.
-APT_TIMEOUT_S = 120
+APT_TIMEOUT_S = 60
 
 
 def unpacked_pgbouncer() -> Path:

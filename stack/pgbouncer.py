@@ -132,7 +132,12 @@ def start_pgbouncer(
         **identity,
     )
     pooler = PgBouncer(folder, chosen, process.pid, version, server_dsn)
-    _await_readiness(pooler, process)
+    try:
+        _await_readiness(pooler, process)
+    except BaseException:  # Ctrl-C included: nobody else knows of it yet
+        process.kill()
+        process.wait()
+        raise
     return pooler
 
 
@@ -173,7 +178,6 @@ def _await_readiness(pooler: PgBouncer, process: subprocess.Popen[bytes]) -> Non
             if process.poll() is None and time.monotonic() < deadline:
                 time.sleep(POLL_S)
                 continue
-            stop_pgbouncer(pooler.folder)
             said = pooler.log.read_text("utf-8").splitlines()[-2:] if pooler.log.exists() else []
             raise CannotMeasure(f"PgBouncer does not start: {' / '.join(said) or error}") from error
         return

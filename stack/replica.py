@@ -296,7 +296,8 @@ def _write_secret(path: Path, text: str) -> None:
 def _remove(data_dir: Path) -> None:
     """Remove a former replica's files; only a folder that is one is touched."""
     if data_dir.exists() and any(data_dir.iterdir()):
-        if not (data_dir / "standby.signal").exists() and not (data_dir / "backup_label").exists():
+        # The file with its password is made first, so a copy that was interrupted has one too.
+        if not data_dir.with_name(f"{data_dir.name}.pgpass").exists():
             raise CannotMeasure(
                 f"{data_dir} is not empty and holds no replica",
                 untouched="Nothing was removed",

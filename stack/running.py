@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -268,7 +269,7 @@ def _database_parts(dsn: str) -> list[StackPart]:
 
 
 def _add_pooler(undo: ExitStack, processes: Processes, dsn: str, wanted: Wanted) -> StackPart:
-    program = find_pgbouncer() or install_pgbouncer()
+    program = find_pgbouncer() or _installed()
     if program is None:
         note = f"there is no PgBouncer on this machine; try: {install_command()}"
         return StackPart(name="pgbouncer", outcome="skipped", note=note)
@@ -285,6 +286,12 @@ def _add_pooler(undo: ExitStack, processes: Processes, dsn: str, wanted: Wanted)
     version = ".".join(map(str, pgbouncer_version(program)))
     note = f"PgBouncer {version}, transaction mode, pool of {size}, up to {clients} clients"
     return StackPart(name="pgbouncer", outcome="running", note=note)
+
+
+@cache
+def _installed() -> Path | None:
+    """PgBouncer, fetched: tried once, since without a network every attempt takes its time."""
+    return install_pgbouncer()
 
 
 def _add_replica(undo: ExitStack, processes: Processes, wanted: Wanted) -> StackPart:

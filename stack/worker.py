@@ -252,14 +252,24 @@ def start_worker(
             env={**os.environ, VARIABLE: msgspec.json.encode(settings).decode()},
         )
     pid_path.write_text(str(process.pid), encoding="ascii")
-    deadline = time.monotonic() + start_timeout_s
+    try:
+        _await_readiness(process, dsn, log_path, start_timeout_s)
+    except BaseException:  # Ctrl-C included: nobody else knows of it yet
+        process.kill()
+        process.wait()
+        raise
+    return Worker(process.pid, log_path)
+
+
+def _await_readiness(
+    process: subprocess.Popen[bytes], dsn: str, log_path: Path, timeout_s: float
+) -> None:
+    deadline = time.monotonic() + timeout_s
     while f" {READY}\n" not in (said := log_path.read_text("utf-8", "replace")):
         if process.poll() is not None or time.monotonic() > deadline:
-            process.kill()
             tail = " / ".join(said.splitlines()[-3:])
             raise CannotMeasure(f"The worker on {redact(dsn)} does not start: {tail}")
         time.sleep(POLL_S)
-    return Worker(process.pid, log_path)
 
 
 def stop_worker(worker: Worker) -> None:

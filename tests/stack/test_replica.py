@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from phases.errors import CannotMeasure
+from stack import replica as replica_module
 from stack.database import apply_sql
 from stack.postgres import PostgresServer, running_postgres, stop_postgres
 from stack.replica import (
@@ -179,6 +180,15 @@ def test_a_folder_that_holds_something_else_is_left_alone(pair: Replica, tmp_pat
     with pytest.raises(CannotMeasure, match="holds no replica"):
         start_replica(pair.primary, tmp_path)
     assert (tmp_path / "precious").exists()
+
+
+def test_a_copy_that_was_interrupted_is_cleared_away(tmp_path: Path) -> None:
+    half = tmp_path / "replica"
+    half.mkdir()
+    (half / "base.tar.partial").write_text("x")
+    (tmp_path / "replica.pgpass").write_text("x")
+    replica_module._remove(half)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_stopping_takes_the_slot_and_the_copy_away() -> None:
