@@ -145,21 +145,28 @@ def title(techniques: tuple[Technique, ...]) -> str:
 
 
 def load_sentence(stages: tuple[StageTraffic, ...], catalogue: Catalogue) -> str:
-    """How the arms fared under load at the largest size, with what must not be judged named."""
+    """How many users each stack level was seen to hold, and what it did at the largest size."""
     if not stages:
         return "No load was driven."
-    top = max(stage.users for stage in stages)
-    words = []
-    for stage in (s for s in stages if s.users == top):
-        if stage.judgement.verdict is Verdict.INVALID:
-            words.append(f"{plain(stage.arm, 40)} INVALID")
-        elif stage.latency_ms:
-            held = milliseconds(stage.latency_ms[95.0])
-            words.append(f"{plain(stage.arm, 40)} {stage.judgement.verdict} {held}")
-        else:
-            words.append(f"{plain(stage.arm, 40)} no answer")
+    levels = dict.fromkeys(sorted(stage.level for stage in stages))
     limit = milliseconds(catalogue.slo.request_latency_ms_p95)
-    return f"p95 at {users(top)} users, to be within {limit}: {', '.join(words)}."
+    said = [_level([stage for stage in stages if stage.level == level]) for level in levels]
+    return f"{'; '.join(said)}. To hold is a p95 within {limit}."
+
+
+def _level(stages: list[StageTraffic]) -> str:
+    """`level 1 holds 10k users (p95 170 ms), INVALID at 100k`."""
+    name = f"level {stages[0].level}"
+    passed = [stage for stage in stages if stage.judgement.verdict is Verdict.PASS]
+    top = max(stages, key=lambda stage: stage.users)
+    held = f"{name} was not seen to hold"
+    if passed:
+        best = max(passed, key=lambda stage: stage.users)
+        held = f"{name} holds {users(best.users)} users (p95 {milliseconds(best.latency_ms[95.0])})"
+    if top.judgement.verdict is Verdict.PASS:
+        return held
+    p95 = f" with {milliseconds(top.latency_ms[95.0])}" if top.latency_ms else ""
+    return f"{held}, {top.judgement.verdict} at {users(top.users)}{p95}"
 
 
 def lines(
