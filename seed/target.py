@@ -7,9 +7,11 @@ before anything is changed.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -56,7 +58,7 @@ async def inspect(connection: asyncpg.Connection, dsn: str) -> Marker | None:
     where = redact(dsn)
     async with connection.transaction(readonly=True):
         found = await connection.fetchrow(sql("circumstances"))
-        _check_server(found, where)
+        check_server(found, where)
         if found["marked"]:
             row = await connection.fetchrow(sql("read_marker"))
             foreign = await connection.fetch(sql("usurpers"))
@@ -74,7 +76,12 @@ async def inspect(connection: asyncpg.Connection, dsn: str) -> Marker | None:
     return None
 
 
-def _check_server(found: asyncpg.Record, where: str) -> None:
+def check_server(found: Mapping[str, Any], where: str) -> None:
+    """Check what `circumstances.sql` said.
+
+    Raises:
+        Refused: the server is too old or read-only, or the user may not create what is needed.
+    """
     if found["version"] < VERSION_MIN:
         raise Refused(
             f"{where} runs PostgreSQL {found['version_text']}; phasegate needs 14 or newer",

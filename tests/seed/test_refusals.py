@@ -12,7 +12,7 @@ import pytest
 import seed
 from phases.errors import CannotMeasure, ConfigurationError, ExitCode, Refused, UsageError
 from seed import seed_database
-from seed.target import check_disk
+from seed.target import check_disk, check_server
 from stack.database import with_port
 from stack.levels import apply_level
 from stack.postgres import PostgresServer, free_port
@@ -200,3 +200,16 @@ def test_too_little_disk_is_said_before_anything_is_changed(
         seed.ensure_dataset(postgres, users=21, seed=1)
     assert query(postgres.dsn(), "select from pg_database where datname = 'phasegate_21'")
     query(postgres.dsn(), "drop database phasegate_21")
+
+
+def test_a_server_older_than_14_is_refused() -> None:
+    found = {
+        "version": 130_014,
+        "version_text": "13.14",
+        "read_only": False,
+        "may_make_schemas": True,
+        "may_make_tables": True,
+    }
+    with pytest.raises(Refused, match=r"runs PostgreSQL 13\.14; phasegate needs 14.*Nothing"):
+        check_server(found, "postgresql://somewhere/app")
+    check_server({**found, "version": 140_000}, "postgresql://somewhere/app")
