@@ -22,16 +22,25 @@ from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, Runner, Wor
 from loadtests.conductor import Conductor
 from loadtests.generator import Generator
 from loadtests.locust_statistics import feed
+from loadtests.outcome import Clicks
 from loadtests.sessions import KINDS, ON_DEMAND_KINDS
 from loadtests.settings import Settings, host_of, keys_from, settings_from
 from loadtests.tally import StageTally
 from phases.catalogue import Catalogue
+from phases.cell import Verdict
 from phases.errors import CannotMeasure, ExitCode, PhasegateError
 
 log = logging.getLogger("phasegate.load")
 
 LEASE, END, REPORT = "phasegate-lease", "phasegate-end", "phasegate-report"
 LOCAL = "local"
+
+# Of a headless run in the open model, the worst of its stages: the same for every verb of ours.
+EXIT_CODES = {
+    Verdict.PASS: ExitCode.HOLDS,
+    Verdict.FAIL: ExitCode.DOES_NOT_HOLD,
+    Verdict.INVALID: ExitCode.INVALID,
+}
 
 
 class Crew:
@@ -44,6 +53,7 @@ class Crew:
         self._conductor: Conductor | None = None
         self._lease: dict[str, Any] | None = None
         self._interrupted = False
+        self._verdicts: list[Verdict] = []
 
     def join(self, environment: Environment) -> None:
         """Listen to `environment`.
@@ -116,6 +126,7 @@ class Crew:
 
     def _conduct(self, settings: Settings, workers: list[str]) -> None:
         runner = self._runner
+        self._verdicts.clear()
         self._conductor = Conductor(settings, self._catalogue.workload, workers, self._is_missing)
         for worker in workers:
             runner.send_message(LEASE, self._conductor.lease(worker), worker)
@@ -173,19 +184,28 @@ class Crew:
         """The process ends: by Ctrl-C, by a signal, or because the test is over."""
         self._interrupted = True
         self._on_test_stopping()
-        options, conductor = self._environment.parsed_options, self._conductor
-        judged = options is not None and options.headless and not _is_closed(conductor)
-        if judged and conductor is not None and any(r.invalid for r in conductor.records):
-            self._environment.process_exit_code = ExitCode.INVALID
+        options = self._environment.parsed_options
+        if options is not None and options.headless and self._verdicts:
+            self._environment.process_exit_code = max(
+                EXIT_CODES[verdict] for verdict in self._verdicts
+            )
 
     def _write(self, conductor: Conductor) -> None:
         if conductor.records:
             return
         for record in conductor.finish():
-            if record.invalid:
-                log.warning("stage %s is INVALID: %s", record.stage, "; ".join(record.invalid))
-            else:
-                log.info("stage %s counts", record.stage)
+            clicks = Clicks.of(record)
+            judgement = clicks.judge(record.invalid, self._catalogue.slo)
+            if conductor.is_open:  # used as any locustfile is, Locust's own exit codes hold
+                self._verdicts.append(judgement.verdict)
+            log.info(
+                "stage %s: %s (%d clicks, p95 %s)%s",
+                record.stage,
+                judgement.verdict,
+                clicks.count,
+                "–" if clicks.latency_ms_p95 is None else f"{clicks.latency_ms_p95:.0f} ms",
+                "".join(f"; {reason}" for reason in judgement.reasons),
+            )
 
     def _is_missing(self, worker: str) -> bool:
         runner = self._runner
@@ -217,11 +237,6 @@ def _interrupt() -> None:
     one that takes the workers' reports in, which would be lost with it.
     """
     gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
-
-
-def _is_closed(conductor: Conductor | None) -> bool:
-    """Used as any locustfile is: Locust's own exit codes hold."""
-    return conductor is not None and not conductor.is_open
 
 
 def _tasks(environment: Environment) -> list[Any]:

@@ -7,7 +7,8 @@ runs). Reads SUPABASE_ANON_KEY and SUPABASE_JWT_SECRET; writes records where `--
 from __future__ import annotations
 
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 from locust import User, events, tag, task
 from locust.env import Environment
@@ -17,7 +18,21 @@ from loadtests.crew import Crew
 from phases.catalogue import load
 from phases.errors import PhasegateError
 
-CATALOGUE = load()
+# As for every command: the entries of a file beside the caller replace the catalogue's.
+OVERRIDES = Path("phasegate.toml")
+
+
+def stop(error: PhasegateError, *, aloud: bool = True) -> NoReturn:
+    """Say in one line why there is no test, and end."""
+    if aloud:
+        print(error.sentence(), file=sys.stderr)  # noqa: T201 - before Locust's own output
+    sys.exit(error.exit_code)
+
+
+try:
+    CATALOGUE = load(OVERRIDES if OVERRIDES.exists() else None)
+except PhasegateError as wrong:
+    stop(wrong)
 crew = Crew(CATALOGUE)
 
 
@@ -68,9 +83,8 @@ def on_init(environment: Environment, **_: Any) -> None:
         crew.join(environment)
     except PhasegateError as error:
         options = environment.parsed_options
-        if not (options and options.worker and options.processes):  # the parent says it already
-            print(error.sentence(), file=sys.stderr)  # noqa: T201 - before Locust's own output
-        sys.exit(error.exit_code)
+        # A worker that was forked leaves the words to the process that it was forked from.
+        stop(error, aloud=not (options and options.worker and options.processes))
 
 
 events.init_command_line_parser.add_listener(add_arguments)

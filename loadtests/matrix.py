@@ -15,12 +15,12 @@ from typing import Protocol
 
 from loadtests.breakpoint import Finding, Tried, next_rate, not_sustained, sustained
 from loadtests.clients import ARM_OF_LEVEL
-from loadtests.histogram import Histogram
+from loadtests.outcome import Clicks
 from loadtests.run import Target, run_stage
 from loadtests.stages import SESSIONS_MIN
 from phases.bottleneck import Resource, bound_by, heaviest, n_plus_one_suspects
 from phases.catalogue import Catalogue
-from phases.cell import FLATTERING, Reason, Verdict, code_of, judge
+from phases.cell import FLATTERING, Reason, Verdict, code_of
 from phases.errors import CannotMeasure
 from records import store
 from records.load import LoadRecord
@@ -242,17 +242,10 @@ def probe_of(
         at_peak: whether the population at its modelled peak is judged, or the rate itself.
     """
     asked, modelled = load.rate_sessions_per_s, load.modelled_sessions_per_s
-    latency = Histogram()
-    for action in load.actions:
-        latency.merge(Histogram.decode(action.latency_hdr))
-    clicks = sum(action.requests for action in load.actions)
-    failed = sum(action.failures for action in load.actions)
-    judgement = judge(
-        latency_ms_p95=latency.percentile_ms(95),
-        clicks=clicks,
-        clicks_failed=failed,
-        invalid=load.invalid,
-        slo=catalogue.slo,
+    clicks = Clicks.of(load)
+    judgement = clicks.judge(
+        load.invalid,
+        catalogue.slo,
         rate_over_peak=asked / modelled if at_peak and asked and modelled else None,
     )
     uses = used.uses() if used else ()
@@ -266,9 +259,9 @@ def probe_of(
         rate_sessions_per_s=load.rate_sessions_per_s or load.offered_sessions_per_s,
         verdict=judgement.verdict.value,
         reasons=judgement.reasons,
-        latency_ms_p95=latency.percentile_ms(95),
-        clicks=clicks,
-        clicks_failed=failed,
+        latency_ms_p95=clicks.latency_ms_p95,
+        clicks=clicks.count,
+        clicks_failed=clicks.failed,
         bound_by=bound.resource.value if named else None,
         bound_detail=bound.detail if named else None,
         statement=most.sql if most else None,
@@ -280,6 +273,6 @@ def probe_of(
                 rows_per_call=suspect.rows_per_call,
                 time_share=suspect.time_share,
             )
-            for suspect in n_plus_one_suspects(uses, clicks)
+            for suspect in n_plus_one_suspects(uses, clicks.count)
         ),
     )

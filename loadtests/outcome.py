@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from loadtests.clients import CACHING_ARMS
+from loadtests.histogram import Histogram, merged
 from loadtests.settings import Settings
 from loadtests.stages import Stage
 from loadtests.tally import EndpointTally, StageTally
 from loadtests.validity import reasons
-from phases.catalogue import Workload
+from phases.catalogue import Slo, Workload
+from phases.cell import Judgement, judge
 from records.load import Cache, Endpoint, LoadRecord, Second, Sessions
 
 
@@ -75,6 +78,39 @@ def record_of(
         rows_removed=tally.rows_removed,
         seed=settings.seed,
     )
+
+
+@dataclass(frozen=True)
+class Clicks:
+    """All clicks of a stage together."""
+
+    count: int
+    failed: int
+    latency_ms_p95: float | None
+    """From due; None without any."""
+
+    @classmethod
+    def of(cls, record: LoadRecord) -> Clicks:
+        """Those of `record`."""
+        latency = merged(Histogram.decode(action.latency_hdr) for action in record.actions)
+        return cls(
+            count=sum(action.requests for action in record.actions),
+            failed=sum(action.failures for action in record.actions),
+            latency_ms_p95=latency.percentile_ms(95),
+        )
+
+    def judge(
+        self, invalid: tuple[str, ...], slo: Slo, rate_over_peak: float | None = None
+    ) -> Judgement:
+        """See `phases.cell.judge`."""
+        return judge(
+            latency_ms_p95=self.latency_ms_p95,
+            clicks=self.count,
+            clicks_failed=self.failed,
+            invalid=invalid,
+            slo=slo,
+            rate_over_peak=rate_over_peak,
+        )
 
 
 def _without_credentials(url: str) -> str:

@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from loadtests.matrix import Plan, Standing, run_matrix
 from phases.catalogue import load
+from phases.cell import code_of
 from phases.errors import CannotMeasure
 from records import store
 from records.load import LoadRecord
@@ -18,6 +21,13 @@ if TYPE_CHECKING:
     from tests.loadtests.conftest import TinyServer
 
 Start = Callable[..., "TinyServer"]
+
+
+def skip_where_too_busy(record: MatrixRecord) -> None:
+    reasons = [reason for probe in (*record.cells, *record.searched) for reason in probe.reasons]
+    if any(code_of(reason) in ("schedule-lag", "generator-cpu") for reason in reasons):
+        pytest.skip("this machine is too busy for the generator to be on time")
+
 
 DELAY_MS = {1: 900, 2: 5}
 
@@ -41,6 +51,7 @@ def test_a_slow_level_fails_a_quick_one_passes_and_a_missing_one_is_named(
         levels=(1, 2, 3), sizes=(400_000,), seed=1, run_dir=tmp_path, cell_s=1.5, probes_max=0
     )
     record = run_matrix(plan, load(), stand, unsampled)
+    skip_where_too_busy(record)
     verdicts = {(cell.level, cell.users): cell.verdict for cell in record.cells}
     assert verdicts == {(1, 400_000): "FAIL", (2, 400_000): "PASS"}
     assert "above 500 ms" in record.cells[0].reasons[0]
@@ -61,6 +72,7 @@ def test_the_breakpoint_search_ends_with_its_budget(tiny_server: Start, tmp_path
         levels=(2,), sizes=(1000,), seed=1, run_dir=tmp_path, cell_s=1, probe_s=1, probes_max=2
     )
     record = run_matrix(plan, load(), stand, unsampled)
+    skip_where_too_busy(record)
     (found,) = record.breakpoints
     assert [probe.verdict for probe in record.searched] == ["PASS", "PASS"]
     assert record.searched[1].rate_sessions_per_s == 2 * record.searched[0].rate_sessions_per_s

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from loadtests.run import LOCUSTFILE, Target, run_stage
+from phases.cell import code_of
 from phases.errors import CannotMeasure
 from records import store
 from records.load import LoadRecord
@@ -90,14 +91,14 @@ def test_a_conditional_client_saves_bytes_but_no_request(
     assert lists.requests == record.cache.hits + record.cache.misses
     page_bytes = lists.response_bytes // record.cache.misses
     assert record.cache.saved_bytes == record.cache.hits * page_bytes
-    assert record.invalid == ()
+    assert "not-served" not in {code_of(reason) for reason in record.invalid}
 
 
 def test_a_server_without_etags_makes_the_conditional_arm_invalid(
     tiny_server: Start, tmp_path: Path
 ) -> None:
     record = stage(tiny_server(), tmp_path, arm="conditional", duration_s=1.0)
-    assert record.invalid == ("not-served: the server sent no ETag, so nothing was conditional",)
+    assert "not-served: the server sent no ETag, so nothing was conditional" in record.invalid
 
 
 def test_no_request_is_sent_after_the_end(tiny_server: Start, tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_refusals_make_a_stage_invalid(
     status: int, code: str, tiny_server: Start, tmp_path: Path
 ) -> None:
     record = stage(tiny_server("--status", str(status)), tmp_path, duration_s=1.0)
-    assert record.invalid[0].startswith(f"{code}: ")
+    assert code in {code_of(reason) for reason in record.invalid}
 
 
 def test_a_server_that_is_gone_gives_failures_not_silence(
@@ -206,7 +207,7 @@ def test_locust_alone_runs_users_as_with_any_locustfile(tiny_server: Start, tmp_
     assert "0(0.00%)" in done.stderr
     record = store.read(tmp_path / "closed.json", LoadRecord)
     assert record.rate_sessions_per_s is None
-    assert [reason.partition(":")[0] for reason in record.invalid] == ["closed-model"]
+    assert "closed-model" in {code_of(reason) for reason in record.invalid}
     assert sum(server.counted()["requests"].values()) > 20
 
 
@@ -217,7 +218,8 @@ def test_tags_choose_the_sessions(tiny_server: Start) -> None:
         *("--think-time-scale", "0.05", "--tags", "read"),
         environment=server.environment,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in (0, 3), done.stderr  # 3 on a machine that is busy otherwise
+    assert "stage open: " in done.stderr
     assert "POST tasks" not in server.counted()["requests"]
 
 
@@ -260,7 +262,7 @@ def test_no_request_exceeds_the_budget(processes: int, tiny_server: Start, tmp_p
     record = store.read(tmp_path / "s.json", LoadRecord)
     assert sum(endpoint.requests for endpoint in record.endpoints) == 61
     assert sum(server.counted()["requests"].values()) == 61
-    assert record.invalid[0].startswith("interrupted")
+    assert "interrupted" in {code_of(reason) for reason in record.invalid}
 
 
 @pytest.mark.parametrize(
@@ -290,3 +292,14 @@ def test_heavy_work_and_analytics_take_the_levels_way(
         assert actions["heavy work (done)"].latency_ms["p50"] > 450
         accepted = actions["heavy work (accepted)"].latency_ms["p50"]
         assert accepted < actions["heavy work (done)"].latency_ms["p50"] / 2
+
+
+def test_the_exit_code_is_the_verdict(tiny_server: Start) -> None:
+    slow = tiny_server("--delay-ms", "700")
+    arguments = ["--headless", "--host", slow.url, "--arrival-rate", "30", "--stage-duration", "2"]
+    done = locust(*arguments, "--think-time-scale", "0.05", environment=slow.environment)
+    if done.returncode == 3 and "schedule-lag" in done.stderr:
+        pytest.skip("this machine is too busy for the generator to be on time")
+    assert done.returncode == 1, done.stderr
+    assert "stage open: FAIL" in done.stderr
+    assert "is above 500 ms" in done.stderr
