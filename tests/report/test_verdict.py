@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -146,3 +147,17 @@ def test_the_json_of_a_verdict_follows_its_published_schema(whole_run, golden):
     golden.check("../../../report/gate.schema.json", json.dumps(schema, indent=1) + "\n")
     found = report.gate(whole_run, 3)
     assert msgspec.json.decode(msgspec.json.encode(found), type=GateRecord) == found
+
+
+def test_a_staging_run_has_load_alone_and_can_say_no_but_not_go(whole_run, slow_actions):
+    for folder in ("seed", "bench", "sampler"):
+        shutil.rmtree(whole_run / folder)
+    (whole_run / "matrix.json").unlink()
+    with_head_room(whole_run, "level-2-10000", 1.25)
+    found = report.gate(whole_run, 2)
+    assert found.decision == "INVALID"
+    assert "Nothing was seeded, so neither capacity nor cost is known" in [
+        reason.text for reason in found.reasons
+    ]
+    change(whole_run, "level-2-10000", actions=slow_actions)
+    assert report.gate(whole_run, 2).decision == "NO-GO"
