@@ -78,8 +78,8 @@ def test_an_exhausted_pool_answers_504_in_time_and_serves_again(small: Api) -> N
     for thread in waiting:
         thread.join(PATIENCE_S)
     assert [answer[:2] for answer in answers] == [(504, "PGRST003")] * 5
-    assert all(0.9 < lasted_s < 2.5 for _, _, lasted_s in answers)
-    holder.join(PATIENCE_S)
+    assert all(0.9 < lasted_s < 4 for _, _, lasted_s in answers)
+    holder.join(2 * PATIENCE_S)
     ask("/tasks")
     assert answers[-1][0] == 200
 
