@@ -1,7 +1,8 @@
 """The API's speed beside pgbench's: the same transaction, the same server, the same cores.
 
 Makes a database of its own on the server, measures, and drops it. Each repetition runs pgbench and
-then the API, and its ratio is taken within the repetition.
+then the API, and its ratio is taken within the repetition. pgbench sends the four statements one by
+one, as clients do; the API sends them in one round trip (`stack.api.pipeline`).
 """
 
 from __future__ import annotations
