@@ -8,6 +8,7 @@ Writes the databases `phasegate_<users>` and `phasegate_template_<users>`.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import asyncpg
@@ -21,6 +22,10 @@ from seed.target import check_disk, sql
 from stack.database import connected, run
 from stack.levels import apply_level
 from stack.postgres import PostgresServer
+
+# From these major versions on, CREATE DATABASE can be told how to copy, and by which system call.
+STRATEGY_VERSION_MIN = 15
+COPY_METHOD_VERSION_MIN = 18
 
 # The template and its copy.
 COPIES = 2
@@ -125,11 +130,16 @@ async def _keep(server: PostgresServer, names: _Names, key: str, record: SeedRec
 async def _copy(server: PostgresServer, names: _Names) -> None:
     """Make the database a copy of the template, file by file."""
     async with connected(server.dsn()) as connection:
-        version = connection.get_server_version()
         await connection.execute(f"drop database if exists {names.database} with (force)")
-        strategy = " strategy file_copy" if version.major >= 15 else ""
-        if version.major >= 18:
-            await connection.execute("set file_copy_method = clone")
-        await connection.execute(
-            f"create database {names.database} template {names.template}{strategy}"
-        )
+        major = connection.get_server_version().major
+        # Before 15 there was no other way than this.
+        by_file = " strategy file_copy" if major >= STRATEGY_VERSION_MIN else ""
+        statement = f"create database {names.database} template {names.template}{by_file}"
+        if major >= COPY_METHOD_VERSION_MIN:
+            # The kernel copies, or shares the blocks where the file system can.
+            with suppress(asyncpg.PostgresError):  # not every file system or platform is able to
+                await connection.execute("set file_copy_method = clone")
+                await connection.execute(statement)
+                return
+            await connection.execute("reset file_copy_method")
+        await connection.execute(statement)
