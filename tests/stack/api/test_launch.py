@@ -103,11 +103,12 @@ def test_a_service_that_outlives_its_caller_is_stopped_by_number(prepared: str) 
     started = start_api(settings, outlives_caller=True)
     try:
         assert httpx.get(f"{started.api.url}/ready").status_code == 200
-    finally:
         stop_api(started.api.pid)
-    assert _gone(started.api.pid)
-    started.process.wait(5)
-    stop_api(started.api.pid)  # gone already: nothing to do
+        assert _gone(started.api.pid)
+        started.process.wait(5)
+        stop_api(started.api.pid)  # gone already: nothing to do
+    finally:
+        started.stop()
 
 
 @pytest.mark.parametrize("options", [{"workers": 2}, {"pool_size": 0}, {"statement_cache_size": 0}])
