@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 
@@ -32,6 +33,8 @@ else:
     EVENT_LOOP = asyncio.new_event_loop
 
 
+# Often enough for a smooth progress bar; an event per block took a twentieth of the load's time.
+PROGRESS_INTERVAL_S = 0.05
 # How often a worker looks whether its parent is still there.
 PARENT_CHECK_S = 0.1
 
@@ -74,12 +77,24 @@ def carry_out(job: Job, tell: Callable[[Event], None]) -> None:
         asyncpg.PostgresError, OSError: the load broke off; each table is whole or empty.
     """
     tables = Tables(make_users(job.seed, job.users, job.population))
+    untold: Counter[str] = Counter()
+    told_at = time.monotonic()
+
+    def tell_rows() -> None:
+        for table, rows in untold.items():
+            tell(Event(table=table, rows=rows))
+        untold.clear()
 
     def on_rows(table: str, rows: int) -> None:
-        tell(Event(table=table, rows=rows))
+        nonlocal told_at
+        untold[table] += rows
+        if time.monotonic() - told_at >= PROGRESS_INTERVAL_S:
+            told_at = time.monotonic()
+            tell_rows()
 
     with asyncio.Runner(loop_factory=EVENT_LOOP) as runner:
         loaded = runner.run(run_lanes(job.dsn, job.lanes, tables, on_rows))
+    tell_rows()
     for one in loaded:
         tell(Event(table=one.table, rows=one.rows, sha256=one.sha256))
     tell(Event(memory_bytes_max=memory_bytes_max(), histograms=tables.histograms()))
