@@ -96,7 +96,8 @@ def test_rows_in_default_fail(level_3: str, sql_on: On) -> None:
 
 
 def test_partitions_that_end_with_this_month_fail(level_3: str, sql_on: On) -> None:
-    assert by_name(check(None, level_3))["partitions_ahead"].value == 3
+    # pg_partman 4 counts from this very moment: late in a month it makes one more than asked for.
+    assert by_name(check(None, level_3))["partitions_ahead"].value in (3, 4)
     sql_on(
         level_3,
         lambda c: c.execute(
