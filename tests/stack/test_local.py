@@ -20,7 +20,7 @@ import pytest
 
 from phases import catalogue
 from phases.errors import CannotMeasure, ConfigurationError, Refused, UsageError
-from stack import local, running
+from stack import heavy, local, running
 from stack.api import Api
 from stack.cache import cache_dir, locked, occupant_of
 from stack.compute import find_compute
@@ -28,7 +28,7 @@ from stack.health import check
 from stack.install import find_pgbouncer
 from stack.levels import current_level
 from stack.postgres import PostgresServer, running_postgres, start_postgres, stop_postgres
-from stack.replica import PRIMARY_SETTINGS, start_replica
+from stack.replica import PRIMARY_SETTINGS, measure_lag, start_replica
 from stack.running import RunningLevel, running_level
 from stack.tokens import mint
 
@@ -106,6 +106,47 @@ def test_level_3_is_all_of_its_parts_and_leaves_the_server_as_it_was(
     assert setting(sql_on, server, "wal_level") == "minimal"
     assert not psutil.pid_exists(level.api.pid)
     assert [path.name for path in (home / "up").glob("replica*")] == []
+
+
+def test_every_part_of_level_3_finds_back_to_a_postgres_that_was_killed(
+    home: Path, server: PostgresServer, sql_on: On, alice: uuid.UUID
+) -> None:
+    def accept() -> uuid.UUID:
+        task = sql_on(level.dsn, lambda c: heavy.accept(c, alice, None))
+        assert isinstance(task, uuid.UUID)
+        return task
+
+    def done(task: uuid.UUID) -> bool:
+        found = sql_on(level.dsn, lambda c: heavy.status(c, alice, task))
+        return bool(found.status == "done")
+
+    def until(holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not holds():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    def answers() -> bool:
+        headers = {
+            "apikey": level.api.anon_key,
+            "authorization": f"Bearer {mint(level.jwt_secret, str(alice))}",
+        }
+        return httpx.get(level.api.url + TASKS, headers=headers, timeout=20).status_code == 200
+
+    with running_level(server, server.dsn("app"), 3, folder=home / "up") as level:
+        task = accept()
+        until(lambda: done(task))
+        postmaster = psutil.Process(level.pids["postgres"])
+        backends = postmaster.children()
+        postmaster.kill()
+        psutil.wait_procs([postmaster, *backends], timeout=10)
+        start_postgres(server.data_dir, port=server.port, settings=level.server.settings)
+        until(answers)
+        again = accept()
+        until(lambda: done(again))
+        assert level.replica_dsn is not None
+        until(lambda: measure_lag(level.dsn, str(level.replica_dsn)).streaming)
+        assert psutil.pid_exists(level.pids["worker"])
 
 
 def test_what_this_machine_cannot_have_is_named_with_the_command(
