@@ -120,8 +120,8 @@ class Lab:
                 self.caller, users=self._users, sha256=self._sha256
             )
             self._lock()
-            self._raise_level()
             self.population: Sequence[Parameters] = draw_population(self.caller, self._seed)
+            self._raise_level()
         except BaseException:
             self.caller.close()
             raise
@@ -188,10 +188,12 @@ class Lab:
                 f"it needs PostgreSQL {technique.server_major_min}, and the server is {major}"
             )
         try:
-            for name in technique.setup:
+            # Teardown first: a session that was killed may have left its own behind.
+            for name in (*technique.teardown, *technique.setup):
                 self._script(technique, name)
             found = self.measure_arms(technique, self.allowance_s)
-            costs = [cost for probe in technique.costs for cost in probe(self)]
+            probes = () if self._disabled else technique.costs
+            costs = [cost for probe in probes for cost in probe(self)]
         finally:
             for name in technique.teardown:
                 self._script(technique, name)

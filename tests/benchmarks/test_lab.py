@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.bench_writes import UUID_KEYS
 from benchmarks.connection import Connection
 from benchmarks.lab import Budget, Lab
 from benchmarks.routes import REPLICA_VARIABLE, Unavailable
@@ -89,3 +90,9 @@ def test_what_a_technique_leaves_over_the_next_ones_share() -> None:
     # It took no time: the two that remain share all of it.
     assert budget.allowance_s(0.1) == pytest.approx(45.0, abs=0.5)
     assert Budget(0.0, 3).allowance_s(0.1) == 0.1
+
+
+def test_what_a_killed_session_left_behind_is_not_in_the_way(lab: Lab) -> None:
+    lab.caller.execute("create schema phasegate_bench; create table phasegate_bench.keys_v4 ()")
+    assert lab.comparison(UUID_KEYS).technique == "uuid_keys"
+    assert lab.caller.once("select to_regnamespace('phasegate_bench')").column(0) == [None]
