@@ -195,7 +195,7 @@ class Crew:
             return
         for record in conductor.finish():
             clicks = Clicks.of(record)
-            judgement = clicks.judge(record.invalid, self._catalogue.slo)
+            judgement = clicks.judge(self._catalogue.slo)
             if conductor.is_open:  # used as any locustfile is, Locust's own exit codes hold
                 self._verdicts.append(judgement.verdict)
             log.info(

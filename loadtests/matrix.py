@@ -244,7 +244,6 @@ def probe_of(
     asked, modelled = load.rate_sessions_per_s, load.modelled_sessions_per_s
     clicks = Clicks.of(load)
     judgement = clicks.judge(
-        load.invalid,
         catalogue.slo,
         rate_over_peak=asked / modelled if at_peak and asked and modelled else None,
     )

@@ -82,12 +82,14 @@ def record_of(
 
 @dataclass(frozen=True)
 class Clicks:
-    """All clicks of a stage together."""
+    """All clicks of a stage together, with what bears on their verdict."""
 
     count: int
     failed: int
     latency_ms_p95: float | None
     """From due; None without any."""
+    invalid: tuple[str, ...]
+    schedule_lag_ms_p99: float
 
     @classmethod
     def of(cls, record: LoadRecord) -> Clicks:
@@ -97,19 +99,20 @@ class Clicks:
             count=sum(action.requests for action in record.actions),
             failed=sum(action.failures for action in record.actions),
             latency_ms_p95=latency.percentile_ms(95),
+            invalid=record.invalid,
+            schedule_lag_ms_p99=record.schedule_lag_ms_p99,
         )
 
-    def judge(
-        self, invalid: tuple[str, ...], slo: Slo, rate_over_peak: float | None = None
-    ) -> Judgement:
+    def judge(self, slo: Slo, rate_over_peak: float | None = None) -> Judgement:
         """See `phases.cell.judge`."""
         return judge(
             latency_ms_p95=self.latency_ms_p95,
             clicks=self.count,
             clicks_failed=self.failed,
-            invalid=invalid,
+            invalid=self.invalid,
             slo=slo,
             rate_over_peak=rate_over_peak,
+            schedule_lag_ms_p99=self.schedule_lag_ms_p99,
         )
 
 

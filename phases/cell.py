@@ -44,6 +44,10 @@ class Reason(StrEnum):
 # that the model itself allows over an hour's mean.
 RATE_OVER_PEAK_MAX = 2.0
 
+# A generator that was late may have made clicks slow, but only by so much: a click begins late, and
+# each of its answers (an N+1 page has about four) is read late.
+LAGS_PER_CLICK = 5
+
 # They spare the server load that it was due: what was measured is better than what would have
 # been, so a missed objective stays missed.
 FLATTERING = frozenset({Reason.DROPPED, Reason.NOT_ACHIEVED})
@@ -70,6 +74,7 @@ def judge(
     invalid: tuple[str, ...],
     slo: Slo,
     rate_over_peak: float | None = None,
+    schedule_lag_ms_p99: float | None = None,
 ) -> Judgement:
     """PASS, FAIL or INVALID of one stage.
 
@@ -81,6 +86,8 @@ def judge(
         slo: what to hold it against.
         rate_over_peak: arrival rate over the modelled peak of the population that is judged; None
             where the rate itself is judged.
+        schedule_lag_ms_p99: how late the generator was; a miss that this cannot explain stands.
+            None where it is not known.
     """
     missed = []
     if latency_ms_p95 is not None and latency_ms_p95 > slo.request_latency_ms_p95:
@@ -91,7 +98,12 @@ def judge(
         missed.append(
             f"{clicks_failed / clicks:.1%} of clicks failed, above {slo.error_share_max:.1%}"
         )
-    unfair = tuple(reason for reason in invalid if code_of(reason) not in FLATTERING)
+    harmless = set(FLATTERING)
+    if latency_ms_p95 is not None and schedule_lag_ms_p99 is not None:
+        unexplained_ms = latency_ms_p95 - LAGS_PER_CLICK * schedule_lag_ms_p99
+        if unexplained_ms > slo.request_latency_ms_p95:
+            harmless.add(Reason.LAG)
+    unfair = tuple(reason for reason in invalid if code_of(reason) not in harmless)
     if unfair or (invalid and not missed):
         return Judgement(Verdict.INVALID, invalid)
     if latency_ms_p95 is None or clicks == 0:

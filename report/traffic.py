@@ -133,6 +133,7 @@ def of_stage(load: LoadRecord, slo: Slo, *, judged_at_peak: bool = True) -> Stag
             invalid=load.invalid,
             slo=slo,
             rate_over_peak=head_room if judged_at_peak else None,
+            schedule_lag_ms_p99=load.schedule_lag_ms_p99,
         ),
         seconds=load.seconds,
         curve=tuple((ms, q) for q, ms in due.percentiles_ms(CURVE_PERCENTILES).items()),

@@ -67,3 +67,19 @@ def test_a_miss_far_above_the_peak_says_nothing_about_the_peak() -> None:
     assert at(300, 900) is Verdict.INVALID
     assert at(300, 100) is Verdict.PASS
     assert at(1.3, 900) is Verdict.FAIL
+
+
+def test_a_miss_that_the_generators_lateness_cannot_explain_stands() -> None:
+    def at(p95: float) -> Verdict:
+        return judge(
+            latency_ms_p95=p95,
+            clicks=1000,
+            clicks_failed=0,
+            invalid=("schedule-lag: the generator was 91 ms late",),
+            slo=SLO,
+            schedule_lag_ms_p99=91,
+        ).verdict
+
+    assert at(1258) is Verdict.FAIL
+    assert at(950) is Verdict.INVALID  # 500 + 5 × 91 = 955
+    assert at(100) is Verdict.INVALID
