@@ -127,8 +127,15 @@ def _environment(target: Target, options: dict[str, str]) -> dict[str, str]:
 def _spawn(command: list[str], environment: dict[str, str], log: Path, limit_s: float) -> None:
     """Run `command` to its end; on Ctrl-C it gets its own chance to clean up."""
     with log.open("wb") as said:
+        # A session of its own: Ctrl-C is for us, who end it in order; and Linux, which shares the
+        # processor among sessions first, then gives it a share beside the stack's.
         child = subprocess.Popen(
-            command, env=environment, stdout=said, stderr=said, stdin=subprocess.DEVNULL
+            command,
+            env=environment,
+            stdout=said,
+            stderr=said,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
         )
         try:
             child.wait(timeout=limit_s)

@@ -134,3 +134,29 @@ def test_an_interrupted_stage_is_marked_and_leaves_no_row(
     assert sum(endpoint.requests for endpoint in record.endpoints) == sum(
         count for name, count in counted["requests"].items() if name != "DELETE tasks"
     )
+
+
+def test_ctrl_c_in_the_caller_of_a_stage_ends_the_generator_in_order(
+    tiny_server: Start, tmp_path: Path
+) -> None:
+    server = tiny_server()
+    program = (
+        "import os; from pathlib import Path; from loadtests.run import Target, run_stage\n"
+        f"target = Target({server.url!r}, os.environ['SUPABASE_ANON_KEY'],"
+        " os.environ['SUPABASE_JWT_SECRET'])\n"
+        "run_stage(target, stage='s', arm='embedded', level=2, users=1000, seed=1, duration_s=60,"
+        f" arrival_rate_per_s=30, out=Path({str(tmp_path)!r}), warm_up_s=0)"
+    )
+    caller = subprocess.Popen(
+        [sys.executable, "-c", program], env=server.environment, stderr=subprocess.DEVNULL
+    )
+    wait_until_asked(server)
+    (generator,) = psutil.Process(caller.pid).children()
+    time.sleep(1.5)
+    caller.send_signal(signal.SIGINT)
+    assert caller.wait(timeout=30) != 0
+    assert not generator.is_running()
+    record = store.read(tmp_path / "s.json", LoadRecord)
+    assert "interrupted" in codes(tmp_path)
+    assert record.rows_created == record.rows_removed > 0
+    assert server.counted()["tasks_left"] == 0
