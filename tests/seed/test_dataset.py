@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from phases.catalogue import load
 from phases.population import user_id
 from records.seed import SeedRecord
-from seed import Progress, seed_database
+from seed import Progress, crew, seed_database
 from seed.calendar import Year
 from stack.postgres import PostgresServer
 
@@ -282,3 +283,12 @@ def test_the_histograms_of_the_record_are_those_of_the_rows(
     assert sum(found["tasks by time to completion"].counts) == done
     for name in ("sign-ups by month", "projects per user", "log rows per user"):
         assert sum(found[name].counts) == USERS
+
+
+def test_processes_that_cannot_be_forked_load_the_same(
+    seeded: tuple[str, SeedRecord], database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crew, "_processes", multiprocessing.get_context("spawn"))
+    monkeypatch.setattr(crew, "USERS_MIN_PER_JOB", 1)
+    record = seed_database(database, users=USERS, seed=SEED, jobs=2)
+    assert (record.jobs, record.sha256) == (2, seeded[1].sha256)
