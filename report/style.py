@@ -18,12 +18,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+
+# Of labels within a chart: the smallest that is read without effort on a phone.
+LABEL_PT = 10
 
 ROLES: dict[str, tuple[str, str]] = {
     # role: (light, dark). Hues are Okabe & Ito's vermillion, blue and bluish green, each moved in
@@ -127,6 +131,26 @@ def place(figure: Figure, left: float, top: float, right: float, bottom: float) 
             (width - left - right) / width,
             (height - top - bottom) / height,
         )
+    )
+
+
+def beside(
+    axes: Axes,
+    text: str,
+    at: tuple[float, float],
+    offset: tuple[float, float],
+    role: str,
+    **how: Any,
+) -> None:
+    """Text `offset` points from the point `at` of the axes' data; it may lie outside them."""
+    axes.annotate(
+        text,
+        at,
+        xytext=offset,
+        textcoords="offset points",
+        color=colour(role),
+        annotation_clip=False,
+        **{"fontsize": LABEL_PT, **how},
     )
 
 

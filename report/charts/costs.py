@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -12,7 +11,7 @@ from matplotlib.figure import Figure
 from phases.catalogue import Catalogue
 from phases.cost import Bill, band_of
 from report.charts.limits import LEVEL_ROLES
-from report.style import POINTS_PER_INCH, Layout, colour, place
+from report.style import POINTS_PER_INCH, Layout, beside, colour, place
 from report.words import listed, users
 
 HEIGHT_PT = 300
@@ -69,30 +68,11 @@ def figure(
     axes.set_xticks(
         [float(power) for power in powers], [f"{users(power)} users" for power in powers]
     )
-    _text(axes, "a month", (low, top), (-46, 6), "muted")
+    beside(axes, "a month", (low, top), (-46, 6), "muted")
     _guide(axes, catalogue, low, high, top)
     _budget(axes, catalogue, low)
     _lines(axes, curves, held)
     return fig
-
-
-def _text(
-    axes: Axes,
-    text: str,
-    at: tuple[float, float],
-    offset: tuple[float, float],
-    role: str,
-    **how: Any,
-) -> None:
-    axes.annotate(
-        text,
-        at,
-        xytext=offset,
-        textcoords="offset points",
-        color=colour(role),
-        annotation_clip=False,
-        **{"fontsize": 10, **how},
-    )
 
 
 def _guide(axes: Axes, catalogue: Catalogue, low: int, high: int, top: float) -> None:
@@ -104,7 +84,7 @@ def _guide(axes: Axes, catalogue: Catalogue, low: int, high: int, top: float) ->
         upper = top if band.usd_high is None else max(band.usd_high, band.usd_low + 2)
         axes.fill_between([begin, end], band.usd_low - 1, upper, color=colour("faint"), linewidth=0)
         middle = (begin * end) ** 0.5
-        _text(axes, f"phase {phase.number}", (middle, top), (0, 6), "muted", ha="center")
+        beside(axes, f"phase {phase.number}", (middle, top), (0, 6), "muted", ha="center")
 
 
 def _budget(axes: Axes, catalogue: Catalogue, low: int) -> None:
@@ -116,7 +96,7 @@ def _budget(axes: Axes, catalogue: Catalogue, low: int) -> None:
     shares = ", ".join(f"{share:.0%}" for share in alerts.budget_shares)
     text = f"alerts: {shares} of ${alerts.budget_usd_per_month:,.0f}"
     ground = {"facecolor": colour("paper"), "edgecolor": "none", "pad": 1.0}
-    _text(axes, text, (low, usd), (4, 5), "limit", bbox=ground)
+    beside(axes, text, (low, usd), (4, 5), "limit", bbox=ground)
 
 
 def _lines(axes: Axes, curves: Curves, held: Mapping[int, float | None]) -> None:
@@ -147,7 +127,7 @@ def _lines(axes: Axes, curves: Curves, held: Mapping[int, float | None]) -> None
         y = float(axes.transData.transform((at, usd))[1]) * POINTS_PER_INCH / axes.figure.dpi
         apart = max(0.0, previous + NAME_APART_PT - y)
         previous = y + apart
-        _text(axes, f"level {level}", (at, usd), (6, apart), LEVEL_ROLES[level], va="center")
+        beside(axes, f"level {level}", (at, usd), (6, apart), LEVEL_ROLES[level], va="center")
 
 
 def alt(curves: Curves) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from phases.cell import Verdict
 from report.charts.percentiles import arms_of, role_of
-from report.style import POINTS_PER_INCH, Layout, colour, place
+from report.style import POINTS_PER_INCH, Layout, beside, colour, place
 from report.traffic import StageTraffic
 from report.words import listed, milliseconds, plain, users
 
@@ -54,7 +53,7 @@ def figure(stages: tuple[StageTraffic, ...], slo_ms: float, layout: Layout) -> F
     axes.grid(axis="y")
     axes.axhline(slo_ms, color=colour("limit"), linewidth=1.2, dashes=(4, 3))
     at = (sizes[0] / 1.25, slo_ms)
-    _text(axes, f"SLO for p95: {milliseconds(slo_ms)}", at, (2, 4), "limit", fontsize=10)
+    beside(axes, f"SLO for p95: {milliseconds(slo_ms)}", at, (2, 4), "limit", fontsize=10)
     arms = arms_of(stages)
     ends: list[tuple[float, StageTraffic]] = []
     for (_, arm), line in _lines(stages).items():
@@ -96,26 +95,7 @@ def _names(
         arm = "" if layout.narrow else f", {plain(stage.arm, 20)}"
         text = f"level {stage.level}{arm} {milliseconds(value)}"
         role = role_of(stage.arm, arms)
-        _text(axes, text, (largest, value), (12, apart), role, va="center")
-
-
-def _text(
-    axes: Axes,
-    text: str,
-    at: tuple[float, float],
-    offset: tuple[float, float],
-    role: str,
-    **how: Any,
-) -> None:
-    axes.annotate(
-        text,
-        at,
-        xytext=offset,
-        textcoords="offset points",
-        color=colour(role),
-        annotation_clip=False,
-        **how,
-    )
+        beside(axes, text, (largest, value), (12, apart), role, va="center", fontsize=11)
 
 
 def alt(stages: tuple[StageTraffic, ...], slo_ms: float) -> str:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from phases.capacity import Limit
-from report.style import Layout, colour, place
+from report.style import Layout, beside, colour, place
 from report.words import listed, plain, rounded, users
 
 ROW_PT = 26
@@ -56,10 +54,10 @@ def figure(by_level: dict[int, tuple[Limit, ...]], layout: Layout) -> Figure:
     ticks = _ticks(min(values) / 2, max(values) * 1.3)
     axes.set_xticks([float(tick) for tick in ticks], [users(tick) for tick in ticks])
     axes.grid(axis="x")
-    _text(axes, "registered users at", (axes.get_xlim()[0], 0), (0, 8), "muted")
+    beside(axes, "registered users at", (axes.get_xlim()[0], 0), (0, 8), "muted")
     for index, level in enumerate(sorted(by_level, reverse=True)):
         at = (axes.get_xlim()[1], 0)
-        _text(axes, f"level {level}", at, (-index * 48, 8), LEVEL_ROLES[level], ha="right")
+        beside(axes, f"level {level}", at, (-index * 48, 8), LEVEL_ROLES[level], ha="right")
     for index, (name, limits) in enumerate(shown):
         _row(axes, name, limits, index * height_each, layout)
     return fig
@@ -75,25 +73,6 @@ def _ticks(low: float, high: float) -> list[int]:
     return shown
 
 
-def _text(
-    axes: Axes,
-    text: str,
-    at: tuple[float, float],
-    offset: tuple[float, float],
-    role: str,
-    **how: Any,
-) -> None:
-    axes.annotate(
-        text,
-        at,
-        xytext=offset,
-        textcoords="offset points",
-        color=colour(role),
-        annotation_clip=False,
-        **{"fontsize": 10, **how},
-    )
-
-
 def _row(axes: Axes, name: str, limits: dict[int, Limit], top: float, layout: Layout) -> None:
     low, high = axes.get_xlim()
     alert = any(limit.kind == "alert" for limit in limits.values())
@@ -101,11 +80,11 @@ def _row(axes: Axes, name: str, limits: dict[int, Limit], top: float, layout: La
     if layout.narrow:
         ground = {"facecolor": colour("paper"), "edgecolor": "none", "pad": 1.0}
         at = (low, top + TITLE_PT / 2)
-        _text(axes, plain(name, 52), at, (0, 0), "ink", va="center", bbox=ground, **style)
+        beside(axes, plain(name, 52), at, (0, 0), "ink", va="center", bbox=ground, **style)
         y = top + TITLE_PT + ROW_PT / 2 - 2
     else:
         y = top + ROW_PT / 2
-        _text(axes, plain(name, 42), (low, y), (-236, 0), "ink", va="center", **style)
+        beside(axes, plain(name, 42), (low, y), (-236, 0), "ink", va="center", **style)
     for level, limit in limits.items():
         level_y = y + (level - 2) * LEVEL_APART_PT
         role = colour(LEVEL_ROLES[level])
@@ -113,7 +92,7 @@ def _row(axes: Axes, name: str, limits: dict[int, Limit], top: float, layout: La
             axes.plot([limit.low, limit.high], [level_y] * 2, color=role, linewidth=2)
         axes.plot([limit.users or low], [level_y], "o", color=role, markersize=5)
     first = min(limit.users or 0 for limit in limits.values())
-    _text(axes, users(rounded(first)), (high, y), (8, 0), "muted", va="center")
+    beside(axes, users(rounded(first)), (high, y), (8, 0), "muted", va="center")
 
 
 def alt(by_level: dict[int, tuple[Limit, ...]]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from phases.catalogue import Phase
 from report.effects import Technique
 from report.headline import needed_from
-from report.style import Layout, colour, place
+from report.style import Layout, beside, colour, place
 from report.words import listed, plain, users, wrapped
 from stats.crossover import Outcome
 
@@ -103,7 +102,7 @@ def _phases(axes: Axes, phases: tuple[Phase, ...], low: float, high: float) -> N
             continue
         if index % 2 == 0:
             axes.axvspan(begin, end, color=colour("band"), linewidth=0)
-        _text(
+        beside(
             axes, f"phase {phase.number}", ((begin * end) ** 0.5, 0), (0, 8), "muted", ha="center"
         )
         bounds += [phase.users_min, phase.users_max]
@@ -111,36 +110,18 @@ def _phases(axes: Axes, phases: tuple[Phase, ...], low: float, high: float) -> N
     axes.set_xticks([float(tick) for tick in ticks], [f"{users(tick)} users" for tick in ticks])
 
 
-def _text(
-    axes: Axes,
-    text: str,
-    at: tuple[float, float],
-    offset: tuple[float, float],
-    role: str,
-    **how: Any,
-) -> None:
-    axes.annotate(
-        text,
-        at,
-        xytext=offset,
-        textcoords="offset points",
-        color=colour(role),
-        annotation_clip=False,
-        **{"fontsize": 10, **how},
-    )
-
-
 def _row(axes: Axes, technique: Technique, top: float, layout: Layout) -> None:
     low, high = axes.get_xlim()
     role = ROLE[technique.advice]
     if layout.narrow:
         title = plain(technique.title, 46)
-        _text(axes, title, (low, top + 12), (0, 0), "ink", weight="bold", va="center", fontsize=11)
+        beside(axes, title, (low, top + 12), (0, 0), "ink", weight="bold", va="center", fontsize=11)
         y = top + TITLE_PT + 8
     else:
         title = wrapped(technique.title, 32)
         middle = top + ROW_PT / 2
-        _text(axes, title, (low, middle), (-236, 0), "ink", weight="bold", va="center", fontsize=11)
+        at = (low, middle)
+        beside(axes, title, at, (-236, 0), "ink", weight="bold", va="center", fontsize=11)
         y = top + ROW_PT / 2
     end_x = technique.largest.users
     crossed = technique.crossed
@@ -149,7 +130,7 @@ def _row(axes: Axes, technique: Technique, top: float, layout: Layout) -> None:
         axes.plot([end_x], [y], "|", color=colour(role), markersize=11, markeredgewidth=2)
         short = layout.narrow and technique.advice == "not needed yet"
         text = "can wait" if short else label(technique)
-        _text(axes, text, (end_x, y), (7, 0), role, va="center_baseline")
+        beside(axes, text, (end_x, y), (7, 0), role, va="center_baseline")
         return
     begin = crossed.low or low
     end = crossed.high or high
@@ -167,7 +148,7 @@ def _row(axes: Axes, technique: Technique, top: float, layout: Layout) -> None:
             markerfacecolor=colour("paper"),
             markeredgewidth=2,
         )
-    _text(axes, label(technique), (high, y + NAME_BELOW_PT), (0, 0), role, ha="right", va="center")
+    beside(axes, label(technique), (high, y + NAME_BELOW_PT), (0, 0), role, ha="right", va="center")
 
 
 def alt(techniques: tuple[Technique, ...]) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from report.style import POINTS_PER_INCH, Layout, colour, place
+from report.style import POINTS_PER_INCH, Layout, beside, colour, place
 from report.traffic import StageTraffic
 from report.words import listed, milliseconds, plain, users
 
@@ -65,9 +64,9 @@ def figure(stages: tuple[StageTraffic, ...], slo_ms: float, layout: Layout) -> F
     axes.set_xticks(ticks, [milliseconds(tick) for tick in ticks])
     axes.grid(axis="x")
     axes.axvline(slo_ms, color=colour("limit"), linewidth=1.2, dashes=(4, 3))
-    _beside(axes, f"SLO for p95: {milliseconds(slo_ms)}", (slo_ms, 0), (4, 8), "limit", ha="right")
+    beside(axes, f"SLO for p95: {milliseconds(slo_ms)}", (slo_ms, 0), (4, 8), "limit", ha="right")
     if not layout.narrow:
-        _beside(axes, "p50 · p95 · p99 from due", (high, 0), (10, 8), "muted")
+        beside(axes, "p50 · p95 · p99 from due", (high, 0), (10, 8), "muted")
     arms = arms_of(stages)
     named = False
     for stage, top in zip(stages, tops, strict=False):
@@ -79,30 +78,10 @@ def figure(stages: tuple[StageTraffic, ...], slo_ms: float, layout: Layout) -> F
     return fig
 
 
-def _beside(
-    axes: Axes,
-    text: str,
-    at: tuple[float, float],
-    offset: tuple[float, float],
-    role: str,
-    **how: Any,
-) -> None:
-    """Text `offset` points from a point of the axes' data; it may lie outside them."""
-    axes.annotate(
-        text,
-        at,
-        xytext=offset,
-        textcoords="offset points",
-        color=colour(role),
-        annotation_clip=False,
-        **{"fontsize": 10, **how},
-    )
-
-
 def _row(axes: Axes, stage: StageTraffic, y: float, role: str, layout: Layout) -> None:
     low, high = axes.get_xlim()
     name = f"{plain(stage.arm, 22)}\n{users(stage.users)} users"
-    _beside(axes, name, (low, y), (-10, 0), role, ha="right", va="center", fontsize=11)
+    beside(axes, name, (low, y), (-10, 0), role, ha="right", va="center", fontsize=11)
     due, sent = list(stage.latency_ms.values()), list(stage.service_ms.values())
     axes.plot(due, [y - 3] * len(due), "-o", color=colour(role), linewidth=1.5, markersize=6)
     axes.plot(
@@ -115,9 +94,9 @@ def _row(axes: Axes, stage: StageTraffic, y: float, role: str, layout: Layout) -
         markeredgewidth=1.2,
     )
     if not layout.narrow:
-        _beside(axes, _label(stage), (high, y), (10, 0), role, va="center", fontsize=11)
+        beside(axes, _label(stage), (high, y), (10, 0), role, va="center", fontsize=11)
     elif stage.invalid and due:
-        _beside(axes, "INVALID", (due[0], y - 3), (0, 6), role)
+        beside(axes, "INVALID", (due[0], y - 3), (0, 6), role)
 
 
 def _percentile_names(axes: Axes, stage: StageTraffic, y: float) -> None:
@@ -130,7 +109,7 @@ def _percentile_names(axes: Axes, stage: StageTraffic, y: float) -> None:
         if at_pt - shown_pt < NAME_WIDTH_PT:
             continue
         shown_pt = at_pt
-        _beside(axes, f"p{percentile:g}", (value, y - 3), (0, 6), "muted", ha="center")
+        beside(axes, f"p{percentile:g}", (value, y - 3), (0, 6), "muted", ha="center")
 
 
 def _label(stage: StageTraffic) -> str:
