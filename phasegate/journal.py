@@ -18,7 +18,7 @@ from phasegate import circumstances
 from phasegate.memory import MemorySampler
 from phases.errors import PhasegateError
 from records import store
-from records.run import Machine, RunRecord, Server, Stage
+from records.run import Machine, RunRecord, Server, StackPart, Stage
 
 RESULTS = circumstances.ROOT / "results"
 
@@ -36,6 +36,7 @@ class Journal:
     results: Path = RESULTS
     server: Server | None = None
     server_pid_file: Path | None = None
+    levels: dict[int, tuple[StackPart, ...]] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
     machine: Machine = field(default_factory=circumstances.machine)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -108,6 +109,7 @@ class Journal:
             dirty=dirty,
             machine=self.machine,
             server=self.server,
+            levels=self.levels,
             stages=tuple(self.stages),
         )
         store.write(self.folder / "run.json", record)

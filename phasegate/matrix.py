@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loadtests.matrix import Plan, Standing, run_matrix
 from loadtests.run import Target
-from phases.catalogue import Catalogue
+from phases.catalogue import Catalogue, Compute
 from records.matrix import MatrixRecord
 from stack.postgres import PostgresServer
 from stack.running import RunningLevel, running_level
@@ -25,7 +25,7 @@ def measure(
     catalogue: Catalogue,
     *,
     folder: Path,
-    replica: bool = True,
+    compute: Compute | None = None,
     on_level: Callable[[RunningLevel], None] = lambda _: None,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> MatrixRecord:
@@ -38,7 +38,7 @@ def measure(
         catalogue: workload and SLO.
         folder: for the files of poolers and replicas; as root it must lie where the service user
             can go.
-        replica: whether level 3 gets its replica.
+        compute: the Supabase size to emulate; this machine as it is if None.
         on_level: shown each level as it is up, with the parts that it consists of.
         on_progress: told what is being measured.
     """
@@ -46,7 +46,7 @@ def measure(
     @contextmanager
     def stand(level: int, users: int) -> Iterator[Standing]:
         with running_level(
-            server, databases[users], level, folder=folder, replica=replica
+            server, databases[users], level, folder=folder, compute=compute
         ) as running:
             on_level(running)
             target = Target(

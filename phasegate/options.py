@@ -9,6 +9,7 @@ import click
 from phasegate.journal import RESULTS
 from phases import catalogue as catalogues
 from phases.errors import ConfigurationError
+from stack.compute import find_compute
 
 OVERRIDES = Path("phasegate.toml")
 
@@ -27,11 +28,23 @@ database_url = click.option(
     help="DSN of a PostgreSQL; rather set DATABASE_URL: arguments show in process lists.",
 )
 seed_number = click.option("--seed", type=int, help="The same seed gives the same bytes.")
+compute = click.option(
+    "--compute", help="Supabase size whose memory and connections to emulate, as small."
+)
 
 
 def catalogue() -> catalogues.Catalogue:
     """The shipped catalogue, with the entries of a `phasegate.toml` beside the caller in place."""
     return catalogues.load(OVERRIDES if OVERRIDES.exists() else None)
+
+
+def compute_of(defaults: catalogues.Catalogue, name: str | None) -> catalogues.Compute | None:
+    """The compute size of that name; None for this machine as it is.
+
+    Raises:
+        UsageError: there is no such size; those that there are are named.
+    """
+    return None if name is None else find_compute(defaults, name)
 
 
 def run_folder(named: Path | None) -> Path:

@@ -14,7 +14,7 @@ from benchmarks.run import run_benchmarks
 from loadtests.matrix import Plan as MatrixPlan
 from phasegate import circumstances, console, matrix
 from phasegate.journal import Journal
-from phases.catalogue import Catalogue, Population
+from phases.catalogue import Catalogue, Compute, Population
 from records import store
 from records.seed import SeedRecord
 from seed.embedded import COPIES
@@ -39,6 +39,8 @@ class Plan:
     jobs: int
     fresh: bool
     results: Path
+    compute: Compute | None
+    """Supabase size that the load's levels emulate; this machine as it is if None."""
     cell_s: float
     probe_s: float
     probes_max: int
@@ -112,10 +114,9 @@ def _load(
         probe_s=plan.probe_s,
         probes_max=plan.probes_max,
     )
-    skipped: dict[str, str] = {}
 
-    def note_skipped(running: RunningLevel) -> None:
-        skipped.update({f"level {running.level}: {p.name}": p.note for p in running.skipped})
+    def note_parts(running: RunningLevel) -> None:
+        journal.levels[running.level] = running.parts
 
     with journal.stage(LOAD), console.step(LOAD) as show:
         matrix.measure(
@@ -124,11 +125,14 @@ def _load(
             wanted,
             catalogue,
             folder=cluster_dir().parent / "level",
-            on_level=note_skipped,
+            compute=plan.compute,
+            on_level=note_parts,
             on_progress=show,
         )
-    for name, note in skipped.items():
-        journal.skip(name, note)
+    for level, parts in journal.levels.items():
+        for part in parts:
+            if part.outcome == "skipped":
+                journal.skip(f"level {level}: {part.name}", part.note)
 
 
 def _benchmark(journal: Journal, data_sets: list[DataSet], plan: Plan) -> None:

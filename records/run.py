@@ -28,6 +28,16 @@ class Server(Part, frozen=True, kw_only=True):
     """Settings that differ from PostgreSQL's defaults."""
 
 
+class StackPart(Part, frozen=True, kw_only=True):
+    """One part of a stack level."""
+
+    name: str
+    outcome: Literal["running", "in place", "skipped"]
+    """A process that runs, something in the database, or something that is not there."""
+    note: str
+    """What exactly; for what was skipped the reason, and the command that would enable it."""
+
+
 class Stage(Part, frozen=True, kw_only=True):
     """One step of the run."""
 
@@ -63,4 +73,6 @@ class RunRecord(Record, frozen=True, kw_only=True):
     machine: Machine
     server: Server | None
     """Null where the run stopped before the server answered."""
+    levels: dict[int, tuple[StackPart, ...]]
+    """What each stack level under load consisted of; empty where none was driven."""
     stages: tuple[Stage, ...]

@@ -22,6 +22,7 @@ import psutil
 from phases.catalogue import Compute
 from phases.errors import Refused
 from records import store
+from records.run import StackPart
 from records.store import Part, Record
 from stack.binaries import server_version
 from stack.cache import cache_dir, locked, occupy, vacate
@@ -29,7 +30,7 @@ from stack.pgbouncer import stop_pgbouncer
 from stack.postgres import PostgresServer, start_postgres, stop_postgres
 from stack.processes import end, lives
 from stack.replica import discard_replica
-from stack.running import Processes, RunningLevel, StackPart, Wanted, build
+from stack.running import Processes, RunningLevel, Wanted, build
 from stack.running import running_level as running_level
 
 STOP = "Stop it with `phasegate down`"

@@ -12,11 +12,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 from phases.catalogue import Compute
 from phases.errors import PhasegateError
-from records.store import Part
+from records.run import StackPart
 from stack import compute as computes
 from stack.api import Api
 from stack.api.launch import Started, start_api
@@ -46,18 +45,6 @@ from stack.worker import Worker, start_worker, stop_worker
 
 # Levels 1 and 2 open a connection for each request; level 3 is where pooling comes in (DESIGN.md).
 API_POOL_SIZES: Mapping[int, int] = {1: 0, 2: 0, 3: computes.API_POOL_SIZE}
-
-Outcome = Literal["running", "in place", "skipped"]
-
-
-class StackPart(Part, frozen=True, kw_only=True):
-    """One part of a level, as every record states it."""
-
-    name: str
-    outcome: Outcome
-    """A process that runs, something in the database, or something that is not there."""
-    note: str
-    """What exactly; for what was skipped the reason, and the command that would enable it."""
 
 
 @dataclass(frozen=True)

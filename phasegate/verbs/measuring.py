@@ -28,6 +28,7 @@ fresh = click.option(
 @click.option("--quick", is_flag=True, help="The small form: 2,000 users, under 90 s.")
 @fresh
 @click.option("--budget", type=click.FloatRange(min=1), help="Seconds for all benchmarks.")
+@options.compute
 @options.results
 def run(
     users: int | None,
@@ -37,6 +38,7 @@ def run(
     quick: bool,
     fresh: bool,
     budget: float | None,
+    compute: str | None,
     results: Path,
 ) -> None:
     """Seed, load, benchmark and report, on a PostgreSQL of our own."""
@@ -52,6 +54,7 @@ def run(
         jobs=jobs,
         fresh=fresh,
         results=results.resolve(),
+        compute=options.compute_of(catalogue, compute),
         cell_s=defaults.cell_s,
         probe_s=defaults.probe_s,
         probes_max=defaults.probes_max,

@@ -11,7 +11,6 @@ from phasegate import doctor as doctor_room
 from phasegate import local, options
 from phases.errors import DoesNotHold
 from stack import health as health_room
-from stack.compute import find_compute
 from stack.local import down as stop_level
 
 
@@ -19,7 +18,7 @@ from stack.local import down as stop_level
 @click.option("--level", type=options.LEVEL, default=1, show_default=True, help="Stack level.")
 @click.option("--users", type=options.POSITIVE, help="Registered users of the data set [2000].")
 @options.seed_number
-@click.option("--compute", help="Supabase size whose memory and connections to emulate, as small.")
+@options.compute
 @click.option("--port", type=options.PORT, help="Of the API; any free one by default.")
 def up(
     level: int, users: int | None, seed: int | None, compute: str | None, port: int | None
@@ -34,7 +33,7 @@ def up(
         users=users or catalogue.run.quick_users,
         number=catalogue.run.seed if seed is None else seed,
         population=catalogue.population,
-        compute=None if compute is None else find_compute(catalogue, compute),
+        compute=options.compute_of(catalogue, compute),
         port=port,
     )
     for line in local.state_lines(state):

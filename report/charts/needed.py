@@ -120,8 +120,8 @@ def _row(axes: Axes, technique: Technique, top: float, layout: Layout) -> None:
     else:
         title = wrapped(technique.title, 32)
         middle = top + ROW_PT / 2
-        at = (low, middle)
-        beside(axes, title, at, (-236, 0), "ink", weight="bold", va="center", fontsize=11)
+        beside_at = (low, middle)
+        beside(axes, title, beside_at, (-236, 0), "ink", weight="bold", va="center", fontsize=11)
         y = top + ROW_PT / 2
     end_x = technique.largest.users
     crossed = technique.crossed

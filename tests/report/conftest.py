@@ -21,7 +21,7 @@ from records.benchmark import Arm, BenchmarkRecord, Comparison, Cost, SelfCheck,
 from records.load import Cache, Endpoint, LoadRecord, Second, Sessions
 from records.matrix import Breakpoint, MatrixRecord, Probe
 from records.perf import PerfRecord, PerfRow
-from records.run import Machine, RunRecord, Server, Stage
+from records.run import Machine, RunRecord, Server, StackPart, Stage
 from records.sampler import Component, Sample, SamplerRecord, Statement
 from records.seed import Histogram, Relation, SeedRecord
 
@@ -345,6 +345,13 @@ def run_record(**changed: object) -> RunRecord:
             load_1m=0.42,
         ),
         "server": Server(version="PostgreSQL 18.6", settings={"shared_buffers": "512MB"}),
+        "levels": {
+            1: (StackPart(name="postgres", outcome="running", note="PostgreSQL 18.6"),),
+            3: (
+                StackPart(name="pgbouncer", outcome="running", note="PgBouncer 1.18"),
+                StackPart(name="replica", outcome="skipped", note="not asked for"),
+            ),
+        },
         "stages": (
             Stage(name="seed 1k", outcome="done", wall_s=2.4, memory_bytes_max=150_000_000),
             Stage(name="seed 10k", outcome="done", wall_s=8.1, memory_bytes_max=170_000_000),
