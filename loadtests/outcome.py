@@ -61,6 +61,7 @@ def record_of(
         seconds=_seconds(tally),
         cache=_cache(tally) if settings.arm in CACHING_ARMS else None,
         actions=_endpoints(tally.actions),
+        completions=_endpoints(tally.completions),
         sessions=Sessions(
             due=sessions.due,
             dropped=sessions.dropped,

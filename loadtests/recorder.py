@@ -18,8 +18,10 @@ from loadtests.tally import EndpointTally, SecondTally, StageTally
 STAGE, NAME, DUE_S, SENT_S, DONE_S, STATUS, BYTES, FAILED = range(8)
 WIDTH = 8
 
-# A status that no server sends: the row is a click of a user, not a request.
+# Statuses that no server sends: the row is a click of a user, or work that was accepted and is now
+# done, not a request.
 ACTION = -1
+COMPLETION = -2
 
 Rows = NDArray[np.float64]
 Folded = Callable[[str, Rows], None]
@@ -65,6 +67,12 @@ class Recorder:
         """One click of a user, with all the requests it took; none when a cache answered."""
         self._rows.extend((stage, name_id, due_s, begun_s, done_s, ACTION, 0, failed))
 
+    def record_completion(
+        self, stage: int, name_id: int, asked_s: float, done_s: float, failed: bool
+    ) -> None:
+        """Work that was asked for at `asked_s`, and that nobody waits for."""
+        self._rows.extend((stage, name_id, asked_s, asked_s, done_s, COMPLETION, 0, failed))
+
     def lag(self, stage: int, late_s: float) -> None:
         """Something of `stage` was begun `late_s` seconds after it was due."""
         self._lags.setdefault(stage, array("d")).append(late_s)
@@ -93,25 +101,26 @@ class Recorder:
 
     def _fold_stage(self, stage: int, rows: Rows) -> None:
         tally = self.tally(stage)
-        requests = rows[rows[:, STATUS] != ACTION]
-        actions = rows[rows[:, STATUS] == ACTION]
+        requests = rows[rows[:, STATUS] >= 0]
         names = {number: name for name, number in self._names.items()}
         for number in np.unique(requests[:, NAME]):
             name, own = names[int(number)], requests[requests[:, NAME] == number]
             _count(tally.endpoints.setdefault(name, EndpointTally()), own)
             if self._on_folded is not None:
                 self._on_folded(name, own)
-        for number in np.unique(actions[:, NAME]):
-            own = actions[actions[:, NAME] == number]
-            _count(tally.actions.setdefault(names[int(number)], EndpointTally()), own)
+        for kind, counted in ((ACTION, tally.actions), (COMPLETION, tally.completions)):
+            found = rows[rows[:, STATUS] == kind]
+            for number in np.unique(found[:, NAME]):
+                own = found[found[:, NAME] == number]
+                _count(counted.setdefault(names[int(number)], EndpointTally()), own)
         # By when it was due, not answered: a freeze then shows in the seconds that it froze.
         at_s = np.floor(requests[:, DUE_S] - self._starts_s[stage])
         for second in np.unique(at_s):
             own = requests[at_s == second]
-            counted = tally.seconds.setdefault(int(second), SecondTally())
-            counted.requests += len(own)
-            counted.failures += int(own[:, FAILED].sum())
-            counted.latency.add(microseconds(own[:, DONE_S] - own[:, DUE_S]))
+            total = tally.seconds.setdefault(int(second), SecondTally())
+            total.requests += len(own)
+            total.failures += int(own[:, FAILED].sum())
+            total.latency.add(microseconds(own[:, DONE_S] - own[:, DUE_S]))
 
 
 def microseconds(spans_s: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -127,5 +136,5 @@ def _count(tally: EndpointTally, rows: Rows) -> None:
     tally.latency.add(microseconds(rows[:, DONE_S] - rows[:, DUE_S]))
     tally.service.add(microseconds(rows[:, DONE_S] - rows[:, SENT_S]))
     for status, count in zip(*np.unique(rows[:, STATUS], return_counts=True), strict=True):
-        if status != ACTION:
+        if status >= 0:
             tally.statuses[int(status)] = tally.statuses.get(int(status), 0) + int(count)

@@ -175,7 +175,7 @@ class Session:
             raise RequestFailed("no taskId was answered") from error
 
     def _await_heavy(self) -> None:
-        """Count a click `heavy work (done)` from the moment that the work was asked for."""
+        """Ask until it is done, and count the time since it was asked for."""
         asked_s, stage = self._asked_s, self.api.stage
         status = ""
         for _ in range(HEAVY_POLLS_MAX):
@@ -189,9 +189,9 @@ class Session:
                 continue
             if status in ("done", "failed"):
                 break
-        self.due_s, own_due_s = asked_s, self.due_s
-        self._count("heavy work (done)", stage, asked_s, failed=status != "done")
-        self.due_s = max(own_due_s, time.perf_counter())
+        recorder, self.due_s = self.around.recorder, time.perf_counter()
+        name_id = recorder.name_id("heavy work")
+        recorder.record_completion(stage, name_id, asked_s, self.due_s, status != "done")
 
     def _read_log(self) -> None:
         replica = self.around.level >= LEVEL_OF_QUEUE

@@ -88,6 +88,8 @@ class StageTally(msgspec.Struct):
 
     endpoints: dict[str, EndpointTally] = {}
     actions: dict[str, EndpointTally] = {}
+    completions: dict[str, EndpointTally] = {}
+    """Work that was accepted and done later."""
     seconds: dict[int, SecondTally] = {}
     sessions: SessionTally = msgspec.field(default_factory=SessionTally)
     cache: CacheTally = msgspec.field(default_factory=CacheTally)
@@ -106,6 +108,8 @@ class StageTally(msgspec.Struct):
             self.endpoints.setdefault(name, EndpointTally()).merge(endpoint)
         for name, action in other.actions.items():
             self.actions.setdefault(name, EndpointTally()).merge(action)
+        for name, completion in other.completions.items():
+            self.completions.setdefault(name, EndpointTally()).merge(completion)
         for at_s, second in other.seconds.items():
             self.seconds.setdefault(at_s, SecondTally()).merge(second)
         self.sessions.merge(other.sessions)

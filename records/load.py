@@ -101,6 +101,9 @@ class LoadRecord(Record, frozen=True, kw_only=True):
     """Clicks of users by name, from due to the last answer that the click needed. An action
     answered from a cache counts; `statuses` is empty and `response_bytes` 0. The SLO speaks of
     these: three quick requests in a row are one slow click."""
+    completions: tuple[Endpoint, ...] = ()
+    """Work that was answered 202 and done later, from asked for to done, seen by asking every
+    quarter second; nobody waits for it, so the SLO does not speak of it."""
     sessions: Sessions | None = None
     """Null in records older than this field."""
     rate_sessions_per_s: float | None = None

@@ -269,7 +269,7 @@ def test_no_request_exceeds_the_budget(processes: int, tiny_server: Start, tmp_p
     ("level", "clicks", "log"),
     [
         ("2", {"heavy work (sync)"}, "GET activity_logs (primary)"),
-        ("3", {"heavy work (accepted)", "heavy work (done)"}, "GET activity_logs (replica)"),
+        ("3", {"heavy work (accepted)"}, "GET activity_logs (replica)"),
     ],
 )
 def test_heavy_work_and_analytics_take_the_levels_way(
@@ -289,9 +289,11 @@ def test_heavy_work_and_analytics_take_the_levels_way(
     assert log in {endpoint.name for endpoint in record.endpoints}
     if level == "3":
         # Accepted at once; done when it was asked after for the second time.
-        assert actions["heavy work (done)"].latency_ms["p50"] > 450
-        accepted = actions["heavy work (accepted)"].latency_ms["p50"]
-        assert accepted < actions["heavy work (done)"].latency_ms["p50"] / 2
+        (done_later,) = record.completions
+        # Work that is still under way when the stage ends is not waited for.
+        assert 0 < done_later.requests <= actions["heavy work (accepted)"].requests
+        assert done_later.latency_ms["p50"] > 450
+        assert actions["heavy work (accepted)"].latency_ms["p50"] < 225
 
 
 def test_the_exit_code_is_the_verdict(tiny_server: Start) -> None:
