@@ -85,16 +85,18 @@ async def finish(dsn: str, tables: tuple[str, ...]) -> None:
     await _side_by_side(dsn, [*checks, *(pair for pair in foreign if pair[0] == PARTITIONED)])
 
     await _side_by_side(dsn, ((table, f"analyze public.{table}") for table in tables))
-    for table in tables:
-        await _vacuum(dsn, table)
+    places = asyncio.Semaphore(CONNECTIONS_MAX)
+    async with asyncio.TaskGroup() as group:
+        for table in tables:
+            group.create_task(_vacuum(dsn, table, places))
 
 
-async def _vacuum(dsn: str, table: str) -> None:
+async def _vacuum(dsn: str, table: str, places: asyncio.Semaphore) -> None:
     """Note in the visibility map what COPY FREEZE did not, so that index-only scans are possible.
 
     It cannot run inside a transaction, so it is under the server's own limit for a statement; a
     frozen table is done in no time, and where it is not, the data are whole all the same.
     """
-    async with connected(dsn, statement_cache_size=0) as connection:
+    async with places, connected(dsn, statement_cache_size=0) as connection:
         with suppress(asyncpg.QueryCanceledError):
             await connection.execute(f"vacuum public.{table}")
