@@ -97,6 +97,7 @@ def sampling(
         stdin=subprocess.PIPE,  # its end is the sign to stop, also when this process is killed
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # Ctrl-C is for us: we end it in order
     )
     try:
         if not child.stdout or child.stdout.readline().strip() != "ready":
