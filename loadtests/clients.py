@@ -212,11 +212,12 @@ class Conditional:
 
     def tasks(self, api: UserApi, project_id: str | None = None) -> Page:
         """See `Reader`; an unchanged page takes no bytes."""
-        key, tally = (api.user_id, project_id), self._tally.tally
+        key = (api.user_id, project_id)
         known = self._pages.get(key)
         headers = b"If-None-Match: %b\r\n" % known[0] if known else b""
         path = _list_path(api, "*,projects(name,color)", project_id)
         answer = api.send("GET tasks (conditional)", "GET", path, headers=headers)
+        tally = self._tally.tally  # only now: a report in the meantime has taken the earlier one
         if answer.status == 304 and known is not None:
             tally.hits += 1
             tally.saved_bytes += known[1][1]

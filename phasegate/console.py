@@ -20,7 +20,7 @@ _errors = Console(stderr=True, highlight=False)
 
 def say(line: str) -> None:
     """A line of progress."""
-    _errors.print(line, markup=False)
+    _errors.print(line, markup=False, soft_wrap=True)
 
 
 @contextmanager
