@@ -37,6 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--record", type=Path, default=None, help="write a BenchmarkRecord here")
 
 
+def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> None:
+    """Keep this computer's name out of files that are meant to be shown."""
+    machine_info["node"] = ""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The self-check first: what it says of the machine holds for what follows."""
     items.sort(key=lambda item: SELF_CHECK not in item.name)  # stable: the rest stays in order
