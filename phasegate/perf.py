@@ -51,11 +51,16 @@ def measure(rooms: tuple[str, ...], results: Path) -> PerfRecord:
 
 def table(record: PerfRecord) -> str:
     """The record as lines for a terminal: name, ours, peer, ratio with its spread, goal, holds."""
-    lines = [f"{'':<52}{'ours':>12}{'peer':>12}  {'ratio (spread)':<24}{'goal':<10}"]
+    cells = [("", "ours", "peer", "ratio (spread)", "goal", "", "")]
     for row in record.rows:
         ratio = f"{row.ratio:.2f} ({row.ratio_low:.2f}–{row.ratio_high:.2f})"
-        lines.append(
-            f"{row.name:<52}{row.ours:>12,.4g}{row.peer:>12,.4g}  {ratio:<24}{row.goal:<10}"
-            f"{'holds' if row.holds else 'MISSED'}  {row.unit}, beside {row.peer_name}"
+        holds = "holds" if row.holds else "MISSED"
+        peer = f"{row.unit}, beside {row.peer_name}"
+        cells.append(
+            (row.name, f"{row.ours:,.4g}", f"{row.peer:,.4g}", ratio, row.goal, holds, peer)
         )
-    return "\n".join(lines)
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
