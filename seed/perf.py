@@ -35,7 +35,7 @@ PEER_DATABASE = "phasegate_seed_perf_peer"
 USERS = 100_000
 """What `make run` seeds: the ratio at a small size would be one of start-up times."""
 JOBS = 2
-REPETITIONS = 3
+REPETITIONS = 5
 SEED = 1
 
 PGBENCH_SCALE = 20
