@@ -45,7 +45,7 @@ FAKER_ROWS = 3000
 REUSE_USERS = 10_000
 
 OVERHEAD_MAX = 1.25
-"""Making rows may cost a quarter of what COPY takes for them (issue 3)."""
+"""Making rows may cost a quarter of what COPY takes for them."""
 PGBENCH_MIN = 1.2
 FAKER_MIN = 20.0
 MEMORY_MAX_MB = 400.0

@@ -50,7 +50,7 @@ STRETCH_S = 4.0
 REPETITIONS = 5
 
 RATE_RATIO_MIN = 0.5
-"""Half of pgbench's rate: then what a load test sees is mostly the database (issue 4)."""
+"""Half of pgbench's rate: then what a load test sees is mostly the database."""
 
 LATENCY_RATIO_MAX = 2.5
 """Of the medians at one client: HTTP, JSON and Python together may add one and a half times what
