@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = (
-    "phases", "records", "stats", "stack", "seed", "loadtests", "benchmarks", "report", "phasegate",
+    "phases", "records", "stats", "stack", "seed", "loadtests", "benchmarks", "report", "nightly",
+    "phasegate",
 )  # fmt: skip
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 SQL = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.sql"))
