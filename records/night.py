@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+import msgspec
+
 from records.run import Machine, Server
 from records.store import Part, Record
 
@@ -128,3 +130,8 @@ class NightRecord(Record, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader must know of this night."""
+    commits: tuple[str, ...] = ()
+    """Suspects: short hash and subject of the commits between baseline and HEAD that touched what
+    is measured, newest first (`nightly.suspects`); empty where that was not looked up."""
+    files_changed: dict[str, int] = msgspec.field(default_factory=dict)
+    """Files that differ between baseline and HEAD, per folder under test, as `stack/sql`: 3."""

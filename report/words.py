@@ -117,3 +117,10 @@ def listed(items: list[str]) -> str:
     if len(items) < 2:
         return "".join(items)
     return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def interval(estimate: float, low: float | None, high: float | None) -> str:
+    """A ratio with its interval: `1.071 (1.048 to 1.093)`; without one, `1.071 (no interval)`."""
+    if low is None or high is None:
+        return f"{estimate:.3f} (no interval)"
+    return f"{estimate:.3f} ({low:.3f} to {high:.3f})"
