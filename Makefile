@@ -41,11 +41,13 @@ $(VENV)/bin/python:
 test: check ## everything that must pass, from a fresh clone
 	@$(BIN)/pytest
 
-check: setup-dev ## lint, types, import contracts
+check: setup-dev ## lint, types, import contracts, workflows
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/actionlint -shellcheck= -pyflakes=
+	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
 perf: setup-dev ## our figures beside peers' and limits, as ratios in one run
 	@$(BIN)/phasegate perf
