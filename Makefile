@@ -52,12 +52,15 @@ check: setup-dev ## lint, types, import contracts, workflows
 perf: setup-dev ## our figures beside peers' and limits, as ratios in one run
 	@$(BIN)/phasegate perf
 
-lock: setup-dev ## resolve pyproject.toml into the two lock files
+lock: setup-dev ## resolve pyproject.toml and nightly/*.in into the lock files
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-annotate --no-header --python-version 3.11 pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-annotate --no-header --python-version 3.11 --extra dev --constraints requirements.lock \
 	  pyproject.toml --output-file requirements-dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --no-annotate --no-header --python-version 3.11 --no-deps \
+	  nightly/drift-requirements.in --output-file nightly/drift-requirements.lock
 
 clean: ## remove the environment and tool caches; results stay
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
