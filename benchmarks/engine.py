@@ -58,6 +58,11 @@ class BudgetTooSmall(CannotMeasure):
     """Time was up long before there were blocks enough to say anything."""
 
 
+def calls_per_block(slowest_s: float) -> int:
+    """How many calls of `slowest_s` seconds make a block."""
+    return max(1, min(CALLS_PER_BLOCK_MAX, int(BLOCK_S / slowest_s)))
+
+
 class Comparing:
     """Blocks of one technique, one after the other; `measure` drives it."""
 
@@ -78,7 +83,7 @@ class Comparing:
         )
         self.calls = 1
         self.warm_up = True
-        self._next = rng.randrange(len(population))
+        self._next = self._first = rng.randrange(len(population))
 
     def _draw(self) -> list[Parameters]:
         """The next parameters, the same for both arms of a block."""
@@ -91,17 +96,38 @@ class Comparing:
         """Every arm once, in fresh random order, on the same parameters."""
         run_block(self.technique, self.sides, self._draw(), self.rng, warm_up=self.warm_up)
 
-    def rehearse(self) -> None:
-        """Blocks that do not count: fill caches, make plans, size the blocks to come."""
+    def numbered_block(self, number: int, rng: random.Random) -> tuple[float, float]:
+        """Block `number` of a sequence that any process with the same draws repeats.
+
+        Returns:
+            Nanoseconds per call of before and after.
+        """
+        self._next = (self._first + number * self.calls) % len(self.population)
+        self.rng = rng
+        self.block()
+        before, after = self.sides
+        return before.block_ns[-1], after.block_ns[-1]
+
+    def rehearse(self) -> float:
+        """Blocks that do not count: fill caches, make plans, size the blocks to come.
+
+        Returns:
+            Seconds that a call of the slower arm took.
+        """
         self.block()
         if self._slowest_s() < BLOCK_S:  # one call says little of a short one
             self.calls = REHEARSAL_CALLS
             self.block()
         slowest_s = self._slowest_s()
-        self.calls = max(1, min(CALLS_PER_BLOCK_MAX, int(BLOCK_S / slowest_s)))
-        self.warm_up = slowest_s < WARM_UP_S_MAX
+        self.size_blocks(slowest_s)
         for side in self.sides:
             side.forget()
+        return slowest_s
+
+    def size_blocks(self, slowest_s: float) -> None:
+        """From now on, blocks for calls that take so long."""
+        self.calls = calls_per_block(slowest_s)
+        self.warm_up = slowest_s < WARM_UP_S_MAX
 
     def _slowest_s(self) -> float:
         """Of the arms' quickest calls in the last block."""
@@ -180,7 +206,7 @@ def measure(
     comparing = Comparing(callers, besides, technique, population, rng)
     stop: Stop = "disabled"
     comparing.rehearse()
-    plans = [_plan(technique, side) for side in comparing.sides]
+    plans = [plan_of(technique, side) for side in comparing.sides]
     collecting = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -222,7 +248,8 @@ def _as_last_called(technique: Technique, side: Side) -> Iterator[Statement | No
         yield side.first
 
 
-def _plan(technique: Technique, side: Side) -> Plan | None:
+def plan_of(technique: Technique, side: Side) -> Plan | None:
+    """The plan of the first statement of an arm's last call; None where it has none."""
     with _as_last_called(technique, side) as called:
         return explain(side.caller, *called) if called else None
 

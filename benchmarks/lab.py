@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -57,6 +57,16 @@ class Budget:
         share = remaining / max(1, self.techniques)
         self.techniques -= 1
         return max(share, at_least_s)
+
+
+@dataclass(frozen=True)
+class Arms:
+    """What the engine needs besides the technique; connections are those of before and after."""
+
+    population: Sequence[Parameters]
+    callers: tuple[Connection, Connection]
+    besides: tuple[Session | None, Session | None]
+    """For the statement that runs beside each arm."""
 
 
 def _route_note(route: Route, caller: Connection) -> str:
@@ -182,6 +192,19 @@ class Lab:
     def _measure(self, technique: Technique) -> record.Comparison:
         floor_s = SELF_CHECK_S_MIN if technique.id == SELF_CHECK else TECHNIQUE_S_MIN
         self.allowance_s = self._budget.allowance_s(floor_s)
+        with self.made_ready(technique):
+            found = self.measure_arms(technique, self.allowance_s)
+            probes = () if self._disabled else technique.costs
+            costs = [cost for probe in probes for cost in probe(self)]
+        return msgspec.structs.replace(found, costs=tuple(costs))
+
+    @contextmanager
+    def made_ready(self, technique: Technique) -> Iterator[None]:
+        """What `technique` sets up, taken back at the end.
+
+        Raises:
+            Unavailable: the server is too old for it.
+        """
         major = self.caller.server_major
         if major < technique.server_major_min:
             raise Unavailable(
@@ -191,42 +214,54 @@ class Lab:
             # Teardown first: a session that was killed may have left its own behind.
             for name in (*technique.teardown, *technique.setup):
                 self._script(technique, name)
-            found = self.measure_arms(technique, self.allowance_s)
-            probes = () if self._disabled else technique.costs
-            costs = [cost for probe in probes for cost in probe(self)]
+            yield
         finally:
             for name in technique.teardown:
                 self._script(technique, name)
-        return msgspec.structs.replace(found, costs=tuple(costs))
 
     def _script(self, technique: Technique, name: str) -> None:
         self.caller.execute(sql_of(technique.id, name))
 
     def measure_arms(self, technique: Technique, budget_s: float) -> record.Comparison:
         """The two arms alone, afresh each time."""
-        population = self.population
-        if technique.draw is not None:
-            population = technique.draw(self.caller, population)
-        callers = {arm.route: self.routes.caller(arm.route) for arm in technique.arms}
-        with ExitStack() as stack:
-            if technique.writes:  # what was rolled back is still in the table
-                stack.callback(self.caller.execute, f"vacuum {technique.writes}")
+        with self.arms(technique) as arms:
             found = measure(
-                (callers[technique.before.route], callers[technique.after.route]),
+                arms.callers,
                 technique,
-                population,
-                title=self._titles.get(technique.id, technique.id),
+                arms.population,
+                title=self.title(technique),
                 budget_s=budget_s,
                 rng=self._rng,
                 disabled=self._disabled,
-                besides=(
-                    self._beside(technique.before, stack),
-                    self._beside(technique.after, stack),
-                ),
+                besides=arms.besides,
             )
+        callers = dict(zip((arm.route for arm in technique.arms), arms.callers, strict=True))
         routes = (_route_note(route, caller) for route, caller in callers.items())
         notes = (*found.notes, *(note for note in routes if note))
         return msgspec.structs.replace(found, notes=notes)
+
+    def title(self, technique: Technique) -> str:
+        """As the catalogue calls it."""
+        return self._titles.get(technique.id, technique.id)
+
+    @contextmanager
+    def arms(self, technique: Technique) -> Iterator[Arms]:
+        """What the engine needs to compare the arms of `technique`.
+
+        Raises:
+            Unavailable: the machine lacks a way to the server that they ask for.
+        """
+        population = self.population
+        if technique.draw is not None:
+            population = technique.draw(self.caller, population)
+        before, after = technique.arms
+        callers = self.routes.caller(before.route), self.routes.caller(after.route)
+        with ExitStack() as stack:
+            if technique.writes:  # what was rolled back is still in the table
+                stack.callback(self.caller.execute, f"vacuum {technique.writes}")
+            yield Arms(
+                population, callers, (self._beside(before, stack), self._beside(after, stack))
+            )
 
     def _beside(self, arm: Arm, stack: ExitStack) -> Session | None:
         """A connection for what runs beside `arm`, on any core: it is load, not measured."""

@@ -7,7 +7,14 @@ Knows `phases`, `records` and `stack`; the only room that knows Faker.
 
 from seed.dataset import seed_database
 from seed.describe import describe
-from seed.embedded import ensure_dataset
+from seed.embedded import copy_dataset, drop_copy, ensure_dataset
 from seed.plan import Progress
 
-__all__ = ["Progress", "describe", "ensure_dataset", "seed_database"]
+__all__ = [
+    "Progress",
+    "copy_dataset",
+    "describe",
+    "drop_copy",
+    "ensure_dataset",
+    "seed_database",
+]

@@ -93,7 +93,7 @@ def ensure_dataset(
             record = msgspec.structs.replace(
                 record, reused=True, load_wall_s=None, memory_bytes_max=None
             )
-        run(_copy(server, names))
+        run(_copy(server, names.template, names.database))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise broke_off(reason_of(error)) from error
     apply_level(server.dsn(names.database), 1)
@@ -127,14 +127,40 @@ async def _keep(server: PostgresServer, names: _Names, key: str, record: SeedRec
         await connection.execute(f"comment on database {names.template} is {literal}")
 
 
-async def _copy(server: PostgresServer, names: _Names) -> None:
-    """Make the database a copy of the template, file by file."""
+def copy_dataset(server: PostgresServer, *, users: int, database: str) -> str:
+    """Another copy of the data set that `ensure_dataset` loaded; returns its DSN.
+
+    It holds the tables, their keys and their rows, and nothing of any stack level. Whatever was in
+    `database`, which needs no quoting, is dropped.
+
+    Raises:
+        CannotMeasure: the server cannot be reached, or the copy broke off.
+    """
+    try:
+        run(_copy(server, _Names(users).template, database))
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise broke_off(reason_of(error)) from error
+    return server.dsn(database)
+
+
+def drop_copy(server: PostgresServer, database: str) -> None:
+    """Drop `database` and cut off whoever uses it; nothing happens where there is none."""
+
+    async def work() -> None:
+        async with connected(server.dsn()) as connection:
+            await connection.execute(f"drop database if exists {database} with (force)")
+
+    run(work())
+
+
+async def _copy(server: PostgresServer, template: str, database: str) -> None:
+    """Make `database` a copy of `template`, file by file."""
     async with connected(server.dsn()) as connection:
-        await connection.execute(f"drop database if exists {names.database} with (force)")
+        await connection.execute(f"drop database if exists {database} with (force)")
         major = connection.get_server_version().major
         # Before 15 there was no other way than this.
         by_file = " strategy file_copy" if major >= STRATEGY_VERSION_MIN else ""
-        statement = f"create database {names.database} template {names.template}{by_file}"
+        statement = f"create database {database} template {template}{by_file}"
         if major >= COPY_METHOD_VERSION_MIN:
             # The kernel copies, or shares the blocks where the file system can.
             with suppress(asyncpg.PostgresError):  # not every file system or platform is able to
