@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -51,6 +51,8 @@ class Standing:
     target: Target
     pids: dict[str, int]
     """Root process of each component, by name: `postgres`, `api`, …"""
+    pooler_dsn: str | None = field(default=None, repr=False)
+    """Of its PgBouncer; None where it has none."""
 
 
 class Stand(Protocol):

@@ -52,7 +52,7 @@ def measure(
             target = Target(
                 url=running.api.url, anon_key=running.api.anon_key, jwt_secret=running.jwt_secret
             )
-            yield Standing(target, dict(running.pids))
+            yield Standing(target, dict(running.pids), running.pooler_dsn)
 
     def sample(
         users: int, *, stage: str, out: Path, standing: Standing
@@ -63,6 +63,7 @@ def measure(
             out=out,
             pids=standing.pids,
             api_url=standing.target.url,
+            pooler_dsn=standing.pooler_dsn,
         )
 
     return run_matrix(plan, catalogue, stand, sample, on_progress)

@@ -16,6 +16,7 @@ class Resource(StrEnum):
 
     CONNECTIONS = "database connections"
     POOL = "the API's connection pool"
+    POOLER = "PgBouncer's pool of server connections"
     LOCKS = "locks"
     DISK = "disk reads and writes"
     PROCESS = "one process on one core"
@@ -26,7 +27,7 @@ class Resource(StrEnum):
 
 # Each is the share of a resource's limit, or of a stage's seconds, from which it is what is short.
 CONNECTIONS_SHARE = 0.95
-POOL_WAITING_SHARE = 0.5  # requests queue for a connection in half of all seconds
+POOL_WAITING_SHARE = 0.5  # somebody queues for a connection in half of all seconds
 WAITING_SHARE = 0.3  # of active connections, by kind of wait
 # A thread at 90% of its core already queues: at that utilisation, an M/M/1 server's wait is nine
 # times its service.
@@ -64,6 +65,12 @@ class Used:
     process_cpu_share: Mapping[str, float]
     """Median of the busiest process, by component, of one core."""
     memory_available_share_min: float
+    pooler_waiting_share: float = 0.0
+    """Seconds in which clients waited for one of PgBouncer's server connections; 0 without it."""
+    pooler_wait_s_max: float = 0.0
+    """Longest wait that was seen there, in seconds."""
+    pooler_size: int | None = None
+    """Server connections that it allows; None where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +104,16 @@ def bound_by(used: Used | None) -> Bound:
         return Bound(
             Resource.PROCESSOR,
             f"{used.machine_cpu_share:.0%} of all cores in use, most of it by {most}",
+        )
+    # A pool runs dry too when what is behind it is slow: that was looked at above. And of two pools
+    # in a row, those who wait for the second hold on to connections of the first.
+    if used.pooler_waiting_share >= POOL_WAITING_SHARE:
+        share, size = used.pooler_waiting_share, used.pooler_size
+        which = "a server connection" if size is None else f"one of {size} server connections"
+        return Bound(
+            Resource.POOLER,
+            f"clients waited for {which} in {share:.0%} of seconds, "
+            f"the longest {used.pooler_wait_s_max:.1f} s",
         )
     if used.pool_waiting_share >= POOL_WAITING_SHARE:
         share = used.pool_waiting_share

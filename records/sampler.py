@@ -40,6 +40,32 @@ class Component(Part, frozen=True, kw_only=True):
     """Resident; pages that its processes share, as PostgreSQL's buffers, are counted once."""
 
 
+class Pooler(Part, frozen=True, kw_only=True):
+    """What PgBouncer's console said, all its databases and users together."""
+
+    clients_active: int
+    """Clients that have a server connection, or could have one at once (`cl_active`)."""
+    clients_waiting: int
+    """Clients in line for a server connection at this moment (`cl_waiting`)."""
+    servers_active: int
+    servers_idle: int
+    wait_s_max: float
+    """How long the first in line had waited at this moment (`maxwait`); 0 where nobody did."""
+    waited_s: float
+    """Time that clients waited since the last look, added up once each was served: 2 in a second
+    is two clients in line all the time (`total_wait_time`)."""
+    transactions: int
+    """Since the last look."""
+
+
+class Backends(Part, frozen=True, kw_only=True):
+    """Server backends of the application at one moment."""
+
+    count: int
+    states: dict[str, int]
+    """By state: `active`, `idle`, `idle in transaction`, …; `unknown` while one signs in."""
+
+
 class Sample(Part, frozen=True, kw_only=True):
     """One look at everything."""
 
@@ -63,6 +89,8 @@ class Sample(Part, frozen=True, kw_only=True):
     lag_s: float | None
     """Replay lag of the slowest replica; null without one."""
     lag_bytes: int | None
+    pooler: Pooler | None = None
+    """Null without PgBouncer, where it did not answer, and in records older than this field."""
 
 
 class SamplerRecord(Record, frozen=True, kw_only=True):
@@ -85,6 +113,25 @@ class SamplerRecord(Record, frozen=True, kw_only=True):
     samples: tuple[Sample, ...]
     not_sampled: tuple[str, ...]
     """What could not be sampled, and the command that would enable it."""
+    backends_peak: Backends | None = None
+    """The most connections that the application's database had at one moment: pg_stat_activity,
+    client backends, the sampler's own left out, ten looks a second. Behind a pooler these are the
+    pooler's connections to the server; `pooler_clients_peak` counts those in front of it. Null
+    where the database could not be sampled, and in records older than this field."""
+    pooler_size: int | None = None
+    """Server connections that PgBouncer allows for each database and user; null without one."""
+
+    def pooler_clients_peak(self) -> int | None:
+        """The most clients that PgBouncer had at one look, in line or not; None without one."""
+        poolers = [sample.pooler for sample in self.samples if sample.pooler is not None]
+        return max((each.clients_active + each.clients_waiting for each in poolers), default=None)
+
+    def pooler_wait_ms_mean(self) -> float | None:
+        """What a transaction waited for a server connection, on average; None without any."""
+        poolers = [sample.pooler for sample in self.samples if sample.pooler is not None]
+        transactions = sum(each.transactions for each in poolers)
+        waited_s = sum(each.waited_s for each in poolers)
+        return waited_s / transactions * 1000 if transactions else None
 
     def uses(self) -> tuple[StatementUse, ...]:
         """The statements, for `phases.bottleneck`; empty where they were not sampled."""
@@ -106,6 +153,7 @@ class SamplerRecord(Record, frozen=True, kw_only=True):
         components = [part for sample in self.samples for part in sample.components]
         names = dict.fromkeys(part.name for part in components)
         memory = [sample.memory_available_bytes for sample in self.samples]
+        poolers = [sample.pooler for sample in self.samples if sample.pooler is not None]
         return Used(
             connections_share_max=(
                 max(s.connections for s in self.samples) / self.connections_max
@@ -126,7 +174,20 @@ class SamplerRecord(Record, frozen=True, kw_only=True):
                 for name in names
             },
             memory_available_share_min=min(memory) / self.memory_bytes,
+            pooler_waiting_share=(
+                _share(_had_a_line(each, self.interval_s) for each in poolers) if poolers else 0.0
+            ),
+            pooler_wait_s_max=max((each.wait_s_max for each in poolers), default=0.0),
+            pooler_size=self.pooler_size,
         )
+
+
+def _had_a_line(pooler: Pooler, interval_s: float) -> bool:
+    """Whether somebody waited at the look, or one client on average since the last one.
+
+    Waits of milliseconds are over when one looks; their sum is not.
+    """
+    return pooler.clients_waiting > 0 or pooler.waited_s >= interval_s
 
 
 def _share(flags: Iterable[bool]) -> float:

@@ -37,6 +37,8 @@ class StageUse:
     suspects: tuple[Suspect, ...]
     connections_peak: int | None
     connections_max: int | None
+    pools: str
+    """Who waited for a connection of a pool, and how long; `–` without a pool."""
     machine_cpu_share: float | None
     not_sampled: tuple[str, ...]
 
@@ -71,7 +73,10 @@ def of_stages(
         if record is None:
             continue
         used = record.used()
-        peak = max((sample.connections for sample in record.samples), default=None)
+        looked = max((sample.connections for sample in record.samples), default=None)
+        often = record.backends_peak
+        # Ten looks a second see more than one does, but of the application's database alone.
+        peak = looked if often is None else max(often.count, looked or 0)
         found.append(
             StageUse(
                 stage=stage,
@@ -80,11 +85,28 @@ def of_stages(
                 suspects=n_plus_one_suspects(record.uses(), stage.events),
                 connections_peak=peak,
                 connections_max=record.connections_max,
+                pools=_pools(record),
                 machine_cpu_share=used.machine_cpu_share if used else None,
                 not_sampled=record.not_sampled,
             )
         )
     return tuple(found)
+
+
+def _pools(record: SamplerRecord) -> str:
+    said = []
+    poolers = [sample.pooler for sample in record.samples if sample.pooler is not None]
+    if poolers:
+        most = max(each.clients_waiting for each in poolers)
+        size = "" if record.pooler_size is None else f" of {record.pooler_size}"
+        mean_ms = record.pooler_wait_ms_mean()
+        each = "" if mean_ms is None else f", {milliseconds(mean_ms)} each on average"
+        said.append(f"PgBouncer{size}: {most} waiting at most{each}")
+    waiting = [s.pool_waiting for s in record.samples if s.pool_waiting is not None]
+    sizes = [s.pool_size for s in record.samples if s.pool_size]
+    if waiting and sizes:
+        said.append(f"API's of {max(sizes)}: {max(waiting)} waiting at most")
+    return "; ".join(said) or "–"
 
 
 def table(uses: tuple[StageUse, ...]) -> Table:
@@ -100,10 +122,11 @@ def table(uses: tuple[StageUse, ...]) -> Table:
                 f"{plain(stage.arm, 40)}, {users(stage.users)} users",
                 use.nearest,
                 f"{peak}{limit}",
+                use.pools,
                 "–" if share is None else f"{share:.0%}",
             )
         )
-    head = ("Stage", "Nearest its limit", "Peak connections", "Processor (median)")
+    head = ("Stage", "Nearest its limit", "Peak connections", "Pools", "Processor (median)")
     return Table(head, tuple(rows))
 
 

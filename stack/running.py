@@ -58,6 +58,8 @@ class RunningLevel:
     """Straight to the primary."""
     replica_dsn: str | None = field(repr=False)
     """None where the level has no replica, or it was skipped."""
+    pooler_dsn: str | None = field(repr=False)
+    """Through PgBouncer; None where the level has none, or it was skipped."""
     server: PostgresServer
     """As it runs now: with the level's settings."""
     parts: tuple[StackPart, ...]
@@ -212,6 +214,7 @@ def build(
         jwt_secret=wanted.jwt_secret,
         dsn=dsn,
         replica_dsn=_replica_dsn(processes, dsn),
+        pooler_dsn=processes.pooler.dsn if processes.pooler is not None else None,
         server=processes.server,
         parts=(*parts, part),
         pids=processes.pids(),

@@ -1,8 +1,9 @@
 """Samples the stack while it is under load: a process of its own, once a second.
 
-Reads pg_stat_statements, pg_stat_activity and pg_stat_replication by asyncpg, the processes of each
-component by psutil, the API's pool from its `/ready`; writes `sampler/<stage>.json`. It runs beside
-the generator because asyncpg and gevent cannot share a process.
+Reads pg_stat_statements, pg_stat_activity (ten times a second) and pg_stat_replication by asyncpg,
+the processes of each component by psutil, the API's pool from its `/ready`, PgBouncer's from its
+console; writes `sampler/<stage>.json`. It runs beside the generator because asyncpg and gevent
+cannot share a process.
 
     with sampling(dsn, stage="level-1", out=run / "sampler", pids={"api": api.pid}) as sampler:
         run_stage(...)
@@ -19,7 +20,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,15 @@ import psutil
 
 from phases.errors import CannotMeasure
 from records import store
-from records.sampler import Component, Sample, SamplerRecord, Statement
+from records.sampler import Backends, Sample, SamplerRecord, Statement
+from stack.component_use import Components
 from stack.database import CONNECTION_ERRORS, SQL_FOLDER
+from stack.pooler_watch import PoolerWatch
 
 INTERVAL_S = 1.0
+# Connections come and go within a second, and it is their peak that a limit is about. A look takes
+# the server a third of a millisecond.
+BACKENDS_INTERVAL_S = 0.1
 STATEMENTS_MAX = 50
 VARIABLE = "PHASEGATE_SAMPLER"
 
@@ -61,6 +67,7 @@ class Task(msgspec.Struct, frozen=True):
     out: str
     pids: dict[str, int]
     api_url: str | None
+    pooler_dsn: str | None
     interval_s: float
 
 
@@ -72,6 +79,7 @@ def sampling(
     out: Path,
     pids: Mapping[str, int] | None = None,
     api_url: str | None = None,
+    pooler_dsn: str | None = None,
     interval_s: float = INTERVAL_S,
 ) -> Iterator[Path]:
     """Sample until the block ends; yields the path where the record will be.
@@ -82,12 +90,14 @@ def sampling(
         out: folder of the record.
         pids: root process of each component, by name.
         api_url: where phasegate's own API tells of its pool; another API does not.
+        pooler_dsn: of the PgBouncer before the database, whose user may ask its console; None
+            where there is none.
         interval_s: seconds between two samples.
 
     Raises:
         CannotMeasure: the sampler does not start, or wrote no record.
     """
-    task = Task(dsn, stage, str(out.resolve()), dict(pids or {}), api_url, interval_s)
+    task = Task(dsn, stage, str(out.resolve()), dict(pids or {}), api_url, pooler_dsn, interval_s)
     environment = {**os.environ, VARIABLE: msgspec.json.encode(task).decode()}
     path = out / f"{stage}.json"
     path.unlink(missing_ok=True)
@@ -129,6 +139,7 @@ class _Database:
         self._connection: asyncpg.Connection | None = None
         self.connections_max: int | None = None
         self.not_sampled: set[str] = set()
+        self.backends_peak: Backends | None = None
 
     async def statements(self) -> dict[str, dict[str, Any]] | None:
         """Running totals by query id; None without pg_stat_statements."""
@@ -168,6 +179,18 @@ class _Database:
             self._lost()
         return states, waits, server
 
+    async def look_at_backends(self) -> None:
+        """Keep `backends_peak` up to date."""
+        try:
+            rows = await self._fetch("sample_backends")
+        except CONNECTION_ERRORS:
+            self._lost()
+            return
+        states = {row["state"]: int(row["connections"]) for row in rows}
+        count = sum(states.values())
+        if self.backends_peak is None or count > self.backends_peak.count:
+            self.backends_peak = Backends(count=count, states=states)
+
     async def close(self) -> None:
         if self._connection is not None:
             self._connection.terminate()
@@ -187,60 +210,6 @@ class _Database:
 
     def _lost(self) -> None:
         self.not_sampled.add("the database in some seconds (it could not be reached)")
-
-
-class _Components:
-    """Processor and memory of each component: its root process and all its descendants."""
-
-    def __init__(self, pids: Mapping[str, int]) -> None:
-        self._pids = pids
-        self._cpu_s: dict[int, float] = {}
-        self._total_s: dict[str, float] = {}
-        self._looked_s = time.monotonic()
-        psutil.cpu_percent()
-        self.look()
-
-    def look(self) -> tuple[Component, ...]:
-        """What each used since the last look."""
-        now_s = time.monotonic()
-        elapsed_s, self._looked_s = max(now_s - self._looked_s, 1e-6), now_s
-        return tuple(self._component(name, pid, elapsed_s) for name, pid in self._pids.items())
-
-    def _component(self, name: str, pid: int, elapsed_s: float) -> Component:
-        # Connections that came and went between two looks are in the root's account of the
-        # children it has seen off; one that ends moves there, so the sum only grows.
-        total_s, busiest, memory = 0.0, 0.0, 0
-        for process in _family(pid):
-            try:
-                times, held = process.cpu_times(), process.memory_info()
-            except psutil.Error:
-                continue
-            used_s = times.user + times.system
-            share = max(used_s - self._cpu_s.get(process.pid, used_s), 0.0) / elapsed_s
-            self._cpu_s[process.pid] = used_s
-            busiest = max(busiest, share)
-            total_s += used_s
-            memory += held.rss - getattr(held, "shared", 0)
-            if process.pid == pid:
-                total_s += getattr(times, "children_user", 0) + getattr(times, "children_system", 0)
-                memory += getattr(held, "shared", 0)  # once for all of them
-        before_s = self._total_s.get(name, total_s)
-        self._total_s[name] = total_s
-        return Component(
-            name=name,
-            cpu_share=max(total_s - before_s, 0.0) / elapsed_s,
-            process_cpu_share_max=busiest,
-            memory_bytes=memory,
-        )
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    """The process and all its descendants; nobody once it is gone."""
-    try:
-        root = psutil.Process(pid)
-        return [root, *root.children(recursive=True)]
-    except psutil.Error:
-        return []
 
 
 def _pool(api_url: str | None) -> tuple[int | None, int | None, int | None]:
@@ -287,7 +256,11 @@ def statements_between(
 
 
 async def _sample(
-    task: Task, database: _Database, components: _Components, began_s: float
+    task: Task,
+    database: _Database,
+    components: Components,
+    pooler: PoolerWatch | None,
+    began_s: float,
 ) -> Sample:
     states, waits, server = await database.activity()
     size, in_use, waiting = await asyncio.to_thread(_pool, task.api_url)
@@ -304,25 +277,32 @@ async def _sample(
         pool_waiting=waiting,
         lag_s=server.get("lag_s"),
         lag_bytes=server.get("lag_bytes"),
+        pooler=None if pooler is None else await pooler.look(),
     )
 
 
 async def _run(task: Task, stop: asyncio.Event) -> SamplerRecord:
-    database, components = _Database(task.dsn), _Components(task.pids)
+    database, components = _Database(task.dsn), Components(task.pids)
+    pooler = PoolerWatch(task.pooler_dsn) if task.pooler_dsn is not None else None
     await database.enable_statements()
     before = await database.statements()
     began_s, began_at = time.monotonic(), datetime.now(UTC)
     print("ready", flush=True)  # noqa: T201 - read by who started it
     samples = []
     while not stop.is_set():
-        samples.append(await _sample(task, database, components, began_s))
+        samples.append(await _sample(task, database, components, pooler, began_s))
         due_s = began_s + len(samples) * task.interval_s
-        try:
-            await asyncio.wait_for(stop.wait(), max(due_s - time.monotonic(), 0.01))
-        except TimeoutError:
-            continue
+        while not stop.is_set():
+            await database.look_at_backends()
+            left_s = due_s - time.monotonic()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), min(max(left_s, 0.01), BACKENDS_INTERVAL_S))
+            if left_s <= BACKENDS_INTERVAL_S:
+                break
     after = await database.statements()
     await database.close()
+    if pooler is not None:
+        await pooler.close()
     both = before is not None and after is not None
     return SamplerRecord(
         format_version=SamplerRecord.FORMAT_VERSION,
@@ -336,7 +316,9 @@ async def _run(task: Task, stop: asyncio.Event) -> SamplerRecord:
         statements=statements_between(before or {}, after or {}) if both else None,
         # The first look has nothing before it to compare processor times with.
         samples=tuple(samples[1:]),
-        not_sampled=tuple(sorted(database.not_sampled)),
+        not_sampled=tuple(sorted(database.not_sampled | (pooler.not_sampled if pooler else set()))),
+        backends_peak=database.backends_peak,
+        pooler_size=pooler.size if pooler else None,
     )
 
 

@@ -35,6 +35,16 @@ IDLE = Used(
         (replace(IDLE, process_cpu_share={"api": 0.97}), Resource.PROCESS),
         (replace(IDLE, machine_cpu_share=0.95), Resource.PROCESSOR),
         (replace(IDLE, pool_waiting_share=0.8), Resource.POOL),
+        (replace(IDLE, pooler_waiting_share=0.5), Resource.POOLER),
+        (replace(IDLE, pooler_waiting_share=0.49), Resource.NOTHING),
+        # Who waits for the pooler keeps a connection of the API's pool meanwhile.
+        (replace(IDLE, pooler_waiting_share=0.6, pool_waiting_share=1.0), Resource.POOLER),
+        # A pool behind which everything is slow runs dry as well.
+        (replace(IDLE, pooler_waiting_share=1.0, machine_cpu_share=0.97), Resource.PROCESSOR),
+        (
+            replace(IDLE, pooler_waiting_share=1.0, waits={"Lock": 0.4, "running": 0.6}),
+            Resource.LOCKS,
+        ),
         (IDLE, Resource.NOTHING),
         (None, Resource.NOTHING),
     ],
@@ -45,6 +55,13 @@ def test_the_resource_at_its_limit_is_named(used: Used | None, resource: Resourc
 
 def test_one_busy_backend_is_no_limit_of_postgres() -> None:
     assert bound_by(replace(IDLE, process_cpu_share={"postgres": 1.0})).resource is Resource.NOTHING
+
+
+def test_a_pooler_that_ran_out_is_named_with_its_size_and_the_longest_wait() -> None:
+    used = replace(IDLE, pooler_waiting_share=0.75, pooler_wait_s_max=2.34, pooler_size=15)
+    said = "clients waited for one of 15 server connections in 75% of seconds, the longest 2.3 s"
+    assert bound_by(used).detail == said
+    assert "waited for a server connection in" in bound_by(replace(used, pooler_size=None)).detail
 
 
 def test_the_component_that_used_most_processor_is_named() -> None:

@@ -3,13 +3,18 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from phases.bottleneck import Resource, bound_by
 from records import store
 from records.sampler import SamplerRecord
+from stack.install import find_pgbouncer, install_command
+from stack.pgbouncer import running_pgbouncer
+from stack.postgres import PostgresServer
 from stack.sampler import sampling, statements_between
 
 
@@ -93,3 +98,81 @@ def test_totals_that_were_reset_meanwhile_count_from_zero() -> None:
     after = {"1": {"sql": "select 1", "calls": 10, "total_ms": 1.0, **zero}}
     (statement,) = statements_between(before, after)
     assert (statement.calls, statement.total_ms, statement.mean_ms) == (10, 1.0, 0.1)
+
+
+def test_the_most_connections_at_one_moment_are_kept_with_their_states(
+    database: str, tmp_path: Path
+) -> None:
+    async def come_and_go() -> None:
+        for count in (2, 5, 1):
+            connections = [await asyncpg.connect(database) for _ in range(count)]
+            await connections[0].execute("begin")
+            await asyncio.sleep(0.4)
+            for connection in connections:
+                await connection.close()
+
+    with sampling(database, stage="s", out=tmp_path, interval_s=5.0) as path:
+        asyncio.run(come_and_go())
+    peak = store.read(path, SamplerRecord).backends_peak
+    assert peak is not None
+    assert (peak.count, peak.states) == (5, {"idle": 4, "idle in transaction": 1})
+
+
+@pytest.mark.skipif(
+    find_pgbouncer() is None, reason=f"no PgBouncer on this machine: {install_command()}"
+)
+def test_clients_that_wait_for_pgbouncers_pool_make_it_what_ran_out(
+    postgres: PostgresServer, database: str, tmp_path: Path
+) -> None:
+    async def query(dsn: str, times: int) -> None:
+        connection = await asyncpg.connect(dsn, statement_cache_size=0)
+        try:
+            for _ in range(times):
+                await connection.execute("select pg_sleep(0.1)")
+        finally:
+            await connection.close()
+
+    async def four(dsn: str, times: int) -> None:
+        await asyncio.gather(*(query(dsn, times) for _ in range(4)))
+
+    folder = postgres.data_dir.with_name("sampled-pooler")
+    with running_pgbouncer(folder, database, pool_size=1) as pooler:
+        began_s = time.monotonic()
+        with sampling(
+            database, stage="s", out=tmp_path, pooler_dsn=pooler.dsn, interval_s=0.4
+        ) as path:
+            asyncio.run(four(pooler.dsn, 6))
+        lasted_s = time.monotonic() - began_s
+    text = path.read_text(encoding="utf-8")
+    assert pooler.dsn not in text
+    record = store.read(path, SamplerRecord)
+    seen = [sample.pooler for sample in record.samples if sample.pooler is not None]
+    assert seen
+    assert record.not_sampled == ()
+    # One is served, three are in line.
+    assert max(each.clients_waiting for each in seen) == 3
+    assert max(each.servers_active for each in seen) == 1
+    assert record.pooler_clients_peak() == 4
+    assert 0.1 < max(each.wait_s_max for each in seen) < lasted_s
+    # 24 calls of 0.1 s one after the other: each waits for the three before it.
+    assert sum(each.transactions for each in seen) <= 24
+    assert sum(each.waited_s for each in seen) < 3 * lasted_s
+    assert (record.pooler_wait_ms_mean() or 0) == pytest.approx(300, rel=0.5)
+    used = record.used()
+    assert used is not None
+    bound = bound_by(replace(used, machine_cpu_share=0.2))  # the machine may be busy otherwise
+    assert bound.resource is Resource.POOLER
+    assert "one of 1 server connections" in bound.detail
+    assert record.backends_peak is not None
+    assert record.backends_peak.count == 1
+
+
+def test_a_pooler_that_does_not_answer_is_named(database: str, tmp_path: Path) -> None:
+    dsn = "postgresql://nobody:wrong@127.0.0.1:1/none"
+    with sampling(database, stage="s", out=tmp_path, pooler_dsn=dsn, interval_s=0.1) as path:
+        time.sleep(0.5)
+    record = store.read(path, SamplerRecord)
+    assert record.samples
+    assert [sample.pooler for sample in record.samples] == [None] * len(record.samples)
+    assert record.pooler_clients_peak() is None
+    assert "console did not answer" in record.not_sampled[0]
