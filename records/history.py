@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from phases.errors import ConfigurationError, Refused
-from records import store
+from records import scrub, store
 from records.night import NightRecord, Series
 
 _NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{6}Z")
@@ -68,6 +68,8 @@ def _read_one(path: Path) -> NightRecord:
 def write(folder: Path, record: NightRecord) -> Path:
     """Add `record` to `folder`, which is created; the file appears whole or not at all.
 
+    Free text is scrubbed on the way (`records.scrub`).
+
     Raises:
         ValueError: its `night` is not a start in UTC, as `2026-11-22T021500Z`.
         Refused: there is a night of that start already; it stays as it is.
@@ -76,7 +78,7 @@ def write(folder: Path, record: NightRecord) -> Path:
         raise ValueError(f"{record.night!r} is not the start of a night")
     path = folder / f"{record.night}.json"
     beside = folder / f".{record.night}.{os.getpid()}.new"
-    store.write(beside, record)
+    store.write(beside, scrub.night(record))
     try:
         # A link, unlike a rename, fails where the name is taken: also by another process just now.
         os.link(beside, path)

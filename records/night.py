@@ -98,6 +98,20 @@ class Finding(Part, frozen=True, kw_only=True):
     """One sentence with the figures."""
 
 
+class LevelChange(Part, frozen=True, kw_only=True):
+    """A change point of one series, as the detectors saw it on this night (`stats.drift`)."""
+
+    series: str
+    night: str
+    """First night of the new level."""
+    before: float
+    after: float
+    """Levels, HEAD ÷ baseline."""
+    pvalue: float
+    detector: str
+    """`otava`, or `raised` for a slope."""
+
+
 class NightRecord(Record, frozen=True, kw_only=True):
     """`results/history/<night>.json`. Version 1: first."""
 
@@ -135,3 +149,5 @@ class NightRecord(Record, frozen=True, kw_only=True):
     is measured, newest first (`nightly.suspects`); empty where that was not looked up."""
     files_changed: dict[str, int] = msgspec.field(default_factory=dict)
     """Files that differ between baseline and HEAD, per folder under test, as `stack/sql`: 3."""
+    changes: tuple[LevelChange, ...] = ()
+    """Change points known on this night, over all nights comparable with it; slower and faster."""

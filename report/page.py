@@ -38,6 +38,9 @@ def environment(*, escape: bool) -> Environment:
         "plain": words.plain,
         "block": words.block,
         "cell": words.markdown,
+        "measured": lambda found: (
+            f"{words.interval(found.ratio, found.low, found.high)}, {found.blocks} blocks"
+        ),
     }
     return env
 
@@ -67,6 +70,7 @@ def _shared(found: Findings) -> dict[str, object]:
         "absent": run.absent,
         "sources": run.sources,
         "perf": run.perf,
+        "target": run.target,
         "seeds": tuple(run.seeds.values()),
         "benchmarks": tuple(run.benchmarks.values()),
         "title": headline.title(found.techniques),

@@ -5,6 +5,8 @@ Reads records and change points; measures nothing and opens no database. Writes 
 
 from __future__ import annotations
 
-from report.nights.judge import judge
+from report.nights.digest import digest, markdown
+from report.nights.judge import judge, verdict
+from report.nights.summary import summary
 
-__all__ = ["judge"]
+__all__ = ["digest", "judge", "markdown", "summary", "verdict"]

@@ -12,7 +12,8 @@ import msgspec
 import numpy as np
 
 from records import history
-from records.night import Evidence, Finding, FindingKind, NightRecord, Series
+from records.digest import Verdict
+from records.night import Evidence, Finding, FindingKind, LevelChange, NightRecord, Series
 from report import words
 from stats import nightly
 from stats.drift import ChangePoint, rise
@@ -44,10 +45,32 @@ def judge(
     )
     found = [_since(finding, earlier) for finding in _findings(tonight, changes)]
     found.sort(key=lambda each: (ORDER.index(each.kind), -(each.ratio or 0), each.series))
-    judged = msgspec.structs.replace(tonight, findings=tuple(found))
+    judged = msgspec.structs.replace(
+        tonight, findings=tuple(found), changes=tuple(_level_changes(changes))
+    )
     for note in _notes(tonight, before, earlier):
         judged = history.noted(judged, note)
     return judged
+
+
+def verdict(night: NightRecord) -> Verdict:
+    """The night in three words."""
+    if not history.counts(night):
+        return "does not count"
+    return "moved" if night.findings else "nothing moved"
+
+
+def _level_changes(changes: Mapping[str, Sequence[ChangePoint]]) -> Iterable[LevelChange]:
+    for series, points in sorted(changes.items()):
+        for point in points:
+            yield LevelChange(
+                series=series,
+                night=point.night,
+                before=point.before,
+                after=point.after,
+                pvalue=point.pvalue,
+                detector=point.detector,
+            )
 
 
 def _findings(
