@@ -43,6 +43,30 @@ class Target:
     jwt_secret: str = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Manners:
+    """How a target that somebody else runs, and pays for, is treated."""
+
+    ramp_s: float
+    """Seconds over which the arrival rate rises from 0."""
+    request_budget: int
+    """No more requests than that are sent."""
+    allow_writes: bool = False
+    """Whether sessions that create and complete tasks are driven too; their rows are removed."""
+    users_file: Path | None = None
+    """Users to act as; the seeder's if None."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """As the generator takes them."""
+        options = {"RAMP": repr(self.ramp_s), "REQUEST_BUDGET": str(self.request_budget)}
+        if self.allow_writes:
+            options["ALLOW_WRITES"] = "true"
+        if self.users_file is not None:
+            options["USERS_FILE"] = str(self.users_file.resolve())
+        return options
+
+
 def run_stage(
     target: Target,
     *,
@@ -58,6 +82,7 @@ def run_stage(
     warm_up_s: float = WARM_UP_S,
     processes: int = 1,
     enough_sessions: bool = True,
+    manners: Manners | None = None,
 ) -> LoadRecord:
     """Drive `target` with sessions that arrive at `arrival_rate_per_s` for `duration_s` seconds.
 
@@ -75,6 +100,7 @@ def run_stage(
         warm_up_s: seconds of the same load before, not recorded.
         processes: generator processes; 1 is a process of its own, more are workers and a master.
         enough_sessions: raise a rate at which too few sessions would come to judge by.
+        manners: towards a target of somebody else's; None for a stack of our own.
 
     Raises:
         CannotMeasure: locust wrote no record; the end of its log is quoted.
@@ -97,10 +123,9 @@ def run_stage(
         "THINK_TIME_SCALE": repr(think_time_scale),
         "OUT": str(out.resolve()),
     }
-    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless"]
-    command += ["--only-summary", "--host", target.url]
-    if processes > 1:
-        command += ["--processes", str(processes)]
+    if manners is not None:
+        options |= manners.options
+    command = _command(target, processes, manners)
     log = out / f"{stage}.log"
     _spawn(command, _environment(target, options), log, warm_up_s + duration_s + OVERHEAD_S)
     if not path.exists():
@@ -110,6 +135,16 @@ def run_stage(
             then=f"Read {log}",
         )
     return store.read(path, LoadRecord)
+
+
+def _command(target: Target, processes: int, manners: Manners | None) -> list[str]:
+    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless"]
+    command += ["--only-summary", "--host", target.url]
+    if processes > 1:
+        command += ["--processes", str(processes)]
+    if manners is not None and not manners.allow_writes:
+        command += ["--tags", "read"]
+    return command
 
 
 def _environment(target: Target, options: dict[str, str]) -> dict[str, str]:

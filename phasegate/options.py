@@ -17,6 +17,7 @@ POSITIVE = click.IntRange(min=1)
 PORT = click.IntRange(1, 65535)
 LEVEL = click.IntRange(1, 3)
 FOLDER = click.Path(path_type=Path, file_okay=False)
+FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 results = click.option(
     "--results", type=FOLDER, default=RESULTS, help="Where runs are kept [results/]."

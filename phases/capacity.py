@@ -77,6 +77,8 @@ class Profile:
         held_users: most registered users whose modelled peak it was seen to hold.
         broke_users: fewest whose modelled peak it was seen not to hold; None where it never broke.
         cores: of the machine that was measured.
+        compute: hosted size that it was measured on, where that is known and processor time could
+            not be sampled; None otherwise.
     """
 
     level: int
@@ -88,6 +90,7 @@ class Profile:
     held_users: float | None
     broke_users: float | None
     cores: int
+    compute: str | None = None
 
 
 JUST_MORE = 1e-6
@@ -185,6 +188,7 @@ def demand_at(users: int, profile: Profile, catalogue: Catalogue) -> Demand | No
         replicas=replicas,
         cores=cores_at(users, profile, catalogue) or 0.0,
         hosting_bytes=sessions * usage.hosting_bytes_per_session,
+        compute_min=profile.compute,
     )
 
 
@@ -195,7 +199,7 @@ def missing(profile: Profile) -> tuple[str, ...]:
         found.append("egress")
     if profile.requests_per_session is None or profile.service_s is None:
         found.append("connections")
-    if not profile.cpu_s_per_session:
+    if not profile.cpu_s_per_session and profile.compute is None:
         found.append("cores")
     return tuple(found)
 

@@ -31,6 +31,8 @@ class Demand:
         replicas: read replicas.
         cores: that the database needs at the peak.
         hosting_bytes: that the web app's host sends in a month.
+        compute_min: size that it was measured on, where cores were not: no smaller one is known to
+            do; None where that is not so.
     """
 
     users: int
@@ -43,6 +45,7 @@ class Demand:
     replicas: int
     cores: float
     hosting_bytes: float
+    compute_min: str | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,8 @@ def cheapest(demand: Demand, catalogue: Catalogue) -> Bill | None:
             size = by_name[name]
             lines = _lines(plan, size, demand, catalogue)
             short = _compute_lacks(size, demand, replicable=order.index(name) >= replica_min)
+            if demand.compute_min and order.index(name) < order.index(demand.compute_min):
+                short = (*short, "the size that it was measured on")
             usd = sum(line.usd_per_month for line in lines)
             if short:
                 refused.append((usd, f"{plan.name} with {name} lacks {', '.join(short)}"))

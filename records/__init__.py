@@ -10,4 +10,5 @@ be rebuilt without measuring again. This room knows no other but `phases`.
     matrix.json              MatrixRecord      records/matrix.py
     bench/<users>.json       BenchmarkRecord   records/benchmark.py
     perf.json                PerfRecord        records/perf.py
+    target.json              TargetRecord      records/target.py
 """

@@ -22,10 +22,21 @@ from report import (
     verdict,
 )
 
-__all__ = ["build", "compare", "cost", "gate", "gate_lines", "sql", "summary"]
+__all__ = [
+    "build",
+    "compare",
+    "cost",
+    "gate",
+    "gate_lines",
+    "level_of",
+    "phase_to_enter",
+    "sql",
+    "summary",
+]
 
 sql = migrations.sql
 gate_lines = verdict.lines
+phase_to_enter, level_of = verdict.phase_to_enter, verdict.level_of
 
 
 def build(run_dir: Path, catalogue: Catalogue | None = None) -> Path:

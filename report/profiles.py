@@ -12,6 +12,7 @@ from phases.cell import Verdict
 from records.benchmark import BenchmarkRecord
 from records.matrix import Breakpoint
 from records.seed import SeedRecord
+from records.target import TargetRecord
 from report.run_files import Run
 from report.traffic import StageTraffic
 
@@ -66,11 +67,27 @@ def added(benchmarks: Iterable[BenchmarkRecord], level: int) -> dict[str, list[t
     return found
 
 
+def of_target(target: TargetRecord) -> Fit | None:
+    """Bytes per user of a database that was found: one size, so in plain proportion to its users.
+
+    Everything in it counts, whichever stack level it is at. None where either is not known.
+    """
+    found = target.database
+    if found is None or not found.registered_users:
+        return None
+    total = sum(one.table_bytes + sum(one.index_bytes.values()) for one in found.relations)
+    return fit([(found.registered_users, float(total))])
+
+
 def database(run: Run, level: int) -> Fit | None:
     """The fit of a level's whole database; None without a data set.
 
-    The sizes of techniques are added where they were measured at every size of the data.
+    The sizes of techniques are added where they were measured at every size of the data. A staging
+    run knows the database of the levels that it drove alone.
     """
+    if run.target is not None:
+        driven = any(load.level == level for load in run.loads)
+        return of_target(run.target) if driven else None
     if not run.seeds:
         return None
     totals = dict.fromkeys(run.seeds, 0.0)
@@ -103,10 +120,13 @@ def held(run: Run, stages: list[StageTraffic], level: int) -> float | None:
     """Most registered users whose modelled peak the level was seen to hold.
 
     A cell speaks for the users of its own data set, however much faster it was driven: more users
-    bring more data. A search says more, if it was made on the largest data set that there is.
+    bring more data. A search says more, if it was made on the largest data set that there is; a
+    staging database that has fewer users registered says less.
     """
+    there = run.target.database if run.target else None
+    registered = there.registered_users if there else None
     found = [
-        float(stage.users)
+        float(stage.users if registered is None else min(stage.users, registered))
         for stage in stages
         if stage.judgement.verdict is Verdict.PASS and (stage.head_room or 1.0) >= 1.0
     ]
@@ -166,6 +186,7 @@ def profiles(
                 held_users=held(run, mine, level),
                 broke_users=broke(run, mine, level, rate_per_user),
                 cores=run.run.machine.cores,
+                compute=run.target.compute if run.target else None,
             )
         )
     return tuple(found)

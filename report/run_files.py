@@ -1,8 +1,9 @@
 """A run directory as one value.
 
-Reads run.json, seed/*.json, load/*.json, sampler/*.json, bench/*.json, matrix.json and perf.json
-of a run directory. Writes nothing. A file that is there must be whole and must say what its name
-says; a file that is not there is named in `Run.absent`.
+Reads run.json, seed/*.json, load/*.json, sampler/*.json, bench/*.json, matrix.json, perf.json and
+target.json of a run directory. Writes nothing. A file that is there must be whole and must say what
+its name says; a file that is not there is named in `Run.absent`. A folder of load that Locust wrote
+(`--out FOLDER/load`) needs no run.json.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from records.benchmark import BenchmarkRecord, Comparison
 from records.load import LoadRecord
 from records.matrix import MatrixRecord
 from records.perf import PerfRecord
-from records.run import RunRecord
+from records.run import Machine, RunRecord
 from records.sampler import SamplerRecord
 from records.seed import SeedRecord
+from records.target import TargetRecord
 
 R = TypeVar("R", bound=store.Record)
 
@@ -50,6 +52,8 @@ class Run:
     """What a stage used, by the stage's name."""
     matrix: MatrixRecord | None
     perf: PerfRecord | None
+    target: TargetRecord | None
+    """What a staging run found; None where the stack was our own."""
     sources: tuple[Source, ...]
     absent: tuple[str, ...]
     """What a complete run of these sizes would hold, and this one does not."""
@@ -159,12 +163,16 @@ def _sources(directory: Path, run: Run) -> tuple[Source, ...]:
     named += [Source(f"sampler/{name}.json", "what the stage used") for name in run.samplers]
     if run.matrix is not None:
         named.append(Source("matrix.json", "the phase matrix and how far each level goes"))
+    if run.target is not None:
+        named.append(Source("target.json", "what the target of the load holds"))
     if run.perf is not None:
         named.append(Source("perf.json", "our figures beside peers' and limits"))
     return tuple(source for source in named if (directory / source.path).exists())
 
 
 def _absent(run: Run) -> tuple[str, ...]:
+    if run.target is not None or not (run.directory / "run.json").exists():
+        return ()  # a staging run sets out to do nothing but load
     missing = [f"seed/{size}.json" for size in run.run.sizes if size not in run.seeds]
     missing += [f"bench/{size}.json" for size in run.run.sizes if size not in run.benchmarks]
     loaded = {load.users for load in run.loads}
@@ -172,29 +180,59 @@ def _absent(run: Run) -> tuple[str, ...]:
     return tuple(missing)
 
 
+def _of_load_alone(directory: Path, loads: tuple[LoadRecord, ...]) -> RunRecord:
+    """What run.json would say of load that somebody drove with Locust itself."""
+    sizes = tuple(sorted({load.users for load in loads}))
+    return RunRecord(
+        format_version=RunRecord.FORMAT_VERSION,
+        run_id=directory.resolve().name,
+        started_at=min(load.started_at for load in loads),
+        outcome="complete",
+        users=sizes[-1],
+        sizes=sizes,
+        seed=loads[-1].seed or 0,
+        quick=False,
+        phasegate_version="not recorded",
+        commit=None,
+        dirty=None,
+        machine=Machine(
+            cpu="not recorded", cores=0, memory_bytes=0, kernel="not recorded",
+            python="not recorded", load_1m=0.0,
+        ),
+        server=None,
+        levels={},
+        stages=(),
+    )  # fmt: skip
+
+
 def read(directory: Path) -> Run:
     """Everything in `directory`.
 
     Raises:
-        ConfigurationError: run.json is missing, or a file is truncated, foreign, of another
-            version, or contradicts its name or another file; the file is named.
+        ConfigurationError: run.json is missing where there is not load alone, or a file is
+            truncated, foreign, of another version, or contradicts its name or another file; the
+            file is named.
     """
-    if not (directory / "run.json").exists():
+    loads = _read_loads(directory / "load")
+    path = directory / "run.json"
+    others = [name for name in ("seed", "bench", "matrix.json") if (directory / name).exists()]
+    if not path.exists() and (others or not loads):
         raise ConfigurationError(
             f"{directory} holds no run: run.json is missing",
             then="Name a directory under results/, or make one with `phasegate run`",
         )
     found = Run(
         directory=directory,
-        run=store.read(directory / "run.json", RunRecord),
+        run=store.read(path, RunRecord) if path.exists() else _of_load_alone(directory, loads),
         seeds=_by_size(directory / "seed", SeedRecord, lambda record: record.users, _check_seed),
-        loads=_read_loads(directory / "load"),
+        loads=loads,
         benchmarks=_by_size(
             directory / "bench", BenchmarkRecord, lambda record: record.users, _check_benchmark
         ),
         samplers=_read_samplers(directory / "sampler"),
         matrix=_read_if_there(directory / "matrix.json", MatrixRecord),
         perf=_read_if_there(directory / "perf.json", PerfRecord),
+        target=_read_if_there(directory / "target.json", TargetRecord),
         sources=(),
         absent=(),
     )

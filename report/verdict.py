@@ -14,12 +14,14 @@ from phases.cell import Verdict
 from phases.cost import GB
 from phases.errors import UsageError
 from records.gate import Decision, GateRecord, Kind, NextTechnique, NotYet, Reason, Why
-from report import migrations
+from records.target import TargetRecord
+from report import migrations, words
 from report.effects import Advice, Technique
 from report.figures import Findings
 from report.headline import needed_from
 from report.matrix import chosen
 from report.money import dollars
+from report.profiles import of_target
 from report.traffic import StageTraffic
 from report.used import StageUse
 from report.words import milliseconds, plain, speed, users
@@ -33,11 +35,20 @@ WHY_NOT: dict[Advice, Why] = {
     "not needed yet": "can wait",
     "no difference": "no difference",
 }
+USERS_SHARE_MIN = 0.95
+"""Of the phase's upper bound, registered users that a staging database must have: a twentieth fewer
+changes no plan, and the planner's estimate may be off by as much."""
+
 HEAD_ROOM_ROUNDING = 1e-6
 """Rates go through JSON and division; a stage driven at 1.25 must not fall short of 1.25."""
 
 
-def _phase(catalogue: Catalogue, number: int) -> Phase:
+def phase_to_enter(catalogue: Catalogue, number: int) -> Phase:
+    """The phase of that number.
+
+    Raises:
+        UsageError: there is no transition to it.
+    """
     known = {phase.number: phase for phase in catalogue.phases}
     if number not in known or number == min(known):
         raise UsageError(
@@ -46,6 +57,11 @@ def _phase(catalogue: Catalogue, number: int) -> Phase:
             then=f"Choose one of {', '.join(str(n) for n in sorted(known)[1:])}",
         )
     return known[number]
+
+
+def level_of(to: int, level: int | None) -> int:
+    """The stack level that is judged for phase `to`: as asked, else the phase's own."""
+    return min(to, LEVEL_MAX) if level is None else level
 
 
 def _of_cell(
@@ -76,6 +92,41 @@ def _of_cell(
         return [Reason(kind="missing", text=text, sources=sources)]
     text = f"{held} at {stage.head_room:.2f}× the modelled peak"
     return [Reason(kind="note", text=text, sources=sources)]
+
+
+def _of_target(target: TargetRecord, size: int) -> list[Reason]:
+    """What a staging run's target says about the right to speak for `size` users."""
+    sources = ("target.json",)
+    found: list[Reason] = []
+    database = target.database
+    have = database.registered_users if database else None
+    if database is None:
+        text = "How many users are registered is not known: give --database-url"
+        found.append(Reason(kind="missing", text=text, sources=sources))
+    elif have is None:
+        text = "How many users are registered is not known: neither auth.users nor profiles is read"
+        found.append(Reason(kind="missing", text=text, sources=sources))
+    elif have < USERS_SHARE_MIN * size:
+        text = f"{users(have)} users are registered, too few to speak for {users(size)}"
+        found.append(Reason(kind="missing", text=text, sources=sources))
+    asked, there = target.acting_users, target.acting_users_found
+    if asked is not None and there is not None and there < asked:
+        text = f"{asked - there} of {asked} users that sessions acted as are not registered"
+        found.append(Reason(kind="invalid", text=text, sources=sources))
+    if target.compute is None:
+        text = "The target's compute size is not known, nor its price: name it with --compute"
+        found.append(Reason(kind="missing", text=text, sources=sources))
+    fitted = of_target(target)
+    if fitted is not None and target.compute is not None:
+        each = words.size(fitted.per_user.estimate)
+        text = (
+            f"Priced by {each} of database a user, in proportion, and no less than {target.compute}"
+        )
+        found.append(Reason(kind="note", text=text, sources=sources))
+    if target.reads_only:
+        text = "Sessions only read; --allow-writes has them create and complete tasks too"
+        found.append(Reason(kind="note", text=text, sources=sources))
+    return found
 
 
 def _of_money(profile: Profile | None, size: int, catalogue: Catalogue) -> list[Reason]:
@@ -184,14 +235,18 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
         UsageError: there is no transition to that phase.
     """
     catalogue = found.catalogue
-    phase = _phase(catalogue, to)
-    judged = min(to, LEVEL_MAX) if level is None else level
+    phase = phase_to_enter(catalogue, to)
+    judged = level_of(to, level)
     size = phase.users_max
     stage = chosen(found.stages, judged, size)
     use = next((u for u in found.uses if u.stage == stage), None)
     profile = next((p for p in found.profiles if p.level == judged), None)
     reasons = _of_cell(stage, use, judged, size, catalogue.gate.head_room)
-    reasons += _of_money(profile, size, catalogue)
+    target = found.run.target
+    if target is not None:
+        reasons += _of_target(target, size)
+    if target is None or (profile is not None and profile.database is not None):
+        reasons += _of_money(profile, size, catalogue)
     if found.run.run.outcome != "complete":
         text = f"The run {found.run.ended}"
         reasons.append(Reason(kind="invalid", text=text, sources=("run.json",)))

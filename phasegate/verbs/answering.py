@@ -1,4 +1,7 @@
-"""Verbs that answer from the files of a run and never measure: report, gate, cost, compare, sql."""
+"""Verbs that answer from the files of a run: report, gate, cost, compare, sql.
+
+They never measure, with one exception: `gate --host` makes a staging run first.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from phasegate import options
-from phases.errors import CannotMeasure, DoesNotHold
+from phasegate import options, staging
+from phases.errors import CannotMeasure, DoesNotHold, UsageError
+from records.gate import GateRecord
 
 RUN = click.argument("run", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
 
@@ -40,25 +44,98 @@ def report(run: Path | None) -> None:
 @RUN
 @click.option("--to", type=click.IntRange(2, 4), required=True, help="The phase to enter: 2, 3, 4.")
 @click.option("--level", type=options.LEVEL, help="Stack level to judge [the phase's own].")
+@click.option("--host", metavar="URL", help="Drive this API now, and judge that, not a RUN.")
+@options.database_url
+@click.option("--compute", help="Compute size that the target runs on, as small; prices it.")
+@click.option("--duration", type=click.FloatRange(min=1), help="Seconds at the full rate [60].")
+@click.option("--request-budget", type=options.POSITIVE, help="Send no more requests [20,000].")
+@click.option("--allow-writes", is_flag=True, help="Also create tasks, which are removed.")
+@click.option("--users-file", type=options.FILE, help="Act as these users, not as the seeder's.")
+@options.seed_number
+@options.results
 @options.as_json
-def gate(run: Path | None, to: int, level: int | None, *, as_json: bool) -> None:
+def gate(
+    run: Path | None,
+    to: int,
+    level: int | None,
+    host: str | None,
+    database_url: str | None,
+    compute: str | None,
+    duration: float | None,
+    request_budget: int | None,
+    allow_writes: bool,
+    users_file: Path | None,
+    seed: int | None,
+    results: Path,
+    *,
+    as_json: bool,
+) -> None:
     """GO, NO-GO or INVALID for entering a phase.
 
     With the reasons, what to do next, and what not to do yet. Judged from
-    the files of RUN (a folder or an id; the newest run if left out).
+    the files of RUN (a folder or an id; the newest run if left out), or of a
+    staging run made now: --host is driven at the phase's modelled peak with
+    head-room, and the database looked at read-only. SUPABASE_ANON_KEY and
+    SUPABASE_JWT_SECRET are its keys. RUN may hold the load of Locust's --out
+    alone; a database URL then adds what its target holds.
     """
     import report as report_room
 
-    record = report_room.gate(options.run_folder(run), to, level, options.catalogue())
+    catalogue = options.catalogue()
+    phase = report_room.phase_to_enter(catalogue, to)
+    size = options.compute_of(catalogue, compute)
+    if host is None:
+        if duration or request_budget or allow_writes:
+            raise UsageError(
+                "--duration, --request-budget and --allow-writes are about driving a --host",
+                untouched="Nothing was sent",
+                then="Name the --host too, or leave them out",
+            )
+        folder = options.run_folder(run)
+        if database_url is not None and not (folder / "run.json").exists():
+            staging.complete(folder, database_url, size, users_file)
+    elif run is not None:
+        raise UsageError(
+            "--host makes a run of its own, and RUN names another",
+            untouched="Nothing was sent",
+            then="Leave one of them out",
+        )
+    else:
+        plan = staging.Plan(
+            host=host,
+            database_url=database_url,
+            phase=phase,
+            level=report_room.level_of(to, level),
+            compute=size,
+            seed=catalogue.run.seed if seed is None else seed,
+            duration_s=duration or staging.DURATION_S,
+            request_budget=request_budget or staging.REQUEST_BUDGET,
+            allow_writes=allow_writes,
+            users_file=users_file,
+            results=results.resolve(),
+        )
+        folder = staging.run(plan, catalogue)
+    _say_verdict(report_room.gate(folder, to, level, catalogue), as_json=as_json)
+
+
+def _say_verdict(record: GateRecord, *, as_json: bool) -> None:
+    """Print it, and end with its exit code.
+
+    Raises:
+        DoesNotHold: NO-GO.
+        CannotMeasure: INVALID.
+    """
+    import report as report_room
+
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(record), indent=1))
     else:
         for line in report_room.gate_lines(record):
             click.echo(line)
     if record.decision == "NO-GO":
-        raise DoesNotHold(f"NO-GO for phase {to}")
+        raise DoesNotHold(f"NO-GO for phase {record.phase}")
     if record.decision == "INVALID":
-        raise CannotMeasure(f"INVALID: phase {to} could not be judged")
+        raise CannotMeasure(f"INVALID: phase {record.phase} could not be judged")
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -16,6 +17,8 @@ from records import store
 from records.gate import GateRecord
 from records.load import LoadRecord
 from records.run import RunRecord
+from records.seed import Relation
+from records.target import FoundDatabase, TargetRecord
 
 
 def change(run: Path, stage: str, **fields: object) -> None:
@@ -147,6 +150,75 @@ def test_the_json_of_a_verdict_follows_its_published_schema(whole_run, golden):
     golden.check("../../../report/gate.schema.json", json.dumps(schema, indent=1) + "\n")
     found = report.gate(whole_run, 3)
     assert msgspec.json.decode(msgspec.json.encode(found), type=GateRecord) == found
+
+
+def staged(run: Path, **changed: object) -> None:
+    """Make of `run` what `phasegate gate --host` leaves behind: load, and what the target holds."""
+    for folder in ("seed", "bench", "sampler"):
+        shutil.rmtree(run / folder)
+    (run / "matrix.json").unlink()
+    relation = Relation(name="tasks", rows=1, table_bytes=30_000_000, index_bytes={"pkey": 10**7})
+    database = {
+        "version": "17.6", "connections_max": 90, "size_bytes": 50_000_000,
+        "relations": (relation,), "users_table": "auth.users", "registered_users": 10_000,
+        "counted": "counted",
+    }  # fmt: skip
+    fields: dict[str, Any] = {
+        "host": "https://app.example", "compute": "small", "reads_only": True,
+        "request_budget": 20_000, "acting_users": 100, "acting_users_found": 100,
+    }  # fmt: skip
+    fields |= {key: value for key, value in changed.items() if key in fields}
+    database |= {key: value for key, value in changed.items() if key in database}
+    record = TargetRecord(
+        format_version=1,
+        database=FoundDatabase(**database) if changed.get("looked", True) else None,
+        **fields,
+    )
+    store.write(run / "target.json", record)
+
+
+def test_a_staging_run_that_holds_on_a_known_size_with_its_users_is_a_go(whole_run, golden):
+    staged(whole_run)
+    with_head_room(whole_run, "level-2-10000", 1.25)
+    found = report.gate(whole_run, 2)
+    assert found.decision == "GO"
+    golden.check("gate-staging-go.txt", text(found))
+
+
+@pytest.mark.parametrize(
+    ("changed", "kind", "said"),
+    [
+        ({"registered_users": 9_400}, "missing", "9.4k users are registered, too few to speak"),
+        ({"registered_users": None}, "missing", "neither auth.users nor profiles is read"),
+        ({"looked": False}, "missing", "give --database-url"),
+        ({"acting_users_found": 60}, "invalid", "40 of 100 users that sessions acted as are not"),
+        ({"compute": None}, "missing", "name it with --compute"),
+    ],
+)
+def test_a_staging_run_that_cannot_speak_for_the_phase_is_invalid(whole_run, changed, kind, said):
+    staged(whole_run, **changed)
+    with_head_room(whole_run, "level-2-10000", 1.25)
+    found = report.gate(whole_run, 2)
+    assert found.decision == "INVALID"
+    (reason,) = [reason for reason in found.reasons if reason.kind in ("missing", "invalid")]
+    assert reason.kind == kind
+    assert said in reason.text
+
+
+def test_a_staging_run_is_priced_from_its_bytes_per_user_and_the_size_it_ran_on(whole_run):
+    staged(whole_run)
+    found = [line for line in report.cost(whole_run, 10_000) if line.startswith("Level 2")]
+    # 40 MB for 10,000 users fit into Free; but nothing smaller than small is known to do.
+    assert found[0].startswith("Level 2, 10k users, a month: $31: Pro, small")
+
+
+def test_a_folder_of_load_alone_needs_no_run_json(whole_run):
+    staged(whole_run)
+    with_head_room(whole_run, "level-2-10000", 1.25)
+    (whole_run / "run.json").unlink()
+    assert report.gate(whole_run, 2).decision == "GO"
+    (whole_run / "target.json").unlink()
+    assert report.gate(whole_run, 2).decision == "INVALID"
 
 
 def test_a_staging_run_has_load_alone_and_can_say_no_but_not_go(whole_run, slow_actions):

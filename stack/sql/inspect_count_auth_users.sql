@@ -1,0 +1,2 @@
+-- Registered users, exactly; under a statement time-out.
+select count(*) from auth.users
