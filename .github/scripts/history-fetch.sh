@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# The records of earlier nights, from the branch where history-push.sh keeps them, into the folder
-# HISTORY. An empty folder on the first night.
+# The records of earlier nights, from the branch where history-push.sh keeps them, into
+# RUNNER_TEMP/history. An empty folder on the first night.
 set -euo pipefail
 
-mkdir -p "$HISTORY"
+history=$RUNNER_TEMP/history
+mkdir -p "$history"
 if git rev-parse --quiet --verify origin/benchmark-history >/dev/null; then
-  git archive origin/benchmark-history | tar -x -C "$HISTORY"
-  find "$HISTORY" -name '*.json' | wc -l | xargs printf '%s nights so far\n'
+  git archive origin/benchmark-history | tar -x -C "$history"
+  find "$history" -name '*.json' | wc -l | xargs printf '%s nights so far\n'
 else
   echo 'The first night: there is no branch benchmark-history yet'
 fi

@@ -1,12 +1,19 @@
 #!/usr/bin/env bash
-# Keep tonight's record: `history-push.sh FILE…` commits the files to the branch benchmark-history and
-# pushes it; the first night makes the branch. A branch and not a cache or an artefact, since those
-# are deleted after 7 and 90 days: drift shows in years. It shares no commit with the code, so that
-# clones can leave it out, and each night is one commit that adds one file.
+# Keep tonight's record: `history-push.sh FOLDER` commits the records in FOLDER to the branch
+# benchmark-history and pushes it; the first night makes the branch. A branch and not a cache or an
+# artefact, since those are deleted after 7 and 90 days, and drift shows in months. It shares no
+# commit with the code, and each night is one commit that adds one file.
 #
 # Works in a clone of its own. Git gets its password from `gh`, which reads GH_TOKEN: neither a
 # process list nor a file of git's ever holds it.
 set -euo pipefail
+
+shopt -s nullglob
+records=("$1"/*.json)
+if [ ${#records[@]} -eq 0 ]; then
+  echo 'There is no record of this night'
+  exit 0
+fi
 
 branch=benchmark-history
 remote=$(git remote get-url origin)
@@ -26,13 +33,16 @@ for _ in 1 2 3; do
   else
     git -C "$clone" checkout --quiet --orphan "$branch"
   fi
-  cp --no-clobber "$@" "$clone/"
+  for record in "${records[@]}"; do
+    kept=$clone/$(basename "$record")
+    [ -e "$kept" ] || cp "$record" "$kept"
+  done
   git -C "$clone" add --all
   if git -C "$clone" diff --cached --quiet; then
     echo 'This night is already kept'
     exit 0
   fi
-  git -C "$clone" commit --quiet --message "Add the night ${1##*/}"
+  git -C "$clone" commit --quiet --message "Add the night $(basename "${records[0]}" .json)"
   if git -C "$clone" push --quiet "$remote" "HEAD:refs/heads/$branch"; then
     exit 0
   fi

@@ -1,7 +1,8 @@
 """One issue about the nightly: opened once, kept up to date, closed when a night finds nothing.
 
 `nightly_issue.py CODE FOLDER`: CODE is how `phasegate nightly` ended; FOLDER has the night's record
-(`record.json`) and its digest (`digest.md`). Talks to GitHub through `gh`, which reads GH_TOKEN.
+(`history/<night>.json`) and its digest (`digest.md`). Talks to GitHub through `gh`, which reads
+GH_TOKEN.
 
 0, nothing moved: an open issue is closed. 1, something moved: the issue is opened, or its text is
 replaced; a comment is added only where *what* moved has changed, since every comment is a mail.
@@ -70,7 +71,8 @@ def run_url() -> str:
 
 def report(folder: Path) -> None:
     """Open the issue, or bring it up to date."""
-    what = moved(json.loads((folder / "record.json").read_text(encoding="utf-8")))
+    (record,) = (folder / "history").glob("*.json")
+    what = moved(json.loads(record.read_text(encoding="utf-8")))
     body = text((folder / "digest.md").read_text(encoding="utf-8"), what)
     issue = open_issue()
     if issue is None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -79,8 +80,19 @@ class Runner:
         path.write_text(script, encoding="utf-8")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
-    def run(self, workflow: str, step_name: str, **values: str) -> Ran:
-        """Run a step of that name. `values` are those of `${{ … }}`, with `__` for a dot."""
+    def run(
+        self,
+        workflow: str,
+        step_name: str,
+        *,
+        overrides: Mapping[str, str] = MappingProxyType({}),
+        **values: str,
+    ) -> Ran:
+        """Run a step of that name.
+
+        `values` are those of `${{ … }}`, with `__` for a dot; `overrides` replace variables that
+        the workflow sets.
+        """
         known = self.values | {name.replace("__", "."): value for name, value in values.items()}
         (job, step) = next(
             found for found in steps_of(workflow) if found[1].get("name") == step_name
@@ -96,7 +108,7 @@ class Runner:
             name: EXPRESSION.sub(lambda found: known[found[1]], str(value))
             for name, value in wanted.items()
         }
-        return self._bash(step["run"], given)
+        return self._bash(step["run"], {**given, **overrides})
 
     def _bash(self, script: str, given: Mapping[str, str]) -> Ran:
         summary, outputs = self.home / "summary", self.home / "outputs"
@@ -147,7 +159,7 @@ def runner(tmp_path: Path) -> Runner:
         shutil.copy(ROOT / name, checkout / name)
     # The environment that runs this test: installing it anew is what its first minutes were for.
     (checkout / ".venv").symlink_to(Path(sys.prefix))
-    return Runner(home=tmp_path, path=os.environ["PATH"])
+    return Runner(home=tmp_path, path=os.environ["PATH"], values={"github.token": "a-token"})
 
 
 @pytest.fixture
