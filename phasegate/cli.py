@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from phasegate.circumstances import code_version
-from phasegate.verbs import answering, measuring, standing
+from phasegate.verbs import answering, history, measuring, standing
 
 
 class _InOrder(click.Group):
@@ -44,6 +44,8 @@ for _verb in (
     answering.compare,
     answering.sql,
     measuring.perf,
+    history.history,
+    history.digest,
     standing.doctor,
 ):
     phasegate.add_command(_verb)

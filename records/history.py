@@ -54,7 +54,7 @@ def read(folder: Path) -> History:
         try:
             nights.append(_read_one(path))
         except ConfigurationError as error:
-            damaged.append(Damaged(path, error.what.replace(str(path), path.name)))
+            damaged.append(Damaged(path, error.what.replace(str(path), "it")))
     return History(tuple(nights), tuple(damaged))
 
 

@@ -112,7 +112,7 @@ def markdown(found: Findings) -> str:
     return environment(escape=False).get_template("summary.md").render(**_shared(found))
 
 
-def _replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str) -> None:
     """Write `text` so that `path` appears whole or not at all."""
     beside = path.with_name(f".{path.name}.partial")
     beside.write_text(text, encoding="utf-8")
@@ -136,6 +136,6 @@ def write(run: Run, catalogue: Catalogue) -> Path:
         for section, wanted in plans.items()
     }
     path = run.directory / "report.html"
-    _replace(path, render(found, charts))
-    _replace(run.directory / "summary.md", markdown(found))
+    replace(path, render(found, charts))
+    replace(run.directory / "summary.md", markdown(found))
     return path

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
+import numpy as np
 import pytest
 
+from records.night import Circumstances, Evidence, NightRecord, Ratios, Series
+from records.run import Machine, Server
 from stack.postgres import PostgresServer, running_postgres
+from stats.paired import ALARM_CONFIDENCE, ratio_of_logs
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -40,6 +47,90 @@ class Golden:
 def golden(request: pytest.FixtureRequest) -> Golden:
     """Golden files of the folder that the test is in."""
     return Golden(request.path.parent / "golden", bool(request.config.getoption("--update-golden")))
+
+
+class Nights:
+    """Hand-made nights: quiet ones of two series, to be changed by `msgspec.structs.replace`."""
+
+    BASELINE = "b" * 40
+    BLOCKS = 40
+
+    def ratios(self, ratio: float = 1.0, spread: float = 0.01) -> Ratios:
+        """Blocks spread evenly about `ratio`, in an order without correlation."""
+        n = self.BLOCKS
+        steps = [((7 * block) % n - (n - 1) / 2) / n for block in range(n)]
+        logs = np.array([math.log(ratio) + 2 * spread * step for step in steps])
+        found = ratio_of_logs(logs, ALARM_CONFIDENCE)
+        return Ratios(
+            logs=tuple(float(each) for each in logs),
+            calls_per_block=5,
+            estimate=found.estimate,
+            low=found.low,
+            high=found.high,
+        )
+
+    def series(self, key: str = "join", ratio: float = 1.0, **changed: Any) -> Series:
+        evidence = Evidence(plan_hash="aaaa1111", shared_buffers=24, statements=1)
+        fields: dict[str, Any] = {
+            "id": f"sql/{key}/after",
+            "name": f"The {key}, after",
+            "ratios": self.ratios(ratio),
+            "head": evidence,
+            "baseline": evidence,
+        }
+        return Series(**{**fields, **changed})
+
+    def slower(self, key: str = "join", ratio: float = 1.08) -> Series:
+        """Measured twice, and slower both times."""
+        return self.series(key, ratio, confirmation=self.ratios(ratio - 0.01))
+
+    def night(self, day: int = 0, *series: Series, **changed: Any) -> NightRecord:
+        """The night `day` days after 2026-10-01, 02:15 UTC."""
+        start = datetime(2026, 10, 1, 2, 15, tzinfo=UTC) + timedelta(days=day)
+        fields: dict[str, Any] = {
+            "format_version": NightRecord.FORMAT_VERSION,
+            "night": start.strftime("%Y-%m-%dT%H%M%SZ"),
+            "started_at": start.isoformat(),
+            "wall_s": 612.0,
+            "phasegate_version": "0.1.0",
+            "commit": "c" * 40,
+            "dirty": False,
+            "baseline": "v0.1.0",
+            "baseline_commit": self.BASELINE,
+            "machine": Machine(
+                cpu="AMD EPYC 7763 64-Core Processor",
+                cores=4,
+                memory_bytes=16_000_000_000,
+                kernel="Linux 6.8.0",
+                python="3.11.9",
+                load_1m=0.3,
+            ),
+            "server": Server(version="PostgreSQL 18.6", settings={"shared_buffers": "512MB"}),
+            "users": 10_000,
+            "seed": 1,
+            "sha256": "d" * 64,
+            "circumstances": self.circumstances(),
+            "series": series or (self.series("join"), self.series("matview")),
+        }
+        return NightRecord(**{**fields, **changed})
+
+    def circumstances(self, *quarantine: str) -> Circumstances:
+        return Circumstances(
+            steal_share=0.002,
+            busy_share=0.03,
+            load_1m=0.3,
+            same=(self.ratios(),),
+            false_alarms=1,
+            pairs=300,
+            found=197,
+            injections=200,
+            quarantine=quarantine,
+        )
+
+
+@pytest.fixture(scope="session")
+def nights() -> Nights:
+    return Nights()
 
 
 _numbers = itertools.count(1)

@@ -119,8 +119,9 @@ def _drift(series: Series, points: Sequence[ChangePoint]) -> Iterable[Finding]:
         high=None,
         since=found.since,
         text=(
-            f"{series.name}: {words.speed(found.ratio)} than in the nights before {found.since} "
-            f"(HEAD ÷ baseline went from {found.before:.3f} to {found.after:.3f})"
+            f"{series.name}: {words.speed(found.ratio)} than in the nights before "
+            f"{found.since[:10]} (HEAD ÷ baseline went from {found.before:.3f} to "
+            f"{found.after:.3f})"
         ),
     )
 
