@@ -13,18 +13,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from loadtests.breakpoint import Finding, Tried, next_rate, not_sustained, sustained
+from loadtests.breakpoint import (
+    Tried,
+    is_bracketed,
+    next_rate,
+    not_sustained,
+    sustained,
+    unknown,
+)
 from loadtests.clients import ARM_OF_LEVEL
-from loadtests.outcome import Clicks
+from loadtests.probes import Driven, finding_of
 from loadtests.run import Target, run_stage
 from loadtests.stages import SESSIONS_MIN
-from phases.bottleneck import Resource, bound_by, heaviest, n_plus_one_suspects
 from phases.catalogue import Catalogue
-from phases.cell import FLATTERING, Reason, Verdict, code_of
+from phases.cell import Reason, code_of
 from phases.errors import CannotMeasure
 from records import store
-from records.load import LoadRecord
-from records.matrix import Breakpoint, MatrixRecord, Probe, Suspect
+from records.matrix import Breakpoint, MatrixRecord, Probe
 from records.sampler import SamplerRecord
 
 # A phase's upper bound is reached on some day; the peak of that day is not the highest of the year.
@@ -33,14 +38,15 @@ HEAD_ROOM = 1.3
 CELL_S = 8.0
 PROBE_S = 6.0
 
-# A small population that misses its objective far above its peak is driven again, for so long and
-# as near to the peak as enough sessions allow.
+# A cell that could not be told is driven again for so long: nearer to its peak where a small
+# population missed its objective far above it, with more clicks where there were too few.
 CELL_AGAIN_S = 25.0
+AGAIN = frozenset({Reason.ABOVE_PEAK, Reason.TOO_FEW})
 
 # A slow rate needs a long stage before enough sessions came; beyond this it is given up.
 PROBE_S_MAX = 40.0
 
-# Four doublings and three divisions: a factor of 16 from the start, known to within 15%.
+# Two or three steps up, then divisions: from a factor of 8 to within a fifth takes four.
 PROBES_MAX = 7
 
 
@@ -114,10 +120,11 @@ def run_matrix(
             try:
                 with stand(level, users) as standing:
                     rate = catalogue.workload.arrival_rate_per_s(users) * plan.head_room
-                    cells.append(driver.cell(standing, level, users, rate))
+                    cell = driver.cell(standing, level, users, rate)
+                    cells.append(cell.probe(catalogue, at_peak=True))
                     if users == max(plan.sizes) and plan.probes_max:
                         on_progress(f"level {level}: how far does it go?")
-                        found, probes = driver.search(standing, level, users, rate)
+                        found, probes = driver.search(standing, cell)
                         breakpoints.append(found)
                         searched.extend(probes)
             except CannotMeasure as error:
@@ -142,14 +149,15 @@ class _Driver:
         self._catalogue = catalogue
         self._sample = sample
 
-    def cell(self, standing: Standing, level: int, users: int, rate: float) -> Probe:
-        """The verdict at `rate`; where that is too slow to judge by, above it."""
+    def cell(self, standing: Standing, level: int, users: int, rate: float) -> Driven:
+        """The cell at `rate`; where that is too slow to judge by, above it."""
         stage = f"cell-level-{level}-{users}-users"
-        probe = self.drive(standing, stage, level, users, rate, self._plan.cell_s, at_peak=True)
-        if any(code_of(reason) == Reason.ABOVE_PEAK for reason in probe.reasons):
+        driven = self.drive(standing, stage, level, users, rate, self._plan.cell_s)
+        reasons = driven.probe(self._catalogue, at_peak=True).reasons
+        if any(code_of(reason) in AGAIN for reason in reasons):
             again_s = max(CELL_AGAIN_S, self._plan.cell_s)
-            probe = self.drive(standing, stage, level, users, rate, again_s, at_peak=True)
-        return probe
+            driven = self.drive(standing, stage, level, users, rate, again_s)
+        return driven
 
     def drive(
         self,
@@ -159,10 +167,8 @@ class _Driver:
         users: int,
         rate: float,
         duration_s: float,
-        *,
-        at_peak: bool = False,
-    ) -> Probe:
-        """One stage at `rate` sessions per second, sampled and judged."""
+    ) -> Driven:
+        """One stage at `rate` sessions per second, sampled."""
         with ExitStack() as watched:
             out = self._plan.run_dir / "sampler"
             path = watched.enter_context(
@@ -179,101 +185,46 @@ class _Driver:
                 arrival_rate_per_s=rate,
                 out=self._plan.run_dir / "load",
             )
-        used = store.read(path, SamplerRecord) if path.exists() else None
-        return probe_of(load, used, self._catalogue, at_peak=at_peak)
+        return Driven(load, store.read(path, SamplerRecord) if path.exists() else None)
 
-    def search(
-        self, standing: Standing, level: int, users: int, start: float
-    ) -> tuple[Breakpoint, tuple[Probe, ...]]:
-        """The largest rate that `standing` sustains, from `start` sessions per second on."""
-        tried: list[Tried] = []
-        probes: list[Probe] = []
-        rate = next_rate(tried, start)
+    def search(self, standing: Standing, cell: Driven) -> tuple[Breakpoint, tuple[Probe, ...]]:
+        """The largest rate that `standing` sustains, from what its cell says on."""
+        level, users = cell.load.level, cell.load.users
+        # The cell was driven as every probe is; at its rate there is nothing more to learn.
+        first = cell.probe(self._catalogue, at_peak=False)
+        tried = [Tried(first.rate_sessions_per_s, finding_of(first), cell.processor_share())]
+        stages, probes = [first.stage], list[Probe]()
+        rate = next_rate(tried, first.rate_sessions_per_s)
         while rate is not None and len(probes) < self._plan.probes_max:
             needed_s = SESSIONS_MIN / rate
             if needed_s > PROBE_S_MAX:
-                if not tried:  # the modelled peak of a small population: begin where it can be told
-                    start = rate = SESSIONS_MIN / self._plan.probe_s
-                    continue
                 break
             stage = f"breakpoint-level-{level}-{users}-users-{len(probes) + 1}"
-            duration_s = max(self._plan.probe_s, needed_s)
-            probe = self.drive(standing, stage, level, users, rate, duration_s)
+            driven = self.drive(
+                standing, stage, level, users, rate, max(self._plan.probe_s, needed_s)
+            )
+            probe = driven.probe(self._catalogue, at_peak=False)
             probes.append(probe)
-            tried.append(Tried(probe.rate_sessions_per_s, finding_of(probe)))
-            rate = next_rate(tried, start)
-        return self._breakpoint(level, users, tried, probes), tuple(probes)
+            stages.append(stage)
+            tried.append(
+                Tried(probe.rate_sessions_per_s, finding_of(probe), driven.processor_share())
+            )
+            rate = next_rate(tried, first.rate_sessions_per_s)
+        return self._breakpoint(level, users, tried, stages), tuple(probes)
 
     def _breakpoint(
-        self, level: int, users: int, tried: Sequence[Tried], probes: Sequence[Probe]
+        self, level: int, users: int, tried: Sequence[Tried], stages: Sequence[str]
     ) -> Breakpoint:
-        best = sustained(tried)
+        best, failed, untold = sustained(tried), not_sustained(tried), unknown(tried)
         per_user = self._catalogue.workload.arrival_rate_per_s(1)
-        unknown = any(probe.finding is Finding.UNKNOWN for probe in tried)
-        over = next_rate(tried, 1.0) is None
+        generator = untold is not None and (failed is None or untold < failed)
         return Breakpoint(
             level=level,
             users=users,
             sustained_sessions_per_s=best,
-            failed_sessions_per_s=not_sustained(tried),
+            failed_sessions_per_s=failed,
             users_max=None if best is None else int(best / per_user),
-            ended="generator" if unknown else "bracketed" if over else "budget",
-            probes=tuple(probe.stage for probe in probes),
+            ended=("generator" if generator else "bracketed" if is_bracketed(tried) else "budget"),
+            probes=tuple(stages),
+            unknown_sessions_per_s=untold,
         )
-
-
-def finding_of(probe: Probe) -> Finding:
-    """What a judged stage says about its rate."""
-    if probe.verdict == Verdict.PASS:
-        return Finding.SUSTAINED
-    if probe.verdict == Verdict.FAIL:
-        return Finding.NOT_SUSTAINED
-    flattered_only = all(code_of(reason) in FLATTERING for reason in probe.reasons)
-    return Finding.NOT_SUSTAINED if flattered_only else Finding.UNKNOWN
-
-
-def probe_of(
-    load: LoadRecord, used: SamplerRecord | None, catalogue: Catalogue, *, at_peak: bool
-) -> Probe:
-    """The verdict on one stage, with what bound it.
-
-    Args:
-        load: the stage.
-        used: what it used; None where nothing was sampled.
-        catalogue: for the SLO.
-        at_peak: whether the population at its modelled peak is judged, or the rate itself.
-    """
-    asked, modelled = load.rate_sessions_per_s, load.modelled_sessions_per_s
-    clicks = Clicks.of(load)
-    judgement = clicks.judge(
-        catalogue.slo,
-        rate_over_peak=asked / modelled if at_peak and asked and modelled else None,
-    )
-    uses = used.uses() if used else ()
-    bound = bound_by(used.used() if used else None)
-    named = judgement.verdict is Verdict.FAIL and bound.resource is not Resource.NOTHING
-    most, total_ms = heaviest(uses), sum(use.total_ms for use in uses)
-    return Probe(
-        stage=load.stage,
-        level=load.level,
-        users=load.users,
-        rate_sessions_per_s=load.rate_sessions_per_s or load.offered_sessions_per_s,
-        verdict=judgement.verdict.value,
-        reasons=judgement.reasons,
-        latency_ms_p95=clicks.latency_ms_p95,
-        clicks=clicks.count,
-        clicks_failed=clicks.failed,
-        bound_by=bound.resource.value if named else None,
-        bound_detail=bound.detail if named else None,
-        statement=most.sql if most else None,
-        statement_share=most.total_ms / total_ms if most and total_ms else None,
-        suspects=tuple(
-            Suspect(
-                sql=suspect.sql,
-                calls_per_click=suspect.calls_per_click,
-                rows_per_call=suspect.rows_per_call,
-                time_share=suspect.time_share,
-            )
-            for suspect in n_plus_one_suspects(uses, clicks.count)
-        ),
-    )

@@ -14,6 +14,7 @@ from loadtests.validity import reasons
 from phases.catalogue import Slo, Workload
 from phases.cell import Judgement, judge
 from records.load import Cache, Endpoint, LoadRecord, Second, Sessions
+from stats.order import upper_rank
 
 
 def record_of(
@@ -89,6 +90,8 @@ class Clicks:
     failed: int
     latency_ms_p95: float | None
     """From due; None without any."""
+    latency_ms_p95_high: float | None
+    """Upper end of its 95% interval, as if clicks were independent; None with too few of them."""
     invalid: tuple[str, ...]
     schedule_lag_ms_p99: float
 
@@ -96,10 +99,14 @@ class Clicks:
     def of(cls, record: LoadRecord) -> Clicks:
         """Those of `record`."""
         latency = merged(Histogram.decode(action.latency_hdr) for action in record.actions)
+        rank = upper_rank(latency.total)
         return cls(
             count=sum(action.requests for action in record.actions),
             failed=sum(action.failures for action in record.actions),
             latency_ms_p95=latency.percentile_ms(95),
+            latency_ms_p95_high=(
+                None if rank is None else latency.percentile_ms(100 * rank / latency.total)
+            ),
             invalid=record.invalid,
             schedule_lag_ms_p99=record.schedule_lag_ms_p99,
         )
@@ -108,6 +115,7 @@ class Clicks:
         """See `phases.cell.judge`."""
         return judge(
             latency_ms_p95=self.latency_ms_p95,
+            latency_ms_p95_high=self.latency_ms_p95_high,
             clicks=self.count,
             clicks_failed=self.failed,
             invalid=self.invalid,

@@ -29,6 +29,7 @@ class Resource(StrEnum):
 CONNECTIONS_SHARE = 0.95
 POOL_WAITING_SHARE = 0.5  # somebody queues for a connection in half of all seconds
 WAITING_SHARE = 0.3  # of active connections, by kind of wait
+ACTIVE_MIN = 1.0  # at work on average: what a lone one happens to wait for is no shortage
 # A thread at 90% of its core already queues: at that utilisation, an M/M/1 server's wait is nine
 # times its service.
 PROCESS_SHARE = 0.90
@@ -65,6 +66,8 @@ class Used:
     process_cpu_share: Mapping[str, float]
     """Median of the busiest process, by component, of one core."""
     memory_available_share_min: float
+    active_mean: float = ACTIVE_MIN
+    """Connections at work at a moment."""
     pooler_waiting_share: float = 0.0
     """Seconds in which clients waited for one of PgBouncer's server connections; 0 without it."""
     pooler_wait_s_max: float = 0.0
@@ -88,9 +91,10 @@ def bound_by(used: Used | None) -> Bound:
     if used.connections_share_max >= CONNECTIONS_SHARE:
         share = used.connections_share_max
         return Bound(Resource.CONNECTIONS, f"{share:.0%} of max_connections in use")
-    if used.waits.get("Lock", 0) >= WAITING_SHARE:
+    waits = used.waits if used.active_mean >= ACTIVE_MIN else {}
+    if waits.get("Lock", 0) >= WAITING_SHARE:
         return Bound(Resource.LOCKS, f"{used.waits['Lock']:.0%} of active connections wait")
-    if used.waits.get("IO", 0) >= WAITING_SHARE:
+    if waits.get("IO", 0) >= WAITING_SHARE:
         return Bound(Resource.DISK, f"{used.waits['IO']:.0%} of active connections wait")
     if used.memory_available_share_min < MEMORY_AVAILABLE_SHARE:
         return Bound(Resource.MEMORY, f"{used.memory_available_share_min:.0%} of it was left")

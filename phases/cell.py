@@ -37,6 +37,7 @@ class Reason(StrEnum):
     BROKEN = "generator-error"
     NOT_SERVED = "not-served"
     ABOVE_PEAK = "above-peak"
+    TOO_FEW = "too-few"
 
 
 # A stage of seconds needs more sessions to judge by than a small population starts. Driven far
@@ -69,6 +70,7 @@ def code_of(reason: str) -> str:
 def judge(
     *,
     latency_ms_p95: float | None,
+    latency_ms_p95_high: float | None,
     clicks: int,
     clicks_failed: int,
     invalid: tuple[str, ...],
@@ -80,6 +82,8 @@ def judge(
 
     Args:
         latency_ms_p95: of the clicks, counted from when they were due; None without any.
+        latency_ms_p95_high: upper end of its 95% interval (`stats.order`): a PASS has to lie
+            within the objective with it. None where there were too few clicks to have one.
         clicks: how many there were.
         clicks_failed: of those, without the answer that they needed.
         invalid: the record's reasons why it must not be judged.
@@ -113,4 +117,17 @@ def judge(
         return Judgement(Verdict.INVALID, (above, *missed))
     if missed:
         return Judgement(Verdict.FAIL, tuple(missed) + invalid)
-    return Judgement(Verdict.PASS, ())
+    few = _too_few(latency_ms_p95, latency_ms_p95_high, clicks, slo)
+    return Judgement(Verdict.INVALID if few else Verdict.PASS, few)
+
+
+def _too_few(p95_ms: float, high_ms: float | None, clicks: int, slo: Slo) -> tuple[str, ...]:
+    """Why a p95 within the objective is no PASS yet; empty where it is one."""
+    if high_ms is None:
+        return (f"{Reason.TOO_FEW}: {clicks} clicks are too few to say how far off a p95 may be",)
+    if high_ms <= slo.request_latency_ms_p95:
+        return ()
+    limit = f"{high_ms:,.0f} ms, above {slo.request_latency_ms_p95:,.0f} ms"
+    return (
+        f"{Reason.TOO_FEW}: by {clicks} clicks the p95 of {p95_ms:,.0f} ms may be up to {limit}",
+    )

@@ -32,6 +32,7 @@ class Probe(Part, frozen=True, kw_only=True):
     latency_ms_p95: float | None
     """Of clicks, from due; null without any."""
     clicks: int
+    """That the p95 rests on."""
     clicks_failed: int
     bound_by: str | None
     """What ran out, for a FAIL; null where nothing was sampled or nothing was short."""
@@ -41,6 +42,16 @@ class Probe(Part, frozen=True, kw_only=True):
     statement_share: float | None
     """Of all statements' time, 0..1."""
     suspects: tuple[Suspect, ...]
+    latency_ms_p95_high: float | None = None
+    """Upper end of the 95% interval of the p95, by order statistics and as if clicks were
+    independent: a PASS lies within the objective with it. Null with fewer than 72 clicks, and in
+    records older than this field."""
+    sessions: int | None = None
+    """Sessions that were due, whose clicks these are; null in records older than this field."""
+    rate_over_peak: float | None = None
+    """The rate over the modelled peak of `users`. Far above 1 where a small population starts too
+    few sessions to judge by: more load makes a PASS harder, and a miss there is no FAIL. Null in
+    records older than this field."""
 
 
 class Breakpoint(Part, frozen=True, kw_only=True):
@@ -59,7 +70,10 @@ class Breakpoint(Part, frozen=True, kw_only=True):
     """Why the search stopped: narrow enough, no probes left, or the generator is the limit (the
     level goes at least as far as it says)."""
     probes: tuple[str, ...]
-    """Their stages, in the order made."""
+    """Their stages, in the order made; the first is the level's cell on this data set."""
+    unknown_sessions_per_s: float | None = None
+    """Smallest rate that could not be judged, as where the generator is the limit; null where every
+    one could, and in records older than this field."""
 
 
 class MatrixRecord(Record, frozen=True, kw_only=True):

@@ -174,6 +174,7 @@ class SamplerRecord(Record, frozen=True, kw_only=True):
                 for name in names
             },
             memory_available_share_min=min(memory) / self.memory_bytes,
+            active_mean=active / len(self.samples),
             pooler_waiting_share=(
                 _share(_had_a_line(each, self.interval_s) for each in poolers) if poolers else 0.0
             ),

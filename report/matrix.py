@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from phases.cell import Verdict
+from records.matrix import Breakpoint
 from report.run_files import Run
 from report.traffic import StageTraffic
 from report.used import StageUse
@@ -19,6 +20,8 @@ class Cell:
     verdict: Verdict | None
     latency: str
     """As `p95 17 ms`; empty where nothing was answered."""
+    basis: str
+    """What the p95 rests on, and up to where it may be; empty where nothing was answered."""
     reasons: tuple[str, ...]
     sources: tuple[str, ...]
 
@@ -42,7 +45,10 @@ class Matrix:
     rows: tuple[Row, ...]
 
 
-EMPTY = Cell(None, "", (), ())
+EMPTY = Cell(None, "", "", (), ())
+
+OVER_PEAK_SAID = 2.0
+"""From this multiple of the modelled peak on, a cell says how far above it was driven."""
 
 
 def _distance_from_peak(stage: StageTraffic) -> float:
@@ -66,7 +72,18 @@ def _cell(stage: StageTraffic | None, uses: dict[str, StageUse]) -> Cell:
     if use is not None and stage.judgement.verdict is Verdict.FAIL:
         reasons += (use.reason,)
         sources += (use.source,)
-    return Cell(stage.judgement.verdict, latency, reasons, sources)
+    return Cell(stage.judgement.verdict, latency, _basis(stage), reasons, sources)
+
+
+def _basis(stage: StageTraffic) -> str:
+    if not stage.latency_ms:
+        return ""
+    said = f"{stage.events:,} {stage.counted} of {stage.sessions:,.0f} sessions"
+    if stage.latency_ms_p95_high is not None:
+        said = f"at most {milliseconds(stage.latency_ms_p95_high)} by {said}"
+    if stage.head_room is not None and stage.head_room >= OVER_PEAK_SAID:
+        said += f", at {stage.head_room:,.0f}× the peak"
+    return said
 
 
 def _held(run: Run, level: int) -> str:
@@ -79,11 +96,22 @@ def _held(run: Run, level: int) -> str:
         if found.users_max is None or found.sustained_sessions_per_s is None:
             said.append(f"sustained no rate that was tried {data}")
             continue
-        least = "" if found.failed_sessions_per_s else "at least "
         peak = users(rounded(found.users_max))
         rate = significant(found.sustained_sessions_per_s)
-        said.append(f"sustains {least}{rate} sessions/s, the peak of {peak} users, {data}")
+        least = "" if found.failed_sessions_per_s else "at least "
+        held = f"sustains {least}{rate} sessions/s, the peak of {peak} users, {data}"
+        said.append(held + _end(found))
     return "; ".join(said)
+
+
+def _end(found: Breakpoint) -> str:
+    """Where a search ended above what was sustained."""
+    if found.ended == "generator" and found.unknown_sessions_per_s is not None:
+        limit = significant(found.unknown_sessions_per_s)
+        return f" (at {limit} the load generator was the limit)"
+    if found.failed_sessions_per_s is not None:
+        return f" (not {significant(found.failed_sessions_per_s)})"
+    return ""
 
 
 def matrix(run: Run, stages: tuple[StageTraffic, ...], uses: tuple[StageUse, ...]) -> Matrix:

@@ -15,6 +15,7 @@ from phases.cell import Judgement, judge
 from phases.errors import ConfigurationError
 from records.load import Cache, Endpoint, LoadRecord, Second
 from report.hdr import Latencies, merged
+from stats.order import upper_rank
 
 PERCENTILES = (50.0, 95.0, 99.0)
 
@@ -46,6 +47,8 @@ class StageTraffic:
     """Mean, from sent to answered; None where nothing was answered."""
     sessions: float
     """That finished."""
+    latency_ms_p95_high: float | None
+    """Upper end of the 95% interval of the p95 from due; None with too few events to have one."""
     cache: Cache | None
     invalid: tuple[str, ...]
     judgement: Judgement
@@ -101,6 +104,9 @@ def of_stage(load: LoadRecord, slo: Slo, *, judged_at_peak: bool = True) -> Stag
     sent = _checked(load.endpoints, [part.service_hdr for part in load.endpoints], where)
     _checked(load.endpoints, [part.latency_hdr for part in load.endpoints], where)
     latency = due.percentiles_ms(PERCENTILES)
+    rank = upper_rank(due.total)
+    at = None if rank is None else 100 * rank / due.total
+    high_ms = None if at is None else due.percentiles_ms((at,))[at]
     events, failures = sum(p.requests for p in parts), sum(p.failures for p in parts)
     asked, modelled = load.rate_sessions_per_s, load.modelled_sessions_per_s
     head_room = asked / modelled if asked and modelled else None
@@ -124,10 +130,12 @@ def of_stage(load: LoadRecord, slo: Slo, *, judged_at_peak: bool = True) -> Stag
             if load.sessions
             else load.achieved_sessions_per_s * load.duration_s
         ),
+        latency_ms_p95_high=high_ms,
         cache=load.cache,
         invalid=load.invalid,
         judgement=judge(
             latency_ms_p95=latency.get(95.0),
+            latency_ms_p95_high=high_ms,
             clicks=events,
             clicks_failed=failures,
             invalid=load.invalid,

@@ -48,7 +48,7 @@ def test_a_slow_level_fails_a_quick_one_passes_and_a_missing_one_is_named(
         yield Standing(server.target, {})
 
     plan = Plan(
-        levels=(1, 2, 3), sizes=(400_000,), seed=1, run_dir=tmp_path, cell_s=1.5, probes_max=0
+        levels=(1, 2, 3), sizes=(400_000,), seed=1, run_dir=tmp_path, cell_s=1.7, probes_max=0
     )
     record = run_matrix(plan, load(), stand, unsampled)
     skip_where_too_busy(record)
@@ -63,21 +63,33 @@ def test_a_slow_level_fails_a_quick_one_passes_and_a_missing_one_is_named(
     assert stage.arm == "n-plus-1"
 
 
-def test_the_breakpoint_search_ends_with_its_budget(tiny_server: Start, tmp_path: Path) -> None:
+def test_the_breakpoint_search_starts_from_the_cell_and_ends_with_its_budget(
+    tiny_server: Start, tmp_path: Path
+) -> None:
     @contextmanager
     def stand(level: int, users: int) -> Iterator[Standing]:
         yield Standing(tiny_server().target, {})
 
     plan = Plan(
-        levels=(2,), sizes=(1000,), seed=1, run_dir=tmp_path, cell_s=1, probe_s=1, probes_max=2
+        levels=(2,), sizes=(1000,), seed=1, run_dir=tmp_path, cell_s=2, probe_s=1, probes_max=2
     )
     record = run_matrix(plan, load(), stand, unsampled)
     skip_where_too_busy(record)
-    (found,) = record.breakpoints
+    (cell,), (found,) = record.cells, record.breakpoints
     assert [probe.verdict for probe in record.searched] == ["PASS", "PASS"]
-    assert record.searched[1].rate_sessions_per_s == 2 * record.searched[0].rate_sessions_per_s
-    assert found.sustained_sessions_per_s == record.searched[1].rate_sessions_per_s
+    rates = [probe.rate_sessions_per_s for probe in (cell, *record.searched)]
+    assert rates == [15, 30, 60]  # thirty sessions in the cell; nobody looked at the processor
+    assert found.probes == (cell.stage, *(probe.stage for probe in record.searched))
+    assert found.sustained_sessions_per_s == 60
     assert found.failed_sessions_per_s is None
+    assert found.unknown_sessions_per_s is None
     assert found.ended == "budget"
     per_user = load().workload.arrival_rate_per_s(1)
-    assert found.users_max == int(record.searched[1].rate_sessions_per_s / per_user)
+    assert found.users_max == int(60 / per_user)
+    assert cell.rate_over_peak == pytest.approx(15 / (1000 * per_user))
+    assert cell.clicks >= 72
+    assert cell.sessions is not None
+    assert 15 <= cell.sessions <= 45
+    assert cell.latency_ms_p95 is not None
+    assert cell.latency_ms_p95_high is not None
+    assert cell.latency_ms_p95 <= cell.latency_ms_p95_high < 500

@@ -31,6 +31,8 @@ IDLE = Used(
         (replace(IDLE, connections_share_max=0.97), Resource.CONNECTIONS),
         (replace(IDLE, waits={"Lock": 0.4, "running": 0.6}), Resource.LOCKS),
         (replace(IDLE, waits={"IO": 0.5, "running": 0.5}), Resource.DISK),
+        # One of the two connections that were at work in ten seconds.
+        (replace(IDLE, waits={"IO": 0.5, "running": 0.5}, active_mean=0.2), Resource.NOTHING),
         (replace(IDLE, memory_available_share_min=0.02), Resource.MEMORY),
         (replace(IDLE, process_cpu_share={"api": 0.97}), Resource.PROCESS),
         (replace(IDLE, machine_cpu_share=0.95), Resource.PROCESSOR),

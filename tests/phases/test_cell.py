@@ -11,11 +11,19 @@ SLO = Slo(request_latency_ms_p95=500, statement_latency_ms_p95=50, error_share_m
 def judged(
     *,
     p95: float | None = 100.0,
+    high: float | None = 500.0,
     clicks: int = 1000,
     failed: int = 0,
     invalid: tuple[str, ...] = (),
 ) -> Judgement:
-    return judge(latency_ms_p95=p95, clicks=clicks, clicks_failed=failed, invalid=invalid, slo=SLO)
+    return judge(
+        latency_ms_p95=p95,
+        latency_ms_p95_high=high,
+        clicks=clicks,
+        clicks_failed=failed,
+        invalid=invalid,
+        slo=SLO,
+    )
 
 
 def test_quick_and_whole_answers_pass() -> None:
@@ -30,6 +38,21 @@ def test_slow_clicks_fail() -> None:
 
 def test_failed_clicks_fail() -> None:
     assert judged(failed=11).verdict is Verdict.FAIL
+
+
+def test_a_p95_that_may_be_above_the_objective_is_no_pass_yet() -> None:
+    unsure = judged(p95=480.0, high=500.1, clicks=110)
+    assert unsure.verdict is Verdict.INVALID
+    said = "too-few: by 110 clicks the p95 of 480 ms may be up to 500 ms, above 500 ms"
+    assert unsure.reasons == (said,)
+    assert judged(p95=600.0, high=900.0).verdict is Verdict.FAIL
+
+
+def test_too_few_clicks_to_bound_a_p95_are_no_pass() -> None:
+    few = judged(high=None, clicks=71)
+    assert few.verdict is Verdict.INVALID
+    assert few.reasons[0].startswith("too-few: 71 clicks are too few")
+    assert judged(p95=600.0, high=None, clicks=71).verdict is Verdict.FAIL
 
 
 def test_nobody_clicking_is_no_pass() -> None:
@@ -57,6 +80,7 @@ def test_a_miss_far_above_the_peak_says_nothing_about_the_peak() -> None:
     def at(rate_over_peak: float, p95: float) -> Verdict:
         return judge(
             latency_ms_p95=p95,
+            latency_ms_p95_high=p95,
             clicks=1000,
             clicks_failed=0,
             invalid=(),
@@ -73,6 +97,7 @@ def test_a_miss_that_the_generators_lateness_cannot_explain_stands() -> None:
     def at(p95: float) -> Verdict:
         return judge(
             latency_ms_p95=p95,
+            latency_ms_p95_high=p95,
             clicks=1000,
             clicks_failed=0,
             invalid=("schedule-lag: the generator was 91 ms late",),
