@@ -40,6 +40,10 @@ class Side:
     round_trips: list[int] = field(default_factory=list)
     answers: list[Sequence[Row]] = field(default_factory=list)
     """Of the last block, one per call."""
+    alone_ns: list[int] = field(default_factory=list)
+    """Calls made without the other arm."""
+    warm_up: bool = True
+    """Whether an untimed call goes before those of a block, where the block has warm-ups at all."""
 
     def forget(self) -> None:
         """Drop the times of rehearsals."""
@@ -130,6 +134,19 @@ def run_block(
     _check_equal(technique, sides)
 
 
+def run_alone(
+    technique: Technique, side: Side, drawn: Sequence[Parameters], rng: random.Random
+) -> None:
+    """One arm once per drawn parameters, in the state of affairs of its blocks: to `alone_ns`.
+
+    Raises:
+        CannotMeasure: a statement fails; the arm is named.
+    """
+    spare = Side(side.arm, side.caller, side.beside, warm_up=side.warm_up)
+    _run_group(technique, [spare], drawn, rng, warm_up=True)
+    side.alone_ns += spare.call_ns
+
+
 def _run_group(
     technique: Technique,
     group: Sequence[Side],
@@ -143,8 +160,8 @@ def _run_group(
         arranged(technique, group[0], drawn[0]),
         running_beside(group[0].beside, beside.sql if beside else ""),
     ):
-        if warm_up:
-            for side in group:
+        for side in group:
+            if warm_up and side.warm_up:
                 _call(technique, side, drawn[0], timed=False)
         for parameters, order in zip(drawn, _orders(group, len(drawn), rng), strict=True):
             for side in order:
@@ -166,7 +183,7 @@ def _orders(group: Sequence[Side], calls: int, rng: random.Random) -> list[Seque
 
 
 def _check_equal(technique: Technique, sides: Sequence[Side]) -> None:
-    first, second = sides
+    first, second = sides[0], sides[-1]  # the nightly holds an arm against itself, in turns
     if not technique.same_rows or first.answers == second.answers:
         return
     raise CannotMeasure(

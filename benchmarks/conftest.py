@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks import leftover
 from benchmarks.agreed import DSN_VARIABLE, FAILURE, PROGRESS
 from benchmarks.engine import BudgetTooSmall
 from benchmarks.lab import SELF_CHECK, Budget, Lab
@@ -80,9 +81,15 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         yield lab
         path = config.getoption("--record")
         if path is not None and not request.session.testsfailed:
+            if not config.getoption("benchmark_disable"):
+                leftover.spend(lab, lambda what: _progress(lab, what))
             store.write(path, lab.record())
     finally:
         lab.__exit__()
+
+
+def _progress(lab: Lab, what: str) -> None:
+    print(f"{PROGRESS}{what} ({lab.dataset.users:,} users)")  # noqa: T201 - see run.py
 
 
 @pytest.fixture
@@ -90,7 +97,7 @@ def compare(lab: Lab, benchmark: Any) -> Compare:
     """Measure a technique (once per session) and replay one arm, `before` or `after`."""
 
     def compared(technique: Technique, arm: str) -> None:
-        print(f"{PROGRESS}{technique.id} ({lab.dataset.users:,} users)")  # noqa: T201 - see run.py
+        _progress(lab, technique.id)
         try:
             comparison = lab.comparison(technique)
         except (Unavailable, BudgetTooSmall) as error:

@@ -9,15 +9,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from benchmarks.dataset import SQL
-from benchmarks.technique import Probe, Technique, sql_of
+from benchmarks.technique import Probe, Technique, Workbench, sql_of
 from records.benchmark import Cost
 from stats.paired import ratio
-
-if TYPE_CHECKING:
-    from benchmarks.lab import Lab
 
 SIZE = (SQL / "size.sql").read_text(encoding="utf-8")
 
@@ -28,8 +24,8 @@ WRITE_COST_SHARE = 0.5
 def relation_size(name: str, relation: str, *, of: str) -> Probe:
     """Bytes of an index or table with all that hangs on it, beside those of the table `of`."""
 
-    def probe(lab: Lab) -> Sequence[Cost]:
-        size, other = _size(lab, relation), _size(lab, of)
+    def probe(bench: Workbench) -> Sequence[Cost]:
+        size, other = _size(bench, relation), _size(bench, of)
         note = f"{size / other:.0%} of {of} with its indexes" if other else ""
         return [Cost(name=name, value=float(size), unit="bytes", note=note)]
 
@@ -39,8 +35,8 @@ def relation_size(name: str, relation: str, *, of: str) -> Probe:
 def write_slow_down(name: str, technique: Technique) -> Probe:
     """The ratio with/without of a write, measured as any comparison is."""
 
-    def probe(lab: Lab) -> Sequence[Cost]:
-        comparison = lab.measure_arms(technique, lab.allowance_s * WRITE_COST_SHARE)
+    def probe(bench: Workbench) -> Sequence[Cost]:
+        comparison = bench.measure_arms(technique, bench.allowance_s * WRITE_COST_SHARE)
         found = ratio(comparison.before.block_ns, comparison.after.block_ns)
         unbounded = found.low <= 0
         return [
@@ -64,15 +60,15 @@ def refresh_costs(folder: str, view: str) -> Probe:
     the transaction is rolled back and its traces are vacuumed.
     """
 
-    def probe(lab: Lab) -> Sequence[Cost]:
-        raw = lab.caller
-        plain_s = _seconds(lab, sql_of(folder, "refresh"))
-        before = _size(lab, view)
+    def probe(bench: Workbench) -> Sequence[Cost]:
+        raw = bench.caller
+        plain_s = _seconds(bench, sql_of(folder, "refresh"))
+        before = _size(bench, view)
         raw.execute("begin")
         try:
             touched = int(raw.once(sql_of(folder, "touch")).column(0)[0] or 0)
-            concurrent_s = _seconds(lab, sql_of(folder, "refresh_concurrently"))
-            grown = _size(lab, view) - before
+            concurrent_s = _seconds(bench, sql_of(folder, "refresh_concurrently"))
+            grown = _size(bench, view) - before
         finally:
             raw.execute("rollback")
         raw.execute(f"vacuum public.tasks, {view}")
@@ -99,9 +95,9 @@ def refresh_costs(folder: str, view: str) -> Probe:
 def estimate_off(folder: str) -> Probe:
     """How the planner's estimate (`after.sql`) compares with the count (`before.sql`)."""
 
-    def probe(lab: Lab) -> Sequence[Cost]:
-        counted = int(lab.caller.once(sql_of(folder, "before")).column(0)[0] or 0)
-        told = lab.caller.once(sql_of(folder, "after")).column(0)[0] or ""
+    def probe(bench: Workbench) -> Sequence[Cost]:
+        counted = int(bench.caller.once(sql_of(folder, "before")).column(0)[0] or 0)
+        told = bench.caller.once(sql_of(folder, "after")).column(0)[0] or ""
         estimated = int(json.loads(told)[0]["Plan"]["Plan Rows"])
         return [
             Cost(
@@ -115,20 +111,20 @@ def estimate_off(folder: str) -> Probe:
     return probe
 
 
-def _size(lab: Lab, relation: str) -> int:
-    return int(lab.caller.once(SIZE, relation).column(0)[0] or 0)
+def _size(bench: Workbench, relation: str) -> int:
+    return int(bench.caller.once(SIZE, relation).column(0)[0] or 0)
 
 
-def _seconds(lab: Lab, sql: str) -> float:
+def _seconds(bench: Workbench, sql: str) -> float:
     start = time.perf_counter()
-    lab.caller.execute(sql)
+    bench.caller.execute(sql)
     return time.perf_counter() - start
 
 
 def stated(name: str, value: float, unit: str, note: str) -> Probe:
     """A cost that is known without measuring, as a cache's greatest age."""
 
-    def probe(_: Lab) -> Sequence[Cost]:
+    def probe(_: Workbench) -> Sequence[Cost]:
         return [Cost(name=name, value=value, unit=unit, note=note)]
 
     return probe

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from typing import Literal
 
 import records.benchmark as record
-from benchmarks.block import Side, Statement, arranged, run_block
+from benchmarks.alone import calls_missing, seconds_for
+from benchmarks.block import Side, Statement, arranged, run_alone, run_block
 from benchmarks.connection import Connection
 from benchmarks.libpq import Session
 from benchmarks.plans import Plan, explain, generic_shape, generic_share, shape
@@ -33,8 +34,6 @@ CALLS_PER_BLOCK_MAX = 10
 # the blocks vary by 5% (FACTS §7).
 BLOCKS_MIN = 6
 PRECISE_BLOCKS_MIN = 12
-# A p95 with an upper bound needs 72 calls (FACTS §7).
-PRECISE_CALLS_MIN = 72
 
 # Wanted: ±2%, which finds 5% with power 0.95 at a 99% bound (stats.paired.alarms:
 # (2.576 + 1.645) · 2%/1.96 = 4.3% < ln 1.05); or a twentieth of a large effect, since nobody
@@ -48,8 +47,12 @@ OVERRUN_S_MAX = 30.0
 # Calls by which short statements are sized: the quickest of three was not disturbed.
 REHEARSAL_CALLS = 3
 
-# Above this, making the plan anew is nothing beside the call, and a warm-up doubles the cost.
-WARM_UP_S_MAX = 0.2
+# Of the time allowed: calls for a p95 that take no more are made even when it is up.
+ALONE_SHARE = 0.1
+
+# Above this, making the plan anew (1 ms or so) is nothing beside the call, and a warm-up doubles
+# the cost.
+WARM_UP_S_MAX = 0.1
 
 Stop = Literal["precise", "budget", "disabled"]
 
@@ -83,18 +86,20 @@ class Comparing:
         )
         self.calls = 1
         self.warm_up = True
+        self._quickest_s = [0.0, 0.0]
         self._next = self._first = rng.randrange(len(population))
 
-    def _draw(self) -> list[Parameters]:
-        """The next parameters, the same for both arms of a block."""
+    def _draw(self, calls: int) -> list[Parameters]:
+        """The next parameters."""
         size = len(self.population)
-        drawn = [self.population[(self._next + i) % size] for i in range(self.calls)]
-        self._next = (self._next + self.calls) % size
+        drawn = [self.population[(self._next + i) % size] for i in range(calls)]
+        self._next = (self._next + calls) % size
         return drawn
 
     def block(self) -> None:
         """Every arm once, in fresh random order, on the same parameters."""
-        run_block(self.technique, self.sides, self._draw(), self.rng, warm_up=self.warm_up)
+        drawn = self._draw(self.calls)
+        run_block(self.technique, self.sides, drawn, self.rng, warm_up=self.warm_up)
 
     def numbered_block(self, number: int, rng: random.Random) -> tuple[float, float]:
         """Block `number` of a sequence that any process with the same draws repeats.
@@ -115,23 +120,27 @@ class Comparing:
             Seconds that a call of the slower arm took.
         """
         self.block()
-        if self._slowest_s() < BLOCK_S:  # one call says little of a short one
+        if max(side.call_ns[-1] for side in self.sides) < BLOCK_S * 1e9:
+            # One call says little of a short one.
             self.calls = REHEARSAL_CALLS
             self.block()
-        slowest_s = self._slowest_s()
+        self._quickest_s = [min(side.call_ns[-self.calls :]) / 1e9 for side in self.sides]
+        slowest_s = max(self._quickest_s)
         self.size_blocks(slowest_s)
         for side in self.sides:
             side.forget()
         return slowest_s
 
+    def warm_up_each(self) -> None:
+        """From now on, warm up each arm by what its own calls take, not by the slower one's."""
+        self.warm_up = True
+        for side, quickest_s in zip(self.sides, self._quickest_s, strict=True):
+            side.warm_up = quickest_s < WARM_UP_S_MAX
+
     def size_blocks(self, slowest_s: float) -> None:
         """From now on, blocks for calls that take so long."""
         self.calls = calls_per_block(slowest_s)
         self.warm_up = slowest_s < WARM_UP_S_MAX
-
-    def _slowest_s(self) -> float:
-        """Of the arms' quickest calls in the last block."""
-        return max(min(side.call_ns[-self.calls :]) for side in self.sides) / 1e9
 
     @property
     def blocks(self) -> int:
@@ -142,9 +151,16 @@ class Comparing:
         """After/before so far."""
         return ratio(self.sides[0].block_ns, self.sides[1].block_ns)
 
+    def alone(self, side: Side, calls: int) -> None:
+        """So many calls of one arm without the other: for its percentiles only."""
+        while calls > 0:
+            drawn = self._draw(min(CALLS_PER_BLOCK_MAX, calls))
+            run_alone(self.technique, side, drawn, self.rng)
+            calls -= len(drawn)
+
     def precise(self) -> bool:
-        """Whether the interval is as narrow as wanted, on enough calls for a p95."""
-        if self.blocks < max(PRECISE_BLOCKS_MIN, math.ceil(PRECISE_CALLS_MIN / self.calls)):
+        """Whether the interval is as narrow as wanted."""
+        if self.blocks < PRECISE_BLOCKS_MIN:
             return False
         found = self.ratio()
         wanted = max(HALF_WIDTH_WANTED, HALF_WIDTH_OF_EFFECT * abs(math.log(found.estimate)))
@@ -174,6 +190,16 @@ def _run_blocks(comparing: Comparing, budget_s: float) -> Stop:
             )
 
 
+def _run_alone(comparing: Comparing, budget_s: float, left_s: float) -> None:
+    """The calls that a p95 lacks, where there is time for all of them: fewer bound nothing."""
+    deadline = time.monotonic() + left_s
+    for side in sorted(comparing.sides, key=lambda side: side.call_ns[-1]):
+        missing = calls_missing(side.call_ns)
+        allowed_s = max(deadline - time.monotonic(), budget_s * ALONE_SHARE)
+        if seconds_for(side.call_ns, missing) < allowed_s:
+            comparing.alone(side, missing)
+
+
 def measure(
     callers: tuple[Connection, Connection],
     technique: Technique,
@@ -192,7 +218,8 @@ def measure(
         technique: what to compare.
         population: drawn parameters, used in turn from a random start.
         title: for the record.
-        budget_s: seconds for the blocks; the fewest blocks that say anything may take longer.
+        budget_s: seconds for the blocks, and then for the calls that a p95 lacks; the fewest blocks
+            that say anything may take longer.
         rng: orders the arms within each block.
         disabled: one block only, as under --benchmark-disable.
         besides: where the statements beside the arms run; None where there is none.
@@ -206,21 +233,18 @@ def measure(
     comparing = Comparing(callers, besides, technique, population, rng)
     stop: Stop = "disabled"
     comparing.rehearse()
+    comparing.warm_up_each()
     plans = [plan_of(technique, side) for side in comparing.sides]
-    collecting = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
+    with _without_collections():
         if disabled:
             comparing.block()
         else:
+            start = time.monotonic()
             stop = _run_blocks(comparing, budget_s)
-    finally:
-        if collecting:
-            gc.enable()
-    found = (
+            _run_alone(comparing, budget_s, start + budget_s - time.monotonic())
+    found = [
         _plan_note(technique, side, plan) for side, plan in zip(comparing.sides, plans, strict=True)
-    )
+    ]
     before, after = (
         _arm_record(side, plan, comparing.calls)
         for side, plan in zip(comparing.sides, plans, strict=True)
@@ -233,6 +257,43 @@ def measure(
         after=after,
         notes=tuple(note for note in found if note),
     )
+
+
+def call_before(
+    callers: tuple[Connection, Connection],
+    technique: Technique,
+    population: Sequence[Parameters],
+    calls: int,
+    *,
+    rng: random.Random,
+    besides: tuple[Session | None, Session | None] = (None, None),
+) -> tuple[int, ...]:
+    """Times of so many calls of the arm "before" alone, in ns: for its p95.
+
+    Raises:
+        CannotMeasure: a statement fails.
+    """
+    callers[0].forget()
+    comparing = Comparing(callers, besides, technique, population, rng)
+    side, _ = comparing.sides
+    with _without_collections():
+        comparing.alone(side, 1)  # fills caches, makes plans
+        side.warm_up = side.alone_ns.pop() / 1e9 < WARM_UP_S_MAX
+        comparing.alone(side, calls)
+    return tuple(side.alone_ns)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Python's garbage is collected before and after, not meanwhile."""
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 @contextmanager
@@ -283,6 +344,7 @@ def _arm_record(side: Side, plan: Plan | None, calls: int) -> record.Arm:
         sql=side.arm.sql,
         block_ns=tuple(side.block_ns),
         call_ns=tuple(side.call_ns),
+        alone_ns=tuple(side.alone_ns),
         calls_per_block=calls,
         rows=side.rows,
         plan=plan.text if plan else "",

@@ -53,10 +53,14 @@ class Budget:
 
     def allowance_s(self, at_least_s: float) -> float:
         """For the next technique, which it counts as taken."""
-        remaining = self.total_s - (time.monotonic() - self._start)
-        share = remaining / max(1, self.techniques)
+        share = self.left_s / max(1, self.techniques)
         self.techniques -= 1
         return max(share, at_least_s)
+
+    @property
+    def left_s(self) -> float:
+        """What nobody has used."""
+        return self.total_s - (time.monotonic() - self._start)
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,13 @@ class Lab:
         self._users = users
         self._sha256 = sha256
         self._seed = seed
-        self._budget = budget
+        self.budget = budget
         self._disabled = disabled
-        self._rng = random.Random(seed)
+        self.rng = random.Random(seed)
         self.allowance_s = 0.0
         """Seconds that the technique being measured was given."""
+        self.techniques: dict[str, Technique] = {}
+        """Those that were measured."""
         self._done: dict[str, record.Comparison] = {}
         self._titles = {entry.id: entry.title for entry in load().techniques}
         self._unmeasured: dict[str, PhasegateError] = {}
@@ -184,6 +190,7 @@ class Lab:
         if technique.id not in self._done:
             try:
                 self._done[technique.id] = self._measure(technique)
+                self.techniques[technique.id] = technique
             except PhasegateError as error:
                 self._unmeasured[technique.id] = error
                 raise
@@ -191,7 +198,7 @@ class Lab:
 
     def _measure(self, technique: Technique) -> record.Comparison:
         floor_s = SELF_CHECK_S_MIN if technique.id == SELF_CHECK else TECHNIQUE_S_MIN
-        self.allowance_s = self._budget.allowance_s(floor_s)
+        self.allowance_s = self.budget.allowance_s(floor_s)
         with self.made_ready(technique):
             found = self.measure_arms(technique, self.allowance_s)
             probes = () if self._disabled else technique.costs
@@ -231,7 +238,7 @@ class Lab:
                 arms.population,
                 title=self.title(technique),
                 budget_s=budget_s,
-                rng=self._rng,
+                rng=self.rng,
                 disabled=self._disabled,
                 besides=arms.besides,
             )
@@ -277,10 +284,18 @@ class Lab:
             technique=technique.id, reason=why.what, then=why.then
         )
 
+    @property
+    def comparisons(self) -> tuple[record.Comparison, ...]:
+        """Of the techniques measured so far, without the self-check."""
+        return tuple(found for id_, found in self._done.items() if id_ != SELF_CHECK)
+
+    def note(self, comparison: record.Comparison) -> None:
+        """Keep `comparison` in place of the one of its technique."""
+        self._done[comparison.technique] = comparison
+
     def record(self) -> record.BenchmarkRecord:
         """Everything measured so far."""
         same = self._done.get(SELF_CHECK)
-        techniques = [found for id_, found in self._done.items() if id_ != SELF_CHECK]
         return record.BenchmarkRecord(
             format_version=record.BenchmarkRecord.FORMAT_VERSION,
             users=self.dataset.users,
@@ -288,7 +303,7 @@ class Lab:
             sha256=self.dataset.sha256,
             started_at=self.started_at,
             server_version=self.dataset.server_version,
-            comparisons=tuple(techniques),
+            comparisons=self.comparisons,
             self_check=None if same is None or self._disabled else checked(same),
             placement=self.placement.said,
             skipped=tuple(self._skipped.values()),

@@ -10,17 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import pytest
 
 from benchmarks.connection import Connection
 from benchmarks.libpq import Row
 from benchmarks.replay import replayed_clock
-
-if TYPE_CHECKING:
-    from benchmarks.lab import Lab
-    from records.benchmark import Cost
+from records.benchmark import Comparison, Cost
 
 TECHNIQUES = Path(__file__).with_name("techniques")
 
@@ -62,7 +59,24 @@ Answer = Callable[[], Sequence[Row]]
 
 Body = Callable[[Connection, Parameters], Answer]
 Draw = Callable[[Connection, Sequence[Parameters]], Sequence[Parameters]]
-Probe = Callable[["Lab"], "Sequence[Cost]"]
+
+
+class Workbench(Protocol):
+    """The session as the probes of a technique's costs see it: `benchmarks.lab.Lab` is one."""
+
+    @property
+    def caller(self) -> Connection:
+        """Of the tables' owner, with no transaction open."""
+
+    @property
+    def allowance_s(self) -> float:
+        """Seconds that the technique being measured was given."""
+
+    def measure_arms(self, technique: Technique, budget_s: float) -> Comparison:
+        """Compare the arms of another technique, which needs no setup."""
+
+
+Probe = Callable[[Workbench], Sequence[Cost]]
 
 
 class Via(Enum):

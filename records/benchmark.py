@@ -18,6 +18,9 @@ class Arm(Part, frozen=True, kw_only=True):
     """Geometric mean of the calls of each block, in block order: the paired samples."""
     call_ns: tuple[int, ...]
     """Every timed call, in the order made; each block has `calls_per_block` of them."""
+    alone_ns: tuple[int, ...] = ()
+    """Timed calls of this arm alone, made after the blocks so that its p95 has a bound: they count
+    for its percentiles, never for the ratio, since nothing was measured beside them."""
     calls_per_block: int = 1
     rows: int
     """Rows that a block returned; equal over the arms."""

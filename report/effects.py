@@ -113,7 +113,9 @@ def _crossed(effects: list[Effect], slo_ms_p95: float) -> Crossover | None:
         if blocks == 0:
             return None
         rows = calls[: blocks * arm.calls_per_block].reshape(blocks, arm.calls_per_block)
-        sizes.append(Size(users=effect.users, blocks_ms=rows, plan=arm.plan_hash))
+        alone = np.array(arm.alone_ns, dtype=float) / 1e6
+        size = Size(users=effect.users, blocks_ms=rows, plan=arm.plan_hash, alone_ms=alone)
+        sizes.append(size)
     return crossover(sizes, slo_ms_p95) if sizes else None
 
 

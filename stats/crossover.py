@@ -2,26 +2,27 @@
 
 The p95 of the arm "before" is measured at several sizes; N* is where it crosses its objective.
 Between sizes log p95 is interpolated linearly over log N, made monotone first; the interval comes
-from a bootstrap over whole blocks, because calls within a block are alike. Never interpolated
-across a change of plan, and censored outside the sizes measured (FACTS §7).
+from what the calls say of each p95 (`stats.quantile`), and is open on the side where they are too
+few to bound it. Never interpolated across a change of plan, and censored outside the sizes measured
+(FACTS §7).
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
 import numpy.typing as npt
 
 from stats.paired import Ratio, Verdict, judge
+from stats.quantile import CALLS_MIN, P95, between_calls, resampled
 
 # Enough that the 2.5% and 97.5% points stand on ten resamples each; 400 take milliseconds.
 RESAMPLES = 400
 CONFIDENCE = 0.95
-P95 = 95.0
 
 Array = npt.NDArray[np.float64]
 
@@ -34,16 +35,23 @@ class Size:
         users: registered users, > 0.
         blocks_ms: latency of every call, one row per block; shape (blocks, calls per block).
         plan: hash of the plan; sizes with other hashes are not joined by a line.
+        alone_ms: latency of calls made outside the blocks; shape (calls,).
     """
 
     users: int
     blocks_ms: Array
     plan: str
+    alone_ms: Array = field(default_factory=lambda: np.empty(0))
+
+    @property
+    def calls_ms(self) -> Array:
+        """All of them; shape (calls,)."""
+        return np.concatenate([self.blocks_ms.ravel(), self.alone_ms])
 
     @property
     def p95_ms(self) -> float:
         """95th percentile over all calls."""
-        return float(np.percentile(self.blocks_ms, P95))
+        return float(np.percentile(self.calls_ms, 100 * P95))
 
 
 class Outcome(Enum):
@@ -70,6 +78,7 @@ class Crossover:
         high: upper bound; None where it lies above the largest size.
         smallest: size measured.
         largest: size measured.
+        calls: behind the p95 that the interval rests on: the fewer of the sizes around N*.
     """
 
     outcome: Outcome
@@ -78,6 +87,12 @@ class Crossover:
     high: float | None
     smallest: int
     largest: int
+    calls: int
+
+    @property
+    def few_calls(self) -> bool:
+        """Whether they are too few for an upper bound of the p95, so that `low` is only a size."""
+        return self.calls < CALLS_MIN
 
 
 def monotone(values: Array) -> Array:
@@ -100,7 +115,7 @@ def _crossing(log_users: Array, log_p95: Array, log_slo: float) -> tuple[float, 
     if above == len(rising):
         return math.inf, above
     left, right = rising[above - 1], rising[above]
-    share = (log_slo - left) / (right - left)
+    share = (log_slo - left) / (right - left) if math.isfinite(left) else 1.0
     return float(log_users[above - 1] + share * (log_users[above] - log_users[above - 1])), above
 
 
@@ -115,7 +130,7 @@ def crossover(
     users = [size.users for size in sizes]
     if not sizes or users != sorted(set(users)) or users[0] <= 0:
         raise ValueError("sizes must be positive, distinct and ascending")
-    if slo_ms <= 0 or any(size.blocks_ms.size == 0 for size in sizes):
+    if slo_ms <= 0 or any(size.calls_ms.size == 0 for size in sizes):
         raise ValueError("a crossover needs calls at each size and a positive objective")
     log_users = np.log(np.array(users, dtype=float))
     point, above = _crossing(log_users, np.log([size.p95_ms for size in sizes]), math.log(slo_ms))
@@ -136,29 +151,51 @@ def crossover(
         high=math.exp(high) if math.isfinite(high) else None,
         smallest=users[0],
         largest=users[-1],
+        calls=min(size.calls_ms.size for size in sizes[max(0, above - 1) : above + 1]),
     )
 
 
 def _interval(
     sizes: Sequence[Size], log_users: Array, log_slo: float, seed: int, resamples: int
 ) -> tuple[float, float]:
-    """Percentiles of log N* over resampled blocks; an end of the line where the plan changes."""
+    """Bounds of log N*: the wider of what the order of the calls and their blocks say.
+
+    The higher the p95, the smaller N*: so its lower bound comes from the calls above.
+    """
     random = np.random.default_rng(seed)
-    columns = []
-    for size in sizes:
-        blocks = size.blocks_ms
-        chosen = random.integers(0, len(blocks), (resamples, len(blocks)))
-        drawn = blocks[chosen].reshape(resamples, -1)
-        columns.append(np.log(np.percentile(drawn, P95, axis=1)))
+    between = [between_calls(size.calls_ms, random, resamples) for size in sizes]
+    blocks = [resampled(_in_blocks(size), random, resamples) for size in sizes]
+    above, below = ([pair[side] for pair in between] for side in (1, 0))
+    tail = int((1 - CONFIDENCE) / 2 * resamples)
+    lows, highs = [], []
+    for high_p95, low_p95 in ((above, below), (blocks, blocks)):
+        # Order statistics, not interpolated: an infinite neighbour would make a bound infinite.
+        lows.append(np.sort(_crossings(sizes, log_users, log_slo, high_p95)[:, 0])[tail])
+        highs.append(np.sort(_crossings(sizes, log_users, log_slo, low_p95)[:, 1])[-1 - tail])
+    return float(min(lows)), float(max(highs))
+
+
+def _in_blocks(size: Size) -> Array:
+    """All calls by blocks; those made alone are a block each, as long as the others."""
+    long = size.blocks_ms.shape[1]
+    if size.alone_ms.size < long:
+        return size.blocks_ms
+    whole = size.alone_ms[: size.alone_ms.size // long * long]
+    return np.concatenate([size.blocks_ms, whole.reshape(-1, long)])
+
+
+def _crossings(
+    sizes: Sequence[Size], log_users: Array, log_slo: float, p95_ms: Sequence[Array]
+) -> Array:
+    """Log N* for each draw of the sizes' p95, as low and high: apart where the plan changes."""
     found = []
-    for row in np.column_stack(columns):
+    with np.errstate(divide="ignore"):  # no call below the p95: its logarithm is -inf
+        rows = np.log(np.column_stack(p95_ms))
+    for row in rows:
         point, above = _crossing(log_users, row, log_slo)
         changed = 0 < above < len(sizes) and sizes[above - 1].plan != sizes[above].plan
         found.append((log_users[above - 1], log_users[above]) if changed else (point, point))
-    tail = (1 - CONFIDENCE) / 2
-    lows, highs = np.sort(np.array(found), axis=0).T
-    # Order statistics, not interpolated: an infinite neighbour would make a bound infinite.
-    return float(lows[int(tail * resamples)]), float(highs[-1 - int(tail * resamples)])
+    return np.array(found)
 
 
 class Need(Enum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 
 import pytest
@@ -218,10 +219,31 @@ def test_within_a_block_each_arm_goes_first_equally_often(populated: str) -> Non
     found = compared(populated, Technique("turns", noting("a"), noting("b")), budget_s=0.6)
     size = found.before.calls_per_block
     assert size > 1
-    # From the end, since rehearsals have other sizes: per block a warm-up each, then the turns.
+    # From the end of the blocks, since rehearsals have other sizes: per block a warm-up each, then
+    # the turns. After them come calls of one arm alone, ten to a warm-up.
+    alone = [len(arm.alone_ns) for arm in (found.before, found.after)]
+    blocks_end = len(calls) - sum(n + math.ceil(n / 10) for n in alone)
     length = 2 * size + 2
-    for end in range(len(calls), len(calls) - 5 * length, -length):
+    for end in range(blocks_end, blocks_end - 5 * length, -length):
         turns = calls[end - 2 * size : end]
         firsts = turns[::2].count("a")
         assert abs(firsts - size / 2) <= 0.5
         assert turns.count("a") == size
+
+
+SLOW = arm("slow", "select 1 from pg_sleep(0.03)")
+QUICK = arm("quick", "select 1 from pg_sleep(0.003)")
+
+
+def test_what_a_p95_lacks_is_called_alone_and_no_block_is_made_of_it(populated: str) -> None:
+    found = compared(populated, Technique("alone", SLOW, QUICK), budget_s=8)
+    assert found.stop == "precise"
+    assert len(found.before.block_ns) == len(found.before.call_ns) < 72
+    assert len(found.before.call_ns) + len(found.before.alone_ns) == 120
+    assert len(found.after.call_ns) + len(found.after.alone_ns) == 120
+
+
+def test_without_time_for_all_that_a_p95_lacks_none_of_it_is_called(populated: str) -> None:
+    found = compared(populated, Technique("alone", SLOW, QUICK), budget_s=0.4)
+    assert found.stop == "budget"
+    assert found.before.alone_ns == ()

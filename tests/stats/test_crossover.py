@@ -50,12 +50,12 @@ def test_noise_widens_the_interval_around_the_estimate() -> None:
 
 def test_an_objective_that_is_never_broken_is_censored_at_the_largest_size() -> None:
     found = crossover([size(1_000, 1.0), size(100_000, 5.0)], 50.0)
-    assert found == Crossover(Outcome.ABOVE, None, None, None, 1_000, 100_000)
+    assert found == Crossover(Outcome.ABOVE, None, None, None, 1_000, 100_000, 120)
 
 
 def test_an_objective_that_is_always_broken_is_censored_at_the_smallest_size() -> None:
     found = crossover([size(1_000, 60.0), size(100_000, 600.0)], 50.0)
-    assert found == Crossover(Outcome.BELOW, None, None, None, 1_000, 100_000)
+    assert found == Crossover(Outcome.BELOW, None, None, None, 1_000, 100_000, 120)
 
 
 def test_near_the_largest_size_only_the_upper_bound_is_censored() -> None:
@@ -104,10 +104,10 @@ def test_what_cannot_have_a_crossover_is_refused(sizes: list[Size], slo_ms: floa
         crossover(sizes, slo_ms)
 
 
-ABOVE = Crossover(Outcome.ABOVE, None, None, None, 1_000, 100_000)
-BELOW = Crossover(Outcome.BELOW, None, None, None, 1_000, 100_000)
-WITHIN = Crossover(Outcome.WITHIN, 20_000.0, 18_000.0, 22_000.0, 1_000, 100_000)
-BETWEEN = Crossover(Outcome.BETWEEN, None, 1_000.0, 10_000.0, 1_000, 100_000)
+ABOVE = Crossover(Outcome.ABOVE, None, None, None, 1_000, 100_000, 120)
+BELOW = Crossover(Outcome.BELOW, None, None, None, 1_000, 100_000, 120)
+WITHIN = Crossover(Outcome.WITHIN, 20_000.0, 18_000.0, 22_000.0, 1_000, 100_000, 120)
+BETWEEN = Crossover(Outcome.BETWEEN, None, 1_000.0, 10_000.0, 1_000, 100_000, 120)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,126 @@
+"""Bounds of a p95 and of N* on simulated times whose truth is known: how often they hold it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from stats.crossover import Size, crossover
+from stats.quantile import CALLS_MIN, between_calls, resampled
+
+Array = npt.NDArray[np.float64]
+Times = Callable[[np.random.Generator, int], Array]
+
+DRAWS = 400
+TAIL = 10  # of the 400: 2.5%
+
+
+def even(random: np.random.Generator, n: int) -> Array:
+    return np.exp(random.normal(0, 0.02, n))
+
+
+def skewed(random: np.random.Generator, n: int) -> Array:
+    return 1 + 0.05 * random.exponential(1, n)
+
+
+def wide(random: np.random.Generator, n: int) -> Array:
+    return random.exponential(1, n)
+
+
+def disturbed(random: np.random.Generator, n: int) -> Array:
+    """Six calls in a hundred take half as long again: a dozen calls mostly show none of them."""
+    return even(random, n) * np.where(random.random(n) < 0.06, 1.5, 1.0)
+
+
+SHAPES = (even, skewed, wide, disturbed)
+
+
+def true_p95(times: Times) -> float:
+    return float(np.percentile(times(np.random.default_rng(9), 500_000), 95))
+
+
+def bounds(calls: Array, random: np.random.Generator) -> tuple[float, float]:
+    low, high = between_calls(calls, random, DRAWS)
+    return float(np.sort(low)[TAIL]), float(np.sort(high)[-1 - TAIL])
+
+
+@pytest.mark.parametrize("times", SHAPES)
+@pytest.mark.parametrize("calls", [6, 12, 30, CALLS_MIN, 150])
+def test_the_p95_lies_within_its_bounds_whatever_the_distribution(times: Times, calls: int) -> None:
+    random, truth, cases = np.random.default_rng(1), true_p95(times), 400
+    found = [bounds(times(random, calls), random) for _ in range(cases)]
+    held = sum(low <= truth <= high for low, high in found) / cases
+    assert held >= 0.93  # 0.95 less two and a half deviations of so many cases
+    assert all(math.isfinite(high) == (calls >= CALLS_MIN) for _, high in found)
+
+
+def test_a_bootstrap_of_a_dozen_calls_holds_the_p95_in_half_of_the_cases_at_best() -> None:
+    random, truth, cases, held = np.random.default_rng(2), true_p95(even), 300, 0
+    for _ in range(cases):
+        drawn = np.sort(resampled(even(random, 12).reshape(12, 1), random, DRAWS))
+        held += bool(drawn[TAIL] <= truth <= drawn[-1 - TAIL])
+    assert held / cases < 0.5
+
+
+def test_by_hand_one_call_lies_below_the_p95_in_95_of_100_draws() -> None:
+    low, high = between_calls(np.array([7.0]), np.random.default_rng(1), 100)
+    assert sorted(low.tolist()) == [0.0] * 5 + [7.0] * 95
+    assert sorted(high.tolist()) == [7.0] * 5 + [math.inf] * 95
+
+
+def test_with_many_calls_the_bounds_close_in_on_the_p95() -> None:
+    low, high = bounds(np.arange(1, 10_001, dtype=float), np.random.default_rng(1))
+    # ±1.96 · sqrt(10,000 · 0.95 · 0.05) = ±43 calls.
+    assert low == pytest.approx(9_457, abs=3)
+    assert high == pytest.approx(9_544, abs=3)
+
+
+def test_blocks_whose_calls_are_alike_are_resampled_as_blocks() -> None:
+    """Ten equal calls a block: 200 calls say no more than the 20 blocks do."""
+    blocks = np.repeat(even(np.random.default_rng(4), 20), 10).reshape(20, 10)
+    alike = np.sort(resampled(blocks, np.random.default_rng(1), DRAWS))
+    apart = np.sort(resampled(blocks.reshape(200, 1), np.random.default_rng(1), DRAWS))
+    assert alike[-1 - TAIL] - alike[TAIL] > 1.5 * (apart[-1 - TAIL] - apart[TAIL])
+
+
+@pytest.mark.parametrize("times", SHAPES)
+@pytest.mark.parametrize("calls", [6, 12, 30, 77])
+def test_n_star_lies_within_its_interval_whatever_the_distribution(
+    times: Times, calls: int
+) -> None:
+    """Times in proportion to the users, `calls` at the largest size and many at the others."""
+    random, truth, cases = np.random.default_rng(3), 50_000 / true_p95(times), 40
+    held = 0
+    for _ in range(cases):
+        sizes = [
+            Size(users, times(random, n).reshape(-1, 1) * users / 1_000, "scan")
+            for users, n in ((1_000, 120), (10_000, 120), (100_000, calls))
+        ]
+        found = crossover(sizes, 50.0)
+        assert found.few_calls == (calls < CALLS_MIN)
+        held += (found.low or 0) <= truth <= (found.high or math.inf)
+    assert held / cases >= 0.9
+
+
+def test_n_star_has_a_lower_bound_near_it_only_with_enough_calls() -> None:
+    random = np.random.default_rng(5)
+
+    def low_with(calls: int) -> float | None:
+        sizes = [
+            Size(users, even(random, n).reshape(-1, 1) * users / 1_000, "scan")
+            for users, n in ((1_000, 120), (10_000, 120), (100_000, calls))
+        ]
+        return crossover(sizes, 50.0).low
+
+    assert low_with(12) == pytest.approx(10_000)  # the next smaller size is all that is known
+    assert low_with(77) == pytest.approx(48_400, rel=0.03)
+
+
+def test_calls_made_alone_count_for_the_p95() -> None:
+    few = Size(1_000, np.full((12, 1), 10.0), "scan", alone_ms=np.full(65, 20.0))
+    assert few.p95_ms == 20.0
+    assert few.calls_ms.size == 77
