@@ -198,19 +198,6 @@ def for_load(found: Findings) -> list[Plan]:
             sources,
         )
     ]
-    if any(stage.curve for stage in stages):
-        plans.append(
-            Plan(
-                "load-shares",
-                "How many waited how long",
-                f"Share of {counted} answered within a time. The SLO holds where a curve passes "
-                "above and left of the dashed corner. Grey: INVALID.",
-                shares.alt(stages, slo),
-                lambda layout: shares.figure(stages, slo, layout),
-                tables.shares(stages, slo),
-                sources,
-            )
-        )
     if seconds.shown(stages):
         plans.append(
             Plan(
@@ -221,6 +208,19 @@ def for_load(found: Findings) -> list[Plan]:
                 seconds.alt(stages),
                 lambda layout: seconds.figure(stages, slo, layout),
                 tables.seconds(stages),
+                sources,
+            )
+        )
+    if any(stage.curve for stage in stages):
+        plans.append(
+            Plan(
+                "load-shares",
+                "How many waited how long",
+                f"Share of {counted} answered within a time. The SLO holds where a curve passes "
+                "above and left of the dashed corner. Grey: INVALID.",
+                shares.alt(stages, slo),
+                lambda layout: shares.figure(stages, slo, layout),
+                tables.shares(stages, slo),
                 sources,
             )
         )

@@ -14,11 +14,23 @@ from phases.cell import Verdict
 from records.run import RunRecord
 from report.effects import Advice, Technique
 from report.traffic import StageTraffic
-from report.words import duration, listed, milliseconds, plain, rounded, speed, users
+from report.words import (
+    duration,
+    listed,
+    milliseconds,
+    plain,
+    rounded,
+    significant,
+    speed,
+    users,
+)
 from stats.crossover import Crossover, Outcome
 
 Tone = Literal["needed", "later", "slower", "unclear"]
 
+
+LINE_CHARS = 100
+"""Of each closing line: what a terminal and a commit comment show unbroken."""
 
 ITEMS_SHOWN = 4
 """Of one kind of advice, before the rest is folded or counted: what a glance takes in."""
@@ -81,13 +93,6 @@ def _effect(technique: Technique) -> float:
     """How far a technique moves a call at the largest size, either way; 0 where unknown."""
     found = technique.largest.ratio
     return abs(math.log(found.estimate)) if found is not None else 0.0
-
-
-def _said(items: list[Item]) -> str:
-    """The first few, and how many more."""
-    shown = "; ".join(str(item) for item in items[:ITEMS_SHOWN])
-    more = len(items) - ITEMS_SHOWN
-    return f"{shown}; and {more} more" if more > 0 else shown or "nothing that was measured"
 
 
 def verdict(techniques: tuple[Technique, ...], slo_ms_p95: float) -> tuple[Advised, ...]:
@@ -175,17 +180,97 @@ def lines(
     stages: tuple[StageTraffic, ...],
     catalogue: Catalogue,
 ) -> tuple[str, str, str, str, str]:
-    """The five lines that close a run."""
+    """The five lines that close a run: what `phasegate sql` and the page call the techniques.
+
+    As many as a terminal's line takes are named, and the others counted.
+    """
     wall = duration(sum(stage.wall_s for stage in run.stages))
     sizes = listed([users(size) for size in run.sizes]) or "no"
-    needed, slower = ([_item(t) for t in _of(techniques, kind)] for kind in ("needed", "slower"))
-    later = [_item(t, size=t.helps_from) for t in _of(techniques, "not needed yet")]
-    unclear = [_item(t) for t in _of(techniques, "no difference", "cannot tell")]
-    undecided = f" No difference, or cannot tell: {_said(unclear)}." if unclear else ""
-    return (
-        f"{plain(run.run_id, 80)}: {run.outcome}, {sizes} users, {wall}.",
-        f"Needed: {_said(needed)}.",
-        f"Helps, not needed yet: {_said(later)}.",
-        f"Harmful here: {_said(slower)}.{undecided}",
-        f"Load: {load_sentence(stages, catalogue)}",
+    needed = sorted(_of(techniques, "needed"), key=_needed_at)
+    slower = [f"{_id(t)}{_times(t)}" for t in _of(techniques, "slower")]
+    same, unclear = (
+        [_id(t) for t in _of(techniques, kind)] for kind in ("no difference", "cannot tell")
     )
+    undecided = f". No difference: {_some(same, LINE_CHARS // 4)}" if same else ""
+    undecided += f". Cannot tell: {_some(unclear, LINE_CHARS // 4)}" if unclear else ""
+    longest = LINE_CHARS - len(undecided)
+    return (
+        f"{plain(run.run_id, 60)}: {run.outcome}, {sizes} users, {wall}",
+        _line(
+            f"Needed ({len(needed)} of {len(techniques)}), from N users",
+            [f"{_id(t)} {_from(t.crossed)}" for t in needed],
+        ),
+        _line("Can wait", [f"{_id(t)}{_times(t)}" for t in _of(techniques, "not needed yet")]),
+        _line("Harmful here", slower, longest) + undecided,
+        f"Load: {_load_line(stages)}",
+    )
+
+
+def _line(lead: str, items: list[str], longest: int = LINE_CHARS) -> str:
+    return f"{lead}: {_some(items, longest - len(lead) - 2)}"
+
+
+def _some(items: list[str], longest: int) -> str:
+    """As many of `items` as fit into `longest` characters, and how many more there are."""
+    if not items:
+        return "nothing that was measured"
+    shown = len(items)
+    while True:
+        more = f", {len(items) - shown} more" if shown < len(items) else ""
+        text = ", ".join(items[:shown]) + more
+        if len(text) <= longest or shown == 1:
+            return text
+        shown -= 1
+
+
+def _id(technique: Technique) -> str:
+    return plain(technique.technique, 40)
+
+
+def _needed_at(technique: Technique) -> float:
+    crossed = technique.crossed
+    if crossed is None or crossed.outcome is Outcome.BELOW:
+        return 0.0
+    return crossed.users or crossed.low or crossed.smallest
+
+
+def _from(crossed: Crossover | None) -> str:
+    """N* as short as it can be said: `≤1k`, `57k`, `1k–100k`."""
+    if crossed is None:
+        return "?"
+    if crossed.outcome is Outcome.BELOW:
+        return f"≤{users(crossed.smallest)}"
+    if crossed.users is None:
+        low = users(rounded(crossed.low or crossed.smallest))
+        return f"{low}–{users(rounded(crossed.high or crossed.largest))}"
+    return users(rounded(crossed.users))
+
+
+def _times(technique: Technique) -> str:
+    """` 5.7×`: by how much it moves a call at the largest size, whichever way its line says."""
+    found = technique.largest.ratio
+    if found is None:
+        return ""
+    return f" {significant(max(found.estimate, 1 / found.estimate))}×"
+
+
+def _load_line(stages: tuple[StageTraffic, ...]) -> str:
+    """`level 1 holds 10k (p95 56 ms), FAIL at 100k; 2 holds 100k (12 ms)`."""
+    if not stages:
+        return "none was driven"
+    said: list[str] = []
+    for level in dict.fromkeys(sorted(stage.level for stage in stages)):
+        mine = [stage for stage in stages if stage.level == level]
+        top = max(mine, key=lambda stage: stage.users)
+        passed = [stage for stage in mine if stage.judgement.verdict is Verdict.PASS]
+        name = str(level) if said else f"level {level}"
+        text = f"{name} was not seen to hold"
+        if passed:
+            best = max(passed, key=lambda stage: stage.users)
+            p95 = milliseconds(best.latency_ms[95.0])
+            text = f"{name} holds {users(best.users)}"
+            text += f" ({p95})" if said else f" (p95 {p95})"
+        if top.judgement.verdict is not Verdict.PASS:
+            text += f", {top.judgement.verdict} at {users(top.users)}"
+        said.append(text)
+    return "; ".join(said)

@@ -13,6 +13,7 @@ from stats.paired import Ratio, ratio
 
 def test_the_five_lines_of_a_whole_run_are_the_golden_ones(whole_run, golden):
     golden.check("summary.txt", "\n".join(report.summary(whole_run)) + "\n")
+    assert max(len(line) for line in report.summary(whole_run)) <= 100
 
 
 def made(low: float, estimate: float, high: float) -> Ratio:
