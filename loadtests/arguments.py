@@ -105,6 +105,13 @@ ARGUMENTS = (
         "the client's way to read, instead of the level's",
         choices=("", *ARMS),
     ),
+    Argument(
+        "connections",
+        "keep-alive",
+        "the client's HTTP connections: used again, or one opened for each request, as a function "
+        "does that starts for each",
+        choices=("keep-alive", "per-request"),
+    ),
     Argument("seed", 2026, "of the data set, whose users sign in, and of the arrivals"),
     Argument(
         "think-time-scale",

@@ -5,7 +5,13 @@
     embedded+cache  the same behind the client's cache (5 min, emptied by the user's own writes)
     conditional     the same, and the server is asked whether it changed (ETag, If-None-Match)
 
-Each sends its requests through a `UserApi`, which records them.
+Each sends its requests through a `UserApi`, which records them. Beside it a client keeps its HTTP
+connections or opens one a request (`loadtests.transport`).
+
+Whether the *database* is reached by a connection per call or through a pool is no client's choice
+here: these clients speak HTTP, and it is the API that holds database connections. That belongs to
+the stack level (`stack.running`: 1 and 2 connect per request, 3 pools), and the benchmarks compare
+the two in isolation (technique `pooled`).
 """
 
 from __future__ import annotations
@@ -82,6 +88,8 @@ class UserApi:
             )
             raise
         failed = answer.status == 0 or answer.status >= 400
+        if answer.opened:
+            recorder.tally(self.stage).connections += 1
         recorder.record(
             self.stage,
             name_id,

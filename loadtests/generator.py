@@ -116,7 +116,7 @@ class Generator:
         self._session_number = itertools.count()
         self._alarm = Alarm()
         self._over = Event()
-        self._transport = Transport(settings.host)
+        self._transport = Transport(settings.host, keeps=settings.connections == "keep-alive")
         self._cache: TtlCache[list[Task]] = TtlCache(
             ttl_s=catalogue.sessions.cache_ttl_s * settings.think_time_scale,
             entries_max=catalogue.sessions.cache_entries_max,

@@ -79,6 +79,8 @@ def record_of(
         rows_created=tally.rows_created,
         rows_removed=tally.rows_removed,
         seed=settings.seed,
+        connections=settings.connections,
+        connections_opened=tally.connections,
     )
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from loadtests.stages import rate_with_enough_sessions
 from phases.errors import CannotMeasure
 from records import store
-from records.load import LoadRecord
+from records.load import Connections, LoadRecord
 
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
@@ -83,6 +83,7 @@ def run_stage(
     processes: int = 1,
     enough_sessions: bool = True,
     manners: Manners | None = None,
+    connections: Connections = "keep-alive",
 ) -> LoadRecord:
     """Drive `target` with sessions that arrive at `arrival_rate_per_s` for `duration_s` seconds.
 
@@ -100,6 +101,7 @@ def run_stage(
         warm_up_s: seconds of the same load before, not recorded.
         processes: generator processes; 1 is a process of its own, more are workers and a master.
         enough_sessions: raise a rate at which too few sessions would come to judge by.
+        connections: whether HTTP connections are used again, or opened for each request.
         manners: towards a target of somebody else's; None for a stack of our own.
 
     Raises:
@@ -122,6 +124,7 @@ def run_stage(
         "SEED": str(seed),
         "THINK_TIME_SCALE": repr(think_time_scale),
         "OUT": str(out.resolve()),
+        "CONNECTIONS": connections,
     }
     if manners is not None:
         options |= manners.options

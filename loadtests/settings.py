@@ -26,6 +26,7 @@ from loadtests.people import Listed
 from loadtests.stages import Stage, modelled, parse_size
 from phases.catalogue import Catalogue
 from phases.errors import ConfigurationError, Refused, UsageError
+from records.load import Connections
 from stack.tokens import mint_key
 
 ANON_KEY = "SUPABASE_ANON_KEY"
@@ -65,6 +66,7 @@ class Settings:
     """Over all processes; None for as many as it takes."""
     users_file: Path | None
     out: Path | None
+    connections: Connections = "keep-alive"
 
     @property
     def is_open(self) -> bool:
@@ -174,6 +176,7 @@ def settings_from(
         users_file=Path(options.users_file) if options.users_file else None,
         allow_writes=address.is_loopback or options.allow_writes,
         out=Path(options.out) if options.out else None,
+        connections=options.connections,
     )
 
 

@@ -101,6 +101,8 @@ class StageTally(msgspec.Struct):
     """Largest share of a second that one process was ready to run and had no core."""
     rows_created: int = 0
     rows_removed: int = 0
+    connections: int = 0
+    """Opened for requests that were answered or failed."""
 
     def merge(self, other: StageTally) -> None:
         """Add what `other` counted."""
@@ -119,3 +121,4 @@ class StageTally(msgspec.Struct):
         self.cpu_wait_share_max = max(self.cpu_wait_share_max, other.cpu_wait_share_max)
         self.rows_created += other.rows_created
         self.rows_removed += other.rows_removed
+        self.connections += other.connections

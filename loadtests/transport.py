@@ -1,5 +1,7 @@
-"""HTTP/1.1 over gevent sockets: keep-alive connections, one parser each, nothing in between.
+"""HTTP/1.1 over gevent sockets: one parser a connection, nothing in between.
 
+Connections are kept and used again, as a browser does, or opened for each request, as a function
+does that starts, asks and ends: the TCP handshake, and TLS's, are then part of every answer's time.
 Reads and writes sockets. It exists because the generator must not be what is measured: a request
 through it costs a fraction of one through FastHttpUser (`loadtests.perf` compares them). It
 follows no redirect and retries nothing, so one call is one request and one answer or none.
@@ -7,6 +9,7 @@ follows no redirect and retries nothing, so one call is one request and one answ
 
 from __future__ import annotations
 
+import errno
 import json
 import select
 import time
@@ -46,6 +49,8 @@ class Answer:
     done_s: float
     error: str = ""
     """Why there was no answer."""
+    opened: bool = False
+    """Whether a connection was opened for it."""
 
     @property
     def wire_bytes(self) -> int:
@@ -152,10 +157,12 @@ class Transport:
 
     Args:
         url: `http://host:port` or `https://host`, with or without a path before `/rest`.
+        keeps: whether connections are used again.
     """
 
     url: str
     timeout_s: float = REQUEST_TIMEOUT_S
+    keeps: bool = True
     _idle: list[_Connection] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -168,6 +175,8 @@ class Transport:
     def head(self, headers: dict[str, str]) -> bytes:
         """The header lines that every request of a user has, encoded once."""
         lines = {"Host": self._host, "Accept-Encoding": "gzip", **headers}
+        if not self.keeps:
+            lines["Connection"] = "close"
         return "".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode("latin-1")
 
     def request(
@@ -176,6 +185,10 @@ class Transport:
         """One request; never raises for what the network or the server does.
 
         `head` comes from `self.head`; `extra` holds further header lines, each with its CRLF.
+
+        Raises:
+            OSError: this machine has no port left to connect from, which is no failure of the
+                server's.
         """
         length = b"" if body is None else b"Content-Length: %d\r\n" % len(body)
         request = b"%b %b HTTP/1.1\r\n%b%b%b\r\n%b" % (
@@ -187,39 +200,47 @@ class Transport:
             body or b"",
         )
         sent_s = time.perf_counter()
-        connection = None
+        connection = self._idle_one()
+        opened = False
         try:
-            connection = self._connection()
+            if connection is None:
+                connection = self._open()
+                opened = True
             status = connection.exchange(request)
         except (OSError, httptools.HttpParserError) as error:
             # Time-outs, resets, TLS and name errors are all OSError.
             if connection is not None:
                 connection.socket.close()
+            if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
+                raise
             said = str(error) or type(error).__name__
-            return Answer(0, b"", {}, sent_s, time.perf_counter(), said)
+            return Answer(0, b"", {}, sent_s, time.perf_counter(), said, opened)
         except gevent.GreenletExit:
             if connection is not None:
                 connection.socket.close()
             raise
         done_s = time.perf_counter()
         message = connection.message
-        if message.keeps_alive and len(self._idle) < IDLE_MAX:
+        if self.keeps and message.keeps_alive and len(self._idle) < IDLE_MAX:
             self._idle.append(connection)
         else:
             connection.socket.close()
-        return Answer(status, message.body, message.headers, sent_s, done_s)
+        return Answer(status, message.body, message.headers, sent_s, done_s, opened=opened)
 
     def close(self) -> None:
         """Close the idle connections."""
         while self._idle:
             self._idle.pop().socket.close()
 
-    def _connection(self) -> _Connection:
+    def _idle_one(self) -> _Connection | None:
         while self._idle:
             connection = self._idle.pop()  # the one used last is the least likely to be closed
             if connection.is_usable():
                 return connection
             connection.socket.close()
+        return None
+
+    def _open(self) -> _Connection:
         plain = socket.create_connection(self._address, timeout=self.timeout_s)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls is None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from records.store import Part, Record
+
+Connections = Literal["keep-alive", "per-request"]
 
 
 class Endpoint(Part, frozen=True, kw_only=True):
@@ -123,3 +125,8 @@ class LoadRecord(Record, frozen=True, kw_only=True):
     """Of `rows_created`, at the end; fewer only where the API refused or was gone."""
     seed: int | None = None
     """Of the population and of the arrivals."""
+    connections: Connections = "keep-alive"
+    """Whether the client's HTTP connections were used again, or opened for each request."""
+    connections_opened: int | None = None
+    """For the requests of the stage, those cut off at its end left out; null in records older than
+    this field."""

@@ -67,6 +67,11 @@ def test_the_level_chooses_the_client_unless_told() -> None:
     assert settings("--level", "3", "--arm", "n-plus-1").arm == "n-plus-1"
 
 
+def test_connections_are_kept_unless_told() -> None:
+    assert settings().connections == "keep-alive"
+    assert settings("--connections", "per-request").connections == "per-request"
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

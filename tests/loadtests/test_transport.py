@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import shutil
 import socket
@@ -31,6 +32,7 @@ def serve() -> Iterator[Serve]:
         close_after: bool = False,
         tls: ssl.SSLContext | None = None,
         timeout_s: float = 5.0,
+        keeps: bool = True,
     ) -> Transport:
         listener = socket.create_server(("127.0.0.1", 0))
         listeners.append(listener)
@@ -53,7 +55,7 @@ def serve() -> Iterator[Serve]:
 
         threading.Thread(target=run, daemon=True).start()
         scheme = "https" if tls else "http"
-        return Transport(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}", timeout_s)
+        return Transport(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}", timeout_s, keeps)
 
     yield start
     for listener in listeners:
@@ -102,6 +104,35 @@ def test_a_connection_that_the_server_closed_is_not_used_again(serve: Serve) -> 
     transport = serve(PLAIN, PLAIN, close_after=True)
     assert transport.request("GET", "/", b"").status == 200
     assert transport.request("GET", "/", b"").status == 200
+
+
+def test_a_connection_is_used_again_and_that_is_told(serve: Serve) -> None:
+    transport = serve(PLAIN, PLAIN)
+    assert [transport.request("GET", "/", b"").opened for _ in range(2)] == [True, False]
+
+
+def test_a_connection_per_request_says_so_and_is_not_used_again(
+    serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    # The server would keep them: with TLS, every request then takes its own handshake.
+    transport = serve(PLAIN, PLAIN, tls=context, keeps=False)
+    assert b"Connection: close" in transport.head({})
+    assert [transport.request("GET", "/", b"").opened for _ in range(2)] == [True, True]
+    assert b"Connection" not in serve(PLAIN).head({})
+
+
+def test_running_out_of_ports_is_no_failure_of_the_server(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_left(*_: object, **__: object) -> None:
+        raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+    monkeypatch.setattr("loadtests.transport.socket.create_connection", none_left)
+    with pytest.raises(OSError, match="Cannot assign"):
+        serve(PLAIN).request("GET", "/", b"")
 
 
 def test_what_is_no_http_is_no_answer(serve: Serve) -> None:
