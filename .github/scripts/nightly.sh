@@ -1,29 +1,37 @@
 #!/usr/bin/env bash
-# Measure a night against BASELINE, with BUDGET seconds where it is set. Reads and adds to
-# RUNNER_TEMP/history; puts what is worth keeping into RUNNER_TEMP/night: record.json, summary.md,
-# digest.md, digest.json, history.html. Writes `code=…` to GITHUB_OUTPUT, as `phasegate nightly`
-# ended: 0 nothing moved, 1 something did, 3 the night does not count. Fails only on 2, a wrong call.
+# Measure a night against BASELINE, for BUDGET seconds where that is set. Reads and adds to
+# RUNNER_TEMP/history; puts what is worth keeping into RUNNER_TEMP/night: history/ with the new record,
+# digest.md, digest.json and history.html. Writes `code=…` to GITHUB_OUTPUT, as `phasegate nightly`
+# ended: 0 nothing moved, 1 something did, 3 the night does not count. Fails on 2, a wrong call.
 #
-# Not by `make nightly`, which installs the same and calls the same: make ends with 2 whatever the
-# code of its command was.
+# Not by `make nightly`, which calls the same: make ends with 2 whatever its command ended with.
 set -euo pipefail
 
 history=$RUNNER_TEMP/history
 night=$RUNNER_TEMP/night
-mkdir -p "$history" "$night"
-began=$(mktemp)
+mkdir -p "$history" "$night/history"
+before=$(ls "$history")
 
 options=(--baseline "$BASELINE" --history "$history")
 [ -z "${BUDGET:-}" ] || options+=(--budget "$BUDGET")
 code=0
 .venv/bin/phasegate nightly "${options[@]}" || code=$?
+[[ $code =~ ^[013]$ ]] || exit "$code"
 echo "code=$code" >> "$GITHUB_OUTPUT"
-case $code in
-  0 | 1) ;;
-  3)
-    said='This night does not count, since it could not be measured fairly; the log says why'
-    echo "::warning title=Nightly::$said"
-    echo "$said." >> "$GITHUB_STEP_SUMMARY"
-    ;;
-  *) exit "$code" ;;
-esac
+if [ "$code" = 3 ]; then
+  echo '::warning title=Nightly::This night does not count: it could not be measured fairly'
+fi
+
+for path in "$history"/*.json; do
+  name=$(basename "$path")
+  grep -qxF "$name" <<< "$before" || cp "$path" "$night/history/"
+done
+if [ -z "$(ls "$night/history")" ]; then
+  echo 'This night left no record; the log says why.' >> "$GITHUB_STEP_SUMMARY"
+  exit 0
+fi
+.venv/bin/phasegate digest --history "$history" > "$night/digest.md"
+.venv/bin/phasegate digest --history "$history" --json > "$night/digest.json"
+.venv/bin/phasegate history --history "$history" --page > /dev/null
+mv "$RUNNER_TEMP/history.html" "$night/"
+cat "$night/digest.md" >> "$GITHUB_STEP_SUMMARY"

@@ -111,3 +111,12 @@ def test_a_script_begins_by_saying_what_it_is_for_and_holds_no_address(path: Pat
     if path.suffix == ".sh":
         assert "set -euo pipefail" in text
         assert path.stat().st_mode & 0o111, "not executable"
+
+
+def test_the_checkout_in_a_container_is_trusted_by_git(runner: Any) -> None:
+    ran = runner.run(
+        "ci.yml",
+        "Trust the checkout, which belongs to the runner's user and not to the container's root",
+    )
+    assert ran.code == 0
+    assert f"directory = {runner.checkout}" in (runner.home / ".gitconfig").read_text()
