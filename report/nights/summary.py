@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from records import history
+from records import history, scrub
 from records.history import History
 from records.night import NightRecord, Series
 from report import page, words
@@ -10,12 +10,13 @@ from report.nights.digest import digest
 
 
 def summary(record: NightRecord, found: History) -> str:
-    """What moved, on what evidence, and every series with its ratio.
+    """What moved, on what evidence, and every series with its ratio; free text is scrubbed.
 
     Args:
         record: the night, judged.
         found: the history, with or without it.
     """
+    record = scrub.night(record)
     template = page.environment(escape=False).get_template("night_summary.md")
     return template.render(
         digest=digest(record, found),
