@@ -228,9 +228,7 @@ def test_a_wrong_call_fails_and_tells_nobody(runner: Any) -> None:
 
 # ---- the one issue
 
-GH = (
-    f"#!{sys.executable} -SE\n"
-    + """
+GH = """#!{python} -SE
 import json, os, pathlib, sys
 home = pathlib.Path(os.environ["HOME"])
 arguments = sys.argv[1:]
@@ -241,7 +239,6 @@ with (home / "calls").open("a") as calls:
 if arguments[:2] == ["issue", "list"]:
     print((home / "issues").read_text())
 """
-)
 
 
 class GitHub:
@@ -250,7 +247,7 @@ class GitHub:
     def __init__(self, runner: Any) -> None:
         self.runner = runner
         self.issues([])
-        runner.program("gh", GH)
+        runner.program("gh", GH.replace("{python}", sys.executable))
 
     def issues(self, found: list[dict[str, Any]]) -> None:
         (self.runner.home / "issues").write_text(json.dumps(found))
