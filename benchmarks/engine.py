@@ -87,7 +87,7 @@ class Comparing:
         self.calls = 1
         self.warm_up = True
         self._quickest_s = [0.0, 0.0]
-        self._next = self._first = rng.randrange(len(population))
+        self._next = rng.randrange(len(population))
 
     def _draw(self, calls: int) -> list[Parameters]:
         """The next parameters."""
@@ -101,24 +101,8 @@ class Comparing:
         drawn = self._draw(self.calls)
         run_block(self.technique, self.sides, drawn, self.rng, warm_up=self.warm_up)
 
-    def numbered_block(self, number: int, rng: random.Random) -> tuple[float, float]:
-        """Block `number` of a sequence that any process with the same draws repeats.
-
-        Returns:
-            Nanoseconds per call of before and after.
-        """
-        self._next = (self._first + number * self.calls) % len(self.population)
-        self.rng = rng
-        self.block()
-        before, after = self.sides
-        return before.block_ns[-1], after.block_ns[-1]
-
-    def rehearse(self) -> float:
-        """Blocks that do not count: fill caches, make plans, size the blocks to come.
-
-        Returns:
-            Seconds that a call of the slower arm took.
-        """
+    def rehearse(self) -> None:
+        """Blocks that do not count: fill caches, make plans, size the blocks to come."""
         self.block()
         if max(side.call_ns[-1] for side in self.sides) < BLOCK_S * 1e9:
             # One call says little of a short one.
@@ -126,21 +110,16 @@ class Comparing:
             self.block()
         self._quickest_s = [min(side.call_ns[-self.calls :]) / 1e9 for side in self.sides]
         slowest_s = max(self._quickest_s)
-        self.size_blocks(slowest_s)
+        self.calls = max(1, min(CALLS_PER_BLOCK_MAX, int(BLOCK_S / slowest_s)))
+        self.warm_up = slowest_s < WARM_UP_S_MAX
         for side in self.sides:
             side.forget()
-        return slowest_s
 
     def warm_up_each(self) -> None:
         """From now on, warm up each arm by what its own calls take, not by the slower one's."""
         self.warm_up = True
         for side, quickest_s in zip(self.sides, self._quickest_s, strict=True):
             side.warm_up = quickest_s < WARM_UP_S_MAX
-
-    def size_blocks(self, slowest_s: float) -> None:
-        """From now on, blocks for calls that take so long."""
-        self.calls = calls_per_block(slowest_s)
-        self.warm_up = slowest_s < WARM_UP_S_MAX
 
     @property
     def blocks(self) -> int:

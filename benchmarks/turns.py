@@ -2,8 +2,9 @@
 
     python -m benchmarks.turns
 
-Brings the database to the level that the arms need, by the SQL of its own checkout; every technique
-that a `bench_*.py` declares is a job of two series, its arms.
+Brings the database to the level that the arms need, by the SQL of its own checkout. Each arm of
+each technique that a `bench_*.py` declares is a series: what the night holds against each other are
+not the arms but two commits, so an arm is not slowed by the other's use of the caches.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ import gc
 import importlib
 import random
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from benchmarks.engine import Comparing, plan_of
+from benchmarks.block import Side, run_block
+from benchmarks.engine import REHEARSAL_CALLS, plan_of
 from benchmarks.lab import Budget, Lab
-from benchmarks.technique import Technique
-from phases.errors import PhasegateError
+from benchmarks.technique import Parameters, Technique
+from phases.errors import UsageError
 from records.night import Evidence
-from stack.turns import Job, Named, serve
+from stack.turns import Named, serve
 
 HERE = Path(__file__).resolve().parent
 ARMS = ("before", "after")
@@ -41,83 +43,79 @@ class Bench:
 
     def __init__(self, lab: Lab, seed: int) -> None:
         self._lab = lab
-        self._seed = seed
+        self._rng = random.Random(seed)
         self._techniques = techniques()
-        self._job = ExitStack()
-        self._comparing: Comparing | None = None
+        self._undo = ExitStack()
+        self._technique: Technique | None = None
+        self._side: Side | None = None
+        self._population: Sequence[Parameters] = ()
 
-    def jobs(self) -> tuple[Job, ...]:
-        """The techniques, by id."""
+    def all_series(self) -> tuple[Named, ...]:
+        """The arms of the techniques, by id."""
         return tuple(
-            Job(
-                id=f"sql/{id_}",
-                series=tuple(
-                    Named(id=f"sql/{id_}/{side}", name=f"{self._lab.title(technique)}: {arm.name}")
-                    for side, arm in zip(ARMS, technique.arms, strict=True)
-                ),
-            )
+            Named(id=f"sql/{id_}/{side}", name=f"{self._lab.title(technique)}: {arm.name}")
             for id_, technique in sorted(self._techniques.items())
+            for side, arm in zip(ARMS, technique.arms, strict=True)
         )
 
-    @property
-    def _at_work(self) -> Comparing:
-        if self._comparing is None:
-            raise PhasegateError("No technique was begun")
-        return self._comparing
+    def _at_work(self) -> tuple[Technique, Side]:
+        if self._technique is None or self._side is None:
+            raise UsageError("No series was begun")
+        return self._technique, self._side
 
-    def begin(self, job: str) -> None:
+    def begin(self, series: str) -> None:
         """Set up what the technique needs.
 
         Raises:
             Unavailable: the machine or the server lacks something.
         """
         self.end()
-        technique = self._techniques[job.removeprefix("sql/")]
+        _, id_, side = series.split("/")
+        technique, place = self._techniques[id_], ARMS.index(side)
         with ExitStack() as stack:
             stack.enter_context(self._lab.made_ready(technique))
             arms = stack.enter_context(self._lab.arms(technique))
-            for caller in arms.callers:
-                caller.forget()
-            rng = random.Random(f"{self._seed} {job}")
-            self._comparing = Comparing(arms.callers, arms.besides, technique, arms.population, rng)
-            self._job = stack.pop_all()
+            caller = arms.callers[place]
+            caller.forget()
+            self._technique = technique
+            self._side = Side(technique.arms[place], caller, arms.besides[place])
+            self._population = arms.population
+            self._undo = stack.pop_all()
         gc.collect()
         gc.disable()
 
     def rehearse(self) -> float:
+        """See `Instrument`; fills caches and makes plans as well."""
+        _, side = self._at_work()
+        self.block(0, 1, warm_up=True)
+        self.block(0, REHEARSAL_CALLS, warm_up=False)
+        quickest = min(side.call_ns[-REHEARSAL_CALLS:])
+        side.forget()
+        return float(quickest)
+
+    def block(self, number: int, calls: int, warm_up: bool) -> float:
         """See `Instrument`."""
-        return self._at_work.rehearse() * 1e9
+        technique, side = self._at_work()
+        size = len(self._population)
+        drawn = [self._population[(number * calls + i) % size] for i in range(calls)]
+        run_block(technique, [side], drawn, self._rng, warm_up=warm_up)
+        return side.block_ns[-1]
 
-    def block(self, number: int, calls: int, slowest_ns: float) -> Mapping[str, float]:
-        """See `Instrument`; the order of the arms within a block is the same everywhere too."""
-        comparing = self._at_work
-        comparing.size_blocks(slowest_ns / 1e9)
-        comparing.calls = calls
-        rng = random.Random(f"{self._seed} {comparing.technique.id} {number}")
-        times = comparing.numbered_block(number, rng)
-        return dict(zip(self._ids(), times, strict=True))
-
-    def evidence(self) -> Mapping[str, Evidence]:
-        """See `Instrument`; the plan of each arm's first statement."""
-        comparing = self._at_work
-        plans = [plan_of(comparing.technique, side) for side in comparing.sides]
-        return {
-            id_: Evidence(
-                plan_hash=plan.hash if plan else "",
-                shared_buffers=plan.shared_buffers if plan else None,
-                statements=round(statistics.median(side.round_trips)),
-            )
-            for id_, side, plan in zip(self._ids(), comparing.sides, plans, strict=True)
-        }
-
-    def _ids(self) -> list[str]:
-        return [f"sql/{self._at_work.technique.id}/{side}" for side in ARMS]
+    def evidence(self) -> Evidence:
+        """See `Instrument`; the plan is that of the last call's first statement."""
+        technique, side = self._at_work()
+        plan = plan_of(technique, side)
+        return Evidence(
+            plan_hash=plan.hash if plan else "",
+            shared_buffers=plan.shared_buffers if plan else None,
+            statements=round(statistics.median(side.round_trips)),
+        )
 
     def end(self) -> None:
         """See `Instrument`."""
         gc.enable()
-        self._comparing = None
-        self._job.close()
+        self._technique = self._side = None
+        self._undo.close()
 
 
 @contextmanager

@@ -3,14 +3,14 @@
 The nightly has one such process per commit and lets them measure block by block in turn. A question
 is one JSON object a line on the child's standard input, its answer one line on its standard output.
 
-    {"do": "open", "with": {}}                    {"value": {"protocol": 1, "root": …, "jobs": […]}}
-    {"do": "begin", "with": {"job": "join"}}      {"value": null}
-    {"do": "rehearse", "with": {}}                {"value": slowest call, ns}
-    {"do": "block", "with": {"number": 0, "calls": 10, "slowest_ns": …}}
-                                                  {"value": {series id: ns per call}}
-    {"do": "evidence", "with": {}}                {"value": {series id: Evidence}}
-    {"do": "end", "with": {}}                     {"value": null}
-    anything                                      {"error": sentence}
+    {"do": "open", "with": {}}                 {"value": {"protocol": 1, "root": …, "series": […]}}
+    {"do": "begin", "with": {"series": id}}    {"value": null}
+    {"do": "rehearse", "with": {}}             {"value": ns per call}
+    {"do": "block", "with": {"number": 0, "calls": 10, "warm_up": true}}
+                                               {"value": ns per call}
+    {"do": "evidence", "with": {}}             {"value": {"plan_hash": …, …}}
+    {"do": "end", "with": {}}                  {"value": null}
+    anything                                   {"error": sentence}
 
 The child ends with its standard input. The two sides may be of different commits, so whatever
 changes here without being understood by the other side needs another protocol number. DSN and seed
@@ -49,17 +49,12 @@ KILL_TIMEOUT_S = 5.0
 
 
 class Named(Part, frozen=True, kw_only=True):
-    """A series: its id, stable over renames, and its name."""
+    """A series: an arm of a technique, a kind of request."""
 
     id: str
+    """Stable over renames: results are kept under it."""
     name: str
-
-
-class Job(Part, frozen=True, kw_only=True):
-    """What is measured together: both arms of a technique, one kind of request."""
-
-    id: str
-    series: tuple[Named, ...]
+    """As shown."""
 
 
 class Opened(Part, frozen=True, kw_only=True):
@@ -68,29 +63,28 @@ class Opened(Part, frozen=True, kw_only=True):
     protocol: int
     root: str
     """Folder of the code that measures."""
-    jobs: tuple[Job, ...]
+    series: tuple[Named, ...]
 
 
 class Instrument(Protocol):
-    """What measures, in the child. One job at a time."""
+    """What measures, in the child. One series at a time."""
 
-    def jobs(self) -> tuple[Job, ...]:
+    def all_series(self) -> tuple[Named, ...]:
         """All that it can measure."""
 
-    def begin(self, job: str) -> None:
-        """Set up for `job`."""
+    def begin(self, series: str) -> None:
+        """Set up for the series of this id."""
 
     def rehearse(self) -> float:
-        """Calls that do not count; nanoseconds of a call of the slowest series."""
+        """Calls that do not count; nanoseconds per call."""
 
-    def block(self, number: int, calls: int, slowest_ns: float) -> Mapping[str, float]:
-        """Nanoseconds per call and series, over `calls` calls.
+    def block(self, number: int, calls: int, warm_up: bool) -> float:
+        """Nanoseconds per call, over `calls` calls after one that does not count, if `warm_up`.
 
-        Their parameters follow from `number` and the seed alone. `slowest_ns` is the slowest
-        rehearsal of both children.
+        Their parameters follow from `number` and the seed alone.
         """
 
-    def evidence(self) -> Mapping[str, Evidence]:
+    def evidence(self) -> Evidence:
         """What the server does for the calls of the last block."""
 
     def end(self) -> None:
@@ -117,7 +111,7 @@ def serve(opening: Open, root: Path) -> None:
             dsn, seed = os.environ.pop(DSN_VARIABLE), int(os.environ[SEED_VARIABLE])
             instrument = stack.enter_context(opening(dsn, seed))
             stack.callback(instrument.end)
-            return Opened(protocol=PROTOCOL, root=str(root), jobs=instrument.jobs())
+            return Opened(protocol=PROTOCOL, root=str(root), series=instrument.all_series())
 
         for line in sys.stdin.buffer:
             asked = msgspec.json.decode(line)
@@ -144,7 +138,8 @@ class Child:
     def __init__(
         self, command: Sequence[str | Path], root: Path, *, who: str, dsn: str, seed: int
     ) -> None:
-        self._who = who
+        self.who = who
+        self._root = root
         self._secret = dsn
         self._said: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._process = subprocess.Popen(
@@ -153,6 +148,8 @@ class Child:
             env={
                 **{key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"},
                 "PYTHONPATH": str(root),
+                # Sets and dictionaries in the same order on both sides.
+                "PYTHONHASHSEED": "0",
                 DSN_VARIABLE: dsn,
                 SEED_VARIABLE: str(seed),
             },
@@ -161,24 +158,27 @@ class Child:
             stderr=self._said,
             start_new_session=True,  # Ctrl-C is for us: we end it in order
         )
+        self._tell("open", {})  # several children then open at the same time
 
     def open(self) -> Opened:
-        """Wait until it is ready.
+        """Wait until it is ready; it was told to open when it was started.
 
         Raises:
             ChildFault: it does not start, speaks another protocol, or measures other code.
         """
         try:
-            told = self.ask("open")
+            told = self._answer()
             protocol = told["protocol"]
             opened = msgspec.convert(told, Opened) if protocol == PROTOCOL else None
         except ChildFault:
             raise
         except (PhasegateError, msgspec.ValidationError) as error:
             reason = error.what if isinstance(error, PhasegateError) else str(error)
-            raise ChildFault(self._who, f"it cannot measure: {reason}") from error
+            raise ChildFault(self.who, f"it cannot measure: {reason}") from error
         if opened is None:
-            raise ChildFault(self._who, f"it speaks protocol {protocol}, this is {PROTOCOL}")
+            raise ChildFault(self.who, f"it speaks protocol {protocol}, this is {PROTOCOL}")
+        if Path(opened.root).resolve() != self._root.resolve():
+            raise ChildFault(self.who, "it measures the code of another folder than its own")
         return opened
 
     def ask(self, do: str, **given: Any) -> Any:
@@ -188,16 +188,23 @@ class Child:
             CannotMeasure: it could not, and says why.
             ChildFault: it ended, or hangs.
         """
-        asked, answers = self._process.stdin, self._process.stdout
-        assert asked is not None and answers is not None  # noqa: S101, PT018 - pipes, as asked for
-        with suppress(BrokenPipeError):  # it has ended; what it said last is told below
-            asked.write(msgspec.json.encode({"do": do, "with": given}) + b"\n")
-            asked.flush()
+        self._tell(do, given)
+        return self._answer()
+
+    def _tell(self, do: str, given: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - a pipe, as asked for
+        with suppress(BrokenPipeError):  # it has ended; `_answer` says how
+            self._process.stdin.write(msgspec.json.encode({"do": do, "with": given}) + b"\n")
+            self._process.stdin.flush()
+
+    def _answer(self) -> Any:
+        answers = self._process.stdout
+        assert answers is not None  # noqa: S101 - a pipe, as asked for
         if not select.select([answers], [], [], ANSWER_S_MAX)[0]:
-            raise ChildFault(self._who, f"it does not answer within {ANSWER_S_MAX:.0f} s")
+            raise ChildFault(self.who, f"it does not answer within {ANSWER_S_MAX:.0f} s")
         line = answers.readline()
         if not line:
-            raise ChildFault(self._who, f"it ended: {self._last_words()}")
+            raise ChildFault(self.who, f"it ended: {self._last_words()}")
         told = msgspec.json.decode(line)
         if "error" in told:
             raise CannotMeasure(str(told["error"]).rstrip("."))

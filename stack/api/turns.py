@@ -3,7 +3,7 @@
     python -m stack.api.turns
 
 Brings the database to stack level 3 and starts the API, both of its own checkout. Each kind of
-request is a job of one series, asked over one connection that is kept alive. What the server did
+request is a series, asked over one connection that is kept alive. What the server did
 for a request is counted by pg_stat_statements.
 """
 
@@ -29,7 +29,7 @@ from stack.api.launch import Api, running_api
 from stack.database import connected, run
 from stack.levels import apply_level
 from stack.tokens import mint
-from stack.turns import Job, Named, serve
+from stack.turns import Named, serve
 
 HERE = Path(__file__).resolve().parent
 LEVEL = 3
@@ -154,18 +154,16 @@ class Requests:
         self._dsn = dsn
         self._client = client
         self._drawn = drawn
-        self._job = ""
+        self._kind: Kind = _embedded
         self._last: Sequence[Drawn] = ()
 
-    def jobs(self) -> tuple[Job, ...]:
+    def all_series(self) -> tuple[Named, ...]:
         """The kinds of requests."""
-        return tuple(
-            Job(id=id_, series=(Named(id=id_, name=name),)) for id_, (name, _) in KINDS.items()
-        )
+        return tuple(Named(id=id_, name=name) for id_, (name, _) in KINDS.items())
 
-    def begin(self, job: str) -> None:
+    def begin(self, series: str) -> None:
         """Nothing needs to be set up."""
-        self._job = job
+        self._kind = KINDS[series][1]
         gc.collect()
         gc.disable()
 
@@ -174,26 +172,25 @@ class Requests:
         self._times(self._drawn[:1])
         return min(self._times(self._drawn[:REHEARSAL_CALLS]))
 
-    def block(self, number: int, calls: int, slowest_ns: float) -> Mapping[str, float]:
+    def block(self, number: int, calls: int, warm_up: bool) -> float:
         """See `Instrument`."""
-        del slowest_ns
         size = len(self._drawn)
         drawn = [self._drawn[(number * calls + i) % size] for i in range(calls)]
-        self._times(drawn[:1])  # the one that wakes everything up
-        return {self._job: statistics.geometric_mean(self._times(drawn))}
+        if warm_up:
+            self._times(drawn[:1])
+        return statistics.geometric_mean(self._times(drawn))
 
     def _times(self, drawn: Sequence[Drawn]) -> list[int]:
         """Nanoseconds of each call."""
         self._last = drawn
-        kind = KINDS[self._job][1]
         times = []
         for each in drawn:
             began = time.perf_counter_ns()
-            kind(self._client, each)
+            self._kind(self._client, each)
             times.append(time.perf_counter_ns() - began)
         return times
 
-    def evidence(self) -> Mapping[str, Evidence]:
+    def evidence(self) -> Evidence:
         """See `Instrument`; statements and blocks of the server, per call of the last block."""
         before = self._work()
         self._times(self._last)
@@ -201,7 +198,7 @@ class Requests:
             round((now - then) / len(self._last))
             for now, then in zip(self._work(), before, strict=True)
         )
-        return {self._job: Evidence(plan_hash="", shared_buffers=blocks, statements=calls)}
+        return Evidence(plan_hash="", shared_buffers=blocks, statements=calls)
 
     def _work(self) -> tuple[int, int]:
         async def ask() -> tuple[int, int]:

@@ -1,0 +1,339 @@
+"""HEAD and baseline in turns: blocks of the same calls, on two copies of one data set.
+
+Starts a process per side (`stack.turns`) and makes the databases `phasegate_night_a` and `…_b`;
+both are gone at the end, come what may. Each side brings its copy to its own stack level.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+import msgspec
+import numpy as np
+
+import seed as seed_room
+from benchmarks.engine import BLOCK_S, HALF_WIDTH_OF_EFFECT, OVERRUN_S_MAX, WARM_UP_S_MAX
+from benchmarks.lab import SELF_CHECK, Budget
+from nightly.trees import HEAD, ROOT, Tree
+from phases.errors import CannotMeasure
+from records.night import Evidence, Ratios, Series
+from stack.postgres import PostgresServer
+from stack.turns import Child, ChildFault, Opened
+from stats.paired import ALARM_CONFIDENCE, alarms, ratio_of_logs
+
+MODULES = {"sql": "benchmarks.turns", "api": "stack.api.turns"}
+"""What measures each room of series."""
+
+SAME = {"sql": f"sql/{SELF_CHECK}/before", "api": "api/tasks-embedded"}
+"""What A/A is measured with: short statements, where the instrument's own noise shows most."""
+
+DATABASES = ("phasegate_night_a", "phasegate_night_b")
+
+# A slow-down of 5% has to be found twice, so each time with power above √0.95 = 0.975: at a 99%
+# bound (2.576 + 1.96) standard errors must fit into ln 1.05, which is ±2.1% at 95%; and its
+# estimate must be above √1.05. With ±1.5% both hold with room to spare.
+HALF_WIDTH_WANTED = 0.015
+
+# Of one round: eight blocks are the fewest that have a 99% interval (2 · 2⁻⁸ < 1%).
+BLOCKS_MIN = 8
+# Of short statements as many as fill a block: asking for one costs as much as a few calls.
+CALLS_PER_BLOCK_MAX = 50
+
+# Of one round: they are kept for years.
+BLOCKS_MAX = 60
+
+# A process lies in memory as chance has it, and was up to some per cent quicker than the same one
+# beside it for as long as it lived: a Python server more than a backend, which is forked from one
+# postmaster. So a series is measured in several rounds of fresh processes, one after the other;
+# rounds that differ show as a correlation of neighbouring blocks, for which the interval is widened
+# (`stats.paired`).
+ROUNDS = {"sql": 2, "api": 4}
+
+# The last series are not starved by slow ones before them.
+SERIES_S_MIN = 0.5
+
+LOG_DIGITS = 5  # a hundred-thousandth is far below what any block can tell
+
+
+@dataclass(frozen=True)
+class Rig:
+    """Where it is measured. The server holds the data set of so many users (`ensure_dataset`)."""
+
+    server: PostgresServer
+    users: int
+    seed: int
+    rounds: Mapping[str, int] = MappingProxyType(ROUNDS)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One series measured once. `logs` are empty where it could not be; `note` says why."""
+
+    logs: tuple[float, ...] = ()
+    """ln(HEAD ÷ baseline), one a block, round after round."""
+    calls: int = 0
+    """Per block."""
+    head: Evidence | None = None
+    baseline: Evidence | None = None
+    note: str = ""
+
+    @property
+    def alarms(self) -> bool:
+        """Whether it speaks of a slow-down (`stats.paired.alarms`)."""
+        return bool(self.logs) and alarms(np.array(self.logs))
+
+    @property
+    def ratios(self) -> Ratios | None:
+        """As recorded."""
+        return ratios_of(self.logs, self.calls) if self.logs else None
+
+
+def ratios_of(logs: Sequence[float], calls: int) -> Ratios:
+    """The record of log-ratios HEAD ÷ baseline, one a block."""
+    found = ratio_of_logs(np.array(logs), ALARM_CONFIDENCE)
+    return Ratios(
+        logs=tuple(logs),
+        calls_per_block=calls,
+        estimate=found.estimate,
+        low=found.low if found.low > 0 else None,
+        high=found.high if math.isfinite(found.high) else None,
+    )
+
+
+@contextmanager
+def sitting(
+    rig: Rig, room: str, trees: tuple[Tree, Tree], *, swapped: bool = False
+) -> Iterator[Sitting]:
+    """Two fresh processes on two fresh copies of the data set: HEAD's, and what it is held against.
+
+    Args:
+        rig: server and data set.
+        room: `sql` or `api`.
+        trees: HEAD's, and the other.
+        swapped: each side gets the copy that the other one has otherwise, so that what a copy's
+            place on the disk does cannot confirm itself.
+
+    Raises:
+        ChildFault: a side does not start; `who` names it.
+    """
+    names = DATABASES[::-1] if swapped else DATABASES
+    with ExitStack() as stack:
+        children = []
+        for name, tree in zip(names, trees, strict=True):
+            stack.callback(seed_room.drop_copy, rig.server, name)
+            dsn = seed_room.copy_dataset(rig.server, users=rig.users, database=name)
+            child = Child(
+                [tree.python, "-m", MODULES[room]],
+                tree.root,
+                who=tree.who,
+                dsn=dsn,
+                seed=rig.seed,
+            )
+            stack.callback(child.close)
+            children.append(child)
+        opened = [child.open() for child in children]
+        yield Sitting((children[0], children[1]), (opened[0], opened[1]))
+
+
+class Sitting:
+    """Both sides, opened; index 0 is HEAD."""
+
+    def __init__(self, children: tuple[Child, Child], opened: tuple[Opened, Opened]) -> None:
+        self._children = children
+        self.series, self.baseline_series = (
+            {series.id: series.name for series in each.series} for each in opened
+        )
+        """Names by id, of what each side can measure."""
+        self._rng = random.Random()
+
+    def measure(
+        self, series: str, budget_s: float, *, calls: int = 0, half_width: float
+    ) -> Measured:
+        """One series, within `budget_s` or the fewest blocks that say anything.
+
+        Args:
+            series: its id.
+            budget_s: seconds for the blocks.
+            calls: per block; as a rehearsal finds if 0.
+            half_width: of the 95% interval in logarithms, at which it stops.
+
+        Raises:
+            ChildFault: a side ended.
+        """
+        asked = HEAD
+        try:
+            for child in self._children:
+                asked = child.who
+                child.ask("begin", series=series)
+            return self._run(budget_s, calls, half_width)
+        except ChildFault:
+            raise
+        except CannotMeasure as error:
+            why = error.what if asked == HEAD else f"{asked}: {error.what}"
+            return Measured(note=f"not measured: {why}")
+        finally:
+            for child in self._children:
+                _end(child)
+
+    def _run(self, budget_s: float, calls: int, half_width: float) -> Measured:
+        quick_s = max(float(child.ask("rehearse")) for child in self._children) / 1e9
+        calls = calls or max(1, min(CALLS_PER_BLOCK_MAX, int(BLOCK_S / quick_s)))
+        warm_up = quick_s < WARM_UP_S_MAX
+        logs: list[float] = []
+        evidence: list[Evidence] = []
+        order = [0, 1]
+        began = time.monotonic()
+        check_at = BLOCKS_MIN
+        while len(logs) < BLOCKS_MAX:
+            number = len(logs)
+            # Who goes first: each side equally often, in random order.
+            order = order[::-1] if number % 2 else self._rng.sample(order, 2)
+            times = {side: self._block(side, number, calls, warm_up) for side in order}
+            logs.append(round(math.log(times[0] / times[1]), LOG_DIGITS))
+            if number == 0:  # of the same calls on both sides, in the same state
+                evidence = [
+                    msgspec.convert(child.ask("evidence"), Evidence) for child in self._children
+                ]
+                began = time.monotonic()
+            done, elapsed_s = len(logs), time.monotonic() - began
+            if done >= check_at:
+                if _narrow(logs, half_width):
+                    break
+                check_at = done + max(1, done // 10)  # the interval costs n² to compute
+            if done >= BLOCKS_MIN and elapsed_s * (done + 1) / done > budget_s:
+                break
+            if done < BLOCKS_MIN and elapsed_s > budget_s + OVERRUN_S_MAX:
+                raise CannotMeasure(
+                    f"{done} blocks took {elapsed_s:.0f} s, and {BLOCKS_MIN} are the fewest that "
+                    "say anything"
+                )
+        return Measured(tuple(logs), calls, evidence[0], evidence[1])
+
+    def _block(self, side: int, number: int, calls: int, warm_up: bool) -> float:
+        child = self._children[side]
+        return float(child.ask("block", number=number, calls=calls, warm_up=warm_up))
+
+
+def _end(child: Child) -> None:
+    """Take a set-up back; a child that has ended has nothing to take back."""
+    try:
+        child.ask("end")
+    except CannotMeasure:
+        return
+
+
+def _narrow(logs: Sequence[float], half_width: float) -> bool:
+    found = ratio_of_logs(np.array(logs))
+    effect = abs(math.log(found.estimate))
+    return found.log_half_width <= max(half_width, HALF_WIDTH_OF_EFFECT * effect)
+
+
+def series_of(rig: Rig, room: str, tree: Tree) -> dict[str, str]:
+    """Names by id of the series that a checkout can measure."""
+    with sitting(rig, room, (tree, tree)) as both:
+        return both.series
+
+
+def measure_each(
+    rig: Rig,
+    room: str,
+    trees: tuple[Tree, Tree],
+    series: Sequence[str],
+    budget_s: float,
+    *,
+    swapped: bool = False,
+    on_series: Callable[[str], None] = lambda _: None,
+) -> dict[str, Measured]:
+    """Several series of one room, in as many rounds of fresh processes as the rig has for it.
+
+    Args:
+        rig: server, data set, rounds.
+        room: `sql` or `api`.
+        trees: HEAD's, and the other.
+        series: ids that both sides know.
+        budget_s: seconds for all blocks; what one series leaves of it, the next ones share.
+        swapped: begins with the databases swapped; each further round swaps them again.
+        on_series: told what is being measured.
+
+    Raises:
+        ChildFault: a side does not start, or ended; `who` names it.
+    """
+    found: dict[str, Measured] = {}
+    rounds = rig.rounds[room]
+    half_width = HALF_WIDTH_WANTED * math.sqrt(rounds)
+    for turn in range(rounds if series else 0):
+        with sitting(rig, room, trees, swapped=swapped != bool(turn % 2)) as both:
+            budget = Budget(budget_s / rounds, len(series))
+            for id_ in series:
+                on_series(id_)
+                before = found.get(id_, Measured())
+                if before.note:  # it could not be measured in the round before either
+                    continue
+                now = both.measure(
+                    id_,
+                    budget.allowance_s(SERIES_S_MIN),
+                    calls=before.calls,
+                    half_width=half_width,
+                )
+                logs = () if now.note else before.logs + now.logs
+                found[id_] = replace(before if turn else now, logs=logs, note=now.note)
+    return found
+
+
+def record_same(
+    server: PostgresServer,
+    *,
+    users: int,
+    seed: int,
+    budget_s: float,
+    repeats: int,
+    rooms: Sequence[str] = tuple(MODULES),
+    root: Path = ROOT,
+) -> tuple[tuple[Series, ...], ...]:
+    """HEAD held against itself: all its series, `repeats` times in fresh processes.
+
+    For the proof of the detectors. The server must hold the data set of `users` users
+    (`seed.ensure_dataset`).
+
+    Args:
+        server: of ours.
+        users: registered users of the data set.
+        seed: of the drawn parameters.
+        budget_s: seconds for each repetition, set-up apart.
+        repeats: how often; every second time the databases are swapped.
+        rooms: of series.
+        root: checkout to measure.
+
+    Returns:
+        The series of each repetition; those that cannot be measured here are left out.
+    """
+    tree = Tree.of(root)
+    found = []
+    for repeat in range(repeats):
+        recorded: list[Series] = []
+        for room in rooms:
+            rig = Rig(server, users, seed + repeat)
+            names = series_of(rig, room, tree)
+            measured = measure_each(
+                rig, room, (tree, tree), tuple(names), budget_s / len(rooms), swapped=repeat % 2 > 0
+            )
+            recorded += [
+                Series(
+                    id=id_,
+                    name=names[id_],
+                    ratios=one.ratios,
+                    head=one.head,
+                    baseline=one.baseline,
+                )
+                for id_, one in measured.items()
+                if one.logs
+            ]
+        found.append(tuple(recorded))
+    return tuple(found)
