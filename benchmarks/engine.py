@@ -61,11 +61,6 @@ class BudgetTooSmall(CannotMeasure):
     """Time was up long before there were blocks enough to say anything."""
 
 
-def calls_per_block(slowest_s: float) -> int:
-    """How many calls of `slowest_s` seconds make a block."""
-    return max(1, min(CALLS_PER_BLOCK_MAX, int(BLOCK_S / slowest_s)))
-
-
 class Comparing:
     """Blocks of one technique, one after the other; `measure` drives it."""
 

@@ -11,9 +11,8 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 
 import msgspec
 import numpy as np
@@ -69,7 +68,7 @@ class Rig:
     server: PostgresServer
     users: int
     seed: int
-    rounds: Mapping[str, int] = MappingProxyType(ROUNDS)
+    rounds: Mapping[str, int] = field(default_factory=lambda: ROUNDS)
 
 
 @dataclass(frozen=True)
