@@ -29,6 +29,7 @@ import gevent
 from loadtests.budget import Budget
 from loadtests.cache import TtlCache
 from loadtests.recorder import Recorder
+from loadtests.refusals import MESSAGES_MAX, REFUSED, said
 from loadtests.transport import Answer, Transport
 from phases.errors import UsageError
 
@@ -90,6 +91,11 @@ class UserApi:
         failed = answer.status == 0 or answer.status >= 400
         if answer.opened:
             recorder.tally(self.stage).connections += 1
+        if answer.status in REFUSED:
+            found = recorder.tally(self.stage).refusals
+            message = said(answer)
+            if message in found or len(found) < MESSAGES_MAX:
+                found[message] = found.get(message, 0) + 1
         recorder.record(
             self.stage,
             name_id,

@@ -103,6 +103,8 @@ class StageTally(msgspec.Struct):
     rows_removed: int = 0
     connections: int = 0
     """Opened for requests that were answered or failed."""
+    refusals: dict[str, int] = {}
+    """Answers of 401 and 403 by what they said (`loadtests.refusals`); some of many."""
 
     def merge(self, other: StageTally) -> None:
         """Add what `other` counted."""
@@ -122,3 +124,5 @@ class StageTally(msgspec.Struct):
         self.rows_created += other.rows_created
         self.rows_removed += other.rows_removed
         self.connections += other.connections
+        for said, count in other.refusals.items():
+            self.refusals[said] = self.refusals.get(said, 0) + count

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loadtests.refusals import advice
 from loadtests.stages import Stage
 from loadtests.tally import StageTally
 from phases.cell import Reason
@@ -14,6 +15,12 @@ LAG_MS_P99_MAX = 50.0
 
 # FACTS §5 and DESIGN "Measuring honestly": below, what was offered is not what was measured.
 ACHIEVED_SHARE_MIN = 0.95
+
+# For a newcomer: the reference API answers as PostgREST does.
+NO_ETAG = (
+    "the server sent no ETag with its lists, so no request could be conditional; PostgREST and "
+    "Supabase's gateway send none: put a gateway that adds them in front, or choose --arm embedded"
+)
 
 # Of a stage's length: a test stopped by hand ends its last stage early.
 DURATION_SHARE_MIN = 0.99
@@ -48,9 +55,9 @@ def reasons(
         (
             arm == "conditional" and tally.cache.misses > 0 and tally.cache.validators == 0,
             Reason.NOT_SERVED,
-            "the server sent no ETag, so nothing was conditional",
+            NO_ETAG,
         ),
-        (refused > 0, Reason.AUTHORISATION, f"{refused} answers were 401 or 403"),
+        (refused > 0, Reason.AUTHORISATION, _refusals(refused, tally.refusals)),
         (limited > 0, Reason.RATE_LIMITED, f"{limited} answers were 429"),
         (
             tally.cpu_share_max >= CPU_SHARE_MAX,
@@ -84,3 +91,12 @@ def reasons(
         ),
     )
     return tuple(f"{code}: {sentence}" for found, code, sentence in findings if found)
+
+
+def _refusals(refused: int, by_message: dict[str, int]) -> str:
+    """How many answers were refusals, what most of them said, and what to do."""
+    counted = f"{refused} answers were 401 or 403"
+    if not by_message:
+        return counted
+    most = max(by_message, key=lambda message: by_message[message])
+    return f"{counted} ({most}): {advice(most)}"

@@ -45,10 +45,20 @@ class TinyServer:
 @pytest.fixture
 def tiny_server() -> Iterator[Callable[..., TinyServer]]:
     """Starts servers: `tiny_server("--status", "429")`; ends them afterwards."""
+    yield from _starting("tiny_server.py")
+
+
+@pytest.fixture
+def etag_gateway() -> Iterator[Callable[..., TinyServer]]:
+    """Puts gateways that add ETags in front: `etag_gateway(url)`; ends them afterwards."""
+    yield from _starting("etag_gateway.py")
+
+
+def _starting(name: str) -> Iterator[Callable[..., TinyServer]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str) -> TinyServer:
-        program = Path(__file__).with_name("tiny_server.py")
+        program = Path(__file__).with_name(name)
         process = subprocess.Popen(
             [sys.executable, str(program), *arguments], stdout=subprocess.PIPE, text=True
         )

@@ -1,6 +1,6 @@
 """A real HTTP server that answers like the API, counts every request, and does as it is told.
 
-    python tiny_server.py [--status CODE] [--delay-ms N] [--etags]
+    python tiny_server.py [--status CODE] [--delay-ms N] [--remembers]
 
 Prints its port. GET /counts answers what it counted: requests by `METHOD table`, and bytes sent in
 bodies. It is a program of its own, so that a test can freeze it with SIGSTOP.
@@ -35,12 +35,13 @@ clients: Counter[str] = Counter()
 body_bytes: Counter[str] = Counter()
 tasks_left: set[str] = set()
 asked_for: Counter[str] = Counter()
+written: Counter[str] = Counter()
 
 
 class Connection(asyncio.Protocol):
     status: int
     delay_s: float
-    sends_etags: bool
+    remembers: bool
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -54,15 +55,10 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self.url = b""
-        self.asks_whether_changed = False
         self.body = b""
 
     def on_url(self, url: bytes) -> None:
         self.url += url
-
-    def on_header(self, name: bytes, _: bytes) -> None:
-        if name.lower() == b"if-none-match":
-            self.asks_whether_changed = self.sends_etags
 
     def on_body(self, body: bytes) -> None:
         self.body += body
@@ -88,6 +84,7 @@ class Connection(asyncio.Protocol):
         if method == "POST" and path.startswith("/rest/v1/tasks"):
             task = {**json.loads(self.body), "id": str(uuid.uuid4())}
             tasks_left.add(task["id"])
+            written[task["user_id"]] += 1
             return 201, json.dumps([task]).encode()
         if method == "DELETE":
             tasks_left.difference_update(path.partition("in.(")[2].rstrip(")").split(","))
@@ -99,10 +96,16 @@ class Connection(asyncio.Protocol):
         if path.startswith("/functions/v1/process-heavy-task"):
             return self.heavy(method, path)
         if path.startswith("/rest/v1/tasks"):
-            return (304, b"") if self.asks_whether_changed else (200, TASKS)
+            return 200, self.tasks(path)
         if path.startswith("/rest/v1/projects"):
             return 200, b'[{"name":"home","color":"#112233"}]'
         return 200, b"[]"
+
+    def tasks(self, path: str) -> bytes:
+        if not self.remembers:
+            return TASKS
+        user = path.partition("user_id=eq.")[2].partition("&")[0]
+        return json.dumps([*ROWS, {"id": user, "project_id": None, "n": written[user]}]).encode()
 
     def heavy(self, method: str, path: str) -> tuple[int, bytes]:
         if method == "POST":
@@ -125,8 +128,7 @@ class Connection(asyncio.Protocol):
 
     def answer(self, status: int, body: bytes) -> None:
         length = b"" if status in (204, 304) else b"content-length: %d\r\n" % len(body)
-        etag = b'etag: "1"\r\n' if self.sends_etags else b""
-        self.transport.write(b"HTTP/1.1 %d OK\r\n%b%b\r\n%b" % (status, length, etag, body))
+        self.transport.write(b"HTTP/1.1 %d OK\r\n%b\r\n%b" % (status, length, body))
 
 
 async def main() -> None:
@@ -134,9 +136,9 @@ async def main() -> None:
     parser.add_argument("--status", type=int, default=0)
     parser.add_argument("--delay-ms", type=float, default=0.0)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--etags", action="store_true")
+    parser.add_argument("--remembers", action="store_true")
     options = parser.parse_args()
-    Connection.sends_etags = options.etags
+    Connection.remembers = options.remembers
     Connection.status, Connection.delay_s = options.status, options.delay_ms / 1000
     server = await asyncio.get_running_loop().create_server(Connection, options.host, 0)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 - read by who started it
