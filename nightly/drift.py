@@ -57,10 +57,10 @@ def install() -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
     try:
-        _run_step([sys.executable, "-m", "venv", str(made)])
+        _run_step([sys.executable, "-m", "venv", "--without-pip", str(made)])
         _run_step(
-            [str(_python(made)), "-m", "pip", "install", "--quiet", "--no-deps",
-             "--only-binary=:all:", "--require-hashes", "--requirement", str(LOCK)]
+            [sys.executable, "-m", "pip", "--python", str(_python(made)), "install", "--quiet",
+             "--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(LOCK)]
         )  # fmt: skip
         made.chmod(0o755)
         try:

@@ -7,6 +7,7 @@ error of the server's, a commit's subject). It rather takes a word too many than
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import msgspec
 
@@ -52,6 +53,7 @@ _RULES: tuple[re.Pattern[str], ...] = (
 )  # fmt: skip
 
 
+@lru_cache(maxsize=4096)  # the same names and notes come back night after night
 def text(words: str) -> str:
     """`words` with what must not be shown replaced by `[removed]`."""
     for rule in _RULES:
