@@ -1,7 +1,8 @@
 """How much a number of registered users takes, and which limit or alert that meets first. Pure.
 
 From measured sizes to bytes per user (Theil–Sen over the seeded sizes), from measured sessions to
-egress and connections (Little's law), to the user count of each limit and alert.
+egress, from the measured peak of connections to those at any number of users (Little's law where no
+peak was sampled), to a month's demand. Limits and alerts: `phases/limits.py`.
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from statistics import median
 
-from phases.catalogue import Catalogue, HostedPlan
-from phases.cost import GB, Bill, Demand, cheapest, users_at
+from phases.catalogue import Catalogue
+from phases.cost import USERS_MAX, Bill, Demand, cheapest
 
 
 @dataclass(frozen=True)
 class Span:
-    """An estimate, and the range that it was seen in; None where it was seen once.
+    """An estimate, and its interval; None where it was seen once.
 
-    The range is no confidence interval: it holds every pair of sizes, or every stage.
+    Which interval that is, says whoever makes one: every pair of sizes, every stage, or 95%.
     """
 
     estimate: float
@@ -72,8 +73,11 @@ class Profile:
         egress_bytes_per_session: response bodies of one session.
         requests_per_session: sent to the API.
         service_s: mean time of a request, from sent to answered.
+        connection_s_per_session: time that a session keeps a connection, from the most that were
+            open at one moment, by users of the data set, ascending; empty where it was not sampled.
         cpu_s_per_session: processor time that the database spent on a session, by users of the data
             set, ascending; empty where it was not sampled.
+        cpu_factors: what to multiply that with for its interval; None where it has none.
         held_users: most registered users whose modelled peak it was seen to hold.
         broke_users: fewest whose modelled peak it was seen not to hold; None where it never broke.
         cores: of the machine that was measured.
@@ -84,14 +88,22 @@ class Profile:
     level: int
     database: Fit | None
     egress_bytes_per_session: Span | None
-    requests_per_session: float | None
+    requests_per_session: Span | None
     service_s: float | None
     cpu_s_per_session: tuple[tuple[int, float], ...]
     held_users: float | None
     broke_users: float | None
     cores: int
     compute: str | None = None
+    connection_s_per_session: tuple[tuple[int, Span], ...] = ()
+    cpu_factors: tuple[float, float] | None = None
 
+
+LEAST_S = 1e-9
+"""Seconds of a session: what a logarithm takes for none."""
+
+ROOT_PRECISION = 1e-9
+"""Of a search for a number of users, as a ratio."""
 
 JUST_MORE = 1e-6
 """Of cores: those of the machine that broke were too few, however little more would do."""
@@ -113,35 +125,51 @@ def _per_user_rate(catalogue: Catalogue) -> float:
     return catalogue.workload.arrival_rate_per_s(1_000_000) / 1_000_000
 
 
-def connections_at(users: float, profile: Profile, catalogue: Catalogue) -> float | None:
-    """Requests under way at the modelled peak: λ·S by Little's law, and its Poisson peak."""
+def _connection_s_at(users: float, profile: Profile) -> float | None:
+    """Time that a session keeps a connection, at that size; None where nothing was measured."""
+    if profile.connection_s_per_session:
+        points = [(at, each.estimate) for at, each in profile.connection_s_per_session]
+        return cpu_s_at(users, points)
     if profile.requests_per_session is None or profile.service_s is None:
         return None
-    mean = users * _per_user_rate(catalogue) * profile.requests_per_session * profile.service_s
+    return profile.requests_per_session.estimate * profile.service_s
+
+
+def connections_at(users: float, profile: Profile, catalogue: Catalogue) -> float | None:
+    """The most connections at one moment of the modelled peak.
+
+    The mean is sessions per second times the time that each keeps a connection; arriving at random,
+    they exceed `connections_peak_sigma` standard deviations one moment in a thousand.
+    """
+    each = _connection_s_at(users, profile)
+    if each is None:
+        return None
+    mean = users * _per_user_rate(catalogue) * each
     return mean + catalogue.usage.connections_peak_sigma * math.sqrt(mean)
 
 
 def users_with_connections(limit: int, profile: Profile, catalogue: Catalogue) -> float | None:
     """The inverse of `connections_at`: registered users whose peak reaches `limit`."""
-    if profile.requests_per_session is None or profile.service_s is None:
+    low, high = 1.0, float(USERS_MAX)
+    most = connections_at(high, profile, catalogue)
+    if most is None or most < limit:
         return None
-    each = _per_user_rate(catalogue) * profile.requests_per_session * profile.service_s
-    if each <= 0:
-        return None
-    sigma = catalogue.usage.connections_peak_sigma
-    root = (-sigma + math.sqrt(sigma**2 + 4 * limit)) / 2
-    return root**2 / each
+    while high / low > 1 + ROOT_PRECISION:
+        middle = math.sqrt(low * high)
+        reached = (connections_at(middle, profile, catalogue) or 0.0) >= limit
+        low, high = (low, middle) if reached else (middle, high)
+    return high
 
 
 def cpu_s_at(users: float, points: Sequence[tuple[int, float]]) -> float:
-    """Processor seconds of a session on the data of `users`: log-log between what was measured.
+    """Seconds of a session on the data of `users`: log-log between what was measured.
 
     Below the smallest data set as on it. Beyond the largest, the growth between the last two goes
     on: a scan of a table costs in proportion to its rows, a look-up in an index hardly more.
     """
     if users <= points[0][0] or len(points) == 1:
         return points[0][1]
-    pairs = list(pairwise(points))
+    pairs = list(pairwise((at, max(each, LEAST_S)) for at, each in points))
     (x1, y1), (x2, y2) = next((pair for pair in pairs if users <= pair[1][0]), pairs[-1])
     slope = math.log(y2 / y1) / math.log(x2 / x1)
     if users > x2:
@@ -197,123 +225,42 @@ def missing(profile: Profile) -> tuple[str, ...]:
     found = []
     if profile.egress_bytes_per_session is None:
         found.append("egress")
-    if profile.requests_per_session is None or profile.service_s is None:
+    if _connection_s_at(1, profile) is None:
         found.append("connections")
     if not profile.cpu_s_per_session and profile.compute is None:
         found.append("cores")
     return tuple(found)
 
 
-@dataclass(frozen=True)
-class Limit:
-    """A limit or alert, and the registered users at which it is reached.
-
-    Attributes:
-        name: as `Free: 0.5 GB disk`.
-        kind: what it is.
-        users: None where it is never reached, or was not measured.
-        low: from the range of what it rests on; None where that was seen once.
-        high: the same.
-        note: why `users` is None, or what it rests on.
-        plan: whose it is; None where it belongs to no plan.
-    """
-
-    name: str
-    kind: str
-    users: float | None
-    low: float | None = None
-    high: float | None = None
-    note: str = ""
-    plan: str | None = None
-
-
-def _by_span(name: str, kind: str, allowance: float, each: Span, factor: float = 1.0) -> Limit:
-    """Users at which `factor · each` per user uses up `allowance`; more per user, fewer users."""
-    if each.estimate <= 0:
-        return Limit(name, kind, None, note="nothing was used")
-    return Limit(
-        name,
-        kind,
-        max(0.0, allowance / (each.estimate * factor)),
-        max(0.0, allowance / (each.high * factor)) if each.high else None,
-        max(0.0, allowance / (each.low * factor)) if each.low and each.low > 0 else None,
-    )
-
-
-def _disk(profile: Profile, plan: HostedPlan, share: float, name: str, kind: str) -> Limit:
-    if profile.database is None:
-        return Limit(name, kind, None, note="no data set was measured")
-    allowance = plan.disk_gb * GB * share - profile.database.fixed
-    return _by_span(name, kind, allowance, profile.database.per_user)
-
-
-def _of_plan(profile: Profile, plan: HostedPlan, catalogue: Catalogue) -> list[Limit]:
-    """The limits of one plan: what it includes, and the alert on its disk."""
-    kind = "limit" if plan.overage is None else "included"
-    per_user = sessions_per_month(1, catalogue)
-    alert = catalogue.alerts.database_size_share
-    limits = [
-        _disk(
-            profile, plan, alert, f"{plan.name}: {alert:.0%} of {plan.disk_gb:g} GB disk", "alert"
-        ),
-        _disk(profile, plan, 1.0, f"{plan.name}: {plan.disk_gb:g} GB disk", kind),
-    ]
-    name = f"{plan.name}: {plan.egress_gb:g} GB egress a month"
-    if profile.egress_bytes_per_session is None:
-        limits.append(Limit(name, kind, None, note="no load was measured"))
-    else:
-        each = profile.egress_bytes_per_session
-        limits.append(_by_span(name, kind, plan.egress_gb * GB, each, per_user))
-    active = plan.monthly_active_users / catalogue.usage.monthly_active_share
-    limits.append(
-        Limit(f"{plan.name}: {plan.monthly_active_users:,} monthly active users", kind, active)
-    )
-    return [replace(limit, plan=plan.name) for limit in limits]
-
-
-def _of_connections(profile: Profile, catalogue: Catalogue) -> list[Limit]:
-    pooled = profile.level >= POOLED_FROM_LEVEL
-    limits = []
-    for size in catalogue.compute:
-        limit = size.pooler_clients_max if pooled else size.connections_max
-        what = "pooler clients" if pooled else "connections"
-        users = users_with_connections(limit, profile, catalogue)
-        note = "by Little's law from measured requests" if users else "no load was measured"
-        limits.append(
-            Limit(f"{size.name.title()} compute: {limit:,} {what}", "limit", users, note=note)
-        )
-    return limits
-
-
-def limits(profile: Profile, catalogue: Catalogue) -> tuple[Limit, ...]:
-    """Every limit and alert at this level; the earliest first, those never reached last."""
-    alerts = catalogue.alerts
-    found = [
-        limit
-        for plan in catalogue.prices.plans
-        if plan.id != "team"  # includes what Pro does
-        for limit in _of_plan(profile, plan, catalogue)
-    ]
-    found += _of_connections(profile, catalogue)
-    name = f"API requests: {alerts.api_requests_share:.0%} of your allowance"
-    if not alerts.api_requests_per_month:
-        found.append(Limit(name, "alert", None, note="no plan limits them; set your own allowance"))
-    elif profile.requests_per_session is None:
-        found.append(Limit(name, "alert", None, note="no load was measured"))
-    else:
-        each = Span(profile.requests_per_session * sessions_per_month(1, catalogue))
-        allowance = alerts.api_requests_per_month * alerts.api_requests_share
-        found.append(_by_span(name, "alert", allowance, each))
-    for share in alerts.budget_shares:
-        usd = share * alerts.budget_usd_per_month
-        at = users_at(usd, lambda users: bill_at(users, profile, catalogue))
-        budget = f"{share:.0%} of the ${alerts.budget_usd_per_month:g} budget"
-        reached = None if profile.database is None else at
-        found.append(Limit(budget, "alert", None if reached is None else float(reached)))
-    return tuple(sorted(found, key=lambda limit: math.inf if limit.users is None else limit.users))
-
-
 def bill_at(users: int, profile: Profile, catalogue: Catalogue) -> Bill | None:
     """The cheapest month at `users` and this level; None where no plan meets it."""
     demand = demand_at(users, profile, catalogue)
     return None if demand is None else cheapest(demand, catalogue)
+
+
+def at_an_end(profile: Profile, *, dear: bool) -> Profile:
+    """`profile` with every estimate at the end of its interval that costs more, or less.
+
+    Ends of several intervals together are more extreme than any one of them: what follows from
+    them is a careful interval, wider than 95%.
+    """
+
+    def end(span: Span) -> Span:
+        found = span.high if dear else span.low
+        return span if found is None else Span(found, span.low, span.high)
+
+    database, seen = profile.database, profile.connection_s_per_session
+    # As far as on the largest data at every size: the growth between sizes is not what is in doubt.
+    stretch = end(seen[-1][1]).estimate / seen[-1][1].estimate if seen else 1.0
+    factor = 1.0 if profile.cpu_factors is None else profile.cpu_factors[int(dear)]
+    return replace(
+        profile,
+        database=database and Fit(end(database.per_user), database.fixed),
+        egress_bytes_per_session=profile.egress_bytes_per_session
+        and end(profile.egress_bytes_per_session),
+        requests_per_session=profile.requests_per_session and end(profile.requests_per_session),
+        connection_s_per_session=tuple(
+            (users, Span(each.estimate * stretch)) for users, each in seen
+        ),
+        cpu_s_per_session=tuple((at, each * factor) for at, each in profile.cpu_s_per_session),
+    )

@@ -267,8 +267,8 @@ def for_money(found: Findings) -> list[Plan]:
             Plan(
                 "limits",
                 "Which limit or alert comes first",
-                "Registered users at which each is met, per stack level; bold: an alert. Lines "
-                "show the range over the sizes or stages measured.",
+                "Registered users at which each is met, per stack level; bold: an alert. A line is "
+                "the interval: over the sizes or stages measured, or 95% of what a peak tells.",
                 limits.alt(by_level),
                 lambda layout: limits.figure(by_level, layout),
                 money.limits_table(found.money),

@@ -194,10 +194,11 @@ def lines(
     undecided = f". No difference: {_some(same, LINE_CHARS // 4)}" if same else ""
     undecided += f". Cannot tell: {_some(unclear, LINE_CHARS // 4)}" if unclear else ""
     longest = LINE_CHARS - len(undecided)
+    lead = f"Needed ({len(needed)} of {len(techniques)}), from N users"
     return (
         f"{plain(run.run_id, 60)}: {run.outcome}, {sizes} users, {wall}",
         _line(
-            f"Needed ({len(needed)} of {len(techniques)}), from N users",
+            lead if needed else "Needed",
             [f"{_id(t)} {_from(t.crossed)}" for t in needed],
         ),
         _line("Can wait", [f"{_id(t)}{_times(t)}" for t in _of(techniques, "not needed yet")]),

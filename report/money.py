@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from phases.capacity import Limit, Profile, Span, bill_at, cores_at, fit, limits, missing
+from phases.capacity import Profile, Span, bill_at, connections_at, cores_at, fit, missing
 from phases.catalogue import Catalogue, GuideBand
 from phases.cost import Bill, band_of, beside
+from phases.limits import Limit, limits
 from report.charts.costs import Curves, sizes
 from report.profiles import added, parts
 from report.run_files import Run
@@ -126,6 +127,19 @@ def left_out(found: Money) -> tuple[str, ...]:
     )
 
 
+def connections_from(found: Money) -> str:
+    """What the connections of each level rest on."""
+    said = []
+    for profile in found.profiles:
+        if "connections" in missing(profile):
+            continue
+        how = "from the measured peak"
+        if not profile.connection_s_per_session:
+            how = "by Little's law, for want of a sample"
+        said.append(f"level {profile.level} {how}")
+    return f"Connections: {listed(said)}." if said else ""
+
+
 def bytes_table(run: Run, level: int) -> Table:
     """Bytes per registered user of every table and index of a level, largest first."""
     points = {**parts(run.seeds.values(), level), **added(run.benchmarks.values(), level)}
@@ -150,17 +164,28 @@ def sessions_table(found: Money, catalogue: Catalogue) -> Table:
     rows = []
     for profile in found.profiles:
         cores = cores_at(found.sizes[-2], profile, catalogue)
+        requests = profile.requests_per_session
+        connections = connections_at(found.sizes[-2], profile, catalogue)
+        how = "" if profile.connection_s_per_session else " (Little's law)"
         rows.append(
             (
                 f"Level {profile.level}",
                 _sent(profile.egress_bytes_per_session),
-                _or_dash(profile.requests_per_session, ""),
+                _or_dash(requests.estimate if requests else None, ""),
                 _or_dash(profile.service_s, " s"),
+                _or_dash(connections, how),
                 _or_dash(cores, ""),
             )
         )
     at = users(found.sizes[-2])
-    head = ("Stack level", "Bytes sent", "Requests", "Mean request", f"Cores at {at} users")
+    head = (
+        "Stack level",
+        "Bytes sent",
+        "Requests",
+        "Mean request",
+        f"Connections at {at} users",
+        f"Cores at {at} users",
+    )
     return Table(head, tuple(rows))
 
 
@@ -195,8 +220,14 @@ def _reached(limit: Limit | None) -> str:
     if limit.users is None:
         return limit.note or "never"
     text = f"{users(rounded(limit.users))} users"
-    if limit.low and limit.high:
-        text += f" ({users(rounded(limit.low))} to {users(rounded(limit.high))})"
+    if limit.exact:
+        text += " (exact)"
+    elif limit.low or limit.high:
+        low = users(rounded(limit.low)) if limit.low else "fewer"
+        high = users(rounded(limit.high)) if limit.high else "never"
+        text += f" ({low} to {high})"
+    elif limit.note:
+        text += f" ({limit.note})"
     return text
 
 
@@ -221,4 +252,9 @@ def lines(profiles: tuple[Profile, ...], count: int, catalogue: Catalogue) -> tu
     if band is not None:
         said.append(f"The scaling guide says {_guide(band)}.")
     prices = catalogue.prices
-    return (*said, *left_out(found), f"Prices: {prices.source}, read on {prices.read_on}.")
+    return (
+        *said,
+        connections_from(found),
+        *left_out(found),
+        f"Prices: {prices.source}, read on {prices.read_on}.",
+    )

@@ -54,6 +54,7 @@ def _money(found: Findings) -> dict[str, object] | None:
         "bills": money.bills(found.money, found.catalogue),
         "savings": money.savings(found.money, found.catalogue),
         "left_out": money.left_out(found.money),
+        "connections_from": money.connections_from(found.money),
         "sessions": money.sessions_table(found.money, found.catalogue),
         "bytes": money.bytes_table(found.run, top),
         "level": top,

@@ -5,16 +5,27 @@ Takes records and stages, returns `phases.capacity.Profile`s; reads no file, dra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
+from statistics import median
 
-from phases.capacity import Fit, Profile, Span, fit
+from phases.capacity import POOLED_FROM_LEVEL, Fit, Profile, Span, fit
 from phases.cell import Verdict
 from records.benchmark import BenchmarkRecord
 from records.matrix import Breakpoint
+from records.sampler import SamplerRecord
 from records.seed import SeedRecord
 from records.target import TargetRecord
 from report.run_files import Run
 from report.traffic import StageTraffic
+from stats.peak import mean_of_peak
+
+Counts = list[tuple[float, float]]
+"""Of each endpoint: calls, and the amount of one."""
+
+CONFIDENCE = 0.95
+Z_95 = 1.96
+"""Standard deviations of a normal distribution that hold 95% of it."""
 
 FLAT_LOGS = "activity_logs"
 PARTITIONED_LOGS = "activity_logs_partitioned"
@@ -102,18 +113,37 @@ def database(run: Run, level: int) -> Fit | None:
     return fit(list(totals.items()))
 
 
-def _per_session(stages: list[StageTraffic], amounts: list[float]) -> Span | None:
-    """Amount per session over all stages, and the range over single ones."""
-    sessions = sum(stage.sessions for stage in stages)
+def _per_session(stages: list[StageTraffic], counts: dict[str, Counts]) -> Span | None:
+    """Amount per session over all stages, with the range over single ones.
+
+    A single stage has a 95% interval instead: how often each endpoint is called is taken for a
+    Poisson count, and every call of it for its mean amount.
+    """
+    driven = [stage for stage in stages if stage.sessions]
+    sessions = sum(stage.sessions for stage in driven)
     if not sessions:
         return None
-    each = [
-        amount / stage.sessions
-        for stage, amount in zip(stages, amounts, strict=True)
-        if stage.sessions
-    ]
-    seen = (min(each), max(each)) if len(each) > 1 else (None, None)
-    return Span(sum(amounts) / sessions, *seen)
+    totals = {
+        stage.stage: sum(calls * each for calls, each in counts[stage.stage]) for stage in driven
+    }
+    estimate = sum(totals.values()) / sessions
+    if len(driven) > 1:
+        each = [totals[stage.stage] / stage.sessions for stage in driven]
+        return Span(estimate, min(each), max(each))
+    half = Z_95 * math.sqrt(sum(n * each**2 for n, each in counts[driven[0].stage])) / sessions
+    return Span(estimate, max(0.0, estimate - half), estimate + half)
+
+
+def _counts(run: Run, *, of_bytes: bool) -> dict[str, Counts]:
+    """By stage and endpoint: how often it was called, and bytes of an answer (or 1: the call)."""
+    return {
+        load.stage: [
+            (float(end.requests), end.response_bytes / end.requests if of_bytes else 1.0)
+            for end in load.endpoints
+            if end.requests
+        ]
+        for load in run.loads
+    }
 
 
 def held(run: Run, stages: list[StageTraffic], level: int) -> float | None:
@@ -152,16 +182,76 @@ def _searched(run: Run, level: int) -> list[Breakpoint]:
     return [each for each in searched if each.level == level and each.users == largest]
 
 
+def connection_s_per_session(
+    run: Run, stages: list[StageTraffic], level: int
+) -> tuple[tuple[int, Span], ...]:
+    """Time that a session keeps a connection, by size, from the most seen open at one moment.
+
+    Connections to the database, or behind a pooler those of its clients, idle ones too. The looks
+    that count as independent are those a second apart: requests last for less.
+    """
+    found = {}
+    for stage in stages:
+        sampler = run.samplers.get(stage.stage)
+        if sampler is None or not sampler.samples or stage.offered_sessions_per_s <= 0:
+            continue
+        peak = _connections_peak(sampler, pooled=level >= POOLED_FROM_LEVEL)
+        if peak is None:
+            continue
+        mean, rate = mean_of_peak(peak, len(sampler.samples)), stage.offered_sessions_per_s
+        found[stage.users] = Span(mean.estimate / rate, mean.low / rate, mean.high / rate)
+    return tuple(sorted(found.items()))
+
+
+def _connections_peak(sampler: SamplerRecord, *, pooled: bool) -> int | None:
+    """The most connections at one look; None where they were not sampled."""
+    if pooled:
+        return sampler.pooler_clients_peak()
+    if sampler.backends_peak is not None:
+        return sampler.backends_peak.count
+    return max((sum(sample.states.values()) for sample in sampler.samples), default=None)
+
+
+def _cpu_shares(run: Run, stage: StageTraffic) -> list[float]:
+    """Of one core, by the database, second by second."""
+    sampler = run.samplers.get(stage.stage)
+    return [
+        part.cpu_share
+        for sample in (sampler.samples if sampler else ())
+        for part in sample.components
+        if part.name == DATABASE
+    ]
+
+
 def cpu_s_per_session(run: Run, stages: list[StageTraffic]) -> tuple[tuple[int, float], ...]:
     """Processor seconds that the database spent on a session, by size; a median over seconds."""
     found = {}
     for stage in stages:
-        sampler = run.samplers.get(stage.stage)
-        used = sampler.used() if sampler else None
-        share = used.component_cpu_share.get(DATABASE) if used else None
+        shares = _cpu_shares(run, stage)
+        share = median(shares) if shares else 0.0
         if share and stage.achieved_sessions_per_s > 0:
             found[stage.users] = share / stage.achieved_sessions_per_s
     return tuple(sorted(found.items()))
+
+
+def cpu_factors(run: Run, stages: list[StageTraffic]) -> tuple[float, float] | None:
+    """95% interval of that median on the largest data, as ratios to it; None without a sample.
+
+    By order statistics, which need no distribution: the seconds that bound the median with a
+    probability of at least 95%, or all of them where there are fewer than six.
+    """
+    sampled = [stage for stage in stages if _cpu_shares(run, stage)]
+    if not sampled:
+        return None
+    shares = sorted(_cpu_shares(run, max(sampled, key=lambda stage: stage.users)))
+    middle = median(shares)
+    if middle <= 0:
+        return None
+    count, cut = len(shares), 0
+    while 2 * sum(math.comb(count, k) for k in range(cut + 1)) / 2**count <= 1 - CONFIDENCE:
+        cut += 1
+    cut = max(cut - 1, 0)
+    return shares[cut] / middle, shares[-1 - cut] / middle
 
 
 def profiles(
@@ -171,8 +261,8 @@ def profiles(
     found = []
     for level in LEVELS:
         mine = [stage for stage in stages if stage.level == level]
-        egress = _per_session(mine, [float(stage.response_bytes) for stage in mine])
-        requests = _per_session(mine, [float(stage.requests) for stage in mine])
+        egress = _per_session(mine, _counts(run, of_bytes=True))
+        requests = _per_session(mine, _counts(run, of_bytes=False))
         answered = sum(stage.requests for stage in mine if stage.service_s is not None)
         busy_s = sum(stage.requests * (stage.service_s or 0.0) for stage in mine)
         found.append(
@@ -180,13 +270,15 @@ def profiles(
                 level=level,
                 database=database(run, level),
                 egress_bytes_per_session=egress,
-                requests_per_session=requests.estimate if requests else None,
+                requests_per_session=requests,
                 service_s=busy_s / answered if answered else None,
                 cpu_s_per_session=cpu_s_per_session(run, mine),
                 held_users=held(run, mine, level),
                 broke_users=broke(run, mine, level, rate_per_user),
                 cores=run.run.machine.cores,
                 compute=run.target.compute if run.target else None,
+                connection_s_per_session=connection_s_per_session(run, mine, level),
+                cpu_factors=cpu_factors(run, mine),
             )
         )
     return tuple(found)

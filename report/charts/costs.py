@@ -123,7 +123,11 @@ def _lines(axes: Axes, curves: Curves, held: Mapping[int, float | None]) -> None
             )
         ends.append((known[-1][1], known[-1][0], level))
     previous = -math.inf
+    last = axes.get_xlim()[1]
     for usd, at, level in sorted(ends):
+        if at < last:  # beside its end the other lines go on: above it there is room
+            beside(axes, f"level {level}", (at, usd), (0, 9), LEVEL_ROLES[level], ha="right")
+            continue
         y = float(axes.transData.transform((at, usd))[1]) * POINTS_PER_INCH / axes.figure.dpi
         apart = max(0.0, previous + NAME_APART_PT - y)
         previous = y + apart

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from phases.capacity import Limit
+from phases.limits import Limit
 from report.style import Layout, beside, colour, place
 from report.words import listed, plain, rounded, users
 

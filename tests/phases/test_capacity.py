@@ -11,17 +11,18 @@ from phases.capacity import (
     Fit,
     Profile,
     Span,
+    at_an_end,
     bill_at,
     connections_at,
     cores_at,
     cpu_s_at,
     fit,
-    limits,
     missing,
     sessions_per_month,
     users_with_connections,
 )
 from phases.catalogue import load
+from phases.limits import limits
 
 CATALOGUE = load()
 
@@ -52,7 +53,7 @@ PROFILE = Profile(
     level=1,
     database=Fit(Span(10_000.0, 8_000.0, 12_500.0), 0.0),
     egress_bytes_per_session=Span(50_000.0, 40_000.0, 62_500.0),
-    requests_per_session=20.0,
+    requests_per_session=Span(20.0, 16.0, 25.0),
     service_s=0.01,
     cpu_s_per_session=((1_000, 0.007), (10_000, 0.07)),
     held_users=10_000,
@@ -94,6 +95,56 @@ def test_connections_follow_littles_law_and_its_inverse_agrees():
     users = users_with_connections(60, PROFILE, CATALOGUE)
     assert users is not None
     assert connections_at(users, PROFILE, CATALOGUE) == pytest.approx(60)
+
+
+PEAK = replace(
+    PROFILE,
+    connection_s_per_session=((1_000, Span(0.1)), (10_000, Span(0.4, 0.2, 0.6))),
+    cpu_factors=(0.5, 2.0),
+)
+
+
+def test_a_measured_peak_of_connections_goes_before_littles_law():
+    # 1/3 session/s at 10,000 users, each keeping a connection for 0.4 s.
+    mean = 1 / 3 * 0.4
+    assert connections_at(10_000, PEAK, CATALOGUE) == pytest.approx(mean + 3.1 * math.sqrt(mean))
+    name = "Nano compute: 60 connections"
+    assert by_name(PEAK)[name].note == "from the measured peak of connections"
+    assert by_name(PROFILE)[name].note == "by Little's law: no connection was sampled"
+
+
+def test_each_limit_has_an_interval_that_holds_it_or_says_why_not(tmp_path):
+    path = tmp_path / "phasegate.toml"
+    path.write_text("[alerts]\napi_requests_per_month = 240_000")
+    for name, limit in by_name(PEAK, load(path)).items():
+        assert limit.users is not None, name
+        if limit.exact:
+            assert "monthly active users" in name
+            assert (limit.low, limit.high) == (None, None)
+            continue
+        assert limit.low is not None, name
+        assert limit.high is not None, name
+        assert limit.low <= limit.users <= limit.high, name
+
+
+def test_the_ends_of_an_interval_are_those_that_cost_more_and_less():
+    # More bytes, egress, processor time and connections: the budget is reached by fewer users.
+    budget = by_name(PEAK)["100% of the $300 budget"]
+    assert budget.low < budget.users < budget.high
+    dear = at_an_end(PEAK, dear=True)
+    assert dear.database.per_user.estimate == 12_500.0
+    assert dear.cpu_s_per_session == ((1_000, 0.014), (10_000, 0.14))
+    # Half as much again on the largest data: so on every size.
+    assert [each.estimate for _, each in dear.connection_s_per_session] == pytest.approx(
+        [0.15, 0.6]
+    )
+
+
+def test_one_size_alone_makes_a_limit_in_proportion_that_says_so():
+    single = replace(PROFILE, database=fit([(10_000, 100e6)]))
+    disk = by_name(single)["Free: 0.5 GB disk"]
+    assert disk.users == pytest.approx(50_000)
+    assert disk.note == "in proportion to one size, no interval"
 
 
 def test_the_budget_alerts_come_where_the_bill_reaches_their_share():
