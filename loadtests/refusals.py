@@ -21,8 +21,8 @@ REFUSED = frozenset({401, 403})
 TOKEN_CODES = ("PGRST300", "PGRST301")
 CLAIMS_CODE = "PGRST303"
 
-TOKEN_ADVICE = (  # noqa: S105 - no password
-    "the API does not trust tokens that are signed with SUPABASE_JWT_SECRET: set it to the "
+TOKEN_ADVICE = (
+    "the API does not trust tokens that are signed with SUPABASE_JWT_SECRET: set it to the "  # noqa: S105 - no password
     "project's legacy JWT secret, or to a shared secret among its JWT signing keys (the CLI's "
     "stack: leave auth.signing_keys_path unset); where it signs with ES256 or RS256 alone, give "
     "--users-file with a token for each user"

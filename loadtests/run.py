@@ -132,12 +132,16 @@ def run_stage(
     log = out / f"{stage}.log"
     _spawn(command, _environment(target, options), log, warm_up_s + duration_s + OVERHEAD_S)
     if not path.exists():
-        said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise CannotMeasure(
-            f"The load stage '{stage}' wrote no record: {said[-1] if said else 'no output'}",
-            then=f"Read {log}",
-        )
+        raise _nothing_written(stage, log)
     return store.read(path, LoadRecord)
+
+
+def _nothing_written(stage: str, log: Path) -> CannotMeasure:
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return CannotMeasure(
+        f"The load stage '{stage}' wrote no record: {said[-1] if said else 'no output'}",
+        then=f"Read {log}",
+    )
 
 
 def _command(target: Target, processes: int, manners: Manners | None) -> list[str]:

@@ -14,8 +14,8 @@ from phases.catalogue import Workload
 from phases.errors import UsageError
 
 # A p95 with an upper bound needs at least 72 clicks (order statistics, 95%). A session has four to
-# five on average, so this many give about 130, and fewer than 72 in one stage of a hundred.
-SESSIONS_MIN = 30
+# five on average, so this many give about 120, and fewer than 72 in one or two stages of a hundred.
+SESSIONS_MIN = 28
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([km]?)", re.IGNORECASE)
 _FACTOR = {"": 1, "k": 1_000, "m": 1_000_000}
