@@ -66,8 +66,9 @@ class Moments:
 
     def at(self, hashes: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """Milliseconds into the span for each hash; its upper 32 bits are used."""
-        stretches = self.stretches.take((hashes >> np.uint64(48)).astype(np.intp))
-        inside = (hashes >> np.uint64(32)) & np.uint64(0xFFFF)
+        stretches = self.stretches.take((hashes >> np.uint64(48)).view(np.intp))
+        inside = hashes >> np.uint64(32)
+        inside &= np.uint64(0xFFFF)
         inside *= stretches & np.uint64((1 << _WIDTH_BITS) - 1)
         inside >>= np.uint64(BITS)
         stretches >>= np.uint64(_WIDTH_BITS)
@@ -91,17 +92,17 @@ class Year:
         """The first moment after the span, UTC."""
         return self.start + dt.timedelta(days=self.population.days)
 
-    @property
+    @cached_property
     def end_ms(self) -> int:
         """Length of the span in ms."""
         return self.population.days * DAY_MS
 
-    @property
+    @cached_property
     def unix_ms(self) -> int:
         """The start in ms since 1970."""
         return (self.start - UNIX_EPOCH) // dt.timedelta(milliseconds=1)
 
-    @property
+    @cached_property
     def postgres_us(self) -> int:
         """The start in µs since 2000, as timestamptz has it."""
         return (self.start - POSTGRES_EPOCH) // dt.timedelta(microseconds=1)

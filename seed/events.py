@@ -11,7 +11,16 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from phases.population import GOLDEN, U64, Stream, activity_steps, mix_in_place, rounded, stream_key
+from phases.population import (
+    GOLDEN,
+    U64,
+    Stream,
+    activity_steps,
+    hashed,
+    mix_in_place,
+    rounded,
+    stream_key,
+)
 from seed.calendar import WEEK_MS
 from seed.users import CODE_BITS, Users
 
@@ -56,64 +65,94 @@ class Events:
         self._signups = users.signup_ms[users.by_signup]
         self._keys: U64 = np.empty(BLOCK, dtype=np.uint64)  # room for a week's, grown as needed
         self._multiples: U64 = np.empty(0, dtype=np.uint64)  # of GOLDEN: 0, 1, 2, … times
-        self.per_user: NDArray[np.uint32] = np.zeros(users.count, dtype=np.uint32)
+        self._steps = users.step.take(users.by_signup)
+        # In the order of sign-up, as all that is looked up user by user.
+        self._made: NDArray[np.uint32] = np.zeros(users.count, dtype=np.uint32)
+        self._left_out: list[NDArray[np.intp]] = []
+
+    @property
+    def per_user(self) -> NDArray[np.uint32]:
         """Events of each user in the weeks made so far."""
+        found = np.empty_like(self._made)
+        found[self._users.by_signup] = self._made
+        for indices in self._left_out:
+            np.subtract.at(found, indices, 1)
+        return found
 
     def week(self, week: int) -> U64:
         """Sort keys of the events of week `week` (0 = first), ascending, no two alike.
 
         The array is overwritten by the next call.
         """
-        starts_ms = week * WEEK_MS
-        registered = int(np.searchsorted(self._signups, starts_ms + WEEK_MS))
+        registered = int(np.searchsorted(self._signups, (week + 1) * WEEK_MS))
         count = 0
         for begin in range(0, registered, BLOCK):
-            block = self._block(week, begin, min(begin + BLOCK, registered))
-            if count + block.size > self._keys.size:
-                grown = np.empty((count + block.size) * 5 // 4, dtype=np.uint64)
-                grown[:count] = self._keys[:count]
-                self._keys = grown
-            self._keys[count : count + block.size] = block
-            count += block.size
+            count = self._add(week, slice(begin, min(begin + BLOCK, registered)), count)
         keys = self._keys[:count]
         keys.sort()
         again = np.flatnonzero(keys[1:] == keys[:-1])
         if again.size:
             # A user does not do two things of one kind in one millisecond: the second is left out.
-            np.subtract.at(self.per_user, self._users.indices(keys[again]), 1)
+            self._left_out.append(self._users.indices(keys[again]))
             keys = np.delete(keys, again)
         return keys
 
-    def _block(self, week: int, begin: int, end: int) -> U64:
-        """Unsorted keys of the users `begin`..`end`-1 in the order of sign-up."""
-        indices = self._users.by_signup[begin:end]
-        steps = self._users.step[indices].astype(np.intp)
-        hashes = indices.astype(np.uint64)
-        hashes *= np.uint64(GOLDEN)
-        hashes += np.uint64(stream_key(self._users.seed, self._stream, week))
-        mix_in_place(hashes, np.empty_like(hashes))
-        outcome = (hashes >> np.uint64(64 - QUANTILE_BITS)).astype(np.intp)
-        counts = self._counts.take((steps << QUANTILE_BITS) + outcome)
-        busy = np.flatnonzero(counts)  # in most weeks, most users do nothing
-        indices, hashes, counts = indices.take(busy), hashes.take(busy), counts.take(busy)
+    def _add(self, week: int, block: slice, count: int) -> int:
+        """Put unsorted keys behind the first `count`: those of the users `block` by sign-up.
+
+        Returns how many there are then.
+        """
+        indices = self._users.by_signup[block]
+        hashes = hashed(stream_key(self._users.seed, self._stream, week), indices.astype(np.uint64))
+        outcomes = self._steps[block].astype(np.uint64)
+        outcomes <<= np.uint64(QUANTILE_BITS)
+        outcomes |= hashes >> np.uint64(64 - QUANTILE_BITS)
+        counts = self._counts.take(outcomes.view(np.intp))
+        self._made[block] += counts
+        busy = np.flatnonzero(counts != 0)  # in most weeks, most users do nothing
+        hashes, counts = hashes.take(busy), counts.take(busy)
         # Event k of a user has the hash of (user's hash + k · GOLDEN).
-        ends = np.cumsum(counts, dtype=np.int64)
+        ends = np.cumsum(counts, dtype=np.uint64)
         total = int(ends[-1]) if ends.size else 0
-        hashes -= (ends - counts).astype(np.uint64) * np.uint64(GOLDEN)
+        hashes -= (ends - counts) * np.uint64(GOLDEN)
         owners = np.repeat(np.arange(busy.size), counts)
         chances = hashes.take(owners)
         if total > self._multiples.size:
             self._multiples = np.arange(2 * total, dtype=np.uint64) * np.uint64(GOLDEN)
         chances += self._multiples[:total]
         mix_in_place(chances, np.empty_like(chances))
-        moments = self._users.year.hours_of_week.at(chances)
-        keys = (moments << np.uint64(CODE_BITS)) | self._users.codes(indices).take(owners)
-        since = self._signups[begin:end] - week * WEEK_MS
-        until = self._users.year.end_ms - week * WEEK_MS
-        if since[-1] > 0 or until < WEEK_MS:  # some sign up during this week, or the year ends
-            when = moments.astype(np.int64)
-            within = (when >= since.take(busy).take(owners)) & (when < until)
-            keys = keys[within]
-            counts = np.bincount(owners[within], minlength=busy.size)
-        self.per_user[indices] += counts.astype(np.uint32)
-        return keys
+        keys = self._users.year.hours_of_week.at(chances)
+        keys <<= np.uint64(CODE_BITS)
+        keys |= self._users.codes(indices.take(busy)).take(owners)
+        keys = self._within(week, block, keys, busy, owners)
+        if count + keys.size > self._keys.size:
+            grown = np.empty((count + keys.size) * 5 // 4, dtype=np.uint64)
+            grown[:count] = self._keys[:count]
+            self._keys = grown
+        self._keys[count : count + keys.size] = keys
+        return count + keys.size
+
+    def _within(
+        self, week: int, block: slice, keys: U64, busy: NDArray[np.intp], owners: NDArray[np.intp]
+    ) -> U64:
+        """Those of `keys` after their user's sign-up and before the year's end; overwrites `keys`.
+
+        `owners` are places in `busy`, both ascending, `busy` places in `block`.
+        """
+        starts_ms = week * WEEK_MS
+        since = self._signups[block] - starts_ms
+        until = self._users.year.end_ms - starts_ms
+        first = 0
+        if until >= WEEK_MS:  # then only those may be cut who sign up during this week, the last
+            first = int(owners.searchsorted(busy.searchsorted(since.searchsorted(0, "right"))))
+            if first == keys.size:
+                return keys
+        tail, owners = keys[first:], owners[first:]
+        when = (tail >> np.uint64(CODE_BITS)).view(np.int64)
+        places = busy.take(owners)
+        within = (when >= since.take(places)) & (when < until)
+        cut = np.bincount(places[~within], minlength=since.size)
+        self._made[block] -= cut.astype(np.uint32)
+        kept = tail[within]
+        tail[: kept.size] = kept
+        return keys[: first + kept.size]

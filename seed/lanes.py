@@ -78,7 +78,7 @@ class _Feed:
         self.at_hand = await self.queue.get()
         return self.at_hand
 
-    async def copy(self, month: int | None) -> AsyncIterator[bytes]:
+    async def copy(self, month: int | None) -> AsyncIterator[bytes | memoryview]:
         """A COPY stream from the block at hand on, up to the end or to another month."""
         yield HEADER
         while self.at_hand is not None and month in (None, self.at_hand.month):
@@ -97,7 +97,7 @@ async def _copy(
     connection: asyncpg.Connection,
     table: str,
     columns: tuple[str, ...],
-    source: AsyncIterator[bytes],
+    source: AsyncIterator[bytes | memoryview],
 ) -> None:
     await connection.copy_to_table(
         table,

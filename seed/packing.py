@@ -7,6 +7,7 @@ an int32 length (-1: null) and its bytes; all big-endian. Reads and writes memor
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, flags, length of the ext
 TRAILER = b"\xff\xff"
 
 Bytes = NDArray[np.uint8]
+Piece = tuple[NDArray[np.void], NDArray[np.int64] | int]
+"""What varies in length: padded items, one a row, and how many bytes of each count."""
 
 
 def windows(buffer: Bytes, width: int) -> NDArray[np.void]:
@@ -26,62 +29,66 @@ def windows(buffer: Bytes, width: int) -> NDArray[np.void]:
 
 
 class Rows:
-    """A block of rows of one table, each laid out in equal room, then closed up.
+    """A block of rows of one table, put together where they will lie.
 
-    Fields of fixed length come first and are set by name (`block["id"] = …`). What varies in length
-    follows: `append` puts a piece right behind what each row has so far.
+    A row is a **head**, the fields of fixed length, and behind it pieces that vary in length. Heads
+    are set by name (`heads["id"] = …`).
 
     Args:
         capacity: rows that the block can hold.
         fixed: dtype by name of the fields of fixed length, in order.
         fields: fields of a row, those of varying length counted.
-        tail_bytes_max: what the pieces of one row can add up to, padding included.
     """
 
     def __init__(
-        self, capacity: int, fixed: Mapping[str, str], fields: int, tail_bytes_max: int
+        self, capacity: int, fixed: Mapping[str, np.dtype[Any] | str], fields: int
     ) -> None:
-        layout = [("fields", ">i2")]
+        layout: list[tuple[str, np.dtype[Any] | str]] = [("fields", ">i2")]
         for name, kind in fixed.items():
             layout += [(f"length of {name}", ">i4"), (name, kind)]
-        record = np.dtype(layout)
-        self._fixed_bytes = record.itemsize
-        self._width = record.itemsize + tail_bytes_max
-        self._flat: Bytes = np.zeros(capacity * self._width, dtype=np.uint8)
-        self._out: Bytes = np.zeros(capacity * self._width + self._width, dtype=np.uint8)
-        self._rows = self._flat.view(f"V{self._width}")
-        self._origins = np.arange(capacity, dtype=np.int64) * self._width
-        self._lengths: NDArray[np.int64] = np.zeros(capacity, dtype=np.int64)
-        self._count = 0
-        self._record = np.ndarray(
-            (capacity,), dtype=record, buffer=self._flat, strides=(self._width,)
-        )
-        self._record["fields"] = fields
+        self._heads: NDArray[np.void] = np.zeros(capacity, dtype=layout)
+        self._heads["fields"] = fields
         for name, kind in fixed.items():
-            self._record[f"length of {name}"] = np.dtype(kind).itemsize
+            self._heads[f"length of {name}"] = np.dtype(kind).itemsize
+        self._count = 0
 
     def begin(self, count: int) -> NDArray[np.void]:
-        """Start over with `count` rows; returns their fixed fields, to be set by the caller."""
+        """Start over with `count` rows; returns their heads, to be set by the caller."""
         self._count = count
-        self._lengths[:count] = self._fixed_bytes
-        return self._record[:count]
+        return self._heads[:count]
 
-    def append(self, pieces: NDArray[np.void], lengths: NDArray[np.int64] | int) -> None:
-        """Put `pieces[i]`, of which the first `lengths[i]` bytes count, behind row i."""
-        count = self._count
-        target = windows(self._flat, pieces.dtype.itemsize)
-        target[self._origins[:count] + self._lengths[:count]] = pieces
-        self._lengths[:count] += lengths
+    def close(self, *pieces: Piece) -> memoryview:
+        """The rows, each with its pieces in order, in memory of their own.
 
-    def close(self) -> bytes:
-        """The rows without the gaps between them."""
-        count = self._count
-        ends = np.cumsum(self._lengths[:count])
-        # Each row is written at its full width; the next one covers what was too much of it.
-        windows(self._out, self._width)[ends - self._lengths[:count]] = self._rows[:count]
-        return self._out[: int(ends[-1]) if count else 0].tobytes()
+        Pieces are placed at their full width, kind after kind: the next one covers the padding of
+        the one before, and heads, placed last of all, the padding behind the row before theirs.
+        """
+        width = self._heads.dtype.itemsize
+        ends = np.full(self._count, width, dtype=np.int64)
+        for _, lengths in pieces:
+            ends += lengths
+        np.cumsum(ends, out=ends)
+        size = int(ends[-1]) if ends.size else 0
+        starts = np.zeros(self._count, dtype=np.int64)
+        starts[1:] = ends[:-1]
+        out = np.empty(size + width, dtype=np.uint8)
+        places = starts + width
+        for items, lengths in pieces:
+            for begin in range(0, items.dtype.itemsize, width):
+                part = _part(items, begin, width)
+                # Padding must not reach beyond the next head: a wider piece is placed in parts.
+                into = places + np.minimum(lengths, begin) if begin else places
+                windows(out, part.dtype.itemsize)[into] = part
+            places += lengths
+        windows(out, width)[starts] = self._heads[: self._count].view(f"V{width}")
+        return out[:size].data
 
 
-def int32_pieces(values: NDArray[np.int64]) -> NDArray[np.void]:
-    """`values` as big-endian int32 items: lengths of fields."""
-    return values.astype(">i4").view("V4")
+def _part(items: NDArray[np.void], begin: int, most: int) -> NDArray[np.void]:
+    """Bytes `begin`..`begin + most` of each item, or as many as there are."""
+    width = items.dtype.itemsize
+    if width <= most:
+        return items
+    raw = items.view(np.uint8).reshape(-1, width)
+    part = np.ascontiguousarray(raw[:, begin : begin + most])
+    return part.view(f"V{part.shape[1]}").reshape(-1)

@@ -20,7 +20,7 @@ from seed.events import Events
 from seed.packing import Rows
 from seed.tasks import TaskRows
 from seed.texts import Texts, whole_fields
-from seed.users import BLOCK, CODE_BITS, PROJECT_BITS, PROJECTS_MAX, Users, uuids_v7
+from seed.users import BLOCK, CODE_BITS, PROJECT_BITS, PROJECTS_MAX, UUID, Users, put_uuids_v7
 
 # Rows encoded at once: their arrays fit the processor's second-level cache.
 BLOCK_ROWS = 8192
@@ -42,7 +42,7 @@ class Block:
     """Some rows of one table."""
 
     rows: int
-    data: bytes
+    data: memoryview
     month: int
     """Calendar month that all of them are in, counted from the year's first."""
 
@@ -70,44 +70,47 @@ class Tables:
         """One row per user, in the order of sign-up."""
         users, words = self._users, self._texts.words
         locales = whole_fields(words.locales.texts())
-        tail = locales.bytes_max + 4 + words.first_names.bytes_max + words.last_names.bytes_max
-        rows = Rows(BLOCK_ROWS, {"id": "V16", "created_at": ">i8"}, 4, tail)
+        first_names = whole_fields(words.first_names.texts())
+        rows = Rows(BLOCK_ROWS, {"id": "V16", "created_at": ">i8"}, 4)
         keys = users.signup_ms.take(users.by_signup).astype(np.uint64) << np.uint64(CODE_BITS)
         keys |= users.codes(users.by_signup)
         keys.sort()
         for block, month in self._blocks(keys, 0):
             indices = users.indices(block)
-            record = rows.begin(block.size)
-            record["id"] = users.ids.take(indices)
-            record["created_at"] = users.timestamps(block, 0)
-            chance = hashed(stream_key(users.seed, Stream.USER, 2), indices.astype(np.uint64))
+            heads = rows.begin(block.size)
+            heads["id"] = users.ids.take(indices)
+            heads["created_at"] = users.timestamps(block)
+            chance = hashed(stream_key(users.seed, Stream.USER, 2), indices.view(np.uint64))
             locale = self._texts.locale(indices)
-            rows.append(locales.padded.take(locale), locales.lengths.take(locale))
-            self._texts.append_pair(rows, words.first_names, words.last_names, chance, locale)
-            yield Block(block.size, rows.close(), month)
+            data = rows.close(
+                (locales.padded.take(locale), locales.lengths.take(locale)),
+                *self._texts.pair(first_names, words.last_names, chance, locale),
+            )
+            yield Block(block.size, data, month)
 
     def projects(self) -> Iterator[Block]:
         """The projects of all users, in the order that they were made."""
         users, words = self._users, self._texts.words
         names = whole_fields(words.project_names.texts())
         colors = whole_fields(words.colors.texts())
-        fixed = {"id": "V16", "user_id": "V16", "created_at": ">i8"}
-        rows = Rows(BLOCK_ROWS, fixed, 5, names.bytes_max + colors.bytes_max)
+        rows = Rows(BLOCK_ROWS, {"id": UUID, "user_id": "V16", "created_at": ">i8"}, 5)
         for numbered, month in self._blocks(self._project_keys(), 0, PROJECT_BITS):
-            numbers = (numbered & np.uint64(PROJECTS_MAX - 1)).astype(np.int64)
+            numbers = (numbered & np.uint64(PROJECTS_MAX - 1)).view(np.int64)
             keys = numbered >> np.uint64(PROJECT_BITS)
             indices = users.indices(keys)
-            record = rows.begin(keys.size)
+            heads = rows.begin(keys.size)
             hashes = users.project_hashes(indices, numbers)
-            record["id"] = uuids_v7(keys >> np.uint64(CODE_BITS), hashes, self.year)
-            record["user_id"] = users.ids.take(indices)
-            record["created_at"] = users.timestamps(keys, 0)
+            put_uuids_v7(heads["id"], keys >> np.uint64(CODE_BITS), hashes, self.year)
+            heads["user_id"] = users.ids.take(indices)
+            heads["created_at"] = users.timestamps(keys)
             chance = hashed(stream_key(users.seed, Stream.PROJECT, 2), numbered)
             locale = self._texts.locale(indices)
-            for kind, word in ((colors, 0), (names, 1)):
-                place = self._texts.chosen(locale, chance, word)
-                rows.append(kind.padded.take(place), kind.lengths.take(place))
-            yield Block(keys.size, rows.close(), month)
+            color, name = (self._texts.chosen(locale, chance, word) for word in (0, 1))
+            data = rows.close(
+                (colors.padded.take(color), colors.lengths.take(color)),
+                (names.padded.take(name), names.lengths.take(name)),
+            )
+            yield Block(keys.size, data, month)
 
     def _project_keys(self) -> U64:
         """Moment (35 bits), code (24), number (4) of each project: one number sorts them all."""
@@ -120,8 +123,10 @@ class Tables:
             firsts = np.repeat(np.cumsum(owned, dtype=np.int64) - owned, owned)
             numbers = np.arange(indices.size, dtype=np.int64) - firsts
             hashes = users.project_hashes(indices, numbers)
-            made = users.project_ms(indices, numbers, hashes, users.stretch_ms(indices))
-            moments = made.astype(np.uint64) << np.uint64(CODE_BITS)
+            signup_ms, projects = users.signup_ms.take(indices), users.projects.take(indices)
+            stretch_ms = users.stretch_ms(signup_ms, projects)
+            made = users.project_ms(signup_ms, numbers, hashes, stretch_ms)
+            moments = made.view(np.uint64) << np.uint64(CODE_BITS)
             of_block = moments | users.codes(indices.astype(np.uint64))
             keys[count : count + indices.size] = (
                 of_block << np.uint64(PROJECT_BITS)
@@ -137,8 +142,9 @@ class Tables:
         rhythm = Rhythm(self.year)
         rows = TaskRows(users, self._texts, BLOCK_ROWS)
         for week in range(self.year.weeks):
-            for keys, month in self._blocks(events.week(week), week):
-                rhythm.add(keys)
+            of_week = events.week(week)
+            rhythm.add(of_week)
+            for keys, month in self._blocks(of_week, week):
                 yield Block(keys.size, rows.encode(keys, week), month)
         self._histograms += [
             signups(users),
@@ -156,20 +162,19 @@ class Tables:
         bounds = thresholds(list(actions.values()), _OUTCOME_BITS)
         outcome = np.searchsorted(bounds, np.arange(1 << _OUTCOME_BITS), side="right")
         padded, lengths = fields.padded[outcome], fields.lengths[outcome]
-        fixed = {"id": ">i8", "user_id": "V16", "created_at": ">i8"}
-        rows = Rows(BLOCK_ROWS, fixed, 4, fields.bytes_max)
+        rows = Rows(BLOCK_ROWS, {"id": ">i8", "user_id": "V16", "created_at": ">i8"}, 4)
         events = Events(users, Stream.LOG, self._population.logs_per_user_mean)
         for week in range(self.year.weeks):
             key = stream_key(users.seed, Stream.LOG_TIME, week)
             first_id = np.uint64((week * WEEK_MS) << CODE_BITS)
             for keys, month in self._blocks(events.week(week), week):
-                record = rows.begin(keys.size)
-                record["id"] = keys + first_id
-                record["user_id"] = users.ids.take(users.indices(keys))
-                record["created_at"] = users.timestamps(keys, week)
-                lot = (hashed(key, keys) >> np.uint64(64 - _OUTCOME_BITS)).astype(np.intp)
-                rows.append(padded.take(lot), lengths.take(lot))
-                yield Block(keys.size, rows.close(), month)
+                heads = rows.begin(keys.size)
+                heads["id"] = keys + first_id
+                heads["user_id"] = users.ids.take(users.indices(keys))
+                heads["created_at"] = users.week_timestamps(keys, week)
+                lot = (hashed(key, keys) >> np.uint64(64 - _OUTCOME_BITS)).view(np.intp)
+                data = rows.close((padded.take(lot), lengths.take(lot)))
+                yield Block(keys.size, data, month)
         self._histograms.append(per_user("log rows per user", "rows", events.per_user))
 
     def _blocks(self, keys: U64, week: int, extra_bits: int = 0) -> Iterator[tuple[U64, int]]:

@@ -16,18 +16,21 @@ from phases.population import U64, Stream, hashed, rounded, stream_key
 from records.seed import Histogram
 from seed.calendar import HOUR_MS, WEEK_MS
 from seed.distributions import delays
-from seed.packing import Rows
-from seed.texts import Texts
-from seed.users import CODE_BITS, FIRST_PROJECT_MS, Users, uuids_v7
-from seed.vocabulary import packed
+from seed.packing import Piece, Rows
+from seed.texts import FIELD_LENGTH_BYTES, Texts, whole_fields
+from seed.users import CODE_BITS, FIRST_PROJECT_MS, UUID, Users, put_uuids_v7, quotients
 
 UUID_BYTES = 16
 TIMESTAMP_BYTES = 8
-LENGTH_BYTES = 4
 
 # Delays are looked up by twelve hashed bits.
 _OUTCOME_BITS = 12
-_OPEN, _DONE = packed(["open", "done"]).padded
+# What `status` says of a task that is not done and of one that is: numbers with these bytes.
+_STATUS = np.frombuffer(b"opendone", dtype=np.uint32)
+
+# Fields that may be null: the length is then -1, and the value does not count.
+_PROJECT = np.dtype([("length", ">i4"), ("value", UUID)])
+_COMPLETED = np.dtype([("length", ">i4"), ("value", ">i8")])
 
 
 class TaskRows:
@@ -42,64 +45,65 @@ class TaskRows:
     def __init__(self, users: Users, texts: Texts, capacity: int) -> None:
         self._users = users
         self._texts = texts
-        self._begin, self._end = texts.words.task_beginnings, texts.words.task_endings
+        self._begin = whole_fields(texts.words.task_beginnings.texts())
+        self._end = texts.words.task_endings
         self._completion = _Completion(users.year.population)
-        tail = 3 * LENGTH_BYTES + UUID_BYTES + TIMESTAMP_BYTES
+        self._without_project = np.uint64(
+            round(users.year.population.without_project_share * (1 << 16))
+        )
         self._rows = Rows(
-            capacity,
-            {"id": "V16", "user_id": "V16", "created_at": ">i8", "status": "V4"},
-            7,
-            tail + self._begin.bytes_max + self._end.bytes_max,
+            capacity, {"id": UUID, "user_id": "V16", "created_at": ">i8", "status": "u4"}, 7
         )
 
-    def encode(self, keys: U64, week: int) -> bytes:
+    def encode(self, keys: U64, week: int) -> memoryview:
         """The tasks of the sort keys `keys` of `week`."""
-        users, rows = self._users, self._rows
+        users = self._users
         key = stream_key(users.seed, Stream.TASK_TIME, week)
         indices = users.indices(keys)
-        created = (keys >> np.uint64(CODE_BITS)).astype(np.int64) + week * WEEK_MS
-        stamps = users.timestamps(keys, week)
+        created = keys >> np.uint64(CODE_BITS)
+        created += np.uint64(week * WEEK_MS)
+        stamps = users.week_timestamps(keys, week)
         chance = hashed(key, keys)
-        done, delay_ms = self._completion.draw(chance, users.year.end_ms - created)
-        record = rows.begin(keys.size)
-        record["id"] = uuids_v7(created.astype(np.uint64), chance, users.year)
-        record["user_id"] = users.ids.take(indices)
-        record["created_at"] = stamps
-        record["status"] = np.where(done, _DONE, _OPEN)
+        created_ms = created.view(np.int64)
+        done, delay_ms = self._completion.draw(chance, users.year.end_ms - created_ms)
+        heads = self._rows.begin(keys.size)
+        put_uuids_v7(heads["id"], created, chance, users.year)
+        heads["user_id"] = users.ids.take(indices)
+        heads["created_at"] = stamps
+        heads["status"] = _STATUS.take(done)
         second = hashed(key, chance)
-        self._append_project(indices, created, second)
-        completed = np.empty(keys.size, dtype=[("length", ">i4"), ("value", ">i8")])
-        completed["length"] = np.where(done, TIMESTAMP_BYTES, -1)
-        completed["value"] = stamps + delay_ms * 1000
-        rows.append(
-            completed.view("V12"), np.where(done, LENGTH_BYTES + TIMESTAMP_BYTES, LENGTH_BYTES)
+        return self._rows.close(
+            self._project(indices, created_ms, second),
+            _completed(done, stamps, delay_ms),
+            *self._texts.pair(self._begin, self._end, second, self._texts.locale(indices)),
         )
-        locale = self._texts.locale(indices)
-        self._texts.append_pair(rows, self._begin, self._end, second, locale)
-        return rows.close()
 
-    def _append_project(
-        self, indices: NDArray[np.intp], created: NDArray[np.int64], chance: U64
-    ) -> None:
+    def _project(
+        self, indices: NDArray[np.intp], created_ms: NDArray[np.int64], chance: U64
+    ) -> Piece:
         """A project that existed by then, the newer the likelier, or none."""
         users = self._users
-        age = created - users.signup_ms.take(indices)
-        stretch = users.stretch_ms(indices)
-        available = np.minimum(users.projects.take(indices).astype(np.int64), age // stretch + 1)
-        lot = (chance >> np.uint64(32)).astype(np.int64)
-        share = round(users.year.population.without_project_share * (1 << 16))
-        none = (lot & 0xFFFF < share) | (age <= FIRST_PROJECT_MS)
+        signup_ms = users.signup_ms.take(indices)
+        owned = users.projects.take(indices)
+        stretch = users.stretch_ms(signup_ms, owned)
+        age = created_ms - signup_ms
+        lot = chance >> np.uint64(32)
+        none = (lot & np.uint64(0xFFFF)) < self._without_project
+        none |= age <= FIRST_PROJECT_MS
+        available = np.minimum(quotients(age, stretch) + 1, owned)
         # The square of a uniform number prefers small ones: how many projects ago.
-        back = (((lot >> 16) * (lot >> 16)) >> 16) * available >> 16
-        number = available - 1 - back
+        lot >>= np.uint64(16)
+        lot *= lot
+        lot >>= np.uint64(16)
+        number = available - 1 - ((lot.view(np.int64) * available) >> 16)
         hashes = users.project_hashes(indices, number)
-        made = users.project_ms(indices, number, hashes, stretch)
-        field = np.empty(indices.size, dtype=[("length", ">i4"), ("value", "V16")])
-        field["length"] = np.where(none, -1, UUID_BYTES)
-        field["value"] = uuids_v7(made.astype(np.uint64), hashes, users.year)
-        self._rows.append(
-            field.view("V20"), np.where(none, LENGTH_BYTES, LENGTH_BYTES + UUID_BYTES)
-        )
+        made = users.project_ms(signup_ms, number, hashes, stretch)
+        field = np.empty(indices.size, dtype=_PROJECT)
+        put_uuids_v7(field["value"], made.view(np.uint64), hashes, users.year)
+        there = (~none).astype(np.int64)
+        there *= UUID_BYTES
+        field["length"] = there - none  # -1 where there is none
+        return field.view(f"V{_PROJECT.itemsize}"), there + FIELD_LENGTH_BYTES
 
     def histogram(self) -> Histogram:
         """Times to completion of the tasks encoded so far."""
@@ -125,14 +129,36 @@ class _Completion:
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
         """Whether each task is done within `left_ms`, and after how many ms."""
         lot = chance & np.uint64(0xFFFF)
-        which = ((chance >> np.uint64(16)) & np.uint64((1 << _OUTCOME_BITS) - 1)).astype(np.intp)
-        fine = ((chance >> np.uint64(28)) & np.uint64(0xFFFF)).astype(np.int64)
-        delay = self._outcomes_ms[which]
-        delay += (delay * fine) >> 28  # up to 1/4096 longer, so that no two are alike
+        which = chance >> np.uint64(16)
+        which &= np.uint64((1 << _OUTCOME_BITS) - 1)
+        fine = chance >> np.uint64(28)
+        fine &= np.uint64(0xFFFF)
+        outcomes = which.view(np.intp)
+        delay = self._outcomes_ms.take(outcomes)
+        more = fine.view(np.int64)
+        more *= delay
+        more >>= 28  # up to 1/4096 longer, so that no two are alike
+        delay += more
         done = (lot < self._share) & (delay < left_ms)
-        self._drawn += np.bincount(which[done], minlength=self._drawn.size)
+        # Cheaper than picking out what is done: all the others count as the first outcome.
+        outcomes *= done
+        self._drawn += np.bincount(outcomes, minlength=self._drawn.size)
+        self._drawn[0] -= done.size - np.count_nonzero(done)
         return done, delay
 
     def histogram(self) -> Histogram:
         """Of the delays drawn so far."""
         return delays(self._outcomes_ms, self._drawn)
+
+
+def _completed(
+    done: NDArray[np.bool_], stamps: NDArray[np.int64], delay_ms: NDArray[np.int64]
+) -> Piece:
+    """When tasks were completed: µs of timestamptz, null where they are not."""
+    field = np.empty(done.size, dtype=_COMPLETED)
+    there = done.astype(np.int64)
+    field["length"] = there * (TIMESTAMP_BYTES + 1) - 1
+    delay_us = delay_ms * 1000
+    delay_us += stamps
+    field["value"] = delay_us
+    return field.view(f"V{_COMPLETED.itemsize}"), there * TIMESTAMP_BYTES + FIELD_LENGTH_BYTES

@@ -7,6 +7,7 @@ Pure: of (seed, users, [population]). User i is the same whatever the number of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,8 @@ BLOCK = 1 << 15
 # One user in 130,000 has more projects by the geometric law; 16 is where a sidebar ends.
 PROJECT_BITS = 4
 PROJECTS_MAX = 1 << PROJECT_BITS
+# As its two halves, so that they can be set without a copy between.
+UUID = np.dtype([("high", ">u8"), ("low", ">u8")])
 # A first project is made while looking around: within half an hour from the sign-up.
 FIRST_PROJECT_MS = 30 * 60_000
 
@@ -69,29 +72,48 @@ class Users:
         """Code of each user."""
         return (indices.astype(np.uint64) * np.uint64(self.factor)) & np.uint64(_CODE_MASK)
 
+    @cached_property
+    def _inverse(self) -> np.uint64:
+        """What undoes `factor`: code · inverse mod 2^24 = index."""
+        return np.uint64(pow(self.factor, -1, USERS_MAX))
+
     def indices(self, keys: U64) -> NDArray[np.intp]:
         """User of each sort key (whose lowest 24 bits are the code)."""
-        inverse = pow(self.factor, -1, USERS_MAX)
-        return ((keys * np.uint64(inverse)) & np.uint64(_CODE_MASK)).astype(np.intp)
+        found = keys * self._inverse
+        found &= np.uint64(_CODE_MASK)
+        return found.view(np.intp)
 
-    def timestamps(self, keys: U64, week: int) -> NDArray[np.int64]:
-        """Creation times of sort keys of `week`: µs of timestamptz, below the ms by the code."""
+    def timestamps(self, keys: U64) -> NDArray[np.int64]:
+        """Creation times of sort keys since the year's start: µs of timestamptz.
+
+        Below the millisecond by the user's code.
+        """
         below = ((keys & np.uint64(_CODE_MASK)) * np.uint64(1000)) >> np.uint64(CODE_BITS)
         moments = (keys >> np.uint64(CODE_BITS)) * np.uint64(1000) + below
-        return moments.astype(np.int64) + (self.year.postgres_us + week * WEEK_MS * 1000)
+        return moments.view(np.int64) + self.year.postgres_us
 
-    def stretch_ms(self, indices: NDArray[np.intp]) -> NDArray[np.int64]:
+    def week_timestamps(self, keys: U64, week: int) -> NDArray[np.int64]:
+        """As `timestamps` of sort keys of `week`: these are so short that one product will do."""
+        moments = keys * np.uint64(1000 >> 3)
+        moments >>= np.uint64(CODE_BITS - 3)
+        moments += np.uint64(self.year.postgres_us + week * WEEK_MS * 1000)
+        return moments.view(np.int64)
+
+    def stretch_ms(
+        self, signup_ms: NDArray[np.int64], projects: NDArray[np.uint8]
+    ) -> NDArray[np.int64]:
         """The time between a user's projects, on average."""
-        return (self.year.end_ms - self.signup_ms.take(indices)) // self.projects.take(indices)
+        return quotients(self.year.end_ms - signup_ms, projects)
 
     def project_hashes(self, indices: NDArray[np.intp], number: NDArray[np.int64]) -> U64:
         """What decides about project `number` (0 = first) of each user."""
-        counters = (indices * PROJECTS_MAX + number).astype(np.uint64)
-        return hashed(stream_key(self.seed, Stream.PROJECT), counters)
+        counters = indices * PROJECTS_MAX
+        counters += number
+        return hashed(stream_key(self.seed, Stream.PROJECT), counters.view(np.uint64))
 
+    @staticmethod
     def project_ms(
-        self,
-        indices: NDArray[np.intp],
+        signup_ms: NDArray[np.int64],
         number: NDArray[np.int64],
         hashes: U64,
         stretch_ms: NDArray[np.int64],
@@ -101,26 +123,44 @@ class Users:
         The first comes with the sign-up; the others one to a stretch, the time left until the
         year's end divided equally.
         """
-        chance = (hashes >> np.uint64(48)).astype(np.int64)
-        later = (number - 1) * stretch_ms + ((chance * stretch_ms) >> 16)
-        since = np.where(number == 0, (chance * FIRST_PROJECT_MS) >> 16, later)
-        return self.signup_ms.take(indices) + since
+        chance = (hashes >> np.uint64(48)).view(np.int64)
+        moments = np.where(number == 0, FIRST_PROJECT_MS, stretch_ms)
+        moments *= chance
+        moments >>= 16
+        moments += np.maximum(number - 1, 0) * stretch_ms
+        moments += signup_ms
+        return moments
 
 
-def uuids_v7(ms: U64, hashes: U64, year: Year) -> NDArray[np.void]:
-    """Version 7 UUIDs (RFC 9562) as 16 bytes: `ms` since the year's start, then the hash's 64 bits.
+def quotients(
+    dividends: NDArray[np.int64], divisors: NDArray[np.int64] | NDArray[np.uint8]
+) -> NDArray[np.int64]:
+    """Whole quotients of numbers that are not negative.
 
-    All bits of the hash are kept: different hashes in the same millisecond give different ids.
+    Exact while both, and their sum, are below 2^53: a quotient that is no whole number is then too
+    far below the next one for floating point to round it up. Four times as fast as `//`.
     """
-    halves = np.empty((ms.size, 2), dtype=">u8")
-    high = (ms + np.uint64(year.unix_ms)) << np.uint64(16)
-    high |= np.uint64(0x7000)
-    high |= hashes >> np.uint64(62)
+    return (dividends.astype(np.float64) / divisors.astype(np.float64)).astype(np.int64)
+
+
+def put_uuids_v7(place: NDArray[np.void], ms: U64, hashes: U64, year: Year) -> None:
+    """Set `place`, of dtype `UUID`, to version 7 UUIDs (RFC 9562).
+
+    `ms` since the year's start, then the hash's 64 bits. All bits of the hash are kept: different
+    hashes in the same millisecond give different ids.
+    """
+    half = ms << np.uint64(16)
+    half += np.uint64((year.unix_ms << 16) | 0x7000)
+    bits = hashes >> np.uint64(62)
+    half |= bits
     # The other ten bits of rand_a, from the middle of the hash.
-    high |= (hashes >> np.uint64(18)) & np.uint64(0xFFC)
-    halves[:, 0] = high
-    halves[:, 1] = (hashes & np.uint64((1 << 62) - 1)) | np.uint64(1 << 63)
-    return halves.reshape(-1).view("V16")
+    np.right_shift(hashes, np.uint64(18), out=bits)
+    bits &= np.uint64(0xFFC)
+    half |= bits
+    place["high"] = half
+    np.bitwise_and(hashes, np.uint64((1 << 62) - 1), out=bits)
+    bits |= np.uint64(1 << 63)
+    place["low"] = bits
 
 
 def _ids(seed: int, indices: U64) -> NDArray[np.void]:

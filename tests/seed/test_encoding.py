@@ -19,7 +19,7 @@ from seed.finish import key_statements
 from seed.packing import Rows
 from seed.tables import COLUMNS, Tables
 from seed.texts import whole_fields
-from seed.users import CODE_BITS, make_users
+from seed.users import CODE_BITS, make_users, quotients
 from seed.vocabulary import WORDS, packed, vocabulary
 
 Query = Callable[..., list[asyncpg.Record]]
@@ -29,30 +29,46 @@ POPULATION = load().population
 
 @given(
     st.lists(
-        st.tuples(st.integers(-(2**63), 2**63 - 1), st.text(max_size=9), st.booleans()),
+        st.tuples(st.integers(-(2**63), 2**63 - 1), st.text(max_size=40), st.text(max_size=9)),
         min_size=1,
         max_size=40,
     )
 )
-def test_a_block_is_what_copys_format_says_row_by_row(rows: list[tuple[int, str, bool]]) -> None:
-    texts = whole_fields([text for _, text, _ in rows])
-    numbers = np.array([number for number, _, _ in rows], dtype=np.int64)
-    filled = np.array([flag for _, _, flag in rows])
-    flags = np.where(filled, -1, 0).astype(">i4").view("V4")
-    block = Rows(64, {"number": ">i8"}, 3, texts.bytes_max + 4)
-    for _ in range(2):  # a block is used over and over
-        record = block.begin(len(rows))
-        record["number"] = numbers
-        block.append(texts.padded, texts.lengths)
-        block.append(flags, 4)
-        made = block.close()
-    expected = b"".join(
-        struct.pack(">hiqi", 3, 8, number, len(text.encode()))
-        + text.encode()
-        + struct.pack(">i", -1 if flag else 0)
-        for number, text, flag in rows
-    )
-    assert made == expected
+def test_a_block_is_what_copys_format_says_row_by_row(rows: list[tuple[int, str, str]]) -> None:
+    # Texts wider than the 14 bytes of the head among them, and empty ones beside them.
+    wide, narrow = (whole_fields([row[place] for row in rows]) for place in (1, 2))
+    block = Rows(64, {"number": ">i8"}, 3)
+    for numbers in (np.zeros(len(rows), dtype=np.int64), np.array([row[0] for row in rows])):
+        heads = block.begin(len(rows))
+        heads["number"] = numbers
+        made = block.close((wide.padded, wide.lengths), (narrow.padded, narrow.lengths))
+        expected = b"".join(
+            struct.pack(">hiq", 3, 8, number) + _field(one) + _field(two)
+            for number, (_, one, two) in zip(numbers, rows, strict=True)
+        )
+        assert made == expected
+
+
+def _field(text: str) -> bytes:
+    return struct.pack(">i", len(text.encode())) + text.encode()
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**40), st.integers(1, 2**40)), min_size=1))
+def test_quotients_are_those_of_whole_numbers(pairs: list[tuple[int, int]]) -> None:
+    # Multiples, and what is one below them, are where floating point would go wrong.
+    pairs += [(product * by - 1, by) for product, by in pairs if 0 < product * by < 2**52]
+    dividends, divisors = (np.array(side, dtype=np.int64) for side in zip(*pairs, strict=True))
+    assert np.array_equal(quotients(dividends, divisors), dividends // divisors)
+
+
+def test_a_weeks_moments_are_those_of_the_year() -> None:
+    users = make_users(1, 500, POPULATION)
+    events = Events(users, Stream.LOG, 300.0)
+    for week in (5, 30, 52):
+        keys = events.week(week)
+        of_year = keys + np.uint64((week * 7 * DAY_MS) << CODE_BITS)
+        assert keys.size > 100
+        assert np.array_equal(users.week_timestamps(keys, week), users.timestamps(of_year))
 
 
 def test_moments_follow_their_weights_and_fill_the_span() -> None:
