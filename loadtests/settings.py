@@ -34,7 +34,10 @@ JWT_SECRET = "SUPABASE_JWT_SECRET"  # noqa: S105 - the variable's name
 
 PROJECT_URL = "SUPABASE_URL"
 
-# What `supabase start` uses on every machine; a project that configures another sets the variable.
+# What `supabase start` uses on every machine (supabase/cli 1d1e719, pkg/config/apikeys.go); a
+# project that configures another sets the variable. Its gateway lets a token of ours pass whatever
+# the key beside it is, and its API trusts this secret beside the ES256 key that newer versions sign
+# with, unless `auth.signing_keys_path` is set: then `loadtests.refusals` says so.
 LOCAL_JWT_SECRET = "super-secret-jwt-token-with-at-least-32-characters-long"  # noqa: S105 - public
 
 COUNTS = (
@@ -99,8 +102,8 @@ def keys_from(environment: Mapping[str, str], options: argparse.Namespace) -> tu
             raise ConfigurationError(
                 f"{name} is not set in the environment",
                 untouched="No request was sent",
-                then="Set it to your project's (Supabase: Settings → API), or run `phasegate up`, "
-                "which prints both",
+                then="Set it to your project's (Supabase: Settings → API Keys, JWT Keys; its CLI: "
+                "`supabase status -o env`), or run `phasegate up`, which prints both",
             )
     refuse_service_key(anon_key)
     return anon_key, secret

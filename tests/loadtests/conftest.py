@@ -10,8 +10,9 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import psutil
 import pytest
 
 from loadtests.run import Target
@@ -40,6 +41,39 @@ class TinyServer:
     def counted(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.url}/counts", timeout=10) as answer:  # noqa: S310
             return dict(json.load(answer))
+
+
+# Seconds of processor that a hypervisor kept from this machine: a tenth of a second is noise.
+STOLEN_S = 0.1
+
+
+class Busy:
+    """What keeps a generator from being on time, other than the generator."""
+
+    def __init__(self) -> None:
+        self._stolen_s = self._stolen()
+
+    def skip_or_fail(self) -> NoReturn:
+        """A generator was late: skip where the machine is the reason, and fail where it is not.
+
+        So on a quiet machine, as the one that runs all tests, no test is skipped for this.
+        """
+        load, cores = os.getloadavg()[0], os.cpu_count() or 1
+        stolen_s = self._stolen() - self._stolen_s
+        why = f"load {load:.1f} on {cores} cores, {stolen_s:.1f} s stolen"
+        if load > cores or stolen_s > STOLEN_S:
+            pytest.skip(f"this machine is too busy for the generator to be on time: {why}")
+        pytest.fail(f"the generator was late although the machine is not busy: {why}")
+
+    @staticmethod
+    def _stolen() -> float:
+        return float(getattr(psutil.cpu_times(), "steal", 0.0))
+
+
+@pytest.fixture
+def busy() -> Busy:
+    """For tests that a machine may be too busy for."""
+    return Busy()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A real HTTP server that answers like the API, counts every request, and does as it is told.
 
-    python tiny_server.py [--status CODE] [--delay-ms N] [--remembers]
+    python tiny_server.py [--status CODE] [--delay-ms N] [--remembers] [--trusts SECRET] [--port N]
 
 Prints its port. GET /counts answers what it counted: requests by `METHOD table`, and bytes sent in
 bodies. It is a program of its own, so that a test can freeze it with SIGSTOP.
@@ -17,6 +17,7 @@ from collections import Counter
 from typing import Any
 
 import httptools
+import jwt
 
 PROJECT = str(uuid.uuid4())
 ROWS = [
@@ -30,6 +31,9 @@ ROWS = [
 ]
 TASKS = json.dumps(ROWS).encode()
 
+# PostgREST 14's words to a token that none of its keys has signed.
+NO_KEY = b'{"code":"PGRST301","message":"No suitable key or wrong key type"}'
+
 counts: Counter[str] = Counter()
 clients: Counter[str] = Counter()
 body_bytes: Counter[str] = Counter()
@@ -42,6 +46,7 @@ class Connection(asyncio.Protocol):
     status: int
     delay_s: float
     remembers: bool
+    trusts: str
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -55,10 +60,15 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self.url = b""
+        self.authorization = ""
         self.body = b""
 
     def on_url(self, url: bytes) -> None:
         self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if name.lower() == b"authorization":
+            self.authorization = value.decode()
 
     def on_body(self, body: bytes) -> None:
         self.body += body
@@ -74,6 +84,8 @@ class Connection(asyncio.Protocol):
         status, body = self.respond(method, path)
         if self.status:
             status, body = self.status, b'{"message":"as told"}'
+        if self.trusts and not self.is_trusted():
+            status, body = 401, NO_KEY
         body_bytes[name] += len(body)
         if self.delay_s:
             asyncio.get_running_loop().call_later(self.delay_s, self.answer, status, body)
@@ -100,6 +112,14 @@ class Connection(asyncio.Protocol):
         if path.startswith("/rest/v1/projects"):
             return 200, b'[{"name":"home","color":"#112233"}]'
         return 200, b"[]"
+
+    def is_trusted(self) -> bool:
+        try:
+            token = self.authorization.removeprefix("Bearer ")
+            jwt.decode(token, self.trusts, ["HS256"], audience="authenticated")
+        except jwt.InvalidTokenError:
+            return False
+        return True
 
     def tasks(self, path: str) -> bytes:
         if not self.remembers:
@@ -137,10 +157,12 @@ async def main() -> None:
     parser.add_argument("--delay-ms", type=float, default=0.0)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--remembers", action="store_true")
+    parser.add_argument("--trusts", default="")
+    parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
-    Connection.remembers = options.remembers
+    Connection.remembers, Connection.trusts = options.remembers, options.trusts
     Connection.status, Connection.delay_s = options.status, options.delay_ms / 1000
-    server = await asyncio.get_running_loop().create_server(Connection, options.host, 0)
+    server = await asyncio.get_running_loop().create_server(Connection, options.host, options.port)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201 - read by who started it
     await server.serve_forever()
 
