@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -82,6 +83,9 @@ class Measured:
     head: Evidence | None = None
     baseline: Evidence | None = None
     note: str = ""
+    head_ns: float = 0.0
+    """Median time of HEAD's calls, over the blocks of the first round: what rules without a
+    baseline compare from night to night (`nightly.proof`)."""
 
     @property
     def alarms(self) -> bool:
@@ -186,6 +190,7 @@ class Sitting:
         calls = calls or max(1, min(CALLS_PER_BLOCK_MAX, int(BLOCK_S / quick_s)))
         warm_up = quick_s < WARM_UP_S_MAX
         logs: list[float] = []
+        heads_ns: list[float] = []
         evidence: list[Evidence] = []
         order = [0, 1]
         began = time.monotonic()
@@ -196,6 +201,7 @@ class Sitting:
             order = order[::-1] if number % 2 else self._rng.sample(order, 2)
             times = {side: self._block(side, number, calls, warm_up) for side in order}
             logs.append(round(math.log(times[0] / times[1]), LOG_DIGITS))
+            heads_ns.append(times[0])
             if number == 0:  # of the same calls on both sides, in the same state
                 evidence = [
                     msgspec.convert(child.ask("evidence"), Evidence) for child in self._children
@@ -213,7 +219,8 @@ class Sitting:
                     f"{done} blocks took {elapsed_s:.0f} s, and {BLOCKS_MIN} are the fewest that "
                     "say anything"
                 )
-        return Measured(tuple(logs), calls, evidence[0], evidence[1])
+        median_ns = statistics.median(heads_ns)
+        return Measured(tuple(logs), calls, evidence[0], evidence[1], head_ns=median_ns)
 
     def _block(self, side: int, number: int, calls: int, warm_up: bool) -> float:
         child = self._children[side]

@@ -5,17 +5,18 @@ Reads git; writes nothing. Subjects are kept, authors and messages are not.
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from nightly.trees import GIT_VARIABLES, PATHS
 from phases.errors import ConfigurationError
 
-# What runs while a night is measured: both checkouts' servers, statements and data, and the
-# packages under them.
-UNDER_TEST = ("benchmarks", "seed", "stack", "requirements.lock", "pyproject.toml")
+# What any series depends on (`nightly.trees`), and the seeder that fills both sides' tables.
+UNDER_TEST = tuple(sorted({path for paths in PATHS.values() for path in paths} | {"seed"}))
 
 # More than a person looks through; the rest are counted.
 COMMITS_MAX = 20
@@ -61,6 +62,7 @@ def _group(name: str) -> str:
 
 
 def _git(repository: Path, *arguments: str) -> str:
+    environment = {key: value for key, value in os.environ.items() if key not in GIT_VARIABLES}
     try:
         done = subprocess.run(
             ["git", "-C", str(repository), *arguments],  # noqa: S607 - the user's own git
@@ -69,6 +71,7 @@ def _git(repository: Path, *arguments: str) -> str:
             text=True,
             errors="replace",
             timeout=GIT_S_MAX,
+            env=environment,
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise ConfigurationError(
