@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from loadtests.generator import START_DELAY_S
 from loadtests.histogram import Histogram, merged
 from loadtests.run import LOCUSTFILE, Target, run_stage
 from loadtests.settings import LOCAL_JWT_SECRET
@@ -57,6 +59,9 @@ def test_every_count_agrees_with_the_servers(arm: str, tiny_server: Start, tmp_p
         requests[name] = requests.get(name, 0) + endpoint.requests
         size[name] = size.get(name, 0) + endpoint.response_bytes
         assert sum(endpoint.statuses.values()) == endpoint.requests
+        for encoded in (endpoint.latency_hdr, endpoint.service_hdr):
+            assert Histogram.decode(encoded).total == endpoint.requests
+    assert sum(endpoint.failures for endpoint in record.endpoints) == 0
     removals = counted["requests"].pop("DELETE tasks", 0)  # after the stage, not part of it
     counted["bytes"].pop("DELETE tasks", 0)
     assert requests == counted["requests"]
@@ -117,10 +122,15 @@ def test_a_server_without_etags_makes_the_conditional_arm_invalid(
 
 def test_no_request_is_sent_after_the_end(tiny_server: Start, tmp_path: Path) -> None:
     server = tiny_server()
-    stage(server, tmp_path, think_time_scale=1.0)
-    before = server.counted()["requests"]
-    time.sleep(1.5)
-    assert server.counted()["requests"] == before
+    # People think for seconds, so that most sessions are in the middle when the stage is over.
+    record = stage(server, tmp_path, think_time_scale=1.0)
+    counted = server.counted()
+    over = datetime.fromisoformat(record.started_at).timestamp() + START_DELAY_S
+    over += record.duration_s
+    # The removal of rows alone comes after it. Clocks and a click at the very end take a moment.
+    assert over - 1 < counted["last_at"] < over + 0.25
+    time.sleep(1.0)
+    assert server.counted()["requests"] == counted["requests"]
 
 
 def test_connections_are_kept(tiny_server: Start, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import sys
+import time
 import uuid
 from collections import Counter
 from typing import Any
@@ -37,6 +38,7 @@ NO_KEY = b'{"code":"PGRST301","message":"No suitable key or wrong key type"}'
 counts: Counter[str] = Counter()
 clients: Counter[str] = Counter()
 body_bytes: Counter[str] = Counter()
+last_at = [0.0]  # of a request that is no removal, by the system's clock
 tasks_left: set[str] = set()
 asked_for: Counter[str] = Counter()
 written: Counter[str] = Counter()
@@ -80,6 +82,8 @@ class Connection(asyncio.Protocol):
             return
         name = f"{method} {path.partition('?')[0].removeprefix('/rest/v1/')}"
         counts[name] += 1
+        if method != "DELETE":
+            last_at[0] = time.time()
         clients[self.client] += 1
         status, body = self.respond(method, path)
         if self.status:
@@ -142,6 +146,7 @@ class Connection(asyncio.Protocol):
             "clients": clients,
             "connections": counts["connections"],
             "bytes": body_bytes,
+            "last_at": last_at[0],
             "tasks_left": len(tasks_left),
         }
         return json.dumps(told).encode()
