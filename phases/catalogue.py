@@ -127,6 +127,13 @@ class Technique(Entry, frozen=True):
     """In which the scaling guide recommends it; 0 where the guide does not speak of it."""
     cost: str
     """What it costs, in words; the benchmarks measure how much."""
+    clicks: tuple[str, ...] = ()
+    """Clicks of the load test's sessions that make its call (`loadtests/sessions.py`); none where
+    the modelled sessions never do. With their rate, its saving can be told."""
+    clicks_per_call: float = 1.0
+    """How many of them one measured call stands for."""
+    saves_nothing: str = ""
+    """Why its time is nothing that a compute size saves; empty where `clicks` say it."""
 
 
 class Sessions(Entry, frozen=True):

@@ -69,7 +69,8 @@ def cost(run_dir: Path, users: int, catalogue: Catalogue | None = None) -> tuple
         raise ValueError("users must be positive")
     rules = catalogue or catalogue_room.load()
     found = figures.findings(run_files.read(run_dir), rules)
-    return money.lines(found.profiles, users, rules)
+    priced = money.money(found.profiles, rules, found.techniques, found.run.loads, (users,))
+    return money.lines(priced, users, rules)
 
 
 def gate(

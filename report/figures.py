@@ -86,14 +86,15 @@ def findings(run: Run, catalogue: Catalogue) -> Findings:
     searched = {probe.stage for probe in run.matrix.searched} if run.matrix else set()
     stages = tuple(traffic.of_stage(load, slo) for load in run.loads if load.stage not in searched)
     found = profiles(run, stages, catalogue.workload.arrival_rate_per_s(1_000_000) / 1e6)
+    techniques = effects.techniques(run.benchmarks.values(), slo.statement_latency_ms_p95)
     return Findings(
         run=run,
         catalogue=catalogue,
-        techniques=effects.techniques(run.benchmarks.values(), slo.statement_latency_ms_p95),
+        techniques=techniques,
         stages=stages,
         uses=used.of_stages(stages, run.samplers),
         profiles=found,
-        money=money.money(found, catalogue),
+        money=money.money(found, catalogue, techniques, run.loads),
     )
 
 

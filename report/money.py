@@ -11,9 +11,13 @@ from phases.capacity import Profile, Span, bill_at, connections_at, cores_at, fi
 from phases.catalogue import Catalogue, GuideBand
 from phases.cost import Bill, band_of, beside
 from phases.limits import Limit, limits
+from records.load import LoadRecord
 from report.charts.costs import Curves, sizes
+from report.effects import Technique
 from report.profiles import added, parts
 from report.run_files import Run
+from report.savings import Saves, savings
+from report.savings import lines as saving_lines
 from report.tables import Table
 from report.words import listed, plain, rounded, significant, size, users
 
@@ -32,13 +36,30 @@ class Money:
     curves: Curves
     sizes: tuple[int, ...]
     """The phases' upper bounds: where the guide's bands are held against the bills."""
+    saves: tuple[Saves, ...]
+    """Of each technique, at those sizes."""
 
 
-def money(profiles: tuple[Profile, ...], catalogue: Catalogue) -> Money | None:
-    """Everything about capacity and cost; None where no data set was measured."""
+def money(
+    profiles: tuple[Profile, ...],
+    catalogue: Catalogue,
+    techniques: tuple[Technique, ...],
+    loads: tuple[LoadRecord, ...],
+    sizes_priced: tuple[int, ...] = (),
+) -> Money | None:
+    """Everything about capacity and cost; None where no data set was measured.
+
+    Args:
+        profiles: of the stack levels.
+        catalogue: workload, usage, prices, alerts.
+        techniques: whose savings are priced.
+        loads: what the sessions did.
+        sizes_priced: registered users to price; the phases' upper bounds where empty.
+    """
     known = tuple(profile for profile in profiles if profile.database is not None)
     if not known:
         return None
+    bounds = sizes_priced or tuple(phase.users_max for phase in catalogue.phases)
     return Money(
         profiles=known,
         limits={profile.level: limits(profile, catalogue) for profile in known},
@@ -49,7 +70,8 @@ def money(profiles: tuple[Profile, ...], catalogue: Catalogue) -> Money | None:
             ]
             for profile in known
         },
-        sizes=tuple(phase.users_max for phase in catalogue.phases),
+        sizes=bounds,
+        saves=savings(techniques, loads, profiles, bounds, catalogue),
     )
 
 
@@ -97,7 +119,7 @@ def bills(found: Money, catalogue: Catalogue) -> Table:
     return Table(("Users", "Guide", *heads), tuple(rows))
 
 
-def savings(found: Money, catalogue: Catalogue) -> tuple[str, ...]:
+def level_savings(found: Money, catalogue: Catalogue) -> tuple[str, ...]:
     """What each level saves or costs against the one below, in sentences."""
     said = []
     for count in found.sizes:
@@ -231,9 +253,11 @@ def _reached(limit: Limit | None) -> str:
     return text
 
 
-def lines(profiles: tuple[Profile, ...], count: int, catalogue: Catalogue) -> tuple[str, ...]:
-    """The answer of `phasegate cost --users N`: a line per level, the guide, the next alert."""
-    found = money(profiles, catalogue)
+def lines(found: Money | None, count: int, catalogue: Catalogue) -> tuple[str, ...]:
+    """The answer of `phasegate cost --users N`: a line per level, the guide, what is saved.
+
+    `found` is priced for `count` users alone.
+    """
     if found is None:
         return ("No data set was measured in this run, so nothing can be priced.",)
     said = []
@@ -254,6 +278,7 @@ def lines(profiles: tuple[Profile, ...], count: int, catalogue: Catalogue) -> tu
     prices = catalogue.prices
     return (
         *said,
+        *saving_lines(found.saves),
         connections_from(found),
         *left_out(found),
         f"Prices: {prices.source}, read on {prices.read_on}.",

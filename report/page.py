@@ -14,7 +14,18 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from phases.catalogue import Catalogue
-from report import figures, headline, matrix, money, style, tables, used, verdict, words
+from report import (
+    figures,
+    headline,
+    matrix,
+    money,
+    savings,
+    style,
+    tables,
+    used,
+    verdict,
+    words,
+)
 from report.figures import Chart, Findings
 from report.run_files import Run
 
@@ -52,7 +63,9 @@ def _money(found: Findings) -> dict[str, object] | None:
     top = found.money.profiles[-1].level
     return {
         "bills": money.bills(found.money, found.catalogue),
-        "savings": money.savings(found.money, found.catalogue),
+        "savings": money.level_savings(found.money, found.catalogue),
+        "technique_savings": savings.table(found.money.saves),
+        "untold": (savings.ASSUMED, *savings.untold(found.money.saves)),
         "left_out": money.left_out(found.money),
         "connections_from": money.connections_from(found.money),
         "sessions": money.sessions_table(found.money, found.catalogue),

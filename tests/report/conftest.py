@@ -214,7 +214,7 @@ def load(arm: str, level: int, users: int, invalid: tuple[str, ...] = ()) -> Loa
         if level == 3
         else None,
         actions=(
-            endpoint("open tasks", median_ms * (1.6 if level == 1 else 1.1), 400, stage + " open"),
+            endpoint("open list", median_ms * (1.6 if level == 1 else 1.1), 400, stage + " open"),
             endpoint("create task", median_ms * 1.5, 100, stage + " create"),
         ),
         sessions=Sessions(due=120, dropped=1, finished=118, broken=0, cut=1),
@@ -473,4 +473,4 @@ def make_record() -> Callable[..., RunRecord]:
 @pytest.fixture
 def slow_actions() -> tuple[Endpoint, ...]:
     """Clicks that miss the SLO of half a second by far."""
-    return (endpoint("open tasks", 900.0, 400, "slow"),)
+    return (endpoint("open list", 900.0, 400, "slow"),)
