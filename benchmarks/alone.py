@@ -7,7 +7,12 @@ statement a dozen blocks are a dozen calls, so the rest is made without the othe
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from records.benchmark import Comparison
+from stats.quantile import p95_bounds
 
 # N* rests on the p95 of two or three sizes, each with its own chance of lying above all calls:
 # 0.95^77 + 2 · 0.95^120 < 2.5%. The more where they cost little, as at the smaller sizes.
@@ -28,3 +33,15 @@ def calls_missing(call_ns: Sequence[int]) -> int:
 def seconds_for(call_ns: Sequence[int], calls: int) -> float:
     """What so many more of them would take."""
     return statistics.median(call_ns) / 1e9 * calls * OVERHEAD
+
+
+def beyond(comparisons: Iterable[Comparison], slo_ms_p95: float) -> set[str]:
+    """Techniques whose old way surely breaks its objective here: N* lies below this size.
+
+    At larger sizes nothing hangs on how far it is broken.
+    """
+    return {
+        each.technique
+        for each in comparisons
+        if p95_bounds(np.array(each.before.call_ns + each.before.alone_ns) / 1e6)[0] > slo_ms_p95
+    }

@@ -35,6 +35,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--users", type=int, default=None, help="size that the data set must have")
     group.addoption("--data-sha256", default=None, help="digest that the data set must have")
     group.addoption("--draw-seed", type=int, default=1, help="seed of parameters and block order")
+    group.addoption(
+        "--stay-raised",
+        action="store_true",
+        help="leave the database at the level that the arms need, for the next session",
+    )
+    group.addoption(
+        "--settled",
+        default="",
+        help="techniques whose N* lies below this size, comma-separated: their p95 needs no bound",
+    )
     group.addoption("--record", type=Path, default=None, help="write a BenchmarkRecord here")
 
 
@@ -72,6 +82,8 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         seed=config.getoption("--draw-seed"),
         budget=budget,
         disabled=bool(config.getoption("benchmark_disable")),
+        stay_raised=config.getoption("--stay-raised"),
+        settled=frozenset(config.getoption("--settled").split(",")),
     )
     try:
         lab.__enter__()

@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import asyncpg
 import msgspec
 import numpy as np
 
@@ -23,16 +22,14 @@ from benchmarks.dataset import DataSet, draw_population, read_dataset
 from benchmarks.engine import measure
 from benchmarks.libpq import Session
 from benchmarks.placement import Placement
+from benchmarks.raised import Raised
 from benchmarks.routes import Routes, Unavailable, round_trip_ms
 from benchmarks.technique import Arm, Parameters, Route, Technique, Via, sql_of
 from phases.catalogue import load
-from phases.errors import CannotMeasure, PhasegateError, Refused
-from stack.levels import apply_level, current_level
+from phases.errors import PhasegateError, Refused
 from stats.paired import ratio_of_logs
 from stats.self_check import redrawn
 
-# The arms take away what they compare against, so everything must be there first.
-FULL_LEVEL = 3
 # The comparison of a statement with itself, which is no technique (bench_self_check.py).
 SELF_CHECK = "self_check"
 # The last techniques are not starved by slow ones before them: this is about 30 blocks of short
@@ -40,7 +37,11 @@ SELF_CHECK = "self_check"
 TECHNIQUE_S_MIN = 0.3
 SELF_CHECK_S_MIN = 2.0
 # Any number that no other program's advisory lock is likely to have: "phasegat" in ASCII.
+LOCK = "select pg_try_advisory_lock($1)"
 LOCK_KEY = 0x7068617365676174
+# A session that was killed holds it until the server has done with its last statement.
+LOCK_PATIENCE_S = 3.0
+LOCK_POLL_S = 0.1
 
 
 @dataclass
@@ -110,6 +111,8 @@ class Lab:
         seed: int,
         budget: Budget,
         disabled: bool,
+        stay_raised: bool = False,
+        settled: frozenset[str] = frozenset(),
     ) -> None:
         self._dsn = dsn
         self._users = users
@@ -117,6 +120,9 @@ class Lab:
         self._seed = seed
         self.budget = budget
         self._disabled = disabled
+        self._stay_raised = stay_raised
+        self.settled = settled
+        """Techniques whose N* lies below this size: their p95 here needs no bound."""
         self.rng = random.Random(seed)
         self.allowance_s = 0.0
         """Seconds that the technique being measured was given."""
@@ -137,7 +143,7 @@ class Lab:
             )
             self._lock()
             self.population: Sequence[Parameters] = draw_population(self.caller, self._seed)
-            self._raise_level()
+            self._raised = Raised(self._dsn, self.caller)
         except BaseException:
             self.caller.close()
             raise
@@ -146,33 +152,22 @@ class Lab:
         self.routes = Routes(self._dsn, self.caller, self.placement)
         return self
 
-    def _raise_level(self) -> None:
-        self._level = current_level(self._dsn)
-        try:
-            apply_level(self._dsn, FULL_LEVEL)
-            if self._level == FULL_LEVEL:
-                # A view older than the last write answers otherwise than the live count.
-                self.caller.execute("refresh materialized view private.user_stats")
-        except asyncpg.PostgresError as error:
-            raise CannotMeasure(
-                f"The database cannot be brought to stack level {FULL_LEVEL}: {error}",
-                untouched="It is as it was",
-                then="Connect as the owner of its tables, or as a superuser",
-            ) from error
-
     def _lock(self) -> None:
-        if self.caller.once("select pg_try_advisory_lock($1)", str(LOCK_KEY)).column(0) != ["t"]:
-            raise Refused(
-                "Another benchmark is measuring this database",
-                untouched="Nothing was changed",
-                then="Wait for it to end",
-            )
+        deadline = time.monotonic() + LOCK_PATIENCE_S
+        while self.caller.once(LOCK, str(LOCK_KEY)).column(0) != ["t"]:
+            if time.monotonic() > deadline:
+                raise Refused(
+                    "Another benchmark is measuring this database",
+                    untouched="Nothing was changed",
+                    then="Wait for it to end",
+                )
+            time.sleep(LOCK_POLL_S)
 
     def __exit__(self, *_: object) -> None:
         """Take away what was created, and close; each step whatever becomes of the others."""
         with ExitStack() as stack:
-            if self._level != FULL_LEVEL:
-                stack.callback(apply_level, self._dsn, self._level)
+            if not self._stay_raised:
+                stack.callback(self._raised.restore)
             stack.callback(self.caller.close)  # before that: its locks would be waited for
             stack.callback(self.placement.release)
             stack.callback(self.routes.close)
@@ -217,14 +212,19 @@ class Lab:
             raise Unavailable(
                 f"it needs PostgreSQL {technique.server_major_min}, and the server is {major}"
             )
+        if not (technique.setup or technique.teardown):
+            yield
+            return
+        self._raised.note_setup(technique.id)
         try:
-            # Teardown first: a session that was killed may have left its own behind.
+            # Teardown first: whatever a session before left behind.
             for name in (*technique.teardown, *technique.setup):
                 self._script(technique, name)
             yield
         finally:
             for name in technique.teardown:
                 self._script(technique, name)
+            self._raised.note_setup(None)
 
     def _script(self, technique: Technique, name: str) -> None:
         self.caller.execute(sql_of(technique.id, name))
@@ -240,6 +240,7 @@ class Lab:
                 budget_s=budget_s,
                 rng=self.rng,
                 disabled=self._disabled,
+                for_p95=technique.id not in self.settled,
                 besides=arms.besides,
             )
         callers = dict(zip((arm.route for arm in technique.arms), arms.callers, strict=True))

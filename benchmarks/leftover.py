@@ -53,7 +53,8 @@ def spend(lab: Lab, say: Callable[[str], None]) -> None:
     Raises:
         CannotMeasure: a statement fails.
     """
-    for group in groups(lab.techniques, lab.comparisons):
+    open_ = [found for found in lab.comparisons if found.technique not in lab.settled]
+    for group in groups(lab.techniques, open_):
         if _seconds(group) > lab.budget.left_s:
             break
         technique = lab.techniques[group[0].technique]

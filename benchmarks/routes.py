@@ -16,15 +16,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
+from benchmarks.agreed import REPLICA_VARIABLE as REPLICA_VARIABLE
 from benchmarks.connection import Connection
 from benchmarks.placement import Placement, is_local
 from benchmarks.technique import DIRECT, Route, Via
-from phases.errors import ConfigurationError
+from phases.errors import CannotMeasure, ConfigurationError
 from stack.database import with_port
 from stack.install import install_command
 from stack.pgbouncer import find_pgbouncer, start_pgbouncer, stop_pgbouncer
+from stack.replica import CATCH_UP_TIMEOUT_S, measure_lag
 
-REPLICA_VARIABLE = "PHASEGATE_REPLICA_URL"
+# What a session writes to reach its level is replayed within seconds.
+CATCH_UP_POLL_S = 0.1
 # Round trips timed to say what a route really takes.
 PROBES = 21
 
@@ -71,27 +74,30 @@ class Routes:
         if route.via is Via.POOLER:
             return self._pooler()
         if route.via is Via.REPLICA:
-            return _replica()
+            return _replica(self._dsn)
         return self._delayed(route.delay_ms)
 
     def _delayed(self, delay_ms: float) -> str:
         server = urlsplit(self._dsn)
-        proxy = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "benchmarks.delay"),
-                *(server.hostname or "127.0.0.1", str(server.port or 5432), str(delay_ms)),
-            ],
+        host, port = server.hostname or "127.0.0.1", str(server.port or 5432)
+        proxy = self._helper("benchmarks.delay", host, port, str(delay_ms))
+        if proxy.stdout is None:  # cannot be: a pipe was asked for
+            raise Unavailable("The delaying proxy has no output")
+        listening = int(proxy.stdout.readline())
+        credentials = server.netloc.rpartition("@")[0]
+        return urlunsplit(server._replace(netloc=f"{credentials}@127.0.0.1:{listening}"))
+
+    def _helper(self, module: str, *arguments: str) -> subprocess.Popen[str]:
+        """A process of ours that ends with its standard input, so with this one at the latest."""
+        helper = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
             cwd=Path(__file__).parents[1],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._stack.callback(_end, proxy)
-        if proxy.stdout is None:  # cannot be: a pipe was asked for
-            raise Unavailable("The delaying proxy has no output")
-        port = int(proxy.stdout.readline())
-        credentials = server.netloc.rpartition("@")[0]
-        return urlunsplit(server._replace(netloc=f"{credentials}@127.0.0.1:{port}"))
+        self._stack.callback(_end, helper)
+        return helper
 
     def _pooler(self) -> str:
         if not is_local(self._dsn):
@@ -102,33 +108,48 @@ class Routes:
             raise Unavailable("there is no PgBouncer on this machine", then=install_command())
         home = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="phasegate-")))
         home.chmod(0o755)  # as root, the pooler runs as another user
+        self._helper("benchmarks.keeper", str(home))
         folder = home / "pgbouncer"
         pooler = start_pgbouncer(folder, self._dsn)
         self._stack.callback(stop_pgbouncer, folder)
         return with_port(self._dsn, pooler.port)
 
 
-def _replica() -> str:
+def _replica(primary_dsn: str) -> str:
+    """DSN of the replica that was named, once it has all that the primary wrote.
+
+    Raises:
+        Unavailable: none was named.
+        CannotMeasure: it is no replica, or does not catch up: it would be measured at work.
+    """
     dsn = os.environ.get(REPLICA_VARIABLE)
     if not dsn:
         raise Unavailable(
             "no read replica was named",
             then=f"Set {REPLICA_VARIABLE} to the DSN of a replica of the same data",
         )
+    deadline = time.monotonic() + CATCH_UP_TIMEOUT_S
+    while (lag := measure_lag(primary_dsn, dsn)).lag_bytes:
+        if time.monotonic() > deadline:
+            raise CannotMeasure(
+                f"The replica is {lag.lag_bytes} bytes behind after {CATCH_UP_TIMEOUT_S:.0f} s",
+                untouched="The comparison was not saved",
+            )
+        time.sleep(CATCH_UP_POLL_S)
     return dsn
 
 
-def _end(proxy: subprocess.Popen[str]) -> None:
-    """The proxy ends with its standard input; it is not left behind if it does not."""
-    if proxy.stdin is not None:
-        proxy.stdin.close()
+def _end(helper: subprocess.Popen[str]) -> None:
+    """A helper ends with its standard input; it is not left behind if it does not."""
+    if helper.stdin is not None:
+        helper.stdin.close()
     try:
-        proxy.wait(timeout=5)
+        helper.wait(timeout=5)
     except subprocess.TimeoutExpired:
-        proxy.kill()
-        proxy.wait()
-    if proxy.stdout is not None:
-        proxy.stdout.close()
+        helper.kill()
+        helper.wait()
+    if helper.stdout is not None:
+        helper.stdout.close()
 
 
 def round_trip_ms(caller: Connection) -> float:

@@ -25,6 +25,10 @@ P95 = 0.95
 CALLS_MIN = 72
 """Fewest calls with which a p95 has an upper bound at 95%: 0.95^72 < 2.5%."""
 
+DRAWS = 400
+"""Enough that the 2.5% and 97.5% points stand on ten draws each."""
+TAIL = 0.025
+
 Array = npt.NDArray[np.float64]
 
 
@@ -58,6 +62,13 @@ def between_calls(calls: Array, random: np.random.Generator, draws: int) -> tupl
     ends = np.concatenate([[0.0], np.sort(calls, axis=None), [math.inf]])
     below = random.permutation(_counts_below(calls.size, draws))
     return ends[below], ends[below + 1]
+
+
+def p95_bounds(calls: Array) -> tuple[float, float]:
+    """The 95% interval of the p95 by the order of the calls; its upper end may be infinite."""
+    low, high = between_calls(calls, np.random.default_rng(1), DRAWS)
+    tail = int(TAIL * DRAWS)
+    return float(np.sort(low)[tail]), float(np.sort(high)[-1 - tail])
 
 
 def resampled(blocks: Array, random: np.random.Generator, draws: int) -> Array:

@@ -12,12 +12,19 @@ from benchmarks.lab import Budget, Lab
 from benchmarks.routes import REPLICA_VARIABLE, Unavailable
 from benchmarks.technique import Answer, Arm, Parameters, Role, Route, Technique, Via
 from phases.errors import CannotMeasure, Refused
-from stack.levels import current_level
+from stack.levels import apply_level, current_level
 
 
-def opened(dsn: str, budget_s: float = 1.0) -> Lab:
-    budget = Budget(budget_s, 2)
-    return Lab(dsn, users=None, sha256=None, seed=1, budget=budget, disabled=False)
+def opened(dsn: str, *, stay_raised: bool = False) -> Lab:
+    return Lab(
+        dsn,
+        users=None,
+        sha256=None,
+        seed=1,
+        budget=Budget(1.0, 2),
+        disabled=False,
+        stay_raised=stay_raised,
+    )
 
 
 @pytest.fixture
@@ -39,6 +46,24 @@ def test_the_level_is_raised_for_the_session_and_goes_back_after_it(populated: s
     with opened(populated):
         assert current_level(populated) == 3
     assert current_level(populated) == 1
+
+
+def test_a_session_may_leave_the_level_to_the_next_one_which_goes_back(populated: str) -> None:
+    with opened(populated, stay_raised=True):
+        pass
+    assert current_level(populated) == 3
+    with opened(populated):
+        pass
+    assert current_level(populated) == 1
+
+
+def test_a_level_chosen_since_is_left_alone(populated: str) -> None:
+    with opened(populated, stay_raised=True):
+        pass
+    apply_level(populated, 2)
+    with opened(populated):
+        pass
+    assert current_level(populated) == 2
 
 
 def test_two_sessions_on_one_database_are_refused(lab: Lab, populated: str) -> None:

@@ -10,13 +10,12 @@ import numpy.typing as npt
 import pytest
 
 from stats.crossover import Size, crossover
-from stats.quantile import CALLS_MIN, between_calls, resampled
+from stats.quantile import CALLS_MIN, DRAWS, between_calls, p95_bounds, resampled
 
 Array = npt.NDArray[np.float64]
 Times = Callable[[np.random.Generator, int], Array]
 
-DRAWS = 400
-TAIL = 10  # of the 400: 2.5%
+TAIL = 10  # of the draws: 2.5%
 
 
 def even(random: np.random.Generator, n: int) -> Array:
@@ -43,16 +42,11 @@ def true_p95(times: Times) -> float:
     return float(np.percentile(times(np.random.default_rng(9), 500_000), 95))
 
 
-def bounds(calls: Array, random: np.random.Generator) -> tuple[float, float]:
-    low, high = between_calls(calls, random, DRAWS)
-    return float(np.sort(low)[TAIL]), float(np.sort(high)[-1 - TAIL])
-
-
 @pytest.mark.parametrize("times", SHAPES)
 @pytest.mark.parametrize("calls", [6, 12, 30, CALLS_MIN, 150])
 def test_the_p95_lies_within_its_bounds_whatever_the_distribution(times: Times, calls: int) -> None:
     random, truth, cases = np.random.default_rng(1), true_p95(times), 400
-    found = [bounds(times(random, calls), random) for _ in range(cases)]
+    found = [p95_bounds(times(random, calls)) for _ in range(cases)]
     held = sum(low <= truth <= high for low, high in found) / cases
     assert held >= 0.93  # 0.95 less two and a half deviations of so many cases
     assert all(math.isfinite(high) == (calls >= CALLS_MIN) for _, high in found)
@@ -73,7 +67,7 @@ def test_by_hand_one_call_lies_below_the_p95_in_95_of_100_draws() -> None:
 
 
 def test_with_many_calls_the_bounds_close_in_on_the_p95() -> None:
-    low, high = bounds(np.arange(1, 10_001, dtype=float), np.random.default_rng(1))
+    low, high = p95_bounds(np.arange(1, 10_001, dtype=float))
     # ±1.96 · sqrt(10,000 · 0.95 · 0.05) = ±43 calls.
     assert low == pytest.approx(9_457, abs=3)
     assert high == pytest.approx(9_544, abs=3)
