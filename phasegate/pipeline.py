@@ -6,15 +6,17 @@ Writes `results/<run-id>/` and the cache folder; leaves no process behind, howev
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import seed
 from benchmarks.run import run_benchmarks
 from loadtests.matrix import Plan as MatrixPlan
-from phasegate import circumstances, console, matrix
+from phasegate import circumstances, console, matrix, replicated
 from phasegate.journal import Journal
 from phases.catalogue import Catalogue, Compute, Population
+from phases.errors import PhasegateError
 from records import store
 from records.seed import SeedRecord
 from seed.embedded import COPIES
@@ -26,6 +28,8 @@ from stack.running import RunningLevel
 
 LEVELS = (1, 2, 3)
 LOAD = "load: the phase matrix"
+BENCHMARKS = "benchmarks"
+REPLICA = "benchmarks: on a replica"
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def run(plan: Plan, catalogue: Catalogue) -> Path:
                 _seed(journal, server, plan, users, catalogue.population) for users in plan.sizes
             ]
             _load(journal, server, data_sets, plan, catalogue)
-            _benchmark(journal, data_sets, plan)
+            _benchmark(journal, server, data_sets, plan, catalogue)
         return _publish(journal)
 
 
@@ -124,7 +128,7 @@ def _load(
             {data.users: data.dsn for data in data_sets},
             wanted,
             catalogue,
-            folder=cluster_dir().parent / "level",
+            folder=_parts_folder(),
             compute=plan.compute,
             on_level=note_parts,
             on_progress=show,
@@ -135,17 +139,45 @@ def _load(
                 journal.skip(f"level {level}: {part.name}", part.note)
 
 
-def _benchmark(journal: Journal, data_sets: list[DataSet], plan: Plan) -> None:
-    name = "benchmarks"
-    with journal.stage(name), console.step(name) as show:
-        run_benchmarks(
+def _benchmark(
+    journal: Journal,
+    server: PostgresServer,
+    data_sets: list[DataSet],
+    plan: Plan,
+    catalogue: Catalogue,
+) -> None:
+    out = journal.folder / "bench"
+    with journal.stage(BENCHMARKS), console.step(BENCHMARKS) as show:
+        records = run_benchmarks(
             {data.users: data.dsn for data in data_sets},
             seed_sha256={data.users: data.record.sha256 for data in data_sets},
             seed=plan.seed,
-            out=journal.folder / "bench",
+            out=out,
             budget_s=plan.benchmark_budget_s,
+            slo_ms_p95=catalogue.slo.statement_latency_ms_p95,
+            on_progress=show,
+            stay_raised=True,
+        )
+    # Without a replica a run is still worth its while: the stage says why there was none.
+    with (
+        suppress(PhasegateError),
+        journal.stage(REPLICA),
+        console.step(REPLICA) as show,
+    ):
+        replicated.measure(
+            server,
+            data_sets[-1].dsn,
+            records[-1],
+            seed=plan.seed,
+            out=out,
+            folder=_parts_folder(),
             on_progress=show,
         )
+
+
+def _parts_folder() -> Path:
+    """Of poolers and replicas: whatever a run that was killed left there is cleared away."""
+    return cluster_dir().parent / "level"
 
 
 def _publish(journal: Journal) -> Path:

@@ -80,6 +80,13 @@ class Replica:
         return self.server.dsn(database)
 
 
+def feeding(server: PostgresServer) -> PostgresServer:
+    """`server`, restarted with what feeding a replica takes; its port and its password stay."""
+    settings = {**server.settings, **PRIMARY_SETTINGS}
+    stop_postgres(server.data_dir)
+    return start_postgres(server.data_dir, port=server.port, settings=settings)
+
+
 def require_replication(primary: PostgresServer) -> None:
     """See that `primary` can feed a replica.
 
