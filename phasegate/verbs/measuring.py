@@ -1,4 +1,4 @@
-"""Verbs that fill and measure: run, seed, perf."""
+"""Verbs that fill and measure: run, seed, perf, self-check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from phasegate import options, pipeline, seeding
+from phasegate import options, pipeline, seeding, self_checking
 from phasegate import perf as perf_room
 from phasegate.verbs.answering import print_summary
 from phases.errors import DoesNotHold
@@ -134,3 +134,45 @@ def perf(rooms: tuple[str, ...], results: Path) -> None:
     click.echo(perf_room.table(record))
     if not all(row.holds for row in record.rows):
         raise DoesNotHold("At least one figure misses its goal")
+
+
+@click.command("self-check")
+@click.option(
+    "--pairs",
+    type=click.IntRange(min=2),
+    default=300,
+    show_default=True,
+    help="Comparisons of a statement with itself.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    help="Seconds for each; the check takes so many times that.",
+)
+@options.database_url
+@click.option("--users", type=options.POSITIVE, help="Of the data set, without a database [2000].")
+@options.as_json
+def self_check(
+    pairs: int, budget: float, database_url: str | None, users: int | None, *, as_json: bool
+) -> None:
+    """How often the benchmarks cry wolf, and miss 5%.
+
+    Measures equal arms again and again, judges the recordings as they are and with a slow-down of
+    5% put in, and does the same by two common thresholds. Exit code 1 where there are more than 1%
+    false alarms, or fewer than 95% of the slow-downs are found. Without a database URL, on
+    phasegate's own server.
+    """
+    catalogue = options.catalogue()
+    rules, table = self_checking.check(
+        database_url,
+        users=users or catalogue.run.quick_users,
+        number=catalogue.run.seed,
+        population=catalogue.population,
+        pairs=pairs,
+        budget_s=budget,
+    )
+    click.echo(msgspec.json.encode(rules) if as_json else "\n".join(table))
+    if not rules[0].holds:
+        raise DoesNotHold("The benchmarks' own rule cries wolf too often, or misses too much")

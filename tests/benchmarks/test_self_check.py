@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.self_check import record, tally
+from benchmarks.self_check import Rule, lines, record, share_interval, tally
 from records.benchmark import Arm, Comparison
 
 
@@ -59,3 +59,26 @@ def test_equal_comparisons_are_recorded_afresh(populated: str) -> None:
     first, second = record(populated, pairs=2, budget_s=0.2)
     assert first.before.call_ns != second.before.call_ns
     assert first.before.sql == first.after.sql
+
+
+def test_a_share_has_the_interval_of_the_books() -> None:
+    # Wilson's, worked out by hand for 1 of 10: (0.1 + 0.19207 ± 0.19290) / 1.38415.
+    low, high = share_interval(1, 10)
+    assert low == pytest.approx(0.0179, abs=1e-4)
+    assert high == pytest.approx(0.4042, abs=1e-4)
+    assert share_interval(0, 300) == pytest.approx((0.0, 0.0126), abs=1e-4)
+    with pytest.raises(ValueError, match="share of nothing"):
+        share_interval(0, 0)
+
+
+def test_the_rule_holds_up_to_one_false_alarm_in_a_hundred_and_one_miss_in_twenty() -> None:
+    assert Rule("ours", 300, 3, 200, 190).holds
+    assert not Rule("ours", 300, 4, 200, 190).holds
+    assert not Rule("ours", 300, 3, 200, 189).holds
+
+
+def test_the_table_shows_counts_shares_and_spread() -> None:
+    recorded = [recording(n, 1e5, 0.0) for n in range(10)]
+    first, ours, *_ = lines(recorded, tally(recorded))
+    assert first.startswith("10 comparisons of 60 blocks (median, 60 to 60)")
+    assert "false alarms   0 of 10 (0.0%; 0.0% to 27.8%)" in ours
