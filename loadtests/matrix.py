@@ -26,7 +26,7 @@ from loadtests.probes import Driven, finding_of
 from loadtests.run import Target, run_stage
 from loadtests.stages import SESSIONS_MIN
 from phases.catalogue import Catalogue
-from phases.cell import Reason, code_of
+from phases.cell import Reason, Verdict, code_of
 from phases.errors import CannotMeasure
 from records import store
 from records.matrix import Breakpoint, MatrixRecord, Probe
@@ -200,10 +200,13 @@ class _Driver:
             if needed_s > PROBE_S_MAX:
                 break
             stage = f"breakpoint-level-{level}-{users}-users-{len(probes) + 1}"
-            driven = self.drive(
-                standing, stage, level, users, rate, max(self._plan.probe_s, needed_s)
-            )
+            duration_s = max(self._plan.probe_s, needed_s)
+            driven = self.drive(standing, stage, level, users, rate, duration_s)
             probe = driven.probe(self._catalogue, at_peak=False)
+            if probe.verdict == Verdict.INVALID and probe.latency_ms_p95_high is None:
+                # By chance there were too few clicks, which says nothing of the rate.
+                driven = self.drive(standing, stage, level, users, rate, 2 * duration_s)
+                probe = driven.probe(self._catalogue, at_peak=False)
             probes.append(probe)
             stages.append(stage)
             tried.append(
