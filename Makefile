@@ -2,15 +2,16 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 USERS ?= 100000
+BASELINE ?= origin/main
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test check perf lock clean
+.PHONY: help run setup setup-dev test check perf nightly perf-nightly lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: setup ## fresh clone → results/<run>/report.html (USERS=2000 for a small one)
 	@$(BIN)/phasegate run --users $(USERS)
@@ -51,6 +52,14 @@ check: setup-dev ## lint, types, import contracts, workflows
 
 perf: setup-dev ## our figures beside peers' and limits, as ratios in one run
 	@$(BIN)/phasegate perf
+
+nightly: setup ## HEAD beside a pinned commit, and drift since (BASELINE=v1, by default origin/main)
+	@$(BIN)/python -m nightly.drift || echo "The night is judged without drift." >&2
+	@$(BIN)/phasegate nightly --baseline '$(BASELINE)'
+
+perf-nightly: setup-dev ## the nightly's detectors, proven on recordings of this machine
+	@$(BIN)/python -m nightly.drift
+	@$(BIN)/python -m nightly.proof
 
 lock: setup-dev ## resolve pyproject.toml and nightly/*.in into the lock files
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

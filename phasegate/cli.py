@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from phasegate.circumstances import code_version
-from phasegate.verbs import answering, history, measuring, standing
+from phasegate.verbs import answering, history, measuring, nightly, standing
 
 
 class _InOrder(click.Group):
@@ -44,6 +44,7 @@ for _verb in (
     answering.compare,
     answering.sql,
     measuring.perf,
+    nightly.nightly,
     history.history,
     history.digest,
     standing.doctor,
