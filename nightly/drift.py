@@ -112,7 +112,7 @@ def change_points(nights: Sequence[NightRecord]) -> Mapping[str, tuple[ChangePoi
     }
     if not series:
         return {}
-    answers = _ask({name: [ratio for _, ratio in found] for name, found in series.items()})
+    answers = ask({name: [ratio for _, ratio in found] for name, found in series.items()})
     return {name: _of_series(found, answers[name]) for name, found in series.items()}
 
 
@@ -140,8 +140,12 @@ def _of_series(
     return kept if slow is None else (*kept, slow)
 
 
-def _ask(series: Mapping[str, Sequence[float]]) -> dict[str, list[dict[str, float]]]:
-    """What Otava finds in each series."""
+def ask(series: Mapping[str, Sequence[float]]) -> dict[str, list[dict[str, float]]]:
+    """What Otava finds in each series: a list of `index`, `before`, `after`, `pvalue` each.
+
+    Raises:
+        CannotMeasure: as `change_points`.
+    """
     python = _python(environment_dir())
     if not python.exists():
         raise CannotMeasure(

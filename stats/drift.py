@@ -123,8 +123,8 @@ def raised(nights: Sequence[str], ratios: Sequence[float], offset: int = 0) -> C
         return None
     logs = [math.log(ratio) for ratio in ratios]
     reference = logs[: reference_nights(len(logs))]
-    level = statistics.mean(reference)
-    deviation = max(statistics.stdev(reference), _successive(logs), DEVIATION_MIN)
+    level = statistics.fmean(reference)
+    deviation = max(_deviation(reference, level), _successive(logs), DEVIATION_MIN)
     cap = math.log1p(MAGNITUDE_MIN)
     allowance = cap / 2
     total, begin = 0.0, 0
@@ -148,10 +148,14 @@ def raised(nights: Sequence[str], ratios: Sequence[float], offset: int = 0) -> C
     return point if point.pvalue <= RAISED_PVALUE_MAX and point.ratio > 1 and holds(point) else None
 
 
+def _deviation(values: Sequence[float], mean: float) -> float:
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
 def _successive(values: Sequence[float]) -> float:
     """Standard deviation from successive differences (von Neumann 1941), which a slope leaves."""
     squares = [(later - earlier) ** 2 for earlier, later in itertools.pairwise(values)]
-    return math.sqrt(sum(squares) / (2 * len(squares)))
+    return math.sqrt(math.fsum(squares) / (2 * len(squares)))
 
 
 def reference_nights(count: int) -> int:
