@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measure a night against BASELINE, for BUDGET seconds where that is set. Reads and adds to
 # RUNNER_TEMP/history; puts what is worth keeping into RUNNER_TEMP/night: history/ with the new record,
-# digest.md, digest.json and history.html. Writes `code=…` to GITHUB_OUTPUT, as `phasegate nightly`
+# summary.md, digest.md, digest.json and history.html. Writes `code=…` to GITHUB_OUTPUT, as `phasegate nightly`
 # ended: 0 nothing moved, 1 something did, 3 the night does not count. Fails on 2, a wrong call.
 #
 # Not by `make nightly`, which calls the same: make ends with 2 whatever its command ended with.
@@ -33,5 +33,5 @@ fi
 .venv/bin/phasegate digest --history "$history" > "$night/digest.md"
 .venv/bin/phasegate digest --history "$history" --json > "$night/digest.json"
 .venv/bin/phasegate history --history "$history" --page > /dev/null
-mv "$RUNNER_TEMP/history.html" "$night/"
-cat "$night/digest.md" >> "$GITHUB_STEP_SUMMARY"
+mv "$RUNNER_TEMP/history.html" "$RUNNER_TEMP/nightly/summary.md" "$night/"
+cat "$night/summary.md" >> "$GITHUB_STEP_SUMMARY"

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from phasegate.nightly import SUMMARY
+from phasegate.verbs.nightly import nightly
 from records import history
 from records.night import Circumstances, Finding, NightRecord, Ratios, Series
 from records.run import Machine, Server
@@ -136,12 +138,14 @@ def test_a_night_without_a_record_adds_nothing(runner: Any) -> None:
 
 # ---- a night
 
-# Stands in for `phasegate nightly` alone, which measures for an hour: it leaves the record that the
-# test prepared and ends as the test says. All other verbs are phasegate's own.
+# Stands in for `phasegate nightly` alone, which measures for minutes: it leaves the record that
+# the test prepared and a summary where phasegate leaves it, and ends as the test says. All other
+# verbs are phasegate's own.
 PHASEGATE = """#!/bin/sh
 [ "$1" = nightly ] || exec "{real}" "$@"
 echo "called: $*"
 cp "{prepared}"/*.json "$5"/ 2>/dev/null
+mkdir -p "$5/../nightly" && echo "one JOIN takes 8% longer" > "$5/../nightly/summary.md"
 exit {code}
 """
 
@@ -219,6 +223,12 @@ def test_a_night_that_could_not_be_measured_is_a_warning_and_no_failure(runner: 
     assert (ran.code, ran.outputs) == (0, {"code": "3"})
     assert "::warning title=Nightly::This night does not count" in ran.said
     assert ran.summary == "This night left no record; the log says why.\n"
+
+
+def test_the_verb_that_is_stood_in_for_takes_these_options_and_leaves_its_summary_there() -> None:
+    options = {option for found in nightly.params for option in found.opts}
+    assert {"--baseline", "--history", "--budget"} <= options
+    assert Path("nightly", "summary.md") == SUMMARY
 
 
 def test_a_wrong_call_fails_and_tells_nobody(runner: Any) -> None:
@@ -345,8 +355,14 @@ def test_what_a_night_found_reaches_summary_artefact_branch_and_issue(
     assert f"called: nightly --baseline v0.1.0 --history {place} --budget 600" in ran.said
     folder = runner.temp / "night"
     files = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert files == ["digest.json", "digest.md", "history.html", f"history/{night}.json"]
-    assert "one JOIN takes 8% longer" in ran.summary
+    assert files == [
+        "digest.json",
+        "digest.md",
+        "history.html",
+        f"history/{night}.json",
+        "summary.md",
+    ]
+    assert ran.summary == "one JOIN takes 8% longer\n"
     told = runner.run(NIGHTLY, "Say it by the colour of the run")
     assert told.code == 1
     assert told.said.startswith("::error title=Nightly::")

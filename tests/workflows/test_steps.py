@@ -26,6 +26,10 @@ NOT_HERE = {
         "Install git, which the checkout needs",
     ): "installs packages of the system; `.ci/run` begins with the same two commands",
     ("ci.yml", "Lint, types, contracts, tests"): "it is what runs this test",
+    (
+        "nightly-benchmarks.yml",
+        "Install what looks for drift",
+    ): "fetches packages from a registry; `make nightly` begins with the same line",
 }
 
 # Scripts of several workflows that are the same, and run by the test of one of them.
