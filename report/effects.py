@@ -15,9 +15,10 @@ import numpy as np
 from records.benchmark import Arm, BenchmarkRecord, Comparison
 from stats.crossover import Crossover, Need, Size, crossover, need
 from stats.paired import Ratio, Verdict, judge, ratio
+from stats.quantile import p95_bounds
 
-CALLS_FOR_P95 = 72
-"""Below this number of calls a p95 has no upper confidence bound (0.95⁷² < 0.025)."""
+Bounds = tuple[float, float]
+"""Of an interval; the upper one is infinite where there are too few calls for one."""
 
 Outcome = Literal["helps", "slower", "same", "cannot tell"]
 Advice = Literal["needed", "not needed yet", "slower", "no difference", "cannot tell"]
@@ -33,6 +34,9 @@ class Effect:
     outcome: Outcome
     before_ms_p95: float
     after_ms_p95: float
+    before_ms_p95_bounds: Bounds
+    """Of the 95% interval, whatever the distribution (`stats.quantile`)."""
+    after_ms_p95_bounds: Bounds
     calls: int
     """Of the arm with fewer calls."""
     comparison: Comparison
@@ -119,9 +123,19 @@ def _crossed(effects: list[Effect], slo_ms_p95: float) -> Crossover | None:
     return crossover(sizes, slo_ms_p95) if sizes else None
 
 
+def _calls_ms(arm: Arm) -> np.ndarray:
+    """Every timed call; of a record without them the blocks, so that there is something."""
+    return np.array(arm.call_ns + arm.alone_ns or arm.block_ns, dtype=float) / 1e6
+
+
 def _p95_ms(arm: Arm) -> float:
-    samples = arm.call_ns or arm.block_ns
-    return float(np.percentile(samples, 95)) / 1e6 if samples else float("nan")
+    samples = _calls_ms(arm)
+    return float(np.percentile(samples, 95)) if samples.size else float("nan")
+
+
+def _bounds_ms(arm: Arm) -> Bounds:
+    samples = _calls_ms(arm)
+    return p95_bounds(samples) if samples.size else (0.0, math.inf)
 
 
 def _ratio_of(comparison: Comparison) -> Ratio | None:
@@ -140,7 +154,11 @@ def _effect(users: int, comparison: Comparison, below: Effect | None) -> Effect:
         outcome=outcome_of(found),
         before_ms_p95=_p95_ms(comparison.before),
         after_ms_p95=_p95_ms(comparison.after),
-        calls=min(len(comparison.before.call_ns), len(comparison.after.call_ns)),
+        before_ms_p95_bounds=_bounds_ms(comparison.before),
+        after_ms_p95_bounds=_bounds_ms(comparison.after),
+        calls=min(
+            len(arm.call_ns) + len(arm.alone_ns) for arm in (comparison.before, comparison.after)
+        ),
         comparison=comparison,
         plan_changed=previous is not None
         and (previous.before.plan_hash, previous.after.plan_hash)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from records.seed import SeedRecord
-from report.effects import CALLS_FOR_P95, Effect, Technique
+from report.effects import Bounds, Effect, Technique
 from report.headline import needed_from
 from report.traffic import StageTraffic
 from report.words import milliseconds, plain, significant, size, speed, users
+from stats.quantile import CALLS_MIN
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,29 @@ def needed(techniques: tuple[Technique, ...]) -> Table:
             needed_from(t.crossed) if t.crossed else "nothing was timed",
             "–" if t.helps_from is None else f"{users(t.helps_from)} users on",
             milliseconds(t.slo_ms_p95),
+            _rests_on(t),
         )
         for t in techniques
     )
-    return Table(("Technique", "Advice", "Old way breaks its SLO", "Helps from", "SLO (p95)"), rows)
+    head = (
+        "Technique",
+        "Advice",
+        "Old way breaks its SLO",
+        "Helps from",
+        "SLO (p95)",
+        "Calls behind the interval",
+    )
+    return Table(head, rows)
+
+
+def _rests_on(technique: Technique) -> str:
+    """The calls behind N*'s interval, and what it means where they are few."""
+    crossed = technique.crossed
+    if crossed is None:
+        return "–"
+    if not crossed.few_calls:
+        return f"{crossed.calls}"
+    return f"{crossed.calls}, too few for an upper bound of the p95: no bound but the size below"
 
 
 def costs(techniques: tuple[Technique, ...]) -> Table:
@@ -89,18 +110,19 @@ def ratios(techniques: tuple[Technique, ...], *, largest_only: bool = False) -> 
 
 
 def growth(techniques: tuple[Technique, ...]) -> Table:
-    """p95 of both arms per technique and size."""
+    """p95 of both arms per technique and size, each with its interval."""
     rows = []
     for technique in techniques:
         for effect in technique.effects:
             before, after = effect.comparison.before, effect.comparison.after
-            few = "" if effect.calls >= CALLS_FOR_P95 else ", no upper bound"
+            few = "" if effect.calls >= CALLS_MIN else ", no upper bound"
+            before_in, after_in = effect.before_ms_p95_bounds, effect.after_ms_p95_bounds
             rows.append(
                 (
                     plain(technique.title),
                     users(effect.users),
-                    f"{plain(before.name)}: {milliseconds(effect.before_ms_p95)}",
-                    f"{plain(after.name)}: {milliseconds(effect.after_ms_p95)}",
+                    f"{plain(before.name)}: {_p95(effect.before_ms_p95, before_in)}",
+                    f"{plain(after.name)}: {_p95(effect.after_ms_p95, after_in)}",
                     f"{before.statements} → {after.statements}",
                     f"{_buffers(before.shared_buffers)} → {_buffers(after.shared_buffers)}",
                     f"{effect.calls}{few}",
@@ -116,6 +138,13 @@ def growth(techniques: tuple[Technique, ...]) -> Table:
         "Calls",
     )
     return Table(head, tuple(rows))
+
+
+def _p95(found_ms: float, bounds_ms: Bounds) -> str:
+    """With its 95% interval, or the half of it that there is."""
+    low, high = bounds_ms
+    upper = f" to {milliseconds(high)}" if math.isfinite(high) else " or more"
+    return f"{milliseconds(found_ms)} ({milliseconds(low)}{upper})"
 
 
 def _buffers(count: int | None) -> str:

@@ -57,7 +57,10 @@ def label(technique: Technique) -> str:
     """The row in words."""
     largest = users(technique.largest.users)
     if technique.advice == "needed" and technique.crossed is not None:
-        return needed_from(technique.crossed)
+        crossed = technique.crossed
+        # The interval is then no narrower than the sizes: a reader should see why.
+        few = f", {crossed.calls} calls" if crossed.few_calls else ""
+        return needed_from(crossed) + few
     return {
         "not needed yet": f"can wait beyond {largest}",
         "slower": "harmful here",
