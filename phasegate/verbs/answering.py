@@ -177,6 +177,7 @@ def sql(technique: str, *, undo: bool) -> None:
     """A technique's migration, safe on a live table.
 
     Ready for supabase/migrations/; TECHNIQUE is an id, as idx_tasks_user_created.
+    For a change of the client, the query that it should send, as comments.
     """
     import report as report_room
 

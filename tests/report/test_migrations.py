@@ -1,39 +1,80 @@
-"""Every migration that is printed runs on a live database, twice, and its undo takes it away."""
+"""Every migration that is printed runs on a live database, and its undo takes it away."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
 
 import report
+import seed
+from phases.catalogue import load as load_catalogue
 from phases.errors import UsageError
+from phases.population import user_id
 from report import migrations
-from stack.database import apply_sql
 from stack.levels import apply_level
+from stack.postgres import PostgresServer
 
-STATE = """
-select array_agg(name order by name) from (
-    select indexrelid::regclass::text as name from pg_index
-    where indisvalid and indrelid = 'public.tasks'::regclass
+SEED = 3
+USERS = 120
+LOCK_TIMEOUT_S = 5.0
+
+# All that a migration could leave behind: relations with their options and rights, columns,
+# constraints, indexes, policies, functions, views, comments. Names only, no object ids.
+CATALOGUE = """
+with own as (
+    select c.* from pg_class as c
+    where c.relnamespace in ('public'::regnamespace, 'private'::regnamespace)
+)
+select array_agg(line order by line) from (
+    select format('%s %s rls %s %s rights %s', oid::regclass, relkind, relrowsecurity, reloptions,
+                  (select array_agg(acl::text order by acl::text) from unnest(relacl) as acl))
+    from own
     union all
-    select matviewname from pg_matviews
+    select format('%s.%s %s not null %s default %s', attrelid::regclass, attname,
+                  format_type(atttypid, atttypmod), attnotnull,
+                  (select pg_get_expr(adbin, adrelid) from pg_attrdef
+                   where adrelid = attrelid and adnum = attnum))
+    from pg_attribute where attrelid in (select oid from own where relkind <> 'i') and attnum > 0
     union all
-    select 'definer' from pg_proc where proname = 'user_stats' and prosecdef
-) as found
+    select format('%s %s %s %s', conrelid::regclass, conname,
+                  pg_get_constraintdef(oid), convalidated)
+    from pg_constraint where connamespace in ('public'::regnamespace, 'private'::regnamespace)
+    union all
+    select format('%s valid %s', pg_get_indexdef(indexrelid), indisvalid)
+    from pg_index where indrelid in (select oid from own)
+    union all
+    select format('%s %s %s %s %s %s %s', tablename, policyname, permissive, roles, cmd, qual,
+                  with_check)
+    from pg_policies where schemaname = 'public'
+    union all
+    select format('%s %s', oid::regprocedure, prosrc) from pg_proc
+    where pronamespace in ('public'::regnamespace, 'private'::regnamespace)
+    union all
+    select format('%s %s', matviewname, definition) from pg_matviews
+) as found (line)
+"""
+
+COUNTS = """
+select (select count(*) from tasks), (select count(*) from activity_logs),
+       (select sum(hashtextextended(l::text, 0)) from activity_logs as l)
 """
 
 
 def statements(text: str) -> list[str]:
     """Split as the Supabase CLI does: each statement by itself; `$$` bodies stay whole."""
-    bare = re.sub(r"^\s*--.*$", "", text, flags=re.MULTILINE)
+    pattern = r"(\$\$.*?\$\$)|^[ ]*--[^\n]*$"
+    bare = re.sub(pattern, lambda m: m[1] or "", text, flags=re.MULTILINE | re.DOTALL)
     parts = re.findall(r"(?:\$\$.*?\$\$|[^;$])+", bare, flags=re.DOTALL)
     return [part.strip() for part in parts if part.strip()]
 
 
-async def _run(dsn: str, text: str) -> None:
+async def run(dsn: str, text: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         for statement in statements(text):
@@ -42,33 +83,208 @@ async def _run(dsn: str, text: str) -> None:
         await connection.close()
 
 
-async def _state(dsn: str) -> list[str]:
+async def look(dsn: str) -> tuple[list[str], tuple[int, ...]]:
+    """The catalogue, and what the tables hold."""
     connection = await asyncpg.connect(dsn)
     try:
-        found: list[str] = await connection.fetchval(STATE)
-        return found
+        return list(await connection.fetchval(CATALOGUE)), tuple(await connection.fetchrow(COUNTS))
     finally:
         await connection.close()
 
 
-@pytest.fixture
-def app_database(database: str) -> str:
-    """DSN of an empty application at stack level 1."""
-    for name in ("schema", "keys"):
-        apply_sql(database, name)
-    apply_level(database, 1)
-    return database
+@pytest.fixture(scope="module")
+def app(postgres: PostgresServer) -> str:
+    """DSN of a seeded application at level 1; every test leaves it as it found it."""
+
+    async def create() -> None:
+        connection = await asyncpg.connect(postgres.dsn())
+        await connection.execute("create database live_app")
+        await connection.close()
+
+    asyncio.run(create())
+    dsn = postgres.dsn("live_app")
+    population = load_catalogue().population
+    seed.seed_database(dsn, users=USERS, seed=SEED, jobs=1, replace=False, population=population)
+    apply_level(dsn, 1)
+    bare = 'alter policy "own projects" on projects using (user_id = auth.uid())'
+    asyncio.run(run(dsn, bare))  # what `rls_uid` is there for
+    return dsn
+
+
+class Writer:
+    """Somebody who creates a task and a log entry again and again, and reads the log."""
+
+    def __init__(self) -> None:
+        self.written = 0
+        self.slowest_s = 0.0
+        self._wrote = asyncio.Event()
+
+    async def goes_on(self, times: int) -> None:
+        """Return once it wrote so many times more."""
+        for _ in range(times):
+            self._wrote.clear()
+            await self._wrote.wait()
+
+    async def work(self, dsn: str, stop: asyncio.Event) -> None:
+        connection = await asyncpg.connect(dsn)
+        user = user_id(SEED, 0)
+        try:
+            while not stop.is_set():
+                began = time.monotonic()
+                await connection.execute(
+                    "insert into tasks (user_id, title, created_at) values ($1, 'mine', now())",
+                    user,
+                )
+                await connection.execute(
+                    "insert into activity_logs (id, user_id, action, created_at)"
+                    " values ($1, $2, 'mine', now())",
+                    -1 - self.written, user,
+                )  # fmt: skip
+                await connection.fetch("select * from activity_logs where id < 0 limit 5")
+                self.slowest_s = max(self.slowest_s, time.monotonic() - began)
+                self.written += 1
+                self._wrote.set()
+                await asyncio.sleep(0.002)
+        finally:
+            await connection.close()
+
+
+@asynccontextmanager
+async def writing(dsn: str) -> AsyncIterator[Writer]:
+    """A writer at work; what it wrote is removed afterwards."""
+    writer, stop = Writer(), asyncio.Event()
+    task = asyncio.create_task(writer.work(dsn, stop))
+    try:
+        await asyncio.wait_for(writer.goes_on(3), LOCK_TIMEOUT_S)
+        yield writer
+    finally:
+        stop.set()
+        await task
+        await run(
+            dsn, "delete from tasks where title = 'mine'; delete from activity_logs where id < 0"
+        )
 
 
 @pytest.mark.parametrize("technique", migrations.names())
-def test_a_migration_can_be_run_twice_and_undone_twice(app_database, technique):
-    before = asyncio.run(_state(app_database))
-    for _ in range(2):
-        asyncio.run(_run(app_database, report.sql(technique)))
-        assert set(asyncio.run(_state(app_database))) > set(before)
-    for _ in range(2):
-        asyncio.run(_run(app_database, report.sql(technique, undo=True)))
-        assert asyncio.run(_state(app_database)) == before
+def test_up_and_undo_beside_a_writer_leave_everything_as_it_was(app, technique):
+    async def all_of_it() -> Writer:
+        async with writing(app) as writer:
+            await run(app, report.sql(technique))
+            changed, _ = await look(app)
+            assert set(changed) != set(before[0])
+            # With the migration in place it goes on.
+            await asyncio.wait_for(writer.goes_on(3), LOCK_TIMEOUT_S)
+            await run(app, report.sql(technique, undo=True))
+        return writer
+
+    before = asyncio.run(look(app))
+    writer = asyncio.run(all_of_it())
+    assert asyncio.run(look(app)) == before
+    assert writer.slowest_s < LOCK_TIMEOUT_S
+
+
+ONCE = ("logs_window",)
+"""Refused once it is done: there is nothing to be made again."""
+
+
+@pytest.mark.parametrize("technique", [name for name in migrations.names() if name not in ONCE])
+def test_a_migration_can_be_run_twice_and_undone_twice(app, technique):
+    before = asyncio.run(look(app))
+    for undo in (False, True):
+        states = []
+        for _ in range(2):
+            asyncio.run(run(app, report.sql(technique, undo=undo)))
+            states.append(asyncio.run(look(app)))
+        assert states[0] == states[1]
+    assert states[1] == before
+
+
+@pytest.mark.parametrize("technique", migrations.names())
+def test_a_migration_gives_up_where_it_cannot_have_its_lock_and_can_be_run_again(app, technique):
+    short = report.sql(technique).replace("'5s'", "'150ms'")
+    assert short != report.sql(technique)
+
+    async def behind_a_long_transaction() -> None:
+        holder = await asyncpg.connect(app)
+        await holder.execute(
+            "begin; lock table tasks, projects, activity_logs in row exclusive mode"
+        )
+        try:
+            await run(app, short)
+        finally:
+            await holder.execute("rollback")
+            await holder.close()
+
+    before = asyncio.run(look(app))
+    if technique == "user_stats":  # it reads, and takes no lock that a writer holds
+        asyncio.run(behind_a_long_transaction())
+    else:
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            asyncio.run(behind_a_long_transaction())
+    asyncio.run(run(app, report.sql(technique)))
+    asyncio.run(run(app, report.sql(technique, undo=True)))
+    assert asyncio.run(look(app)) == before
+
+
+def test_a_log_that_is_partitioned_already_is_refused_and_stays_whole(app):
+    asyncio.run(run(app, report.sql("logs_window")))
+    once = asyncio.run(look(app))
+    with pytest.raises(asyncpg.PostgresError):
+        asyncio.run(run(app, report.sql("logs_window")))
+    assert asyncio.run(look(app)) == once
+    asyncio.run(run(app, report.sql("logs_window", undo=True)))
+
+
+def test_new_months_of_a_partitioned_log_are_pruned_and_guarded_like_the_table(app):
+    async def ask() -> tuple[str, int, bool]:
+        connection = await asyncpg.connect(app)
+        try:
+            await connection.execute("set role authenticated")
+            plan = await connection.fetch(
+                "explain select count(*) from activity_logs"
+                " where created_at >= date_trunc('month', now()) + interval '70 days'"
+                " and created_at < date_trunc('month', now()) + interval '75 days'"
+            )
+            seen = await connection.fetchval("select count(*) from activity_logs")
+            guarded = await connection.fetchval(
+                "select bool_and(relrowsecurity) from pg_class"
+                " where oid in (select relid from pg_partition_tree('activity_logs'))"
+            )
+            return "\n".join(row[0] for row in plan), seen, guarded
+        finally:
+            await connection.close()
+
+    asyncio.run(run(app, report.sql("logs_window")))
+    plan, seen, guarded = asyncio.run(ask())
+    asyncio.run(run(app, report.sql("logs_window", undo=True)))
+    scanned = set(re.findall(r"Scan (?:using \S+ )?on (activity_logs_\w+?)(?:_pkey)? ", plan))
+    assert len(scanned) == 1, plan
+    assert re.fullmatch(r"activity_logs_p\d{4}_\d{2}", scanned.pop())
+    assert seen == 0, "nobody's rows are shown to nobody"
+    assert guarded
+
+
+def test_keys_made_without_uuidv7_are_version_7_and_in_order_of_time(app):
+    # As on PostgreSQL before 18: the function is not found.
+    text = report.sql("uuid_keys").replace("pg_catalog.uuidv7()", "pg_catalog.not_there()")
+
+    async def ask() -> list[str]:
+        connection = await asyncpg.connect(app)
+        try:
+            found = []
+            for _ in range(5):
+                found.append(str(await connection.fetchval("select public.uuid_v7()")))
+                await asyncio.sleep(0.002)
+            return found
+        finally:
+            await connection.close()
+
+    asyncio.run(run(app, text))
+    keys = asyncio.run(ask())
+    asyncio.run(run(app, report.sql("uuid_keys", undo=True)))
+    assert keys == sorted(keys)
+    assert {key[14] for key in keys} == {"7"}
+    assert {key[19] for key in keys} <= set("89ab")
 
 
 @pytest.mark.parametrize("technique", migrations.names())
@@ -80,11 +296,25 @@ def test_a_migration_explains_itself_and_never_waits_for_a_lock_without_end(tech
         assert "concurrently" in index or "user_stats_user_id" in index
 
 
+@pytest.mark.parametrize("technique", migrations.clients())
+def test_a_change_of_the_client_is_named_as_one_and_does_nothing_as_a_migration(technique):
+    text = report.sql(technique)
+    assert "no migration" in " ".join(text.replace("--", " ").split()) or "alone would" in text
+    assert statements(text) == []
+    assert "\n--     " in text, "no query is shown"
+
+
+def test_every_technique_of_the_catalogue_has_an_answer():
+    for technique in load_catalogue().techniques:
+        assert report.sql(technique.id).startswith("-- ")
+
+
 def test_a_technique_that_is_measured_twice_is_applied_once():
     assert report.sql("idx_tasks_project_delete") == report.sql("idx_tasks_project")
 
 
-def test_a_technique_without_a_migration_is_named_with_those_that_have_one():
-    with pytest.raises(UsageError, match="no ready migration for 'join'") as caught:
-        report.sql("join")
+def test_a_technique_that_there_is_not_is_named_with_those_that_there_are():
+    with pytest.raises(UsageError, match="no technique 'joint'") as caught:
+        report.sql("joint")
     assert "idx_tasks_user_created" in caught.value.sentence()
+    assert "keyset" in caught.value.sentence()

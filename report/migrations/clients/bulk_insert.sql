@@ -1,0 +1,6 @@
+-- One statement for many rows: a change of the client, so there is no migration. Through the API, POST
+-- an array; with supabase-js:
+--     supabase.from('tasks').insert([{ title: 'one' }, { title: 'two' }])
+-- In SQL:
+--     insert into public.tasks (user_id, title) values ($1, $2), ($1, $3);
+-- All rows fail together. Undo: send them one by one.

@@ -1,0 +1,9 @@
+-- A client cache of five minutes: a change of the client, so there is no migration. Keep the answer by
+-- user and query, ask once for all who ask at the same time, and forget a user's answers when that
+-- user writes. The query that is then asked once instead of at every look:
+--     select id, project_id, title, status, created_at, completed_at
+--     from public.tasks
+--     where user_id = $1
+--     order by created_at desc
+--     limit 20;
+-- Others' changes show up to five minutes late. Undo: take the cache away.

@@ -1,0 +1,8 @@
+-- Planned instead of exact counts: a change of the client, so there is no migration. Send the header
+--     Prefer: count=planned
+-- instead of count=exact, or count=estimated: exact up to the API's max-rows, planned beyond.
+-- With supabase-js:
+--     supabase.from('tasks').select('*', { count: 'planned', head: true }).eq('status', 'done')
+-- The planner's estimate is as good as the last ANALYZE:
+--     analyze public.tasks;
+-- Undo: ask for count=exact again.

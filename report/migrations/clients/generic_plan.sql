@@ -1,0 +1,7 @@
+-- Custom instead of generic plans: a setting of the role that connects, measured as harmful where
+-- statements are short, so there is no migration. For one transaction, to try it:
+--     set local plan_cache_mode = 'force_custom_plan';
+-- For a role, from its next connection on:
+--     alter role authenticator set plan_cache_mode = 'force_custom_plan';
+-- Undo:
+--     alter role authenticator reset plan_cache_mode;

@@ -1,0 +1,7 @@
+-- Heavy work answered 202 and queued: a queue, a worker that runs beside the database and a client
+-- that asks again, so a migration alone would change nothing. `phasegate up --level 3` runs all of
+-- them; the route that accepts work is POST /functions/v1/process-heavy-task, and the one that tells
+-- of it GET /functions/v1/process-heavy-task?taskId=ID. What accepting takes in the database is one
+-- row:
+--     select task_id from private.accept_heavy_task($1, null, 0);
+-- Undo: do the work in the request again.

@@ -1,0 +1,13 @@
+-- One JOIN instead of N+1 queries: a change of the client, so there is no migration. Through the API:
+--     GET /rest/v1/tasks?select=*,projects(name,color)&user_id=eq.ID&order=created_at.desc&limit=20
+-- With supabase-js:
+--     supabase.from('tasks').select('*, projects(name, color)').eq('user_id', id)
+--         .order('created_at', { ascending: false }).limit(20)
+-- In SQL; LEFT, because a task may belong to no project:
+--     select t.*, p.name, p.color
+--     from public.tasks as t
+--     left join public.projects as p on p.id = t.project_id
+--     where t.user_id = $1
+--     order by t.created_at desc
+--     limit 20;
+-- Undo: ask for the tasks, and then for each project by itself.

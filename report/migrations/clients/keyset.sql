@@ -1,0 +1,11 @@
+-- Keyset instead of OFFSET: a change of the client, so there is no migration. Pass on the last row of
+-- the page before it, not the number of rows before it. Through the API:
+--     GET /rest/v1/tasks?select=id,title,created_at&id=gt.LAST_ID&order=id&limit=20
+-- In SQL:
+--     select id, title, created_at from public.tasks where id > $1 order by id limit 20;
+-- By time, with the index that `phasegate sql idx_tasks_user_created` makes:
+--     select id, title, created_at from public.tasks
+--     where user_id = $1 and (created_at, id) < ($2, $3)
+--     order by created_at desc, id desc
+--     limit 20;
+-- Undo: ask by offset again.

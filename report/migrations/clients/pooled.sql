@@ -1,0 +1,5 @@
+-- A pooler before the database: a change of the address that clients connect to, so there is no
+-- migration. On Supabase, the transaction pooler's string of Connect, port 6543 instead of 5432:
+--     postgresql://postgres.REF@aws-0-REGION.pooler.supabase.com:6543/postgres
+-- No session state lasts across transactions: no SET without LOCAL, no LISTEN, no advisory locks of
+-- a session, and prepared statements only from PgBouncer 1.21 on. Undo: the direct address.

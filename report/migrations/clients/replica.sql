@@ -1,0 +1,5 @@
+-- Analytics on a read replica: a second server, and a change of the address that analytics ask, so
+-- there is no migration. On Supabase: Settings, Infrastructure, and the replica's own endpoint. How
+-- far it is behind, asked of the primary:
+--     select application_name, replay_lag from pg_stat_replication;
+-- Undo: ask the primary, and remove the replica.
