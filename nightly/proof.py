@@ -136,7 +136,7 @@ def prove(rounds: Sequence[Round], origin: Origin, effort: Effort) -> ProofRecor
     found = recorded(rounds)
     bank = simulation.bank(found, np.random.default_rng(0), effort.measurements)
     outcome = simulate(bank, effort)
-    deviations = bank.estimate.std(axis=1)
+    deviations = bank.first.estimate.std(axis=1)
     blocks = [statistics.median(map(len, one.rounds)) * one.each for one in found]
     repeats = len({one.repeat for one in rounds})
     return ProofRecord(

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from nightly.measure import SECOND_ROUNDS
 from stats.drift import MAGNITUDE_MIN, NIGHTS_AFTER_MIN, raised, reference_nights
 from stats.paired import ALARM_CONFIDENCE, EFFECT_MIN, ratio_of_logs
 
 Floats = npt.NDArray[np.float64]
 Booleans = npt.NDArray[np.bool_]
+Places = npt.NDArray[np.int64]
 
 SERIES = 40
 NIGHTS = 30
@@ -38,22 +40,40 @@ FASTER = math.log(0.9)
 
 
 @dataclass(frozen=True)
+class Measurements:
+    """Measurements of equal arms; arrays of the shape (series, measurement).
+
+    Attributes:
+        estimate: ln of the Hodges-Lehmann ratio.
+        low: ln of its lower 99% bound, minus infinity where there is none.
+    """
+
+    estimate: Floats
+    low: Floats
+
+    def alarms(self, at: tuple[Places, Places] | int, shift: Floats | float) -> Booleans:
+        """Where `stats.paired.alarms` would speak of those at `at`, slower by `shift`."""
+        alarm: Booleans = (self.low[at] + shift > 0) & (self.estimate[at] + shift >= STEP / 2)
+        return alarm
+
+
+@dataclass(frozen=True)
 class Bank:
-    """Measurements drawn for each series, of equal arms.
+    """What nights are drawn from.
 
     Attributes:
         series: ids.
-        estimate: ln of the Hodges-Lehmann ratio; (series, measurement).
-        low: ln of its lower 99% bound, minus infinity where there is none; the same shape.
+        first: first measurements.
+        again: second ones, which have more rounds.
         raw: ln of one side's median time, per series in order of the rounds recorded.
         repeat: which repeat each of those belongs to.
     """
 
     series: tuple[str, ...]
-    estimate: Floats
-    low: Floats
+    first: Measurements
+    again: Measurements
     raw: tuple[Floats, ...]
-    repeat: tuple[npt.NDArray[np.int64], ...]
+    repeat: tuple[Places, ...]
 
 
 @dataclass(frozen=True)
@@ -76,27 +96,31 @@ class Recorded:
 
 
 def bank(recorded: Sequence[Recorded], rng: np.random.Generator, count: int = MEASUREMENTS) -> Bank:
-    """Draw `count` measurements of each series."""
-    estimate = np.empty((len(recorded), count))
-    low = np.empty_like(estimate)
-    for row, one in enumerate(recorded):
-        rounds = [np.array(logs) for logs in one.rounds]
-        for column in range(count):
-            chosen = rng.integers(len(rounds), size=one.each)
-            signs = rng.choice((-1.0, 1.0), one.each)
-            logs = np.concatenate(
-                [rounds[at] * sign for at, sign in zip(chosen, signs, strict=True)]
-            )
-            found = ratio_of_logs(logs, ALARM_CONFIDENCE)
-            estimate[row, column] = math.log(found.estimate)
-            low[row, column] = math.log(found.low) if found.low > 0 else -math.inf
+    """Draw `count` first and as many second measurements of each series."""
     return Bank(
         tuple(one.series for one in recorded),
-        estimate,
-        low,
+        _measurements(recorded, 1, rng, count),
+        _measurements(recorded, SECOND_ROUNDS, rng, count),
         tuple(np.log(np.array(one.raw_ns)) for one in recorded),
         tuple(np.array(one.repeat) for one in recorded),
     )
+
+
+def _measurements(
+    recorded: Sequence[Recorded], times: int, rng: np.random.Generator, count: int
+) -> Measurements:
+    """`count` for each series, of so many times a first measurement's rounds."""
+    drawn = Measurements(np.empty((len(recorded), count)), np.empty((len(recorded), count)))
+    for row, one in enumerate(recorded):
+        known = [np.array(logs) for logs in one.rounds]
+        for column in range(count):
+            chosen = rng.integers(len(known), size=one.each * times)
+            signs = rng.choice((-1.0, 1.0), len(chosen))
+            logs = [known[at] * sign for at, sign in zip(chosen, signs, strict=True)]
+            found = ratio_of_logs(np.concatenate(logs), ALARM_CONFIDENCE)
+            drawn.estimate[row, column] = math.log(found.estimate)
+            drawn.low[row, column] = math.log(found.low) if found.low > 0 else -math.inf
+    return drawn
 
 
 @dataclass(frozen=True)
@@ -112,20 +136,15 @@ class Drawn:
     value: Floats
 
 
-def draw(
-    found: Bank, series: npt.NDArray[np.int64], shift: Floats, rng: np.random.Generator
-) -> Drawn:
+def draw(found: Bank, series: Places, shift: Floats, rng: np.random.Generator) -> Drawn:
     """One night for each entry of `series` (row of the bank), slower by `shift` (one shape)."""
-    count = found.estimate.shape[1]
-    first = rng.integers(count, size=series.shape)
-    second = rng.integers(count, size=series.shape)
-    estimates = found.estimate[series, first] + shift, found.estimate[series, second] + shift
-    alarms = [
-        (found.low[series, at] + shift > 0) & (estimate >= STEP / 2)
-        for at, estimate in zip((first, second), estimates, strict=True)
-    ]
-    value = np.where(alarms[0], (estimates[0] + estimates[1]) / 2, estimates[0])
-    return Drawn(alarms[0] & alarms[1], value)
+    count = found.first.estimate.shape[1]
+    first = series, rng.integers(count, size=series.shape)
+    again = series, rng.integers(count, size=series.shape)
+    alarm = found.first.alarms(first, shift)
+    once, twice = found.first.estimate[first] + shift, found.again.estimate[again] + shift
+    value = np.where(alarm, (once + twice) / 2, once)
+    return Drawn(alarm & found.again.alarms(again, shift), value)
 
 
 def rises(values: Floats) -> Booleans:
@@ -190,7 +209,7 @@ class Cases:
         value: ln ratios, of the nights before and those.
     """
 
-    row: npt.NDArray[np.int64]
+    row: Places
     slower: Booleans
     value: Floats
 
@@ -219,9 +238,7 @@ def first_found(alarm: Booleans) -> Floats:
     return np.where(alarm.any(axis=1), alarm.argmax(axis=1) + 1.0, math.inf)
 
 
-def moves(
-    found: Bank, shape: Floats, row: npt.NDArray[np.int64], rng: np.random.Generator
-) -> Floats:
+def moves(found: Bank, shape: Floats, row: Places, rng: np.random.Generator) -> Floats:
     """ln(tonight's median ÷ last night's) of one side alone, per case and night of `shape`.
 
     Each night is a recorded round, of another repeat than the night before it.

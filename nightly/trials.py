@@ -108,9 +108,11 @@ def simulate(found: Bank, effort: Effort, seed: int = 1) -> Outcome:
 
 
 def _power(found: Bank, row: int) -> float:
-    """Chance that both of two independent measurements alarm at 5%: the square of one's."""
-    estimate, low = found.estimate[row] + simulation.STEP, found.low[row] + simulation.STEP
-    return float(((low > 0) & (estimate >= simulation.STEP / 2)).mean()) ** 2
+    """Chance that both of two independent measurements alarm at 5%."""
+    once, twice = (
+        float(those.alarms(row, simulation.STEP).mean()) for those in (found.first, found.again)
+    )
+    return once * twice
 
 
 def _rates(found: Bank, effort: Effort, rng: np.random.Generator) -> Iterable[Rate]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nightly import proof, simulation, trials
-from nightly.simulation import Bank
+from nightly.simulation import Bank, Measurements
 from phases.errors import CannotMeasure
 from records.proof import ProofRecord, Round
 from records.run import Machine
@@ -20,8 +20,8 @@ def bank(estimate, low, raw=(0.0, 0.0), repeat=(0, 1)) -> Bank:
     """One series with these measurements."""
     return Bank(
         ("s",),
-        np.array([estimate]),
-        np.array([low]),
+        Measurements(np.array([estimate]), np.array([low])),
+        Measurements(np.array([estimate]), np.array([low])),
         (np.array(raw),),
         (np.array(repeat),),
     )
@@ -116,9 +116,11 @@ def test_the_rises_are_those_that_the_nightly_would_find():
 def test_a_measurement_is_drawn_of_whole_rounds_with_signs():
     recorded = simulation.Recorded("s", ((0.01,) * 8, (0.03,) * 8), 2, (1.0, 1.0), (0, 1))
     drawn = simulation.bank([recorded], np.random.default_rng(1), 200)
-    seen = {round(abs(float(value)), 4) for value in drawn.estimate[0]}
+    seen = {round(abs(float(value)), 4) for value in drawn.first.estimate[0]}
     # Twice the one, twice the other, or one of each; with equal signs or unlike ones.
     assert seen == {0.0, 0.01, 0.02, 0.03}
+    # A second one has four rounds: eight blocks of ±1% or ±3% each.
+    assert drawn.again.estimate.std() < drawn.first.estimate.std()
 
 
 def test_series_that_not_every_repeat_has_are_left_out_and_one_repeat_is_too_few():
