@@ -22,11 +22,11 @@ from loadtests.breakpoint import (
     unknown,
 )
 from loadtests.clients import ARM_OF_LEVEL
-from loadtests.probes import Driven, finding_of
+from loadtests.probes import Driven, finding_of, marked_where_shared, says_nothing
 from loadtests.run import Target, run_stage
 from loadtests.stages import SESSIONS_MIN
 from phases.catalogue import Catalogue
-from phases.cell import Reason, Verdict, code_of
+from phases.cell import Reason, code_of
 from phases.errors import CannotMeasure
 from records import store
 from records.matrix import Breakpoint, MatrixRecord, Probe
@@ -39,9 +39,10 @@ CELL_S = 8.0
 PROBE_S = 6.0
 
 # A cell that could not be told is driven again for so long: nearer to its peak where a small
-# population missed its objective far above it, with more clicks where there were too few.
+# population missed its objective far above it, with more clicks where there were too few, and maybe
+# alone on the machine where it was not.
 CELL_AGAIN_S = 25.0
-AGAIN = frozenset({Reason.ABOVE_PEAK, Reason.TOO_FEW})
+AGAIN = frozenset({Reason.ABOVE_PEAK, Reason.TOO_FEW, Reason.SHARED})
 
 # A slow rate needs a long stage before enough sessions came; beyond this it is given up.
 PROBE_S_MAX = 40.0
@@ -185,7 +186,11 @@ class _Driver:
                 arrival_rate_per_s=rate,
                 out=self._plan.run_dir / "load",
             )
-        return Driven(load, store.read(path, SamplerRecord) if path.exists() else None)
+        used = store.read(path, SamplerRecord) if path.exists() else None
+        marked = marked_where_shared(load, used)
+        if marked != load:
+            store.write(self._plan.run_dir / "load" / f"{stage}.json", marked)
+        return Driven(marked, used)
 
     def search(self, standing: Standing, cell: Driven) -> tuple[Breakpoint, tuple[Probe, ...]]:
         """The largest rate that `standing` sustains, from what its cell says on."""
@@ -203,8 +208,7 @@ class _Driver:
             duration_s = max(self._plan.probe_s, needed_s)
             driven = self.drive(standing, stage, level, users, rate, duration_s)
             probe = driven.probe(self._catalogue, at_peak=False)
-            if probe.verdict == Verdict.INVALID and probe.latency_ms_p95_high is None:
-                # By chance there were too few clicks, which says nothing of the rate.
+            if says_nothing(probe):
                 driven = self.drive(standing, stage, level, users, rate, 2 * duration_s)
                 probe = driven.probe(self._catalogue, at_peak=False)
             probes.append(probe)

@@ -6,6 +6,8 @@ import statistics
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from loadtests.breakpoint import Finding
 from loadtests.outcome import Clicks
 from phases.bottleneck import Resource, bound_by, heaviest, n_plus_one_suspects
@@ -13,7 +15,7 @@ from phases.catalogue import Catalogue
 from phases.cell import FLATTERING, Reason, Verdict, code_of
 from records.load import LoadRecord
 from records.matrix import Probe, Suspect
-from records.sampler import SamplerRecord
+from records.sampler import Sample, SamplerRecord
 
 # They do not excuse a rate: it did not pass, and a lower one may.
 NO_EXCUSE = FLATTERING | {Reason.TOO_FEW}
@@ -21,6 +23,11 @@ NO_EXCUSE = FLATTERING | {Reason.TOO_FEW}
 # From the start of the test to the first look that saw nothing but load: sampled once a second, and
 # the generator's own start is over.
 SETTLED_S = 1.5
+
+
+# Of all cores, used by programs that are neither the stack nor the generator. On a machine of one's
+# own it is 2 to 8%; from here on the stack has visibly less of the machine than the record says.
+OTHERS_SHARE_MAX = 0.2
 
 
 @dataclass(frozen=True)
@@ -36,18 +43,48 @@ class Driven:
 
     def processor_share(self) -> float | None:
         """Of all cores, in use under load (0..1, the median of its seconds); None if unknown."""
-        if self.used is None:
-            return None
-        begun = datetime.fromisoformat(self.load.started_at)
-        offset_s = (begun - datetime.fromisoformat(self.used.started_at)).total_seconds()
-        # A test has its warm-up first, at the same rate: its end lies beyond that of this window.
-        first_s, last_s = offset_s + SETTLED_S, offset_s + self.load.duration_s
-        shares = [
-            sample.machine_cpu_share
-            for sample in self.used.samples
-            if first_s <= sample.at_s <= last_s
-        ]
+        shares = [sample.machine_cpu_share for sample in _under_load(self.load, self.used)]
         return statistics.median(shares) if shares else None
+
+
+def _under_load(load: LoadRecord, used: SamplerRecord | None) -> list[Sample]:
+    """The looks that saw nothing but load."""
+    if used is None:
+        return []
+    begun = datetime.fromisoformat(load.started_at)
+    offset_s = (begun - datetime.fromisoformat(used.started_at)).total_seconds()
+    # A test has its warm-up first, at the same rate: its end lies beyond that of this window.
+    first_s, last_s = offset_s + SETTLED_S, offset_s + load.duration_s
+    return [sample for sample in used.samples if first_s <= sample.at_s <= last_s]
+
+
+def marked_where_shared(load: LoadRecord, used: SamplerRecord | None) -> LoadRecord:
+    """`load`, with a reason more where other programs had a good part of the machine meanwhile.
+
+    The record is the generator's, which cannot know: it takes what it sampled itself for its own.
+    Where no component was sampled, the stack is on another machine.
+    """
+    others = [
+        sample.machine_cpu_share - sum(part.cpu_share for part in sample.components) / used.cores
+        for sample in _under_load(load, used)
+        if used is not None and sample.components
+    ]
+    if used is None or not others:
+        return load
+    # At its busiest second's share, so that what is left is certainly somebody else's.
+    share = statistics.median(others) - load.generator_cpu_share_max * load.workers / used.cores
+    if share < OTHERS_SHARE_MAX:
+        return load
+    reason = f"{Reason.SHARED}: other programs used {share:.0%} of all cores meanwhile"
+    return msgspec.structs.replace(load, invalid=(*load.invalid, reason))
+
+
+def says_nothing(probe: Probe) -> bool:
+    """Whether chance or other programs kept a probe from telling, so that one more may."""
+    if probe.verdict != Verdict.INVALID:
+        return False
+    codes = {code_of(reason) for reason in probe.reasons}
+    return Reason.SHARED in codes or probe.latency_ms_p95_high is None
 
 
 def finding_of(probe: Probe) -> Finding:

@@ -66,6 +66,8 @@ class Used:
     process_cpu_share: Mapping[str, float]
     """Median of the busiest process, by component, of one core."""
     memory_available_share_min: float
+    other_cpu_share: float = 0.0
+    """Median of what is no component's, of one core: the load generator, and other programs."""
     active_mean: float = ACTIVE_MIN
     """Connections at work at a moment."""
     pooler_waiting_share: float = 0.0
@@ -103,8 +105,8 @@ def bound_by(used: Used | None) -> Bound:
         name = max(single, key=lambda n: single[n])
         return Bound(Resource.PROCESS, f"{name} used {single[name]:.0%} of a core")
     if used.machine_cpu_share >= PROCESSOR_SHARE:
-        shares = used.component_cpu_share
-        most = max(shares, key=lambda n: shares[n]) if shares else "other programs"
+        shares = {**used.component_cpu_share, OTHERS: used.other_cpu_share}
+        most = max(shares, key=lambda n: shares[n])
         return Bound(
             Resource.PROCESSOR,
             f"{used.machine_cpu_share:.0%} of all cores in use, most of it by {most}",
@@ -124,6 +126,8 @@ def bound_by(used: Used | None) -> Bound:
         return Bound(Resource.POOL, f"requests waited for a connection in {share:.0%} of seconds")
     return Bound(Resource.NOTHING, "no resource was near its limit")
 
+
+OTHERS = "programs that are no part of the stack"
 
 # PostgreSQL works with one process a connection: one of them busy is no limit.
 _MANY_PROCESSES = frozenset({"postgres", "replica"})

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     NOT_SERVED = "not-served"
     ABOVE_PEAK = "above-peak"
     TOO_FEW = "too-few"
+    SHARED = "machine-shared"
 
 
 # A stage of seconds needs more sessions to judge by than a small population starts. Driven far
@@ -52,6 +53,9 @@ LAGS_PER_CLICK = 5
 # They spare the server load that it was due: what was measured is better than what would have
 # been, so a missed objective stays missed.
 FLATTERING = frozenset({Reason.DROPPED, Reason.NOT_ACHIEVED})
+
+# They only made it harder: a miss says nothing, and a pass is one all the more.
+HARDENING = frozenset({Reason.SHARED})
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,8 @@ def judge(
         if unexplained_ms > slo.request_latency_ms_p95:
             harmless.add(Reason.LAG)
     unfair = tuple(reason for reason in invalid if code_of(reason) not in harmless)
-    if unfair or (invalid and not missed):
+    spoiling = tuple(reason for reason in invalid if code_of(reason) not in HARDENING)
+    if unfair if missed else spoiling:
         return Judgement(Verdict.INVALID, invalid)
     if latency_ms_p95 is None or clicks == 0:
         return Judgement(Verdict.INVALID, (f"{Reason.EMPTY}: nobody clicked",))

@@ -67,13 +67,13 @@ class Breakpoint(Part, frozen=True, kw_only=True):
     users_max: int | None
     """Registered users whose modelled peak is the sustained rate; null where none passed."""
     ended: Literal["bracketed", "budget", "generator"]
-    """Why the search stopped: narrow enough, no probes left, or the generator is the limit (the
-    level goes at least as far as it says)."""
+    """Why the search stopped: narrow enough, no probes left, or the generator is the limit, or
+    other programs were (the level goes at least as far as it says)."""
     probes: tuple[str, ...]
     """Their stages, in the order made; the first is the level's cell on this data set."""
     unknown_sessions_per_s: float | None = None
-    """Smallest rate that could not be judged, as where the generator is the limit; null where every
-    one could, and in records older than this field."""
+    """Smallest rate that could not be judged, since the generator was the limit or other programs
+    had the machine; null where every one could, and in records older than this field."""
 
 
 class MatrixRecord(Record, frozen=True, kw_only=True):

@@ -174,6 +174,10 @@ class SamplerRecord(Record, frozen=True, kw_only=True):
                 for name in names
             },
             memory_available_share_min=min(memory) / self.memory_bytes,
+            other_cpu_share=statistics.median(
+                s.machine_cpu_share * self.cores - sum(p.cpu_share for p in s.components)
+                for s in self.samples
+            ),
             active_mean=active / len(self.samples),
             pooler_waiting_share=(
                 _share(_had_a_line(each, self.interval_s) for each in poolers) if poolers else 0.0

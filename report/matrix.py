@@ -108,7 +108,7 @@ def _end(found: Breakpoint) -> str:
     """Where a search ended above what was sustained."""
     if found.ended == "generator" and found.unknown_sessions_per_s is not None:
         limit = significant(found.unknown_sessions_per_s)
-        return f" (at {limit} the load generator was the limit)"
+        return f" (at {limit} the load generator was the limit, or other programs)"
     if found.failed_sessions_per_s is not None:
         return f" (not {significant(found.failed_sessions_per_s)})"
     return ""

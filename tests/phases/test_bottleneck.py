@@ -69,6 +69,8 @@ def test_a_pooler_that_ran_out_is_named_with_its_size_and_the_longest_wait() -> 
 def test_the_component_that_used_most_processor_is_named() -> None:
     used = replace(IDLE, machine_cpu_share=0.99, component_cpu_share={"postgres": 1.6, "api": 0.3})
     assert "postgres" in bound_by(used).detail
+    elsewhere = replace(used, other_cpu_share=1.7)
+    assert "most of it by programs that are no part of the stack" in bound_by(elsewhere).detail
 
 
 LIST = StatementUse(sql="select * from tasks where user_id = $1", calls=90, total_ms=80, rows=1800)

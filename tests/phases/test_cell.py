@@ -59,7 +59,16 @@ def test_nobody_clicking_is_no_pass() -> None:
     assert judged(p95=None, clicks=0).verdict is Verdict.INVALID
 
 
-@pytest.mark.parametrize("reason", list(Reason))
+def test_other_programs_excuse_a_miss_and_spoil_no_pass() -> None:
+    shared = (f"{Reason.SHARED}: other programs used 40% of all cores",)
+    assert judged(invalid=shared) == Judgement(Verdict.PASS, ())
+    assert judged(p95=9000, invalid=shared) == Judgement(Verdict.INVALID, shared)
+    late = (f"{Reason.DROPPED}: 3 of 90", *shared)
+    assert judged(p95=9000, invalid=late).verdict is Verdict.INVALID
+    assert judged(invalid=late) == Judgement(Verdict.INVALID, late)
+
+
+@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.SHARED}))
 def test_any_reason_keeps_a_stage_from_passing(reason: Reason) -> None:
     assert judged(invalid=(f"{reason}: told so",)).verdict is Verdict.INVALID
 
