@@ -69,12 +69,18 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
             "which brings its own. Nothing was measured.",
             returncode=2,
         )
+    budget_s = config.getoption("--budget")
+    if not budget_s > 0:  # not a number is none either
+        pytest.exit(
+            f"A --budget of {budget_s:g} s is too small to say anything. Nothing was measured.",
+            returncode=2,
+        )
     techniques = {
         marker.args[0].id
         for item in request.session.items
         for marker in item.iter_markers("technique")
     }
-    budget = Budget(config.getoption("--budget"), len(techniques))
+    budget = Budget(budget_s, len(techniques))
     lab = Lab(
         dsn,
         users=config.getoption("--users"),

@@ -130,6 +130,19 @@ def test_arms_that_answer_differently_end_the_session_and_nothing_is_saved(
     assert current_level(populated) == 1
 
 
+def test_a_statement_that_fails_ends_the_session_and_nothing_is_saved(
+    populated: str, tmp_path: Path
+) -> None:
+    fetched(populated, "alter table activity_logs_partitioned rename action to deed")
+    with pytest.raises(CannotMeasure, match="logs_window: the statement of arm 'partitioned'"):
+        run_benchmarks(
+            {USERS: populated}, seed_sha256={USERS: "feed"}, seed=1, out=tmp_path, budget_s=3
+        )
+    assert list(tmp_path.iterdir()) == []
+    assert current_level(populated) == 1
+    assert fetched(populated, "select to_regclass('phasegate.benchmarking')::text") is None
+
+
 INTERRUPTED = """
 import os, sys
 from pathlib import Path
@@ -192,6 +205,8 @@ def test_by_hand_a_saved_run_is_compared_with_as_with_any_pytest_benchmark(
     [
         ((), "set DATABASE_URL"),
         (("--users", "1000"), "holds 300 users, and 1,000 were asked for"),
+        (("--budget", "0"), "budget of 0 s is too small"),
+        (("--budget", "nan"), "budget of nan s is too small"),
     ],
 )
 def test_by_hand_what_is_missing_is_one_clear_line(

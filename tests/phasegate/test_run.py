@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from records import store
+from records.benchmark import BenchmarkRecord
 from records.run import RunRecord
 
 CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -61,6 +62,19 @@ def test_a_runs_record_tells_every_stage_and_its_cost(
     assert {stage.name for stage in done} == set(STAGES)
     assert all(stage.wall_s > 0 for stage in done)
     assert all((stage.memory_bytes_max or 0) > 10_000_000 for stage in done)
+
+
+def test_the_replica_is_compared_with_its_primary_in_a_session_of_its_own(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], cache: Path
+) -> None:
+    (folder,) = finished[0].iterdir()
+    record = store.read(folder / "bench" / f"{USERS}.json", BenchmarkRecord)
+    found = {each.technique: each for each in record.comparisons}
+    assert len(found["replica"].before.block_ns) >= 6
+    assert any("session of its own" in note for note in found["replica"].notes)
+    assert "replica" not in {each.technique for each in record.skipped}
+    assert record.self_check is not None  # the first session's is kept
+    assert not list(cache.glob("**/replica"))
 
 
 def test_a_report_can_be_drawn_again_from_the_files_alone(
