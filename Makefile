@@ -58,8 +58,7 @@ nightly: setup ## HEAD beside a pinned commit, and drift since (BASELINE=v1, by 
 	@$(BIN)/phasegate nightly --baseline '$(BASELINE)'
 
 perf-nightly: setup-dev ## the nightly's detectors, proven on recordings of this machine
-	@$(BIN)/python -m nightly.drift
-	@$(BIN)/python -m nightly.proof
+	@$(BIN)/phasegate perf --nightly
 
 lock: setup-dev ## resolve pyproject.toml and nightly/*.in into the lock files
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

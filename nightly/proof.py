@@ -21,14 +21,16 @@ import numpy as np
 
 import seed as seed_room
 from nightly import drift, pairing, simulation
+from nightly.circumstances import Shares, Watch, quarantine
 from nightly.trees import ROOT, Tree
-from nightly.trials import Effort, goals, simulate
+from nightly.trials import Effort, goals, mean_power, simulate
 from phases.errors import CannotMeasure
 from records import store
 from records.proof import ProofRecord, Round
 from records.run import Machine, Server
 from stack.machine import describe_server, machine
 from stack.postgres import PostgresServer
+from stats.self_check import INJECTIONS
 
 PEERS_NOTE = (
     "{} series, {} repeats minutes apart: from one day to the next, and from one rented machine to "
@@ -129,6 +131,7 @@ class Origin:
     machine: Machine
     server: Server | None
     users: int
+    shares: Shares
 
 
 def prove(rounds: Sequence[Round], origin: Origin, effort: Effort) -> ProofRecord:
@@ -136,6 +139,8 @@ def prove(rounds: Sequence[Round], origin: Origin, effort: Effort) -> ProofRecor
     found = recorded(rounds)
     bank = simulation.bank(found, np.random.default_rng(0), effort.measurements)
     outcome = simulate(bank, effort)
+    power = round(mean_power(bank) * INJECTIONS)
+    quarantined = quarantine(origin.shares, same_alarmed=(), found=power, injections=INJECTIONS)
     deviations = bank.first.estimate.std(axis=1)
     blocks = [statistics.median(map(len, one.rounds)) * one.each for one in found]
     repeats = len({one.repeat for one in rounds})
@@ -147,6 +152,9 @@ def prove(rounds: Sequence[Round], origin: Origin, effort: Effort) -> ProofRecor
         machine=origin.machine,
         server=origin.server,
         users=origin.users,
+        steal_share=origin.shares.steal,
+        busy_share=origin.shares.busy,
+        quarantine=quarantined,
         deviation=float(np.median(deviations)),
         deviation_max=float(deviations.max()),
         raw_deviation=float(np.median([raw.std() for raw in bank.raw])),
@@ -182,15 +190,19 @@ def measure(
     drift.install()
     begun = datetime.now(UTC)
     seed_room.ensure_dataset(server, users=users, seed=seed)
+    here = machine()
+    postmaster = int((server.data_dir / "postmaster.pid").read_text("ascii").split("\n", 1)[0])
+    watch = Watch(postmaster)
+    rounds = record(server, users=users, seed=seed, effort=chosen, on_round=on_round)
     origin = Origin(
         started_at=begun.isoformat(timespec="seconds"),
         phasegate_version=phasegate_version,
         commit=commit,
-        machine=machine(),
+        machine=here,
         server=asyncio.run(describe_server(server)),
         users=users,
+        shares=watch.shares(),
     )
-    rounds = record(server, users=users, seed=seed, effort=chosen, on_round=on_round)
     on_round("simulating")
     proof = prove(rounds, origin, chosen)
     path = results / f"{begun:%Y-%m-%dT%H%M%SZ}-perf-nightly" / "nightly-proof.json"
@@ -207,6 +219,7 @@ def table(proof: ProofRecord) -> str:
     )
     lines = [
         measured,
+        *(f"A night like this would not count: {reason}" for reason in proof.quarantine),
         "",
         "False alarms a month, of 40 series and 30 nights",
         *(

@@ -115,6 +115,13 @@ def _power(found: Bank, row: int) -> float:
     return once * twice
 
 
+def mean_power(found: Bank) -> float:
+    """Chance that a first measurement alone alarms at 5%: mean over series."""
+    return float(
+        np.mean([found.first.alarms(row, simulation.STEP) for row in range(len(found.series))])
+    )
+
+
 def _rates(found: Bank, effort: Effort, rng: np.random.Generator) -> Iterable[Rate]:
     slower = _rate(
         "ours: measured twice",

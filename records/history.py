@@ -94,8 +94,12 @@ def write(folder: Path, record: NightRecord) -> Path:
 
 
 def counts(night: NightRecord) -> bool:
-    """Whether `night` was measured, and quietly enough to be compared with others."""
-    return night.circumstances is not None and not night.circumstances.quarantine
+    """Whether `night` was held against a baseline, quietly enough to be compared with others."""
+    return (
+        night.baseline_commit is not None
+        and night.circumstances is not None
+        and not night.circumstances.quarantine
+    )
 
 
 def surroundings(night: NightRecord) -> tuple[str | None, str, int, str, int]:

@@ -72,6 +72,13 @@ class ProofRecord(Record, frozen=True, kw_only=True):
     machine: Machine
     server: Server | None
     users: int
+    steal_share: float | None
+    """Of all processors' time, while recording; null where not readable, as `busy_share`."""
+    busy_share: float | None
+    """Used by processes other than ours."""
+    quarantine: tuple[str, ...]
+    """Why a night recorded like this would not count; empty where it would. The figures then say
+    what the detectors would do where they are not let near."""
     deviation: float
     """Of one measurement's estimate over fresh processes, in logarithms: median over series."""
     deviation_max: float

@@ -69,11 +69,12 @@ def digest(record: NightRecord, found: History) -> DigestRecord:
 
 def because(record: NightRecord) -> tuple[str, ...]:
     """Why a night does not count; empty where it does."""
-    if record.circumstances is not None:
-        return record.circumstances.quarantine
+    reasons = []
     if record.baseline_commit is None:
-        return ("the baseline could not be found or built",)
-    return ("nothing was measured",)
+        reasons.append("the baseline could not be found or built")
+    elif record.circumstances is None:
+        reasons.append("nothing was measured")
+    return (*reasons, *(record.circumstances.quarantine if record.circumstances else ()))
 
 
 def markdown(found: DigestRecord) -> str:

@@ -74,7 +74,7 @@ def test_a_renamed_benchmark_keeps_its_history_and_shows_its_newest_name(nights)
 
 def test_quarantined_and_unmeasured_nights_do_not_enter_a_series(nights):
     quarantined = nights.night(1, circumstances=nights.circumstances("14% steal"))
-    unbuilt = nights.night(2, circumstances=None, baseline_commit=None)
+    unbuilt = nights.night(2, baseline_commit=None)
     unmeasured = nights.night(3, nights.series(ratios=None, note="nothing differs"))
     tonight = nights.night(4)
     used = history.comparable([nights.night(0), quarantined, unbuilt, unmeasured, tonight], tonight)

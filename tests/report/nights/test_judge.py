@@ -72,7 +72,6 @@ def test_a_missing_baseline(nights, month, golden):
         nights.series(ratios=None, head=None, baseline=None, note="not in the baseline"),
         baseline="v0.0.9",
         baseline_commit=None,
-        circumstances=None,
         notes=("There is no commit v0.0.9 in this checkout: fetch its tags.",),
     )
     golden.check("no-baseline.md", said(tonight, month))
