@@ -1,7 +1,7 @@
 """`phasegate nightly`: measure → look for drift → judge → keep → summarise, in this order.
 
-Writes one file to the history folder and `nightly/summary.md` beside that folder; leaves no
-process, database or worktree behind, however it ends.
+Writes one file to the history folder, `nightly/summary.md` and `history.html` beside that folder;
+leaves no process, database or worktree behind, however it ends.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from stack.cache import cache_dir, locked
 from stats.drift import ChangePoint
 
 SUMMARY = Path("nightly", "summary.md")
+PAGE = "history.html"
 
 
 def night(plan: Plan, catalogue: Catalogue, folder: Path) -> tuple[NightRecord, Path]:
@@ -51,6 +52,7 @@ def night(plan: Plan, catalogue: Catalogue, folder: Path) -> tuple[NightRecord, 
         summary = folder.parent / SUMMARY
         summary.parent.mkdir(parents=True, exist_ok=True)
         summary.write_text(nights.summary(judged, found), encoding="utf-8")
+        nights.build(found, folder.parent / PAGE)
     return judged, summary
 
 
