@@ -114,7 +114,7 @@ def _of_connections(profile: Profile, catalogue: Catalogue) -> list[Limit]:
         at = users_with_connections(limit, profile, catalogue)
         found.append(
             Limit(
-                f"{size.name.title()} compute: {limit:,} {what}",
+                f"{_spelt(size.name)} compute: {limit:,} {what}",
                 "limit",
                 at,
                 users_with_connections(limit, dear, catalogue) if at else None,
@@ -123,6 +123,11 @@ def _of_connections(profile: Profile, catalogue: Catalogue) -> list[Limit]:
             )
         )
     return found
+
+
+def _spelt(compute: str) -> str:
+    """`nano` as `Nano`, `2xl` as `2XL`."""
+    return compute.upper() if compute.endswith("xl") else compute.capitalize()
 
 
 def _of_budget(profile: Profile, catalogue: Catalogue) -> list[Limit]:

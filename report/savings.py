@@ -116,43 +116,54 @@ def savings(
 
 
 def said(saved: Saving) -> str:
-    """`micro, not xl: $200`; what its cores change, or that they change no size."""
-    cores = significant(abs(saved.cores))
-    if abs(saved.cores) < CORE_SHOWN_FROM:
-        return "nothing: under a hundredth of a core"
-    verb = "saves" if saved.cores > 0 else "costs"
-    much = f"{verb} {cores} of a core" if abs(saved.cores) < 1 else f"{verb} {cores} cores"
+    """`4.7 cores: micro, not 2xl: $400 a month`, or that its cores change no size."""
+    if not _matters(saved):
+        return "nothing"
+    noun = "core" if abs(saved.cores) < 1 else "cores"
+    much = f"{significant(saved.cores)} {noun}"
     with_it, without = saved.with_it, saved.without
-    if with_it is None:
-        return f"{much}; no plan is enough either way" if without is None else much
     if without is None:
-        return f"{much}; without it no plan is enough"
+        return f"{much}; no plan without it" if with_it else f"{much}; no plan either way"
+    if with_it is None:
+        return f"{much}; no plan with it"
     usd = saved.usd_per_month or 0.0
     if with_it.compute == without.compute:
-        return f"{much}, no compute size: {with_it.compute} either way"
-    return f"{much}: {with_it.compute} instead of {without.compute}, ${abs(usd):,.0f} a month"
+        return f"{much}; {with_it.compute} either way"
+    return f"{much}: {with_it.compute}, not {without.compute}: ${usd:,.0f} a month"
+
+
+def _matters(saved: Saving) -> bool:
+    return abs(saved.cores) >= CORE_SHOWN_FROM
+
+
+def _telling(found: Sequence[Saves]) -> list[Saves]:
+    """Those that save or cost something at one size at least."""
+    return [one for one in found if any(_matters(saved) for _, saved in one.at)]
 
 
 def table(found: Sequence[Saves]) -> Table:
-    """A row per technique that can be told, a column per number of users."""
-    told = [one for one in found if one.at]
+    """A row per technique that saves something, a column per number of users."""
+    told = _telling(found)
     sizes = [size for size, _ in told[0].at] if told else []
     rows = [(one.title, *(said(saved) for _, saved in one.at)) for one in told]
     return Table(("Technique", *(f"{users(size)} users" for size in sizes)), tuple(rows))
 
 
 def untold(found: Sequence[Saves]) -> tuple[str, ...]:
-    """Why the others cannot be told, a sentence for each reason."""
+    """What saves nothing, and why the others cannot be told: a sentence for each reason."""
+    nothing = [one.technique for one in found if one.at and one not in _telling(found)]
+    said = [f"Less than {CORE_SHOWN_FROM} of a core: {listed(nothing)}."] if nothing else []
     reasons = dict.fromkeys(one.untold for one in found if one.untold)
-    return tuple(
+    said += [
         f"Not told, since {why}: {listed([one.technique for one in found if one.untold == why])}."
         for why in reasons
-    )
+    ]
+    return tuple(said)
 
 
 def lines(found: Sequence[Saves]) -> tuple[str, ...]:
     """For `phasegate cost --users N`, with the one number of users that `found` is for."""
-    told = [f"  {one.technique}: {said(one.at[0][1])}" for one in found if one.at]
-    if not told:
+    told = [f"  {one.technique}: {said(one.at[0][1])}" for one in _telling(found)]
+    if not any(one.at for one in found):
         return untold(found)
     return ("What a technique saves:", *told, f"  {ASSUMED}", *(f"  {w}" for w in untold(found)))

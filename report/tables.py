@@ -69,13 +69,13 @@ def costs(techniques: tuple[Technique, ...]) -> Table:
     """What each technique costs, as measured at the largest size."""
     rows = []
     for technique in techniques:
-        for cost in technique.largest.comparison.costs:
+        for index, cost in enumerate(technique.largest.comparison.costs):
             spread = ""
             if cost.low is not None and cost.high is not None:
                 spread = f"{_amount(cost.low, cost.unit)} to {_amount(cost.high, cost.unit)}"
             rows.append(
                 (
-                    plain(technique.title),
+                    "" if index else plain(technique.title),  # once for all of its costs
                     plain(cost.name),
                     _amount(cost.value, cost.unit),
                     spread,

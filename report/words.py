@@ -101,15 +101,20 @@ def speed(ratio: float) -> str:
     return f"{significant(factor)}× {word}"
 
 
-def wrapped(text: str, longest: int) -> str:
-    """`text` on at most two lines of at most `longest` characters each."""
+def wrapped(text: str, longest: int, lines: int = 2) -> str:
+    """`text` on at most `lines` lines of at most `longest` characters each."""
     words = plain(text).split(" ")
-    first = ""
-    while words and len(f"{first} {words[0]}".strip()) <= longest:
-        first = f"{first} {words.pop(0)}".strip()
-    if not first:
-        return plain(text, longest)
-    return f"{first}\n{plain(' '.join(words), longest)}" if words else first
+    said: list[str] = []
+    while words and len(said) < lines - 1:
+        line = ""
+        while words and len(f"{line} {words[0]}".strip()) <= longest:
+            line = f"{line} {words.pop(0)}".strip()
+        if not line:
+            break
+        said.append(line)
+    if words:
+        said.append(plain(" ".join(words), longest))
+    return "\n".join(said)
 
 
 def listed(items: list[str]) -> str:

@@ -12,7 +12,10 @@ from report.effects import Technique
 from report.style import Layout, colour
 from report.words import listed, milliseconds, plain, users, wrapped
 
-GRID = Grid(columns_wide=4, columns_narrow=2, height_pt=190, top_pt=42, bottom_pt=26)
+GRID = Grid(columns_wide=4, columns_narrow=2, height_pt=206, top_pt=56, bottom_pt=26)
+
+NAME_ROOM = 8
+"""Times below the lowest and above the highest value that a line's name has to itself."""
 
 
 def _bounds(techniques: tuple[Technique, ...], slo_ms: float) -> tuple[float, float]:
@@ -20,7 +23,7 @@ def _bounds(techniques: tuple[Technique, ...], slo_ms: float) -> tuple[float, fl
     known = [v for v in values if math.isfinite(v) and v > 0]
     low = min([slo_ms, *known])
     high = max([slo_ms, *known])
-    return low / 4, high * 3
+    return low / NAME_ROOM, high * NAME_ROOM
 
 
 def figure(techniques: tuple[Technique, ...], slo_ms: float, layout: Layout) -> Figure:
@@ -31,7 +34,7 @@ def figure(techniques: tuple[Technique, ...], slo_ms: float, layout: Layout) -> 
     panels = GRID.panels(fig, len(techniques), layout)
     for index, (technique, (axes, first)) in enumerate(zip(techniques, panels, strict=True)):
         _frame(axes, sizes, bounds, first=first)
-        title = wrapped(technique.title, 22 if layout.narrow else 26)
+        title = wrapped(technique.title, 22 if layout.narrow else 26, lines=3)
         axes.set_title(title, weight="bold", fontsize=10)
         _limit(axes, slo_ms, labelled=index == 0)
         _arms(axes, technique)
@@ -90,6 +93,7 @@ def _name(axes: Axes, text: str, at: tuple[float, float], role: str, *, up: bool
         va="bottom" if up else "top",
         color=colour(role),
         fontsize=10,
+        bbox={"facecolor": colour("paper"), "edgecolor": "none", "pad": 0.5},
     )
 
 

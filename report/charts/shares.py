@@ -80,8 +80,8 @@ def _corner(axes: Axes, slo_ms: float, *, labelled: bool) -> None:
     if labelled:
         axes.annotate(
             f"SLO 95% in {milliseconds(slo_ms)}",
-            (slo_ms, 0),
-            xytext=(-4, 5),
+            (slo_ms, 100),
+            xytext=(0, 7),
             textcoords="offset points",
             ha="right",
             color=colour("limit"),
