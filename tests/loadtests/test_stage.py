@@ -85,8 +85,9 @@ def test_the_cache_saves_the_requests_that_it_says(tiny_server: Start, tmp_path:
     assert plain.cache is None
     assert cached.cache.hits > 0
     assert lists(cached) == cached.cache.misses
-    # Both met the same sessions of the same users.
-    assert lists(plain) == cached.cache.hits + cached.cache.misses
+    # Both met the same sessions of the same users; whether a last click was due before the end
+    # hangs on how quick the answers before it were.
+    assert lists(plain) == pytest.approx(cached.cache.hits + cached.cache.misses, rel=0.03)
 
 
 def test_a_conditional_client_saves_bytes_but_no_request_behind_a_gateway_that_adds_etags(
