@@ -100,10 +100,18 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         path = config.getoption("--record")
         if path is not None and not request.session.testsfailed:
             if not config.getoption("benchmark_disable"):
-                leftover.spend(lab, lambda what: _progress(lab, what))
+                _spend_leftover(lab)
             store.write(path, lab.record())
     finally:
         lab.__exit__()
+
+
+def _spend_leftover(lab: Lab) -> None:
+    try:
+        leftover.spend(lab, lambda what: _progress(lab, what))
+    except PhasegateError as error:
+        print(f"{FAILURE}{error}")  # noqa: T201 - see run.py
+        pytest.fail(str(error), pytrace=False)
 
 
 def _progress(lab: Lab, what: str) -> None:

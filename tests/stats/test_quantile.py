@@ -45,10 +45,10 @@ def true_p95(times: Times) -> float:
 @pytest.mark.parametrize("times", SHAPES)
 @pytest.mark.parametrize("calls", [6, 12, 30, CALLS_MIN, 150])
 def test_the_p95_lies_within_its_bounds_whatever_the_distribution(times: Times, calls: int) -> None:
-    random, truth, cases = np.random.default_rng(1), true_p95(times), 400
+    random, truth, cases = np.random.default_rng(1), true_p95(times), 250
     found = [p95_bounds(times(random, calls)) for _ in range(cases)]
     held = sum(low <= truth <= high for low, high in found) / cases
-    assert held >= 0.93  # 0.95 less two and a half deviations of so many cases
+    assert held >= 0.92  # 0.95 less two deviations of so many cases
     assert all(math.isfinite(high) == (calls >= CALLS_MIN) for _, high in found)
 
 
@@ -87,7 +87,7 @@ def test_n_star_lies_within_its_interval_whatever_the_distribution(
     times: Times, calls: int
 ) -> None:
     """Times in proportion to the users, `calls` at the largest size and many at the others."""
-    random, truth, cases = np.random.default_rng(3), 50_000 / true_p95(times), 40
+    random, truth, cases = np.random.default_rng(3), 50_000 / true_p95(times), 30
     held = 0
     for _ in range(cases):
         sizes = [
