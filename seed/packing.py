@@ -6,7 +6,7 @@ an int32 length (-1: null) and its bytes; all big-endian. Reads and writes memor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, flags, length of the extension area
 TRAILER = b"\xff\xff"
+
+_PIECE = "the only piece"
 
 Bytes = NDArray[np.uint8]
 Piece = tuple[NDArray[np.void], NDArray[np.int64] | int]
@@ -38,14 +40,23 @@ class Rows:
         capacity: rows that the block can hold.
         fixed: dtype by name of the fields of fixed length, in order.
         fields: fields of a row, those of varying length counted.
+        only_piece_bytes: width of the pieces where a row has one only: it is then placed together
+            with the head.
     """
 
     def __init__(
-        self, capacity: int, fixed: Mapping[str, np.dtype[Any] | str], fields: int
+        self,
+        capacity: int,
+        fixed: Mapping[str, np.dtype[Any] | str],
+        fields: int,
+        only_piece_bytes: int = 0,
     ) -> None:
         layout: list[tuple[str, np.dtype[Any] | str]] = [("fields", ">i2")]
         for name, kind in fixed.items():
             layout += [(f"length of {name}", ">i4"), (name, kind)]
+        self._head_bytes = np.dtype(layout).itemsize
+        if only_piece_bytes:
+            layout.append((_PIECE, f"V{only_piece_bytes}"))
         self._heads: NDArray[np.void] = np.zeros(capacity, dtype=layout)
         self._heads["fields"] = fields
         for name, kind in fixed.items():
@@ -63,25 +74,38 @@ class Rows:
         Pieces are placed at their full width, kind after kind: the next one covers the padding of
         the one before, and heads, placed last of all, the padding behind the row before theirs.
         """
-        width = self._heads.dtype.itemsize
-        ends = np.full(self._count, width, dtype=np.int64)
+        ends = np.full(self._count, self._head_bytes, dtype=np.int64)
         for _, lengths in pieces:
             ends += lengths
         np.cumsum(ends, out=ends)
         size = int(ends[-1]) if ends.size else 0
         starts = np.zeros(self._count, dtype=np.int64)
         starts[1:] = ends[:-1]
+        heads = self._heads[: self._count]
+        width = heads.dtype.itemsize
         out = np.empty(size + width, dtype=np.uint8)
-        places = starts + width
-        for items, lengths in pieces:
-            for begin in range(0, items.dtype.itemsize, width):
-                part = _part(items, begin, width)
-                # Padding must not reach beyond the next head: a wider piece is placed in parts.
-                into = places + np.minimum(lengths, begin) if begin else places
-                windows(out, part.dtype.itemsize)[into] = part
-            places += lengths
-        windows(out, width)[starts] = self._heads[: self._count].view(f"V{width}")
+        if width > self._head_bytes:
+            [(heads[_PIECE], _)] = pieces
+        else:
+            _place(out, starts + width, pieces, width)
+        windows(out, width)[starts] = heads.view(f"V{width}")
         return out[:size].data
+
+
+def _place(
+    out: Bytes, places: NDArray[np.int64], pieces: Iterable[Piece], padding_max: int
+) -> None:
+    """Put `pieces` one behind the other from `places` on, which are moved.
+
+    Padding must not reach beyond the next head, `padding_max` bytes: a wider piece is placed in
+    parts.
+    """
+    for items, lengths in pieces:
+        for begin in range(0, items.dtype.itemsize, padding_max):
+            part = _part(items, begin, padding_max)
+            into = places + np.minimum(lengths, begin) if begin else places
+            windows(out, part.dtype.itemsize)[into] = part
+        places += lengths
 
 
 def _part(items: NDArray[np.void], begin: int, most: int) -> NDArray[np.void]:

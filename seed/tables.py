@@ -162,7 +162,8 @@ class Tables:
         bounds = thresholds(list(actions.values()), _OUTCOME_BITS)
         outcome = np.searchsorted(bounds, np.arange(1 << _OUTCOME_BITS), side="right")
         padded, lengths = fields.padded[outcome], fields.lengths[outcome]
-        rows = Rows(BLOCK_ROWS, {"id": ">i8", "user_id": "V16", "created_at": ">i8"}, 4)
+        fixed = {"id": ">i8", "user_id": "V16", "created_at": ">i8"}
+        rows = Rows(BLOCK_ROWS, fixed, 4, only_piece_bytes=fields.bytes_max)
         events = Events(users, Stream.LOG, self._population.logs_per_user_mean)
         for week in range(self.year.weeks):
             key = stream_key(users.seed, Stream.LOG_TIME, week)

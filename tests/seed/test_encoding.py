@@ -49,6 +49,19 @@ def test_a_block_is_what_copys_format_says_row_by_row(rows: list[tuple[int, str,
         assert made == expected
 
 
+def test_a_rows_only_piece_may_be_placed_with_its_head() -> None:
+    texts = whole_fields(["created", "", "seen"])
+    block = Rows(64, {"number": ">i8"}, 2, only_piece_bytes=texts.bytes_max)
+    for numbers in ([4, 5, 6], [7]):
+        heads = block.begin(len(numbers))
+        heads["number"] = numbers
+        made = block.close((texts.padded[: len(numbers)], texts.lengths[: len(numbers)]))
+        assert made == b"".join(
+            struct.pack(">hiq", 2, 8, number) + _field(text)
+            for number, text in zip(numbers, ("created", "", "seen"), strict=False)
+        )
+
+
 def _field(text: str) -> bytes:
     return struct.pack(">i", len(text.encode())) + text.encode()
 
