@@ -26,6 +26,7 @@ from phases.errors import CannotMeasure
 from records.night import Evidence, Ratios, Series
 from stack.postgres import PostgresServer
 from stack.turns import Child, ChildFault, Opened
+from stats.nightly import suspicious
 from stats.paired import ALARM_CONFIDENCE, alarms, ratio_of_logs
 
 MODULES = {"sql": "benchmarks.turns", "api": "stack.api.turns"}
@@ -91,6 +92,11 @@ class Measured:
     def alarms(self) -> bool:
         """Whether it speaks of a slow-down (`stats.paired.alarms`)."""
         return bool(self.logs) and alarms(np.array(self.logs))
+
+    @property
+    def suspicious(self) -> bool:
+        """Whether it is reason enough to measure again (`stats.nightly`)."""
+        return bool(self.logs) and suspicious(np.array(self.logs))
 
     @property
     def ratios(self) -> Ratios | None:

@@ -23,7 +23,7 @@ import seed as seed_room
 from nightly import drift, pairing, simulation
 from nightly.circumstances import Shares, Watch, quarantine
 from nightly.trees import ROOT, Tree
-from nightly.trials import Effort, goals, mean_power, simulate
+from nightly.trials import Effort, goals, power, simulate
 from phases.errors import CannotMeasure
 from records import store
 from records.proof import ProofRecord, Round
@@ -139,8 +139,8 @@ def prove(rounds: Sequence[Round], origin: Origin, effort: Effort) -> ProofRecor
     found = recorded(rounds)
     bank = simulation.bank(found, np.random.default_rng(0), effort.measurements)
     outcome = simulate(bank, effort)
-    power = round(mean_power(bank) * INJECTIONS)
-    quarantined = quarantine(origin.shares, same_alarmed=(), found=power, injections=INJECTIONS)
+    steps = round(float(power(bank, np.random.default_rng(0)).mean()) * INJECTIONS)
+    quarantined = quarantine(origin.shares, same_alarmed=(), found=steps, injections=INJECTIONS)
     deviations = bank.first.estimate.std(axis=1)
     blocks = [statistics.median(map(len, one.rounds)) * one.each for one in found]
     repeats = len({one.repeat for one in rounds})

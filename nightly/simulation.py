@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from nightly.measure import SECOND_ROUNDS
 from stats.drift import MAGNITUDE_MIN, NIGHTS_AFTER_MIN, raised, reference_nights
+from stats.nightly import SLOWER, SUSPICIOUS
 from stats.paired import ALARM_CONFIDENCE, EFFECT_MIN, ratio_of_logs
 
 Floats = npt.NDArray[np.float64]
@@ -46,15 +47,12 @@ class Measurements:
     Attributes:
         estimate: ln of the Hodges-Lehmann ratio.
         low: ln of its lower 99% bound, minus infinity where there is none.
+        blocks: how many.
     """
 
     estimate: Floats
     low: Floats
-
-    def alarms(self, at: tuple[Places, Places] | int, shift: Floats | float) -> Booleans:
-        """Where `stats.paired.alarms` would speak of those at `at`, slower by `shift`."""
-        alarm: Booleans = (self.low[at] + shift > 0) & (self.estimate[at] + shift >= STEP / 2)
-        return alarm
+    blocks: Floats
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,8 @@ def _measurements(
     recorded: Sequence[Recorded], times: int, rng: np.random.Generator, count: int
 ) -> Measurements:
     """`count` for each series, of so many times a first measurement's rounds."""
-    drawn = Measurements(np.empty((len(recorded), count)), np.empty((len(recorded), count)))
+    shape = len(recorded), count
+    drawn = Measurements(np.empty(shape), np.empty(shape), np.empty(shape))
     for row, one in enumerate(recorded):
         known = [np.array(logs) for logs in one.rounds]
         for column in range(count):
@@ -120,6 +119,7 @@ def _measurements(
             found = ratio_of_logs(np.concatenate(logs), ALARM_CONFIDENCE)
             drawn.estimate[row, column] = math.log(found.estimate)
             drawn.low[row, column] = math.log(found.low) if found.low > 0 else -math.inf
+            drawn.blocks[row, column] = found.n
     return drawn
 
 
@@ -128,12 +128,14 @@ class Drawn:
     """Nights as the nightly would have them; arrays of one shape.
 
     Attributes:
-        slower: whether first measurement and confirmation alarmed.
+        slower: whether `stats.nightly.slower` would speak.
         value: ln of the night's ratio, as `records.history.combined` makes it.
+        suspicious: whether it was measured again.
     """
 
     slower: Booleans
     value: Floats
+    suspicious: Booleans
 
 
 def draw(found: Bank, series: Places, shift: Floats, rng: np.random.Generator) -> Drawn:
@@ -141,10 +143,13 @@ def draw(found: Bank, series: Places, shift: Floats, rng: np.random.Generator) -
     count = found.first.estimate.shape[1]
     first = series, rng.integers(count, size=series.shape)
     again = series, rng.integers(count, size=series.shape)
-    alarm = found.first.alarms(first, shift)
     once, twice = found.first.estimate[first] + shift, found.again.estimate[again] + shift
-    value = np.where(alarm, (once + twice) / 2, once)
-    return Drawn(alarm & found.again.alarms(again, shift), value)
+    blocks, more = found.first.blocks[first], found.again.blocks[again]
+    together = (blocks * once + more * twice) / (blocks + more)
+    suspicious = once >= math.log(SUSPICIOUS)
+    certain = found.again.low[again] + shift > 0
+    slower = suspicious & certain & (together >= math.log(SLOWER))
+    return Drawn(slower, np.where(suspicious, together, once), suspicious)
 
 
 def rises(values: Floats) -> Booleans:

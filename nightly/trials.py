@@ -31,6 +31,7 @@ OTAVA_MONTHS = 60
 CASES = 50
 OTAVA_CASES = 10
 PEER_CASES = 200
+POWER_NIGHTS = 5_000
 OTAVA_BATCH_MONTHS = 10
 
 # The issue's goals.
@@ -75,9 +76,9 @@ def simulate(found: Bank, effort: Effort, seed: int = 1) -> Outcome:
     rng = np.random.default_rng(seed)
     step, slope = simulation.step(), simulation.drift()
     stepped = simulation.cases(found, step, rng, each=effort.cases)
-    # The share of the first night alone is free to compute, so it is computed well.
-    power = [_power(found, row) for row in range(len(found.series))]
-    lowest = int(np.argmin(power))
+    # The share of the first night alone costs little to compute, so it is computed well.
+    share = power(found, rng)
+    lowest = int(np.argmin(share))
     drifting = simulation.cases(found, slope, rng, each=effort.cases)
     hidden = simulation.cases(found, slope, rng, each=effort.cases, level=simulation.FASTER)
     few = min(effort.cases, OTAVA_CASES)
@@ -85,7 +86,7 @@ def simulate(found: Bank, effort: Effort, seed: int = 1) -> Outcome:
         _found("ours: measured twice", stepped.slower),
         *_peers(found, step, rng),
     ]
-    steps[0] = msgspec.structs.replace(steps[0], share_next_night=float(np.mean(power)))
+    steps[0] = msgspec.structs.replace(steps[0], share_next_night=float(share.mean()))
     drifts = [
         _found("ours: any detector", drifting.slower | _raised(drifting)),
         _found("ours: measured twice", drifting.slower),
@@ -102,24 +103,17 @@ def simulate(found: Bank, effort: Effort, seed: int = 1) -> Outcome:
         rates=tuple(_rates(found, effort, rng)),
         steps=tuple(steps),
         drifts=tuple(drifts),
-        power_lowest=power[lowest],
+        power_lowest=float(share[lowest]),
         power_lowest_series=found.series[lowest],
     )
 
 
-def _power(found: Bank, row: int) -> float:
-    """Chance that both of two independent measurements alarm at 5%."""
-    once, twice = (
-        float(those.alarms(row, simulation.STEP).mean()) for those in (found.first, found.again)
-    )
-    return once * twice
-
-
-def mean_power(found: Bank) -> float:
-    """Chance that a first measurement alone alarms at 5%: mean over series."""
-    return float(
-        np.mean([found.first.alarms(row, simulation.STEP) for row in range(len(found.series))])
-    )
+def power(found: Bank, rng: np.random.Generator) -> Floats:
+    """Chance, per series, that a step of 5% is found the next night."""
+    rows = np.repeat(np.arange(len(found.series)), POWER_NIGHTS).reshape(-1, POWER_NIGHTS)
+    drawn = simulation.draw(found, rows, np.full(rows.shape, simulation.STEP), rng)
+    share: Floats = drawn.slower.mean(axis=1)
+    return share
 
 
 def _rates(found: Bank, effort: Effort, rng: np.random.Generator) -> Iterable[Rate]:

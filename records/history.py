@@ -6,6 +6,7 @@ and left as it is; the others count. Nothing there is ever overwritten.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -141,18 +142,19 @@ def newest_names(nights: Sequence[NightRecord]) -> dict[str, str]:
 
 
 def combined(series: Series) -> float | None:
-    """The night's ratio: the geometric mean of first measurement and confirmation.
+    """The night's ratio: first measurement and confirmation together, weighted by their blocks.
 
     Where a second was made, the first alone would be too high: it was measured again because it
     was high. None where it was not measured, or is no positive number.
     """
-    measured = [found.estimate for found in (series.ratios, series.confirmation) if found]
-    if not measured or not all(0 < estimate < float("inf") for estimate in measured):
+    measured = [found for found in (series.ratios, series.confirmation) if found]
+    if not measured or not all(0 < found.estimate < math.inf for found in measured):
         return None
-    product = 1.0
-    for estimate in measured:
-        product *= estimate
-    return float(product ** (1 / len(measured)))
+    total = sum(len(found.logs) for found in measured)
+    if len(measured) == 1 or not total:
+        return measured[0].estimate
+    weighted = sum(len(found.logs) * math.log(found.estimate) for found in measured)
+    return math.exp(weighted / total)
 
 
 def ratios(nights: Sequence[NightRecord], series_id: str) -> tuple[tuple[str, float], ...]:

@@ -94,15 +94,15 @@ def _slower(series: Series, night: str) -> Iterable[Finding]:
     yield Finding(
         kind="slower",
         series=series.id,
-        ratio=first.estimate,
-        low=first.low,
-        high=first.high,
+        ratio=second.estimate,
+        low=second.low,
+        high=second.high,
         since=night,
         text=(
-            f"{series.name}: {words.speed(first.estimate)} than the baseline "
-            f"(× {words.interval(first.estimate, first.low, first.high)}, {len(first.logs)} "
-            f"blocks); measured again in fresh processes: "
-            f"× {words.interval(second.estimate, second.low, second.high)}"
+            f"{series.name}: {words.speed(second.estimate)} than the baseline "
+            f"(× {words.interval(second.estimate, second.low, second.high)}, {len(second.logs)} "
+            f"blocks in fresh processes; at first "
+            f"× {words.interval(first.estimate, first.low, first.high)})"
         ),
     )
 

@@ -13,6 +13,8 @@ from nightly.simulation import Bank, Measurements
 from phases.errors import CannotMeasure
 from records.proof import ProofRecord, Round
 from records.run import Machine
+from stats.nightly import slower
+from stats.paired import ratio_of_logs
 
 NEVER, ALWAYS = -1.0, 1.0
 
@@ -21,8 +23,8 @@ def bank(estimate, low, raw=(0.0, 0.0), repeat=(0, 1)) -> Bank:
     """One series with these measurements."""
     return Bank(
         ("s",),
-        Measurements(np.array([estimate]), np.array([low])),
-        Measurements(np.array([estimate]), np.array([low])),
+        Measurements(np.array([estimate]), np.array([low]), np.full((1, len(low)), 20.0)),
+        Measurements(np.array([estimate]), np.array([low]), np.full((1, len(low)), 20.0)),
         (np.array(raw),),
         (np.array(repeat),),
     )
@@ -42,25 +44,46 @@ def rounds(repeats: int = 3, spread: float = 0.01):
                 )
 
 
+def drawn(found: Bank, shift: float = 0.0, nights: int = 400):
+    rows = np.zeros((nights, 100), int)
+    return simulation.draw(found, rows, np.full(rows.shape, shift), np.random.default_rng(1))
+
+
 def test_an_alarm_needs_both_measurements_and_a_shift_moves_both():
-    # Half of the measurements alarm: a quarter of the nights do, of whatever draws.
-    half = bank([0.0, 0.03], [NEVER, 0.01])
-    rows = np.zeros((400, 100), int)
-    drawn = simulation.draw(half, rows, np.zeros(rows.shape), np.random.default_rng(1))
-    assert drawn.slower.mean() == pytest.approx(0.25, abs=0.01)
-    # A first without alarm is the night's ratio; an alarmed one is averaged with its confirmation.
-    assert set(drawn.value.round(4).ravel()) == {0.0, 0.015, 0.03}
-    shifted = simulation.draw(half, rows, np.full(rows.shape, 2.0), np.random.default_rng(1))
-    assert shifted.slower.all()
+    # Half of the measurements are far above the bars: a quarter of the nights alarm.
+    half = bank([0.0, 0.06], [NEVER, 0.01])
+    found = drawn(half)
+    assert found.slower.mean() == pytest.approx(0.25, abs=0.01)
+    assert found.suspicious.mean() == pytest.approx(0.5, abs=0.01)
+    # A first one above no bar is the night's ratio; a suspicious one is averaged with its second.
+    assert set(found.value.round(4).ravel()) == {0.0, 0.03, 0.06}
+    assert drawn(half, shift=2.0).slower.all()
 
 
-def test_the_estimate_must_be_above_the_root_of_five_percent():
-    root = math.log(1.05) / 2
-    for estimate, alarms in ((root * 0.99, False), (root * 1.01, True)):
-        drawn = simulation.draw(
-            bank([estimate], [0.001]), np.zeros(1, int), np.zeros(1), np.random.default_rng(1)
+@pytest.mark.parametrize(
+    ("estimate", "low", "alarms"),
+    [(0.6, ALWAYS, True), (0.62, NEVER, False), (0.59, ALWAYS, False)],
+)
+def test_the_rule_is_the_nightlys(estimate, low, alarms):
+    """In shares of ln 1.05: both together must be at 0.6, and the second's bound above 1."""
+    step = simulation.STEP * (estimate + 1e-6)
+    assert drawn(bank([step], [low]), nights=1).slower.all() == alarms
+    assert drawn(bank([step], [low]), nights=1).slower.any() == alarms
+
+
+def test_a_drawn_measurement_judges_as_its_blocks_do():
+    rng = np.random.default_rng(9)
+    for _ in range(200):
+        first, again = rng.normal(0.035, 0.02, 20), rng.normal(0.03, 0.02, 40)
+        once, twice = ratio_of_logs(first, 0.99), ratio_of_logs(again, 0.99)
+        one = Measurements(
+            *(np.array([[value]]) for value in (np.log(once.estimate), np.log(once.low), 20))
         )
-        assert bool(drawn.slower[0]) is alarms
+        two = Measurements(
+            *(np.array([[value]]) for value in (np.log(twice.estimate), np.log(twice.low), 40))
+        )
+        night = drawn(Bank(("s",), one, two, (np.zeros(1),), (np.zeros(1, int),)), nights=1)
+        assert bool(night.slower[0, 0]) is slower(first, again)
 
 
 def test_a_run_of_alarms_is_one_episode():
@@ -116,12 +139,13 @@ def test_the_rises_are_those_that_the_nightly_would_find():
 
 def test_a_measurement_is_drawn_of_whole_rounds_with_signs():
     recorded = simulation.Recorded("s", ((0.01,) * 8, (0.03,) * 8), 2, (1.0, 1.0), (0, 1))
-    drawn = simulation.bank([recorded], np.random.default_rng(1), 200)
-    seen = {round(abs(float(value)), 4) for value in drawn.first.estimate[0]}
+    made = simulation.bank([recorded], np.random.default_rng(1), 200)
+    seen = {round(abs(float(value)), 4) for value in made.first.estimate[0]}
     # Twice the one, twice the other, or one of each; with equal signs or unlike ones.
     assert seen == {0.0, 0.01, 0.02, 0.03}
+    assert set(made.again.blocks.ravel()) == {32.0}
     # A second one has four rounds: eight blocks of ±1% or ±3% each.
-    assert drawn.again.estimate.std() < drawn.first.estimate.std()
+    assert made.again.estimate.std() < made.first.estimate.std()
 
 
 def test_series_that_not_every_repeat_has_are_left_out_and_one_repeat_is_too_few():

@@ -115,9 +115,12 @@ def test_a_machine_that_comes_back_finds_its_own_nights(nights):
     assert history.comparable([plain, other, again], again) == (plain, again)
 
 
-def test_the_ratio_of_a_night_measured_twice_is_the_geometric_mean(nights):
+def test_the_ratio_of_a_night_measured_twice_is_that_of_both_weighted_by_blocks(nights):
     once = nights.series(ratio=1.21)
     twice = nights.series(ratio=1.21, confirmation=nights.ratios(1.0))
     assert history.combined(once) == pytest.approx(1.21, abs=1e-3)
     assert history.combined(twice) == pytest.approx(1.1, abs=1e-3)
+    longer = msgspec.structs.replace(nights.ratios(1.0), logs=(0.0,) * 120)
+    weighted = nights.series(ratio=1.21, confirmation=longer)
+    assert history.combined(weighted) == pytest.approx(1.21**0.25, abs=1e-3)
     assert history.combined(nights.series(ratios=None)) is None

@@ -108,7 +108,7 @@ def test_a_clock_that_went_back_is_noticed(nights):
 
 def test_it_takes_both_measurements_to_be_slower(nights):
     assert found(nights.night(0, nights.slower())) == [("slower", "sql/join/after")]
-    unconfirmed = nights.series(ratio=1.08, confirmation=nights.ratios(1.01))
+    unconfirmed = nights.series(ratio=1.08, confirmation=nights.ratios(0.99))
     assert found(nights.night(0, unconfirmed)) == []
     assert found(nights.night(0, nights.series(ratio=1.08))) == []
     assert found(nights.night(0, nights.series(ratio=0.9, confirmation=nights.ratios(0.9)))) == []
