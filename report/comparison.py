@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from phases.errors import Refused
+from records.target import TargetRecord
 from report.effects import Effect, Technique
 from report.figures import Findings
 from report.matrix import chosen
@@ -54,9 +55,25 @@ class Compared:
     unshared: tuple[str, ...]
 
 
-def machine_of(run: Run) -> tuple[str, int]:
-    """What two runs must share to be compared: model and number of processors."""
-    return run.run.machine.cpu, run.run.machine.cores
+def machine_of(run: Run) -> tuple[str, int, str]:
+    """What two runs must share to be compared: model and number of processors, and the target.
+
+    A staging run measures its target: the machine of the generator alone would not tell them apart.
+    """
+    driven = sorted({load.target for load in run.loads if not _is_here(load.target)})
+    return run.run.machine.cpu, run.run.machine.cores, ", ".join(driven)
+
+
+def _is_here(target: str) -> bool:
+    """Whether a target is the machine that drove it, whose ports differ from run to run."""
+    host = target.partition("//")[2] or target
+    return host.startswith(("127.0.0.1", "localhost", "[::1]"))
+
+
+def _described(cpu: str, cores: int, target: str) -> str:
+    if not cores:
+        return "one that was not recorded"
+    return f"{cores} × {plain(cpu, 60)}" + (f" driving {plain(target, 60)}" if target else "")
 
 
 def _circumstances(first: Run, second: Run) -> tuple[str, ...]:
@@ -87,11 +104,28 @@ def _circumstances(first: Run, second: Run) -> tuple[str, ...]:
         )
         for size in sorted(set(first.seeds) & set(second.seeds))
     ]
+    pairs += [
+        (name, _of_target(first.target, name), _of_target(second.target, name))
+        for name in ("target", "target's PostgreSQL", "target's compute", "target's users")
+    ]
     said = [f"{name}: {plain(a, 80)} → {plain(b, 80)}" for name, a, b in pairs if a != b]
     said += [
         f"{run.run_id} was measured with uncommitted changes" for run in (one, two) if run.dirty
     ]
     return tuple(plain(line, 200) for line in said)
+
+
+def _of_target(target: TargetRecord | None, name: str) -> str:
+    if target is None:
+        return "none"
+    database = target.database
+    if name == "target":
+        return target.host
+    if name == "target's compute":
+        return target.compute or "not known"
+    if database is None:
+        return "not looked at"
+    return database.version if "PostgreSQL" in name else str(database.registered_users)
 
 
 def change_of(low: float, high: float) -> Change:
@@ -154,8 +188,9 @@ def compare(first: Findings, second: Findings, *, any_machine: bool = False) -> 
         Refused: they ran on different machines, and `any_machine` is not set.
     """
     machines = [machine_of(found.run) for found in (first, second)]
-    if machines[0] != machines[1] and not any_machine:
-        described = [f"{cores} × {plain(cpu, 60)}" for cpu, cores in machines]
+    unknown = not all(cores for _, cores, _ in machines)
+    if (unknown or machines[0] != machines[1]) and not any_machine:
+        described = [_described(*machine) for machine in machines]
         raise Refused(
             f"The runs are of different machines: {described[0]} and {described[1]}",
             untouched="Nothing was compared",

@@ -12,6 +12,7 @@ import report
 from phases.errors import Refused
 from records import store
 from records.benchmark import BenchmarkRecord
+from records.load import LoadRecord
 from records.run import Machine, RunRecord
 
 
@@ -104,3 +105,20 @@ def test_what_only_one_run_measured_is_named(whole_run, other_run):
     assert "join at 100k users is in 2026-11-22T101500Z-100k only" in said
     assert any(line.startswith("level 1, 1k users: PASS") for line in said)
     assert any(line.endswith("not driven") for line in said)
+
+
+def test_runs_of_unlike_targets_are_refused_unless_told(whole_run, other_run):
+    for path in (other_run / "load").glob("*.json"):
+        record = store.read(path, LoadRecord)
+        store.write(path, msgspec.structs.replace(record, target="https://app.example"))
+    with pytest.raises(Refused, match="driving https://app"):
+        report.compare(whole_run, other_run)
+    assert report.compare(whole_run, other_run, any_machine=True)
+
+
+def test_load_alone_whose_machine_nobody_noted_is_compared_only_when_told(whole_run, tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(whole_run / "load", folder / "load")
+    with pytest.raises(Refused, match="one that was not recorded"):
+        report.compare(folder, folder)
+    assert report.compare(folder, folder, any_machine=True)[1] == "Circumstances: the same."

@@ -12,7 +12,7 @@ import pytest
 
 import report
 from phases.catalogue import load as load_catalogue
-from phases.errors import UsageError
+from phases.errors import ConfigurationError, UsageError
 from records import store
 from records.gate import GateRecord
 from records.load import LoadRecord
@@ -203,6 +203,14 @@ def test_a_staging_run_that_cannot_speak_for_the_phase_is_invalid(whole_run, cha
     (reason,) = [reason for reason in found.reasons if reason.kind in ("missing", "invalid")]
     assert reason.kind == kind
     assert said in reason.text
+
+
+def test_a_damaged_target_is_named(whole_run):
+    staged(whole_run)
+    path = whole_run / "target.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"reads_only"', '"reads"'))
+    with pytest.raises(ConfigurationError, match=r"target\.json is not a whole TargetRecord"):
+        report.gate(whole_run, 2)
 
 
 def test_a_staging_run_is_priced_from_its_bytes_per_user_and_the_size_it_ran_on(whole_run):
