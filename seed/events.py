@@ -28,6 +28,8 @@ from seed.users import CODE_BITS, Users
 BLOCK = 1 << 14
 # Counts are looked up in tables of this many equally likely outcomes per activity step.
 QUANTILE_BITS = 12
+# Of the distance between two midpoints: fifty times what `rounded` moves a share by.
+CLOSE = 1e-4
 
 
 def poisson_quantiles(mean: float) -> NDArray[np.uint16]:
@@ -40,8 +42,12 @@ def poisson_quantiles(mean: float) -> NDArray[np.uint16]:
         for count in range(first, math.ceil(mean + spread) + 1)
     ]
     total = math.fsum(masses)
-    bounds = np.array([rounded(value) for value in np.cumsum(masses) / total])
+    bounds = np.cumsum(masses) / total
     outcomes = 1 << QUANTILE_BITS
+    # Rounding is slow, and matters only where it could move a bound across a midpoint.
+    places = bounds * outcomes - 0.5
+    for close in np.flatnonzero(np.abs(places - np.rint(places)) < CLOSE):
+        bounds[close] = rounded(float(bounds[close]))
     midpoints = (np.arange(outcomes) + 0.5) / outcomes
     return (np.searchsorted(bounds, midpoints) + first).astype(np.uint16)
 
