@@ -14,10 +14,10 @@ import numpy as np
 from records.benchmark import Comparison
 from stats.quantile import p95_bounds
 
-# N* rests on the p95 of two or three sizes, each with its own chance of lying above all calls:
-# 0.95^77 + 2 · 0.95^120 < 2.5%. The more where they cost little, as at the smaller sizes.
+# N* rests on the p95 of the two sizes around it, each with its own chance of lying above all calls:
+# 0.95^77 + 0.95^105 < 2.5%. The more where they cost little, as at the smaller one.
 CALLS_MIN = 77
-CALLS_CHEAP = 120
+CALLS_CHEAP = 105
 CHEAP_MS_MAX = 50
 
 # Of the calls' own time, for what goes on between them: warm-ups, claims, rolling back.

@@ -160,12 +160,16 @@ def _interval(
 ) -> tuple[float, float]:
     """Bounds of log N*: the wider of what the order of the calls and their blocks say.
 
-    The higher the p95, the smaller N*: so its lower bound comes from the calls above.
+    The higher the p95, the smaller N*: so its lower bound comes from the calls above. Since a p95
+    does not fall with the users, it is no higher than what bounds it at a larger size, and no lower
+    than at a smaller one: so a few calls at a size that another one bounds do no harm.
     """
     random = np.random.default_rng(seed)
     between = [between_calls(size.calls_ms, random, resamples) for size in sizes]
-    blocks = [resampled(_in_blocks(size), random, resamples) for size in sizes]
-    above, below = ([pair[side] for pair in between] for side in (1, 0))
+    blocks = np.column_stack([resampled(_in_blocks(size), random, resamples) for size in sizes])
+    below, above = (np.column_stack(side) for side in zip(*between, strict=True))
+    below = np.maximum.accumulate(below, axis=1)
+    above = np.minimum.accumulate(above[:, ::-1], axis=1)[:, ::-1]
     tail = int((1 - CONFIDENCE) / 2 * resamples)
     lows, highs = [], []
     for high_p95, low_p95 in ((above, below), (blocks, blocks)):
@@ -184,13 +188,11 @@ def _in_blocks(size: Size) -> Array:
     return np.concatenate([size.blocks_ms, whole.reshape(-1, long)])
 
 
-def _crossings(
-    sizes: Sequence[Size], log_users: Array, log_slo: float, p95_ms: Sequence[Array]
-) -> Array:
-    """Log N* for each draw of the sizes' p95, as low and high: apart where the plan changes."""
+def _crossings(sizes: Sequence[Size], log_users: Array, log_slo: float, p95_ms: Array) -> Array:
+    """Log N* for each row of the sizes' p95, as low and high: apart where the plan changes."""
     found = []
     with np.errstate(divide="ignore"):  # no call below the p95: its logarithm is -inf
-        rows = np.log(np.column_stack(p95_ms))
+        rows = np.log(p95_ms)
     for row in rows:
         point, above = _crossing(log_users, row, log_slo)
         changed = 0 < above < len(sizes) and sizes[above - 1].plan != sizes[above].plan

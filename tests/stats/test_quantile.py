@@ -86,13 +86,13 @@ def test_blocks_whose_calls_are_alike_are_resampled_as_blocks() -> None:
 def test_n_star_lies_within_its_interval_whatever_the_distribution(
     times: Times, calls: int
 ) -> None:
-    """Times in proportion to the users, `calls` at the largest size and many at the others."""
+    """Times in proportion to the users, `calls` at the largest size and enough below it."""
     random, truth, cases = np.random.default_rng(3), 50_000 / true_p95(times), 30
     held = 0
     for _ in range(cases):
         sizes = [
             Size(users, times(random, n).reshape(-1, 1) * users / 1_000, "scan")
-            for users, n in ((1_000, 120), (10_000, 120), (100_000, calls))
+            for users, n in ((1_000, 12), (10_000, 105), (100_000, calls))
         ]
         found = crossover(sizes, 50.0)
         assert found.few_calls == (calls < CALLS_MIN)
@@ -103,15 +103,20 @@ def test_n_star_lies_within_its_interval_whatever_the_distribution(
 def test_n_star_has_a_lower_bound_near_it_only_with_enough_calls() -> None:
     random = np.random.default_rng(5)
 
-    def low_with(calls: int) -> float | None:
+    def low_with(*calls: int) -> float | None:
         sizes = [
             Size(users, even(random, n).reshape(-1, 1) * users / 1_000, "scan")
-            for users, n in ((1_000, 120), (10_000, 120), (100_000, calls))
+            for users, n in zip((1_000, 10_000, 100_000), calls, strict=True)
         ]
         return crossover(sizes, 50.0).low
 
-    assert low_with(12) == pytest.approx(10_000)  # the next smaller size is all that is known
-    assert low_with(77) == pytest.approx(48_400, rel=0.03)
+    assert low_with(120, 120, 12) == pytest.approx(10_000)  # the size below is all that is known
+    assert low_with(120, 120, 77) == pytest.approx(48_400, rel=0.03)
+    # Few at a size that lies below another one with a bound within the objective do no harm …
+    assert low_with(12, 105, 77) == pytest.approx(48_400, rel=0.03)
+    # … but next to the crossing they do: at 10k users as much as at 100k (103 ms) is possible, and
+    # from 1 ms at 1k that crosses 50 ms at 1k · 10^(ln 50 / ln 103).
+    assert low_with(120, 12, 77) == pytest.approx(6_980, rel=0.03)
 
 
 def test_calls_made_alone_count_for_the_p95() -> None:
