@@ -61,7 +61,7 @@ class Plan:
         users: registered users of the data set.
         seed: of the data set and of the drawn parameters.
         budget_s: seconds for all blocks together; set-up comes on top.
-        only: series to measure, as a pattern like `sql/join*` or a part of an id; all if empty.
+        only: series to measure, each a pattern like `sql/join*` or a part of an id; all if empty.
         everything: measure also where nothing differs.
         root: the checkout that is HEAD.
         rounds: of fresh processes, by room of series.
@@ -71,7 +71,7 @@ class Plan:
     users: int
     seed: int
     budget_s: float
-    only: str = ""
+    only: tuple[str, ...] = ()
     everything: bool = False
     root: Path = ROOT
     rounds: Mapping[str, int] = field(default_factory=lambda: ROUNDS)
@@ -80,7 +80,15 @@ class Plan:
         """Whether that series is to be measured."""
         if series.startswith(f"sql/{SELF_CHECK}/"):  # the A/A statement is no series
             return False
-        return fnmatch.fnmatch(series, self.only) or self.only in series
+        return not self.only or any(
+            part in series or fnmatch.fnmatch(series, part) for part in self.only
+        )
+
+    @property
+    def rooms(self) -> tuple[str, ...]:
+        """Rooms that may have such series."""
+        named = {part.partition("/")[0] for part in self.only}
+        return tuple(room for room in SAME if not named <= set(SAME) or not named or room in named)
 
 
 def measure(plan: Plan, catalogue: Catalogue, say: Say = lambda _: None) -> NightRecord:
@@ -173,14 +181,14 @@ class _Night:
         """
         with ExitStack() as stack:
             other = self._open_baseline(stack)
-            wanted = {room: self._wanted(room) for room in SAME}
+            wanted = {room: self._wanted(room) for room in self.plan.rooms}
             if not any(wanted.values()):
                 raise UsageError(
-                    f"No series matches {self.plan.only!r}",
+                    f"No series matches {' or '.join(map(repr, self.plan.only))}",
                     untouched="Nothing was measured",
                     then="`phasegate history` names the series of the last night",
                 )
-            self._measure_same([room for room in SAME if wanted[room]])
+            self._measure_same([room for room in wanted if wanted[room]])
             if other is not None:
                 try:
                     self._measure_first(other, wanted)
@@ -197,7 +205,7 @@ class _Night:
                     "Seeder or tables differ from the baseline's: both sides were measured on "
                     "HEAD's data"
                 )
-            rooms = [room for room in SAME if self._differs(commit, room)]
+            rooms = [room for room in self.plan.rooms if self._differs(commit, room)]
             if not rooms:
                 return self._look(None)
             folder = cache_dir() / "nightly"
@@ -216,7 +224,7 @@ class _Night:
 
     def _look(self, other: Tree | None) -> Tree | None:
         """Which series there are, on either side; returns `other`."""
-        for room in SAME:
+        for room in self.plan.rooms:
             self.say(f"opens {room}")
             with sitting(self.rig, room, (self.head, other or self.head)) as both:
                 self._names |= both.series
@@ -261,7 +269,7 @@ class _Night:
         count = max(1, sum(map(len, rooms.values())))
         for room, ids in rooms.items():
             self._first |= self._measured(room, other, ids, FIRST_SHARE * len(ids) / count)
-        slower = [id_ for id_, one in self._first.items() if one.alarms]
+        slower = [id_ for id_, one in self._first.items() if one.suspicious]
         for room in rooms:
             ids = [id_ for id_ in slower if _room(id_) == room]
             share = SECOND_SHARE * len(ids) / max(1, len(slower))

@@ -171,10 +171,10 @@ def _python(root: Path, place: Path, folder: Path) -> Path:
     python, whole = home / "bin" / "python", home / "complete"
     if not whole.exists():
         shutil.rmtree(home, ignore_errors=True)  # an installation that was interrupted
-        _run(sys.executable, "-m", "venv", home)
+        _run(sys.executable, "-m", "venv", "--without-pip", home)
         _run(
-            *(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"),
-            *("--require-hashes", "-r", place / LOCK),
+            *(sys.executable, "-m", "pip", "--python", python, "install", "--quiet"),
+            *("--disable-pip-version-check", "--require-hashes", "-r", place / LOCK),
         )
         whole.touch()
     return python

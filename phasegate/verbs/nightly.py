@@ -29,7 +29,9 @@ BUDGET_S = 300.0
     show_default=True,
     help="Seconds for all blocks; set-up comes on top.",
 )
-@click.option("--only", default="", help="Series to measure: a pattern as 'sql/join*', or a part.")
+@click.option(
+    "--only", multiple=True, help="Series to measure: a pattern as 'sql/join*', or a part of an id."
+)
 @click.option("--all", "everything", is_flag=True, help="Measure also where nothing differs.")
 @options.seed_number
 @FOLDER
@@ -38,7 +40,7 @@ def nightly(
     baseline: str,
     users: int,
     budget: float,
-    only: str,
+    only: tuple[str, ...],
     *,
     everything: bool,
     seed: int | None,

@@ -1,0 +1,250 @@
+"""A night as a whole, on a real server and a repository made from this checkout."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nightly import circumstances, measure
+from nightly.measure import NO_BASELINE, NOTHING_DIFFERS, Plan, measure_on
+from phasegate import nightly as room
+from phases.catalogue import load
+from phases.errors import CannotMeasure, DoesNotHold, Refused, UsageError
+from records import history
+from stack.binaries import programs
+from stack.database import connected
+from stack.local import cluster_dir
+from stack.postgres import PostgresServer, running_postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUNDS = {"sql": 1, "api": 1}
+USERS = 500
+
+# What the second commit does: one statement waits, and every request sends one more.
+STATEMENT = Path("benchmarks/techniques/keyset/after.sql")
+EXCHANGE = "            rows = await connection.exchange(sent, cache_size=cache_size)\n"
+ONE_MORE = '            await connection.exchange([("select 1", ())], cache_size=cache_size)\n'
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), "-c", "user.name=t", "-c", "user.email=t@t", *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _commit(root: Path, tag: str) -> None:
+    _git(root, "add", "-A")
+    _git(root, "commit", "-q", "-m", tag)
+    _git(root, "tag", tag)
+
+
+def _replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def repository() -> Iterator[Path]:
+    """The files of this checkout in three commits: `pinned`, `foreign` and a slower HEAD."""
+    with tempfile.TemporaryDirectory(prefix="phasegate-test-") as folder:
+        root = Path(folder) / "repository"
+        names = subprocess.run(
+            ["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard", "*.py", "*.sql", "*.toml"],
+            check=True, capture_output=True, text=True,
+        ).stdout.split("\n")  # fmt: skip
+        for name in [*names, "requirements.lock", ".gitignore"]:
+            if name and (ROOT / name).is_file():
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / name, root / name)
+        _git(root, "init", "-q", "-b", "main")
+        _commit(root, "pinned")
+        _replace(root / "stack/turns.py", "PROTOCOL = 1\n", "PROTOCOL = 99\n")
+        _commit(root, "foreign")
+        _replace(root / "stack/turns.py", "PROTOCOL = 99\n", "PROTOCOL = 1\n")
+        text = (root / STATEMENT).read_text(encoding="utf-8")
+        assert "where id > $1" in text
+        slower = text.replace(
+            "where id > $1", "where id > $1 and (select pg_sleep(0.003)) is not null"
+        )
+        (root / STATEMENT).write_text(slower, encoding="utf-8")
+        _replace(root / "stack/api/database.py", EXCHANGE, EXCHANGE + ONE_MORE)
+        _commit(root, "slower")
+        yield root
+
+
+@pytest.fixture(scope="module")
+def cache() -> Iterator[Path]:
+    """A cache folder with the data set, once it is seeded, for all nights."""
+    programs()  # kept where the other tests have them: this folder goes before the session's end
+    with tempfile.TemporaryDirectory(prefix="phasegate-test-") as folder:
+        path = Path(folder)
+        path.chmod(0o755)  # as root, the server runs as another user
+        yield path
+
+
+@pytest.fixture
+def quiet(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    """Nights are short, and count however busy the machine that runs the tests is."""
+    monkeypatch.setenv("PHASEGATE_CACHE_DIR", str(cache))
+    monkeypatch.setattr(circumstances, "BUSY_SHARE_MAX", 1.0)
+    monkeypatch.setattr(circumstances, "STEAL_SHARE_MAX", 1.0)
+    monkeypatch.setattr(circumstances, "POWER_MIN", 0.0)
+    monkeypatch.setattr(measure, "SECOND_ROUNDS", 1)
+
+
+def _plan(repository: Path, baseline: str, *only: str, budget_s: float = 1.0) -> Plan:
+    return Plan(
+        baseline=baseline,
+        users=USERS,
+        seed=1,
+        budget_s=budget_s,
+        only=only,
+        root=repository,
+        rounds=ROUNDS,
+    )
+
+
+def _left_behind(repository: Path) -> list[str]:
+    """Worktrees but the first, and databases of a night."""
+
+    async def databases() -> list[str]:
+        with running_postgres(cluster_dir()) as server:
+            async with connected(server.dsn()) as connection:
+                rows = await connection.fetch("select datname from pg_database")
+        return [row["datname"] for row in rows if "night" in row["datname"]]
+
+    return _git(repository, "worktree", "list").splitlines()[1:] + asyncio.run(databases())
+
+
+@pytest.mark.usefixtures("quiet")
+def test_what_became_slower_is_found_and_so_is_a_statement_more_per_request(
+    repository: Path, tmp_path: Path
+) -> None:
+    plan = _plan(repository, "pinned", "sql/keyset", "api/project", budget_s=5.0)
+    record, summary = room.night(plan, load(), tmp_path / "history")
+    assert "keyset" in summary.read_text(encoding="utf-8")
+    assert history.read(tmp_path / "history").nights == (record,)
+    assert record.baseline_commit == _git(repository, "rev-parse", "pinned")
+    assert record.commits[0].endswith("slower")
+    slower = {each.series for each in record.findings if each.kind == "slower"}
+    assert slower - {"api/project"} == {"sql/keyset/after"}
+    series = {each.id: each for each in record.series}
+    assert set(series) == {"sql/keyset/before", "sql/keyset/after", "api/project"}
+    found = series["sql/keyset/after"]
+    assert found.ratios is not None
+    assert found.confirmation is not None
+    assert found.ratios.estimate > 2
+    page = series["api/project"]
+    assert page.head is not None
+    assert page.baseline is not None
+    assert page.head.statements == page.baseline.statements + 1
+    assert ("statements", "api/project") in {(each.kind, each.series) for each in record.findings}
+    assert record.circumstances is not None
+    assert len(record.circumstances.same) >= 2  # one of SQL, one of the API
+    with pytest.raises(DoesNotHold, match="sql/keyset/after"):
+        room.conclude(record)
+    assert _left_behind(repository) == []
+
+
+@pytest.mark.usefixtures("quiet")
+def test_where_nothing_differs_only_head_is_held_against_itself(
+    postgres: PostgresServer, repository: Path
+) -> None:
+    record = measure_on(postgres, _plan(repository, "slower", "api/"), load())
+    assert {each.note for each in record.series} == {NOTHING_DIFFERS}
+    assert record.circumstances is not None
+    assert record.circumstances.pairs > 0
+    room.conclude(record)  # raises nothing: exit code 0
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_night_without_a_baseline_is_recorded_and_says_why(
+    postgres: PostgresServer, repository: Path
+) -> None:
+    record = measure_on(postgres, _plan(repository, "foreign", "api/health"), load())
+    assert record.baseline_commit is None
+    assert "protocol 99" in " ".join(record.notes)
+    assert [each.note for each in record.series] == [NO_BASELINE]
+    assert record.circumstances is not None
+    assert record.circumstances.same
+    with pytest.raises(CannotMeasure, match="could not be held against"):
+        room.conclude(record)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_an_unknown_baseline_is_no_reason_to_accept_a_pattern_that_matches_nothing(
+    postgres: PostgresServer, repository: Path
+) -> None:
+    said: list[str] = []
+    with pytest.raises(UsageError, match="'api/nothing'"):
+        measure_on(postgres, _plan(repository, "v9", "api/nothing"), load(), said.append)
+    assert "git fetch origin v9" in " ".join(said)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_second_nightly_at_the_same_time_is_refused_and_names_the_first(
+    repository: Path, tmp_path: Path, cache: Path
+) -> None:
+    with (cache / "lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        held.write("`phasegate nightly` (process 4711)")
+        held.flush()
+        with pytest.raises(Refused, match="process 4711"):
+            room.night(_plan(repository, "pinned"), load(), tmp_path)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_an_interrupted_night_leaves_no_process_no_worktree_and_no_database(
+    repository: Path, tmp_path: Path
+) -> None:
+    night = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "phasegate", "nightly", "--baseline", "pinned"),
+            *("--users", str(USERS), "--seed", "1", "--budget", "60", "--only", "sql/join"),
+            *("--history", str(tmp_path / "history")),
+        ],
+        cwd=repository,
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        started = _wait_for_children(night.pid)
+        night.send_signal(signal.SIGINT)
+        _, said = night.communicate(timeout=60)
+    finally:
+        night.kill()
+    assert night.returncode == 2, said
+    assert "Interrupted" in said
+    assert not [each for each in started if each.is_running()]
+    assert not (tmp_path / "history").exists()
+    assert _left_behind(repository) == []
+
+
+def _wait_for_children(pid: int) -> list[psutil.Process]:
+    """All processes of a night, once both sides measure: HEAD's and the baseline's."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = psutil.Process(pid).children(recursive=True)
+        places = set()
+        for each in found:
+            with suppress(psutil.Error):
+                if "benchmarks.turns" in each.cmdline():
+                    places.add(each.cwd())
+        if len(places) == 2:
+            return found
+        time.sleep(0.05)
+    raise AssertionError("the night never began to measure")
