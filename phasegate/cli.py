@@ -44,6 +44,7 @@ for _verb in (
     answering.compare,
     answering.sql,
     measuring.perf,
+    measuring.self_check,
     nightly.nightly,
     history.history,
     history.digest,
