@@ -22,6 +22,7 @@ import numpy as np
 import seed as seed_room
 from nightly import drift, pairing, simulation
 from nightly.circumstances import Shares, Watch, quarantine
+from nightly.measure import SECOND_ROUNDS
 from nightly.trees import ROOT, Tree
 from nightly.trials import Effort, goals, power, simulate
 from phases.errors import CannotMeasure
@@ -43,7 +44,7 @@ DRIFT_NOTE = (
 )
 
 SERIES_MIN = 2
-REPEATS_MIN = 2
+REPEATS_MIN = 1 + SECOND_ROUNDS  # no round is in both measurements of a night
 REPEATS_MAX = 12
 
 
@@ -97,14 +98,14 @@ def recorded(rounds: Sequence[Round]) -> tuple[simulation.Recorded, ...]:
     """Rounds by series; series that not every repeat has whole are left out.
 
     Raises:
-        CannotMeasure: none is left, or there is but one repeat.
+        CannotMeasure: none is left, or there are too few repeats.
     """
     repeats = {one.repeat for one in rounds}
     found = []
     for series in sorted({one.series for one in rounds}):
         own = [one for one in rounds if one.series == series]
         each = len({one.number for one in own})
-        if len(repeats) > 1 and len(own) == each * len(repeats):
+        if len(repeats) >= REPEATS_MIN and len(own) == each * len(repeats):
             found.append(
                 simulation.Recorded(
                     series,
@@ -116,7 +117,8 @@ def recorded(rounds: Sequence[Round]) -> tuple[simulation.Recorded, ...]:
             )
     if not found:
         raise CannotMeasure(
-            "No series was recorded in two repeats", then="Give it more time, or a quieter machine"
+            f"No series was recorded in {REPEATS_MIN} repeats",
+            then="Give it more time, or a quieter machine",
         )
     return tuple(found)
 

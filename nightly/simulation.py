@@ -1,7 +1,7 @@
 """Months of nights, drawn from recordings of equal arms: false alarms, and slow-downs put in. Pure.
 
-A measurement is drawn as the nightly makes one: as many rounds of fresh processes as were recorded
-for one measurement, each whole and with a random sign, since of two equal sides either may be HEAD.
+A measurement is drawn as the nightly makes one: as many rounds of fresh processes as it has, each
+as recorded and with a random sign, since of two equal sides either may be HEAD.
 So what stays the same within a process stays together. The Hodges-Lehmann estimate and its bounds
 move with the blocks, so a slow-down of any size is added to them and nothing computed twice.
 """
@@ -32,8 +32,8 @@ DRIFT_NIGHTS = 7
 # A slow-down not found by then counts as not found.
 NIGHTS_WATCHED = 10
 
-# Measurements drawn for each series; months draw from these, any first with any confirmation.
-MEASUREMENTS = 400
+# Pairs of a first and a second measurement drawn for each series; nights draw from these.
+MEASUREMENTS = 2_000
 
 STEP = math.log(EFFECT_MIN)
 # HEAD is 10% faster than the baseline: a drift that no comparison with the baseline shows.
@@ -53,6 +53,13 @@ class Measurements:
     estimate: Floats
     low: Floats
     blocks: Floats
+
+    def put(self, row: int, column: int, logs: Floats) -> None:
+        """Fill one entry in, from its log-ratios."""
+        found = ratio_of_logs(logs, ALARM_CONFIDENCE)
+        self.estimate[row, column] = math.log(found.estimate)
+        self.low[row, column] = math.log(found.low) if found.low > 0 else -math.inf
+        self.blocks[row, column] = found.n
 
 
 @dataclass(frozen=True)
@@ -94,33 +101,34 @@ class Recorded:
 
 
 def bank(recorded: Sequence[Recorded], rng: np.random.Generator, count: int = MEASUREMENTS) -> Bank:
-    """Draw `count` first and as many second measurements of each series."""
+    """Draw `count` pairs of a first and a second measurement of each series.
+
+    No round is in both, as no process is: with few rounds recorded, one that went astray would
+    otherwise confirm itself.
+
+    Raises:
+        ValueError: a series has too few rounds for both.
+    """
+    shape = len(recorded), count
+    first, again = (Measurements(*(np.empty(shape) for _ in range(3))) for _ in range(2))
+    for row, one in enumerate(recorded):
+        known = [np.array(logs) for logs in one.rounds]
+        needed = one.each * (1 + SECOND_ROUNDS)
+        if len(known) < needed:
+            raise ValueError(f"{one.series} has {len(known)} rounds, and {needed} are needed")
+        for column in range(count):
+            chosen = rng.permutation(len(known))[:needed]
+            signs = rng.choice((-1.0, 1.0), needed)
+            logs = [known[at] * sign for at, sign in zip(chosen, signs, strict=True)]
+            first.put(row, column, np.concatenate(logs[: one.each]))
+            again.put(row, column, np.concatenate(logs[one.each :]))
     return Bank(
         tuple(one.series for one in recorded),
-        _measurements(recorded, 1, rng, count),
-        _measurements(recorded, SECOND_ROUNDS, rng, count),
+        first,
+        again,
         tuple(np.log(np.array(one.raw_ns)) for one in recorded),
         tuple(np.array(one.repeat) for one in recorded),
     )
-
-
-def _measurements(
-    recorded: Sequence[Recorded], times: int, rng: np.random.Generator, count: int
-) -> Measurements:
-    """`count` for each series, of so many times a first measurement's rounds."""
-    shape = len(recorded), count
-    drawn = Measurements(np.empty(shape), np.empty(shape), np.empty(shape))
-    for row, one in enumerate(recorded):
-        known = [np.array(logs) for logs in one.rounds]
-        for column in range(count):
-            chosen = rng.integers(len(known), size=one.each * times)
-            signs = rng.choice((-1.0, 1.0), len(chosen))
-            logs = [known[at] * sign for at, sign in zip(chosen, signs, strict=True)]
-            found = ratio_of_logs(np.concatenate(logs), ALARM_CONFIDENCE)
-            drawn.estimate[row, column] = math.log(found.estimate)
-            drawn.low[row, column] = math.log(found.low) if found.low > 0 else -math.inf
-            drawn.blocks[row, column] = found.n
-    return drawn
 
 
 @dataclass(frozen=True)
@@ -140,14 +148,12 @@ class Drawn:
 
 def draw(found: Bank, series: Places, shift: Floats, rng: np.random.Generator) -> Drawn:
     """One night for each entry of `series` (row of the bank), slower by `shift` (one shape)."""
-    count = found.first.estimate.shape[1]
-    first = series, rng.integers(count, size=series.shape)
-    again = series, rng.integers(count, size=series.shape)
-    once, twice = found.first.estimate[first] + shift, found.again.estimate[again] + shift
-    blocks, more = found.first.blocks[first], found.again.blocks[again]
+    at = series, rng.integers(found.first.estimate.shape[1], size=series.shape)
+    once, twice = found.first.estimate[at] + shift, found.again.estimate[at] + shift
+    blocks, more = found.first.blocks[at], found.again.blocks[at]
     together = (blocks * once + more * twice) / (blocks + more)
     suspicious = once >= math.log(SUSPICIOUS)
-    certain = found.again.low[again] + shift > 0
+    certain = found.again.low[at] + shift > 0
     slower = suspicious & certain & (together >= math.log(SLOWER))
     return Drawn(slower, np.where(suspicious, together, once), suspicious)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,14 +51,23 @@ def drawn(found: Bank, shift: float = 0.0, nights: int = 400):
 
 
 def test_an_alarm_needs_both_measurements_and_a_shift_moves_both():
-    # Half of the measurements are far above the bars: a quarter of the nights alarm.
-    half = bank([0.0, 0.06], [NEVER, 0.01])
-    found = drawn(half)
+    # Of four pairs one has both far above the bars, and two a suspicious first.
+    first = Measurements(
+        *(np.array([each]) for each in ([0.0, 0.06, 0, 0.06], [0.0] * 4, [20.0] * 4))
+    )
+    again = Measurements(
+        *(
+            np.array([each])
+            for each in ([0.0, 0, 0.06, 0.06], [NEVER, NEVER, 0.01, 0.01], [20.0] * 4)
+        )
+    )
+    four = Bank(("s",), first, again, (np.zeros(1),), (np.zeros(1, int),))
+    found = drawn(four)
     assert found.slower.mean() == pytest.approx(0.25, abs=0.01)
     assert found.suspicious.mean() == pytest.approx(0.5, abs=0.01)
     # A first one above no bar is the night's ratio; a suspicious one is averaged with its second.
     assert set(found.value.round(4).ravel()) == {0.0, 0.03, 0.06}
-    assert drawn(half, shift=2.0).slower.all()
+    assert drawn(four, shift=2.0).slower.all()
 
 
 @pytest.mark.parametrize(
@@ -138,11 +148,14 @@ def test_the_rises_are_those_that_the_nightly_would_find():
 
 
 def test_a_measurement_is_drawn_of_whole_rounds_with_signs():
-    recorded = simulation.Recorded("s", ((0.01,) * 8, (0.03,) * 8), 2, (1.0, 1.0), (0, 1))
+    six = tuple((0.01 if number % 2 else 0.03,) * 8 for number in range(6))
+    recorded = simulation.Recorded("s", six, 2, (1.0,) * 6, (0, 0, 1, 1, 2, 2))
     made = simulation.bank([recorded], np.random.default_rng(1), 200)
     seen = {round(abs(float(value)), 4) for value in made.first.estimate[0]}
     # Twice the one, twice the other, or one of each; with equal signs or unlike ones.
     assert seen == {0.0, 0.01, 0.02, 0.03}
+    with pytest.raises(ValueError, match="5 rounds, and 6 are needed"):
+        simulation.bank([replace(recorded, rounds=six[1:])], np.random.default_rng(1), 1)
     assert set(made.again.blocks.ravel()) == {32.0}
     # A second one has four rounds: eight blocks of ±1% or ±3% each.
     assert made.again.estimate.std() < made.first.estimate.std()
@@ -152,8 +165,8 @@ def test_series_that_not_every_repeat_has_are_left_out_and_one_repeat_is_too_few
     made = list(rounds())
     assert [(one.series, one.each) for one in proof.recorded(made)] == [("a", 2), ("b", 2)]
     assert [one.series for one in proof.recorded(made[1:])] == ["b"]
-    with pytest.raises(CannotMeasure, match="two repeats"):
-        proof.recorded(list(rounds(repeats=1)))
+    with pytest.raises(CannotMeasure, match="3 repeats"):
+        proof.recorded(list(rounds(repeats=2)))
 
 
 @pytest.mark.usefixtures("otava")
