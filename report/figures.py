@@ -130,7 +130,8 @@ def for_techniques(found: Findings) -> list[Plan]:
             "when-needed",
             "When each technique is needed",
             "The bar begins where the old way's p95 breaks its SLO; its thick part is the 95% "
-            "interval of that number of users. Grey: measured, and not needed there.",
+            "interval of that number of users. Grey: measured, and not needed there."
+            + needed.few_calls_note(techniques),
             needed.alt(techniques),
             lambda layout: needed.figure(techniques, phases, layout),
             tables.needed(techniques),

@@ -62,7 +62,7 @@ def _rests_on(technique: Technique) -> str:
         return "–"
     if not crossed.few_calls:
         return f"{crossed.calls}"
-    return f"{crossed.calls}, too few for an upper bound of the p95: no bound but the size below"
+    return f"{crossed.calls}, too few for an upper bound of the p95: as low as other sizes allow"
 
 
 def costs(techniques: tuple[Technique, ...]) -> Table:

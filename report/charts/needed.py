@@ -13,6 +13,7 @@ from report.headline import needed_from
 from report.style import Layout, beside, colour, place
 from report.words import listed, plain, users, wrapped
 from stats.crossover import Outcome
+from stats.quantile import CALLS_MIN
 
 ROW_PT = 32
 BARE_ROW_PT = 18
@@ -67,6 +68,17 @@ def label(technique: Technique) -> str:
         "no difference": "no difference",
         "cannot tell": "cannot tell",
     }.get(technique.advice, "cannot tell")
+
+
+def few_calls_note(techniques: tuple[Technique, ...]) -> str:
+    """What a number of calls beside a bar means; empty where none stands there."""
+    if not any(t.crossed and t.crossed.few_calls for t in techniques if t.advice == "needed"):
+        return ""
+    return (
+        f" Where a number of calls stands, it is below the {CALLS_MIN} that a p95 needs for an upper "
+        "bound: the thick part then reaches down as far as other sizes allow. A larger --budget "
+        "makes more calls."
+    )
 
 
 def figure(techniques: tuple[Technique, ...], phases: tuple[Phase, ...], layout: Layout) -> Figure:

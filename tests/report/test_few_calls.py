@@ -9,7 +9,7 @@ import pytest
 
 from records.benchmark import Arm, BenchmarkRecord, Comparison
 from report import tables
-from report.charts.needed import label
+from report.charts.needed import few_calls_note, label
 from report.effects import Technique, techniques
 
 SLO_MS = 50.0
@@ -63,6 +63,7 @@ def test_n_star_on_a_dozen_calls_has_no_bound_but_the_size_below_and_says_so() -
     few = found(12)
     assert label(few).startswith("from 48k users (10k to ")
     assert label(few).endswith("), 12 calls")
+    assert "below the 72 that a p95 needs" in few_calls_note((few,))
     (row,) = tables.needed((few,)).rows
     assert "12, too few for an upper bound of the p95" in row[-1]
     assert "or more)" in tables.growth((few,)).rows[-1][2]
@@ -71,6 +72,7 @@ def test_n_star_on_a_dozen_calls_has_no_bound_but_the_size_below_and_says_so() -
 
 def test_calls_made_alone_give_it_one() -> None:
     enough = found(12, alone=65)
+    assert few_calls_note((enough,)) == ""
     assert label(enough) == "from 49k users (48k to 49k)"
     (row,) = tables.needed((enough,)).rows
     assert row[-1] == "77"
