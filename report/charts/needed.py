@@ -75,8 +75,8 @@ def few_calls_note(techniques: tuple[Technique, ...]) -> str:
     if not any(t.crossed and t.crossed.few_calls for t in techniques if t.advice == "needed"):
         return ""
     return (
-        f" Where a number of calls stands, it is below the {CALLS_MIN} that a p95 needs for an upper "
-        "bound: the thick part then reaches down as far as other sizes allow. A larger --budget "
+        f" A number of calls stands where there are fewer than the {CALLS_MIN} that a p95 needs "
+        "for an upper bound: the thick part then reaches down as far as other sizes allow. A larger --budget "
         "makes more calls."
     )
 

@@ -63,7 +63,7 @@ def test_n_star_on_a_dozen_calls_has_no_bound_but_the_size_below_and_says_so() -
     few = found(12)
     assert label(few).startswith("from 48k users (10k to ")
     assert label(few).endswith("), 12 calls")
-    assert "below the 72 that a p95 needs" in few_calls_note((few,))
+    assert "fewer than the 72 that a p95 needs" in few_calls_note((few,))
     (row,) = tables.needed((few,)).rows
     assert "12, too few for an upper bound of the p95" in row[-1]
     assert "or more)" in tables.growth((few,)).rows[-1][2]
