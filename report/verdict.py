@@ -8,7 +8,7 @@ be measured fairly makes it INVALID. Only then it is a GO.
 
 from __future__ import annotations
 
-from phases.capacity import Profile, bill_at, demand_at
+from phases.capacity import Profile, bill_at, demand_at, missing
 from phases.catalogue import Catalogue, Phase
 from phases.cell import Verdict
 from phases.cost import GB
@@ -129,7 +129,9 @@ def _of_target(target: TargetRecord, size: int) -> list[Reason]:
     return found
 
 
-def _of_money(profile: Profile | None, size: int, catalogue: Catalogue) -> list[Reason]:
+def _of_money(
+    profile: Profile | None, size: int, catalogue: Catalogue, sources: tuple[str, ...]
+) -> list[Reason]:
     """What a month at the phase's upper bound costs, and the alerts that would have fired."""
     if profile is None or profile.database is None:
         text = "Nothing was seeded, so neither capacity nor cost is known"
@@ -143,25 +145,27 @@ def _of_money(profile: Profile | None, size: int, catalogue: Catalogue) -> list[
     beyond = "" if no == "cost" else " (extrapolated: so many were not held)"
     if bill is None or demand is None:
         text = f"No plan on the price list is enough for {at}{beyond}"
-        return [Reason(kind=no, text=text, sources=())]
+        return [Reason(kind=no, text=text, sources=sources)]
     budget = catalogue.alerts.budget_usd_per_month
-    cost = f"{dollars(bill)} a month ({bill.plan}, {bill.compute}) at {at}"
+    # What was not measured counts as none: the sum is then a lower bound, and says so.
+    least = "At least " if missing(profile) else ""
+    cost = f"{least}{dollars(bill)} a month ({bill.plan}, {bill.compute}) at {at}"
     fired = [s for s in catalogue.alerts.budget_shares if bill.usd_per_month >= s * budget]
     found = []
     if bill.usd_per_month > budget:
         text = f"{cost} is over the budget of ${budget:,.0f}{beyond}"
-        found.append(Reason(kind=no, text=text, sources=()))
+        found.append(Reason(kind=no, text=text, sources=sources))
     elif fired:
         text = f"{cost} sets off the budget alert at {max(fired):.0%} of ${budget:,.0f}"
-        found.append(Reason(kind="alert", text=text, sources=()))
+        found.append(Reason(kind="alert", text=text, sources=sources))
     else:
-        found.append(Reason(kind="note", text=f"{cost} is within the budget", sources=()))
+        found.append(Reason(kind="note", text=f"{cost} is within the budget", sources=sources))
     plan = next(plan for plan in catalogue.prices.plans if plan.name == bill.plan)
     share = demand.database_bytes / GB / plan.disk_gb
     if share >= catalogue.alerts.database_size_share:
         text = f"The database fills {share:.0%} of {plan.name}'s {plan.disk_gb:g} GB at {at}"
         kind: Kind = "alert" if plan.overage else "cost"
-        found.append(Reason(kind=kind, text=text, sources=()))
+        found.append(Reason(kind=kind, text=text, sources=sources))
     return found
 
 
@@ -223,6 +227,14 @@ def _not_yet(techniques: tuple[Technique, ...], size: int) -> tuple[NotYet, ...]
     return tuple(said)
 
 
+def _priced_from(found: Findings, stage: StageTraffic | None) -> tuple[str, ...]:
+    """The files that a bill rests on most: the largest data set, or the target, and the cell."""
+    files = ["target.json"] if found.run.target else []
+    if not files and found.run.seeds:
+        files = [f"seed/{max(found.run.seeds)}.json"]
+    return (*files, stage.source) if stage else tuple(files)
+
+
 def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
     """The verdict on entering phase `to`.
 
@@ -246,7 +258,7 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
     if target is not None:
         reasons += _of_target(target, size)
     if target is None or (profile is not None and profile.database is not None):
-        reasons += _of_money(profile, size, catalogue)
+        reasons += _of_money(profile, size, catalogue, _priced_from(found, stage))
     if found.run.run.outcome != "complete":
         text = f"The run {found.run.ended}"
         reasons.append(Reason(kind="invalid", text=text, sources=("run.json",)))

@@ -203,6 +203,9 @@ def test_a_staging_run_that_cannot_speak_for_the_phase_is_invalid(whole_run, cha
     (reason,) = [reason for reason in found.reasons if reason.kind in ("missing", "invalid")]
     assert reason.kind == kind
     assert said in reason.text
+    # Without its size the bill is a lower bound, and says so.
+    at_least = any(one.text.startswith("At least $") for one in found.reasons)
+    assert at_least == (changed == {"compute": None})
 
 
 def test_a_damaged_target_is_named(whole_run):
