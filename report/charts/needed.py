@@ -76,8 +76,8 @@ def few_calls_note(techniques: tuple[Technique, ...]) -> str:
         return ""
     return (
         f" A number of calls stands where there are fewer than the {CALLS_MIN} that a p95 needs "
-        "for an upper bound: the thick part then reaches down as far as other sizes allow. A larger --budget "
-        "makes more calls."
+        "for an upper bound: the thick part then reaches down as far as other sizes allow. A "
+        "larger --budget makes more calls."
     )
 
 
