@@ -15,7 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+
+from records.history import Damaged, History
+from records.night import LevelChange
+from report import nights as history_room
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (
@@ -130,13 +135,51 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     opened.close()
 
 
-VIEWS = [(DESKTOP_PX, "light"), (DESKTOP_PX, "dark"), (PHONE_PX, "light"), (PHONE_PX, "dark")]
+VIEWS = [
+    ("report", DESKTOP_PX, "light"),
+    ("report", DESKTOP_PX, "dark"),
+    ("report", PHONE_PX, "light"),
+    ("report", PHONE_PX, "dark"),
+    ("history", DESKTOP_PX, "light"),
+    ("history", PHONE_PX, "dark"),
+]
 
 
-@pytest.fixture(params=VIEWS, ids=[f"{width}px-{scheme}" for width, scheme in VIEWS])
-def view(browser, built_run, request) -> str:
-    width, scheme = request.param
-    session = browser.open(built_run / "report.html", width, scheme)
+@pytest.fixture(scope="module")
+def built_history(nights, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a month with everything on it that a history page may have."""
+    change = LevelChange(
+        series="sql/join/after",
+        night=nights.night(20).night,
+        before=1.0,
+        after=1.06,
+        pvalue=1e-6,
+        detector="otava",
+    )
+    made = []
+    for day in range(30):
+        ratio = 1.06 if day >= 20 else 1.0
+        series = nights.slower() if day > 27 else nights.series(ratio=ratio)
+        long = nights.series("matview", name="A series with quite a long name, " * 3)
+        odd = nights.series("odd", ratio=1.6 if day == 9 else 0.8)
+        changed: dict[str, Any] = {}
+        if day % 9 == 4:
+            changed["circumstances"] = nights.circumstances("14% of the processor went elsewhere")
+        if day < 6:
+            changed["baseline_commit"] = "e" * 40
+        made.append(history_room.judge(nights.night(day, series, long, odd, **changed), made, {}))
+        if day > 22:
+            made[-1] = msgspec.structs.replace(made[-1], changes=(change,))
+    damaged = Damaged(Path("2026-10-09T021500Z.json"), "it is not a whole NightRecord: truncated")
+    out = tmp_path_factory.mktemp("history") / "history.html"
+    return history_room.build(History(tuple(made), (damaged,)), out)
+
+
+@pytest.fixture(params=VIEWS, ids=[f"{page}-{width}px-{scheme}" for page, width, scheme in VIEWS])
+def view(browser, built_run, built_history, request) -> str:
+    page, width, scheme = request.param
+    shown = {"report": built_run / "report.html", "history": built_history}[page]
+    session = browser.open(shown, width, scheme)
     browser.run(session, "document.querySelectorAll('details').forEach(d => d.open = true)")
     return session
 
