@@ -49,19 +49,23 @@ class Group:
 
 
 def groups(points: Sequence[Point], count_max: int = GROUPS_MAX) -> tuple[Group, ...]:
-    """The nights that count and were measured, at most `count_max` groups of them."""
+    """The nights that count and were measured, at most `count_max` groups of them.
+
+    The newest stands alone: it is what one looks for.
+    """
     measured = [point for point in points if point.counts and point.ratio is not None]
-    each = math.ceil(len(measured) / count_max) or 1
+    older, newest = measured[:-1], measured[-1:]
+    each = max(1, math.ceil(len(older) / (count_max - 1)))
+    parts = [older[start : start + each] for start in range(0, len(older), each)]
     found = []
-    for start in range(0, len(measured), each):
-        part = measured[start : start + each]
+    for part in (*parts, newest) if newest else ():
         ratios = sorted(point.ratio for point in part if point.ratio is not None)
         found.append(
             Group(
                 place=part[-1].place,
                 ratio=ratios[len(ratios) // 2],
-                low=min(ratios[0], *(point.low for point in part if point.low is not None)),
-                high=max(ratios[-1], *(point.high for point in part if point.high is not None)),
+                low=min([ratios[0], *(point.low for point in part if point.low is not None)]),
+                high=max([ratios[-1], *(point.high for point in part if point.high is not None)]),
                 moved=any(point.findings for point in part),
             )
         )

@@ -47,9 +47,18 @@ def test_many_nights_are_drawn_in_groups_that_hide_no_finding(nights):
     made[11] = room.judge(nights.night(11, nights.slower(ratio=1.2)), (), {})
     (line,) = lines(History(tuple(made)))
     shown = chart.groups(line.points, 5)
-    assert [group.place for group in shown] == [3, 7, 11, 15, 19]
+    assert [group.place for group in shown] == [4, 9, 14, 18, 19]
     assert [group.moved for group in shown] == [False, False, True, False, False]
     assert shown[2].high > 1.2 > shown[1].high
+    assert shown[-1].ratio == line.points[-1].ratio
+
+
+def test_nights_without_an_interval_are_drawn_all_the_same(nights):
+    few = msgspec.structs.replace(nights.ratios(1.02), low=None, high=None)
+    (line,) = lines(History((nights.night(0, nights.series(ratios=few)),)))
+    (group,) = chart.groups(line.points)
+    assert group.low == group.high == group.ratio
+    assert chart.svg(line, ["2026-10-01T021500Z"], ()).count("<circle") == 1
 
 
 def test_a_night_that_does_not_count_is_a_tick_and_no_point(nights):
