@@ -246,6 +246,7 @@ def for_money(found: Findings) -> list[Plan]:
     if found.money is None:
         return []
     sources = [f"seed/{size}.json" for size in found.run.seeds]
+    sources += ["target.json"] if found.run.target else []
     sources += [effect.source for technique in found.techniques for effect in technique.effects]
     sources += [stage.source for stage in found.stages]
     sources += [use.source for use in found.uses]

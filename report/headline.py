@@ -134,8 +134,12 @@ def verdict(techniques: tuple[Technique, ...], slo_ms_p95: float) -> tuple[Advis
     return tuple(advised for advised in given if advised.items)
 
 
-def title(techniques: tuple[Technique, ...]) -> str:
-    """The answer in one sentence."""
+def title(techniques: tuple[Technique, ...], stages: tuple[StageTraffic, ...] = ()) -> str:
+    """The answer in one sentence: of the techniques, or where none was compared, of the load."""
+    if not techniques and stages:
+        top = max(stage.level for stage in stages)
+        said = _level([stage for stage in stages if stage.level == top])
+        return said[:1].upper() + said[1:]
     if not techniques:
         return "No technique was compared"
     largest = users(max(technique.largest.users for technique in techniques))

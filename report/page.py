@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from phases.catalogue import Catalogue
+from records.gate import GateRecord
 from report import (
     figures,
     headline,
@@ -75,6 +76,20 @@ def _money(found: Findings) -> dict[str, object] | None:
     }
 
 
+def _gates(found: Findings) -> list[GateRecord]:
+    """Every transition; of a staging run those alone that it was driven for, at its own level."""
+    phases = found.catalogue.phases[1:]
+    if found.run.target is None:
+        return [verdict.gate(found, phase.number) for phase in phases] if found.stages else []
+    driven = {(stage.users, stage.level) for stage in found.stages}
+    return [
+        verdict.gate(found, phase.number, level)
+        for phase in phases
+        for users, level in sorted(driven)
+        if users == phase.users_max
+    ]
+
+
 def _shared(found: Findings) -> dict[str, object]:
     """What both the page and the summary speak of."""
     run = found.run
@@ -87,16 +102,14 @@ def _shared(found: Findings) -> dict[str, object]:
         "target": run.target,
         "seeds": tuple(run.seeds.values()),
         "benchmarks": tuple(run.benchmarks.values()),
-        "title": headline.title(found.techniques),
+        "title": headline.title(found.techniques, found.stages),
         "verdict": headline.verdict(found.techniques, found.catalogue.slo.statement_latency_ms_p95),
         "shown": headline.ITEMS_SHOWN,
         "load_line": headline.load_sentence(found.stages, found.catalogue),
         "matrix": matrix.matrix(run, found.stages, found.uses),
         "used": used.table(found.uses),
         "used_statements": used.statements(found.uses),
-        "gates": [verdict.gate(found, phase.number) for phase in found.catalogue.phases[1:]]
-        if found.stages
-        else [],
+        "gates": _gates(found),
         "not_driven": run.matrix.not_measured if run.matrix else (),
         "not_sampled": used.gaps(found.uses),
         "techniques": found.techniques,

@@ -208,6 +208,19 @@ def test_a_staging_run_that_cannot_speak_for_the_phase_is_invalid(whole_run, cha
     assert at_least == (changed == {"compute": None})
 
 
+def test_the_page_of_a_staging_run_answers_for_what_was_driven_alone(whole_run):
+    staged(whole_run)
+    for path in (whole_run / "load").glob("*.json"):
+        if path.stem != "level-2-10000":
+            path.unlink()
+    with_head_room(whole_run, "level-2-10000", 1.25)
+    html = report.build(whole_run).read_text(encoding="utf-8")
+    assert "<h1>Level 2 holds 10k users" in html
+    assert "<strong>Phase 2</strong>" in html
+    assert "<strong>Phase 3</strong>" not in html
+    assert "https://app.example, small compute, PostgreSQL 17.6, 10,000 registered users" in html
+
+
 def test_a_damaged_target_is_named(whole_run):
     staged(whole_run)
     path = whole_run / "target.json"
