@@ -16,7 +16,7 @@ from seed.calendar import Year
 from seed.lanes import CONTENT_LANE, run_lanes
 from seed.tables import Block, Tables
 from seed.users import make_users
-from seed.worker import EVENT_LOOP, Job
+from seed.worker import EVENT_LOOP, Job, keep_freed_memory
 
 
 class EncodedTables:
@@ -54,6 +54,7 @@ def _no_progress(table: str, rows: int) -> None:
 def main() -> None:
     """Encode, then load as often as a line comes; answer each with a line."""
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
+    keep_freed_memory()
     tables = EncodedTables(Tables(make_users(job.seed, job.users, job.population)), job.lanes)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
