@@ -38,11 +38,11 @@ HEAD_ROOM = 1.3
 CELL_S = 8.0
 PROBE_S = 6.0
 
-# A cell that could not be told is driven again for so long: nearer to its peak where a small
-# population missed its objective far above it, with more clicks where there were too few, and maybe
-# alone on the machine where it was not.
+# A cell that could not be told is driven once more: for so long, and so nearer to its peak, where a
+# small population missed its objective far above it or clicks were too few; as it was where other
+# programs had the machine, and may not any more.
 CELL_AGAIN_S = 25.0
-AGAIN = frozenset({Reason.ABOVE_PEAK, Reason.TOO_FEW, Reason.SHARED})
+LONGER = frozenset({Reason.ABOVE_PEAK, Reason.TOO_FEW})
 
 # A slow rate needs a long stage before enough sessions came; beyond this it is given up.
 PROBE_S_MAX = 40.0
@@ -155,8 +155,9 @@ class _Driver:
         stage = f"cell-level-{level}-{users}-users"
         driven = self.drive(standing, stage, level, users, rate, self._plan.cell_s)
         reasons = driven.probe(self._catalogue, at_peak=True).reasons
-        if any(code_of(reason) in AGAIN for reason in reasons):
-            again_s = max(CELL_AGAIN_S, self._plan.cell_s)
+        codes = {code_of(reason) for reason in reasons}
+        if codes & (LONGER | {Reason.SHARED}):
+            again_s = max(CELL_AGAIN_S if codes & LONGER else 0.0, self._plan.cell_s)
             driven = self.drive(standing, stage, level, users, rate, again_s)
         return driven
 
