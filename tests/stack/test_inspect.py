@@ -1,0 +1,115 @@
+"""A database is looked at without being changed, and what cannot be told is not made up."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from phases.errors import CannotMeasure
+from stack import inspect
+from stack.inspect import look_at
+
+
+def execute(dsn: str, *statements: str) -> None:
+    async def work() -> None:
+        connection = await asyncpg.connect(dsn)
+        try:
+            for statement in statements:
+                await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    asyncio.run(work())
+
+
+def as_role(dsn: str, role: str, password: str) -> str:
+    parts = urlsplit(dsn)
+    return parts._replace(netloc=f"{role}:{password}@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+PROFILES = "create table profiles (id uuid primary key default gen_random_uuid())"
+
+
+def test_partitions_and_their_indexes_are_summed_under_their_table(database: str) -> None:
+    execute(
+        database,
+        "create table log (id int, at int, primary key (id, at)) partition by range (at)",
+        "create table log_1 partition of log for values from (0) to (100)",
+        "create table log_2 partition of log for values from (100) to (200)",
+        "insert into log select n, n % 200 from generate_series(1, 4000) as n",
+        "analyze log",
+    )
+    found, acting = look_at(database)
+    (log,) = found.relations
+    assert (log.name, log.rows, set(log.index_bytes)) == ("log", 4000, {"log_pkey"})
+    assert log.table_bytes > 4000 * 28
+    assert (found.users_table, found.registered_users, acting) == (None, None, None)
+
+
+def test_users_are_counted_and_those_asked_for_are_looked_up(database: str) -> None:
+    execute(database, PROFILES, "insert into profiles select from generate_series(1, 7)")
+
+    async def ids() -> list[str]:
+        connection = await asyncpg.connect(database)
+        try:
+            return [str(row["id"]) for row in await connection.fetch("select id from profiles")]
+        finally:
+            await connection.close()
+
+    someone_else = "00000000-0000-4000-8000-000000000000"
+    found, acting = look_at(database, [*asyncio.run(ids()), someone_else])
+    assert (found.users_table, found.registered_users) == ("public.profiles", 7)
+    assert (found.counted, acting) == ("counted", 7)
+
+
+def test_supabases_own_table_of_users_goes_before_the_applications(database: str) -> None:
+    execute(
+        database,
+        PROFILES,
+        "create schema auth",
+        "create table auth.users (id uuid default gen_random_uuid())",
+        "insert into auth.users select from generate_series(1, 3)",
+    )
+    assert look_at(database)[0].registered_users == 3
+
+
+def test_a_count_that_takes_too_long_becomes_the_planners_estimate(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(
+        database, PROFILES, "insert into profiles select from generate_series(1, 200000)",
+        "analyze profiles",
+    )  # fmt: skip
+    monkeypatch.setattr(inspect, "COUNT_TIMEOUT", "1ms")
+    found, _ = look_at(database)
+    assert found.counted == "estimated"
+    assert found.registered_users == pytest.approx(200_000, rel=0.05)
+
+
+def test_a_role_that_row_level_security_shows_less_to_is_refused_rather_than_believed(
+    database: str,
+) -> None:
+    execute(
+        database,
+        PROFILES,
+        "insert into profiles select from generate_series(1, 7)",
+        "alter table profiles enable row level security",
+        "drop role if exists inspector",
+        "create role inspector login password 'not-to-be-shown'",
+        "grant select on profiles to inspector",
+    )
+    try:
+        with pytest.raises(CannotMeasure, match="row-level security") as caught:
+            look_at(as_role(database, "inspector", "not-to-be-shown"))
+        assert "not-to-be-shown" not in caught.value.sentence()
+    finally:
+        execute(database, "drop owned by inspector", "drop role inspector")
+
+
+def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
+    with pytest.raises(CannotMeasure, match="Cannot connect") as caught:
+        look_at("postgresql://me:not-to-be-shown@127.0.0.1:9/app")
+    assert "not-to-be-shown" not in caught.value.sentence()
