@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import msgspec
@@ -118,3 +119,8 @@ def test_the_nights_of_a_finding_are_counted_without_those_that_do_not_count(nig
         before.append(room.judge(night, before, {}))
     digest = room.digest(before[-1], History(tuple(before)))
     assert (digest.moved[0].since, digest.moved[0].nights) == (before[0].night, 3)
+
+
+def test_the_schema_beside_it_is_the_digests(golden):
+    schema = msgspec.json.schema(DigestRecord)
+    golden.check("../../../../report/digest.schema.json", json.dumps(schema, indent=1) + "\n")
