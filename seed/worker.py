@@ -35,7 +35,7 @@ else:
 
 
 # Often enough for a smooth progress bar; an event per block took a twentieth of the load's time.
-PROGRESS_INTERVAL_S = 0.05
+PROGRESS_INTERVAL_S = 0.1
 # How often a worker looks whether its parent is still there.
 PARENT_CHECK_S = 0.1
 # glibc's mallopt: what it sets (malloc.h), and to what. A block's memory is freed a moment before
