@@ -136,7 +136,9 @@ def now(line: Line, newest: str) -> str:
     if point is None or point.ratio is None:
         return f"never measured{f': {line.points[-1].note}' if line.points else ''}"
     said = f"{words.speed(point.ratio)} than the baseline"
-    return said if point.night == newest else f"{said} on {point.night[:10]}, not measured since"
+    if not point.counts:
+        return f"{said} in a night that does not count"
+    return said if point.night == newest else f"{said} on {point.night[:10]}"
 
 
 def table(line: Line) -> Table:

@@ -54,8 +54,11 @@ class Line:
 
     @property
     def last(self) -> Point | None:
-        """The newest point with a ratio; None where there is none."""
-        return next((point for point in reversed(self.points) if point.ratio is not None), None)
+        """The newest point with a ratio, of a night that counts if there is one; else None."""
+        measured = [point for point in reversed(self.points) if point.ratio is not None]
+        return next(
+            (point for point in measured if point.counts), measured[0] if measured else None
+        )
 
     @property
     def last_finding(self) -> tuple[str, Finding] | None:

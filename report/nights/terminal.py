@@ -54,6 +54,7 @@ def table(found: History) -> tuple[str, ...]:
         point, finding = line.last, line.last_finding
         ratio = "–" if point is None or point.ratio is None else f"{point.ratio:.3f}"
         when = "" if point is None or point.night == newest else f" ({point.night[:10]})"
+        when = when if point is None or point.counts else " (does not count)"
         said = "–" if finding is None else f"{finding[1].kind} {finding[0][:10]}"
         rows.append((words.plain(line.id), ratio + when, _band(point), said))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

@@ -42,6 +42,15 @@ def test_breaks_say_what_changed_and_forget_nights_that_were_not_measured(nights
     ]
 
 
+def test_where_a_series_stands_is_its_newest_night_that_counts(nights):
+    bad = nights.night(1, nights.series(ratio=2.0), circumstances=nights.circumstances("busy"))
+    (line,) = lines(History((nights.night(0, nights.series()), bad)))
+    assert line.last is not None
+    assert (line.last.place, line.last.counts) == (0, True)
+    found = History((bad,))
+    assert any("2.000 (does not count)" in text for text in room.table(found))
+
+
 def test_many_nights_are_drawn_in_groups_that_hide_no_finding(nights):
     made = [nights.night(day, nights.series(ratio=1 + day % 2 / 100)) for day in range(20)]
     made[11] = room.judge(nights.night(11, nights.slower(ratio=1.2)), (), {})
