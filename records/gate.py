@@ -30,7 +30,7 @@ class NextTechnique(Part, frozen=True, kw_only=True):
     effect: str
     """Measured, in words."""
     command: str | None
-    """Prints its migration; null where it is no change of the database."""
+    """Prints its migration, or the query of the client; null for a technique of nobody's."""
 
 
 class NotYet(Part, frozen=True, kw_only=True):

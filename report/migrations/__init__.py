@@ -40,8 +40,8 @@ def clients() -> tuple[str, ...]:
 
 
 def known(technique: str) -> bool:
-    """Whether there is a migration for it."""
-    return SAME_AS.get(technique, technique) in names()
+    """Whether there is an answer: a migration, or what a client changes."""
+    return SAME_AS.get(technique, technique) in (*names(), *clients())
 
 
 def sql(technique: str, *, undo: bool = False) -> str:
