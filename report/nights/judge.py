@@ -43,7 +43,7 @@ def judge(
     earlier = sorted(
         (night for night in before if night.night < tonight.night), key=lambda night: night.night
     )
-    found = [_since(finding, earlier) for finding in _findings(tonight, changes)]
+    found = [_since(finding, tonight, earlier) for finding in _findings(tonight, changes)]
     found.sort(key=lambda each: (ORDER.index(each.kind), -(each.ratio or 0), each.series))
     judged = msgspec.structs.replace(
         tonight, findings=tuple(found), changes=tuple(_level_changes(changes))
@@ -160,10 +160,11 @@ def _signals(series: Series, head: Evidence, baseline: Evidence, night: str) -> 
         )  # fmt: skip
 
 
-def _since(finding: Finding, earlier: Sequence[NightRecord]) -> Finding:
+def _since(finding: Finding, tonight: NightRecord, earlier: Sequence[NightRecord]) -> Finding:
     """`finding`, dated back over the unbroken run of nights that had the same.
 
-    Nights that do not count neither break the run nor begin it. A drift has its own beginning.
+    Nights that do not count neither break the run nor begin it; another baseline ends it. A drift
+    has its own beginning.
     """
     since = finding.since
     if finding.kind == "drift":
@@ -171,7 +172,7 @@ def _since(finding: Finding, earlier: Sequence[NightRecord]) -> Finding:
     for night in reversed(earlier):
         if not history.counts(night):
             continue
-        if not any(
+        if night.baseline_commit != tonight.baseline_commit or not any(
             (each.kind, each.series) == (finding.kind, finding.series) for each in night.findings
         ):
             break

@@ -150,6 +150,12 @@ def test_a_night_that_does_not_count_does_not_break_the_run(nights):
     assert tonight.findings[0].since == tonight.night
 
 
+def test_beside_another_baseline_a_finding_is_a_new_one(nights):
+    old = room.judge(nights.night(1, nights.slower(), baseline_commit="e" * 40), (), {})
+    tonight = room.judge(nights.night(2, nights.slower()), (old,), {})
+    assert tonight.findings[0].since == tonight.night
+
+
 @pytest.mark.parametrize(
     ("head", "kinds"),
     [
