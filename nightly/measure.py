@@ -10,7 +10,6 @@ import asyncio
 import fnmatch
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -22,7 +21,7 @@ import seed as seed_room
 from benchmarks.lab import SELF_CHECK
 from nightly import trees
 from nightly.circumstances import Watch, quarantine
-from nightly.pairing import ROUNDS, SAME, Measured, Rig, measure_each, sitting
+from nightly.pairing import ROUNDS, SAME, Measured, Rig, Sitting, measure_each
 from nightly.suspects import suspects
 from nightly.trees import BASELINE, ROOT, NoBaseline, Tree
 from phases.catalogue import Catalogue
@@ -179,42 +178,32 @@ class _Night:
             UsageError: no series matches the pattern.
             CannotMeasure: HEAD cannot be measured.
         """
-        with ExitStack() as stack:
-            other = self._open_baseline(stack)
-            wanted = {room: self._wanted(room) for room in self.plan.rooms}
-            if not any(wanted.values()):
-                raise UsageError(
-                    f"No series matches {' or '.join(map(repr, self.plan.only))}",
-                    untouched="Nothing was measured",
-                    then="`phasegate history` names the series of the last night",
-                )
-            self._measure_same([room for room in wanted if wanted[room]])
-            if other is not None:
-                try:
-                    self._measure_first(other, wanted)
-                except ChildFault as fault:
-                    self._without_baseline(fault)
-
-    def _open_baseline(self, stack: ExitStack) -> Tree | None:
-        """The baseline, looked at and found able to measure; None where there is none."""
+        rooms = self._find_baseline()
+        self._measure_same()
+        if not rooms or self.baseline_commit is None:
+            return
+        folder = cache_dir() / "nightly"
+        folder.mkdir(exist_ok=True)
         try:
-            commit = trees.commit_of(self.plan.root, self.plan.baseline)
-            self.baseline_commit = commit
-            if trees.differs(self.plan.root, commit, trees.SEEDED_BY_HEAD):
-                self.notes.append(
-                    "Seeder or tables differ from the baseline's: both sides were measured on "
-                    "HEAD's data"
-                )
-            rooms = [room for room in self.plan.rooms if self._differs(commit, room)]
-            if not rooms:
-                return self._look(None)
-            folder = cache_dir() / "nightly"
-            folder.mkdir(exist_ok=True)
-            other = stack.enter_context(trees.checked_out(self.plan.root, commit, folder))
-            return self._look(other)
+            with trees.checked_out(self.plan.root, self.baseline_commit, folder) as other:
+                self._measure_first(other, rooms)
         except (NoBaseline, ChildFault) as fault:
             self._without_baseline(fault)
-            return self._look(None)
+
+    def _find_baseline(self) -> list[str]:
+        """Note the baseline's commit; the rooms in which HEAD differs from it."""
+        try:
+            commit = trees.commit_of(self.plan.root, self.plan.baseline)
+        except NoBaseline as fault:
+            self._without_baseline(fault)
+            return []
+        self.baseline_commit = commit
+        if trees.differs(self.plan.root, commit, trees.SEEDED_BY_HEAD):
+            self.notes.append(
+                "Seeder or tables differ from the baseline's: both sides were measured on HEAD's "
+                "data"
+            )
+        return [room for room in self.plan.rooms if self._differs(commit, room)]
 
     def _differs(self, commit: str, room: str) -> bool:
         if self.plan.everything or trees.differs(self.plan.root, commit, trees.PATHS[room]):
@@ -222,14 +211,20 @@ class _Night:
         self._why_not[room] = NOTHING_DIFFERS
         return False
 
-    def _look(self, other: Tree | None) -> Tree | None:
-        """Which series there are, on either side; returns `other`."""
-        for room in self.plan.rooms:
-            self.say(f"opens {room}")
-            with sitting(self.rig, room, (self.head, other or self.head)) as both:
-                self._names |= both.series
-                self._baseline_names |= both.baseline_series
-        return other
+    def _note_names(self, both: Sitting) -> None:
+        """Which series there are.
+
+        Raises:
+            UsageError: nowhere is there one that is wanted.
+        """
+        self._names |= both.series
+        all_known = set(map(_room, self._names)) >= set(self.plan.rooms)
+        if all_known and not any(map(self.plan.wants, self._names)):
+            raise UsageError(
+                f"No series matches {' or '.join(map(repr, self.plan.only))}",
+                untouched="Nothing was recorded",
+                then="`phasegate history` names the series of the last night",
+            )
 
     def _without_baseline(self, fault: CannotMeasure) -> None:
         """Go on without it.
@@ -245,41 +240,54 @@ class _Night:
         self._why_not = dict.fromkeys(SAME, NO_BASELINE)
         self._first, self._second, self._baseline_names = {}, {}, {}
 
-    def _wanted(self, room: str) -> list[str]:
-        return [id_ for id_ in self._names if _room(id_) == room and self.plan.wants(id_)]
-
-    def _measure_same(self, rooms: Sequence[str]) -> None:
+    def _measure_same(self) -> None:
         """HEAD beside HEAD, by the rule that everything else is judged by."""
-        for room in rooms:
-            found = self._measured(room, self.head, [SAME[room]], SAME_SHARE / len(rooms))
+        share = SAME_SHARE / len(self.plan.rooms)
+        for room in self.plan.rooms:
+            found = self._measured(room, self.head, [SAME[room]], share, self._note_names)
             for id_, one in found.items():
                 self._same.append((id_, one))
                 if one.alarms:
-                    again = self._again(room, self.head, [id_], SAME_SHARE / len(rooms))[id_]
+                    again = self._again(room, self.head, [id_], share)[id_]
                     self._same.append((id_, again))
                     self._same_alarmed += [id_] if again.alarms else []
 
-    def _measure_first(self, other: Tree, wanted: Mapping[str, list[str]]) -> None:
-        """Each series whose code differs, and what seems slower once more."""
-        rooms = {
-            room: [id_ for id_ in ids if id_ in self._baseline_names]
-            for room, ids in wanted.items()
-            if room not in self._why_not
+    def _measure_first(self, other: Tree, rooms: Sequence[str]) -> None:
+        """Each series of the rooms that differ, and what seems slower once more."""
+        wanted = {
+            room: [id_ for id_ in self._names if _room(id_) == room and self.plan.wants(id_)]
+            for room in rooms
         }
-        count = max(1, sum(map(len, rooms.values())))
-        for room, ids in rooms.items():
-            self._first |= self._measured(room, other, ids, FIRST_SHARE * len(ids) / count)
-        slower = [id_ for id_, one in self._first.items() if one.suspicious]
+
+        def note_names(both: Sitting) -> None:
+            self._baseline_names |= both.baseline_series
+
+        count = max(1, sum(map(len, wanted.values())))
+        for room, ids in wanted.items():
+            share = FIRST_SHARE * len(ids) / count
+            self._first |= self._measured(room, other, ids, share, note_names)
+        slower = [id_ for id_, one in self._first.items() if one.alarms]
         for room in rooms:
             ids = [id_ for id_ in slower if _room(id_) == room]
             share = SECOND_SHARE * len(ids) / max(1, len(slower))
             self._second |= self._again(room, other, ids, share)
 
     def _measured(
-        self, room: str, other: Tree, ids: Sequence[str], share: float
+        self,
+        room: str,
+        other: Tree,
+        ids: Sequence[str],
+        share: float,
+        on_open: Callable[[Sitting], None],
     ) -> dict[str, Measured]:
         return measure_each(
-            self.rig, room, (self.head, other), ids, self.plan.budget_s * share, on_series=self.say
+            self.rig,
+            room,
+            (self.head, other),
+            ids,
+            self.plan.budget_s * share,
+            on_open=on_open,
+            on_series=self.say,
         )
 
     def _again(

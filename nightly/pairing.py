@@ -263,6 +263,7 @@ def measure_each(
     budget_s: float,
     *,
     swapped: bool = False,
+    on_open: Callable[[Sitting], None] = lambda _: None,
     on_series: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Measured]:
     """Several series of one room, in as many rounds of fresh processes as the rig has for it.
@@ -271,9 +272,10 @@ def measure_each(
         rig: server, data set, rounds.
         room: `sql` or `api`.
         trees: HEAD's, and the other.
-        series: ids that both sides know.
+        series: ids; those that a side does not know are left out.
         budget_s: seconds for all blocks; what one series leaves of it, the next ones share.
         swapped: begins with the databases swapped; each further round swaps them again.
+        on_open: given each round's sitting before anything is measured.
         on_series: told what is being measured.
 
     Raises:
@@ -284,8 +286,10 @@ def measure_each(
     half_width = HALF_WIDTH_WANTED * math.sqrt(rounds)
     for turn in range(rounds if series else 0):
         with sitting(rig, room, trees, swapped=swapped != bool(turn % 2)) as both:
-            budget = Budget(budget_s / rounds, len(series))
-            for id_ in series:
+            on_open(both)
+            known = [id_ for id_ in series if id_ in both.series and id_ in both.baseline_series]
+            budget = Budget(budget_s / rounds, len(known))
+            for id_ in known:
                 on_series(id_)
                 before = found.get(id_, Measured())
                 if before.note:  # it could not be measured in the round before either

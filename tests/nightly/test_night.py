@@ -18,12 +18,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nightly import circumstances, measure
+from nightly import circumstances, measure, trees
 from nightly.measure import NO_BASELINE, NOTHING_DIFFERS, Plan, measure_on
+from nightly.pairing import Rig, sitting
 from phasegate import nightly as room
 from phases.catalogue import load
 from phases.errors import CannotMeasure, DoesNotHold, Refused, UsageError
 from records import history
+from seed import ensure_dataset
 from stack.binaries import programs
 from stack.database import connected
 from stack.local import cluster_dir
@@ -130,33 +132,49 @@ def _left_behind(repository: Path) -> list[str]:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_what_became_slower_is_found_and_so_is_a_statement_more_per_request(
-    repository: Path, tmp_path: Path
-) -> None:
-    plan = _plan(repository, "pinned", "sql/keyset", "api/project", budget_s=5.0)
+def test_what_became_slower_is_found_and_nothing_else(repository: Path, tmp_path: Path) -> None:
+    plan = _plan(repository, "pinned", "sql/keyset", budget_s=5.0)
     record, summary = room.night(plan, load(), tmp_path / "history")
     assert "keyset" in summary.read_text(encoding="utf-8")
     assert history.read(tmp_path / "history").nights == (record,)
     assert record.baseline_commit == _git(repository, "rev-parse", "pinned")
     assert record.commits[0].endswith("slower")
-    slower = {each.series for each in record.findings if each.kind == "slower"}
-    assert slower - {"api/project"} == {"sql/keyset/after"}
-    series = {each.id: each for each in record.series}
-    assert set(series) == {"sql/keyset/before", "sql/keyset/after", "api/project"}
-    found = series["sql/keyset/after"]
+    assert [each.id for each in record.series] == ["sql/keyset/before", "sql/keyset/after"]
+    found = record.series[1]
     assert found.ratios is not None
     assert found.confirmation is not None
     assert found.ratios.estimate > 2
-    page = series["api/project"]
-    assert page.head is not None
-    assert page.baseline is not None
-    assert page.head.statements == page.baseline.statements + 1
-    assert ("statements", "api/project") in {(each.kind, each.series) for each in record.findings}
+    slower = [each.series for each in record.findings if each.kind == "slower"]
+    assert slower == ["sql/keyset/after"]
     assert record.circumstances is not None
-    assert len(record.circumstances.same) >= 2  # one of SQL, one of the API
+    assert record.circumstances.same
     with pytest.raises(DoesNotHold, match="sql/keyset/after"):
         room.conclude(record)
     assert _left_behind(repository) == []
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_statement_more_per_request_shows_in_what_the_server_did(
+    postgres: PostgresServer, repository: Path, tmp_path: Path
+) -> None:
+    ensure_dataset(postgres, users=USERS, seed=1)
+    rig = Rig(postgres, USERS, 1)
+    pinned = trees.commit_of(repository, "pinned")
+    with (
+        trees.checked_out(repository, pinned, tmp_path) as other,
+        sitting(rig, "api", (trees.Tree.of(repository), other)) as both,
+    ):
+        found = {
+            series: both.measure(series, 0.2, half_width=1.0)
+            for series in ("api/project", "api/task-create", "api/health")
+        }
+    more = {}
+    for series, one in found.items():
+        assert one.logs, one.note
+        assert one.head is not None
+        assert one.baseline is not None
+        more[series] = one.head.statements - one.baseline.statements
+    assert more == {"api/project": 1, "api/task-create": 2, "api/health": 0}  # requests to the base
 
 
 @pytest.mark.usefixtures("quiet")
