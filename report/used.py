@@ -6,13 +6,14 @@ Takes sampler records and stages, returns values; the rules are `phases.bottlene
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from phases.bottleneck import (
     Bound,
     Resource,
     StatementUse,
     Suspect,
+    Used,
     bound_by,
     heaviest,
     n_plus_one_suspects,
@@ -21,6 +22,10 @@ from records.sampler import SamplerRecord
 from report.tables import Table
 from report.traffic import StageTraffic
 from report.words import milliseconds, plain, users
+
+PROCESSOR_ELSEWHERE = (
+    "the target's processor and memory: they are on a machine that cannot be looked into from here"
+)
 
 SUSPECTS_SHOWN = 3
 SQL_SHOWN = 160
@@ -72,7 +77,8 @@ def of_stages(
         record = samplers.get(stage.stage)
         if record is None:
             continue
-        used = record.used()
+        used = _of_the_stack(record)
+        outside = not any(sample.components for sample in record.samples)
         looked = max((sample.connections for sample in record.samples), default=None)
         often = record.backends_peak
         # Ten looks a second see more than one does, but of the application's database alone.
@@ -86,11 +92,21 @@ def of_stages(
                 connections_peak=peak,
                 connections_max=record.connections_max,
                 pools=_pools(record),
-                machine_cpu_share=used.machine_cpu_share if used else None,
-                not_sampled=record.not_sampled,
+                machine_cpu_share=used.machine_cpu_share if used and not outside else None,
+                not_sampled=(*record.not_sampled, PROCESSOR_ELSEWHERE)
+                if outside
+                else record.not_sampled,
             )
         )
     return tuple(found)
+
+
+def _of_the_stack(record: SamplerRecord) -> Used | None:
+    """What the stack used; without its processes, the machine's figures are the generator's."""
+    used = record.used()
+    if used is None or any(sample.components for sample in record.samples):
+        return used
+    return replace(used, machine_cpu_share=0.0, other_cpu_share=0.0, memory_available_share_min=1.0)
 
 
 def _pools(record: SamplerRecord) -> str:

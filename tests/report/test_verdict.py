@@ -17,6 +17,7 @@ from records import store
 from records.gate import GateRecord
 from records.load import LoadRecord
 from records.run import RunRecord
+from records.sampler import SamplerRecord
 from records.seed import Relation
 from records.target import FoundDatabase, TargetRecord
 
@@ -219,6 +220,28 @@ def test_the_page_of_a_staging_run_answers_for_what_was_driven_alone(whole_run):
     assert "<strong>Phase 2</strong>" in html
     assert "<strong>Phase 3</strong>" not in html
     assert "https://app.example, small compute, PostgreSQL 17.6, 10,000 registered users" in html
+
+
+def test_a_full_machine_of_the_generators_is_not_what_a_target_was_bound_by(
+    whole_run, slow_actions
+):
+    samplers = {path.name: path.read_bytes() for path in (whole_run / "sampler").glob("*.json")}
+    staged(whole_run)
+    (whole_run / "sampler").mkdir()
+    (whole_run / "sampler" / "level-2-10000.json").write_bytes(samplers["level-2-10000.json"])
+    path = whole_run / "sampler" / "level-2-10000.json"
+    record = store.read(path, SamplerRecord)
+    full = tuple(
+        msgspec.structs.replace(sample, machine_cpu_share=1.0, components=())
+        for sample in record.samples
+    )
+    store.write(path, msgspec.structs.replace(record, samples=full))
+    with_head_room(whole_run, "level-2-10000", 1.25)
+    change(whole_run, "level-2-10000", actions=slow_actions)
+    found = report.gate(whole_run, 2)
+    assert found.decision == "NO-GO"
+    assert "no resource was near its limit" in found.reasons[0].text
+    assert "cores in use" not in found.reasons[0].text
 
 
 def test_a_damaged_target_is_named(whole_run):
