@@ -81,7 +81,8 @@ class Comparing:
         )
         self.calls = 1
         self.warm_up = True
-        self._quickest_s = [0.0, 0.0]
+        self.quickest_s = [0.0, 0.0]
+        """Seconds of each arm's quickest call in the rehearsal."""
         self._next = rng.randrange(len(population))
 
     def _draw(self, calls: int) -> list[Parameters]:
@@ -105,8 +106,8 @@ class Comparing:
             # One call says little of a short one.
             self.calls = REHEARSAL_CALLS
             self.block()
-        self._quickest_s = [min(side.call_ns[-self.calls :]) / 1e9 for side in self.sides]
-        slowest_s = max(self._quickest_s)
+        self.quickest_s = [min(side.call_ns[-self.calls :]) / 1e9 for side in self.sides]
+        slowest_s = max(self.quickest_s)
         self.calls = max(1, min(CALLS_PER_BLOCK_MAX, int(BLOCK_S / slowest_s)))
         self.warm_up = slowest_s < WARM_UP_S_MAX
         for side in self.sides:
@@ -115,7 +116,7 @@ class Comparing:
     def warm_up_each(self) -> None:
         """From now on, warm up each arm by what its own calls take, not by the slower one's."""
         self.warm_up = True
-        for side, quickest_s in zip(self.sides, self._quickest_s, strict=True):
+        for side, quickest_s in zip(self.sides, self.quickest_s, strict=True):
             side.warm_up = quickest_s < WARM_UP_S_MAX
 
     @property
@@ -166,6 +167,18 @@ def _run_blocks(comparing: Comparing, budget_s: float) -> Stop:
             )
 
 
+def _check_budget(comparing: Comparing, budget_s: float) -> None:
+    """Give up before minutes are spent on a plan and on blocks too few to say anything."""
+    needed_s = BLOCKS_MIN * sum(comparing.quickest_s)
+    if needed_s > budget_s + OVERRUN_S_MAX:
+        raise BudgetTooSmall(
+            f"{comparing.technique.id}: the budget of {budget_s:.1f} s is too small: the "
+            f"{BLOCKS_MIN} blocks that say anything would take {needed_s:.0f} s",
+            untouched="The comparison was not saved",
+            then="Give a larger --budget",
+        )
+
+
 def _run_alone(comparing: Comparing, budget_s: float, left_s: float) -> None:
     """The calls that a p95 lacks, where there is time for all of them: fewer bound nothing."""
     deadline = time.monotonic() + left_s
@@ -212,6 +225,8 @@ def measure(
     stop: Stop = "disabled"
     comparing.rehearse()
     comparing.warm_up_each()
+    if not disabled:
+        _check_budget(comparing, budget_s)
     plans = [plan_of(technique, side) for side in comparing.sides]
     with _without_collections():
         if disabled:

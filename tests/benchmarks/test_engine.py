@@ -158,14 +158,34 @@ def test_a_request_is_four_round_trips_and_ends_its_transaction(populated: str) 
     assert found.before.statements == 4
 
 
-def test_a_budget_too_small_for_six_blocks_is_named(
+def test_a_budget_too_small_for_six_blocks_is_named_once_a_call_was_seen(
     populated: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "OVERRUN_S_MAX", 0.1)
-    slow = "select 1 from pg_sleep(0.1)"
-    technique = Technique("slow", arm("a", slow), arm("b", slow))
-    with pytest.raises(CannotMeasure, match=r"budget of 0.0 s is too small: \d blocks took"):
-        compared(populated, technique, budget_s=0.01)
+    calls = itertools.count(1)
+
+    def body(caller: Connection, drawn: Parameters) -> Answer:
+        next(calls)
+        return caller.fetch("select 1 from pg_sleep(0.2)")
+
+    slow = Arm("slow", "", body)
+    with pytest.raises(CannotMeasure, match=r"budget of 0.0 s is too small: the 6 blocks .* 2 s"):
+        compared(populated, Technique("slow", slow, slow), budget_s=0.01)
+    assert next(calls) == 3  # one of each arm
+
+
+def test_a_statement_that_turns_slow_is_given_up_and_named(
+    populated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "OVERRUN_S_MAX", 0.3)
+    calls = itertools.count()
+
+    def body(caller: Connection, drawn: Parameters) -> Answer:
+        return caller.fetch(f"select 1 from pg_sleep({0.025 if next(calls) < 4 else 0.2})")
+
+    turning = Arm("turning", "", body)
+    with pytest.raises(CannotMeasure, match=r"budget of 0.1 s is too small: \d blocks took"):
+        compared(populated, Technique("turning", turning, turning), budget_s=0.1)
 
 
 def test_measuring_ends_when_the_interval_is_narrow_or_time_is_up(populated: str) -> None:
