@@ -19,10 +19,10 @@ from records.proof import Found, Goal, Rate
 from stats.drift import NIGHTS_AFTER_MIN
 
 # One in so many series of each room is recorded: fresh processes count for more than series.
-STRIDE = 4
+STRIDE = 6
 # What the nightly gives one series in one round, and how long all of it may take.
 ROUND_S = 1.5
-RECORD_S_MAX = 300.0
+RECORD_S_MAX = 360.0
 
 MONTHS = 2_000
 DRIFT_MONTHS = 1_000
