@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -115,6 +116,14 @@ def test_what_a_technique_leaves_over_the_next_ones_share() -> None:
     # It took no time: the two that remain share all of it.
     assert budget.allowance_s(0.1) == pytest.approx(45.0, abs=0.5)
     assert Budget(0.0, 3).allowance_s(0.1) == 0.1
+
+
+def test_a_long_set_up_leaves_half_of_the_budget() -> None:
+    long, short = (Budget(100.0, 1, time.monotonic() - took_s) for took_s in (1000.0, 10.0))
+    for budget in (long, short):
+        budget.opened()
+    assert long.left_s == pytest.approx(50.0, abs=0.5)
+    assert short.left_s == pytest.approx(90.0, abs=0.5)
 
 
 def test_what_a_killed_session_left_behind_is_not_in_the_way(lab: Lab) -> None:
