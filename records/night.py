@@ -36,7 +36,8 @@ class Evidence(Part, frozen=True, kw_only=True):
     plan_hash: str
     """Of the plan's shape; empty where none applies."""
     shared_buffers: int | None
-    """Shared blocks hit + read by one EXPLAIN (ANALYZE, BUFFERS); null where none applies."""
+    """Shared blocks hit + read, by one EXPLAIN (ANALYZE, BUFFERS) or all statements of a request;
+    null where neither applies."""
     statements: int
     """Round trips, or statements that reached the server, per call or request."""
 
