@@ -14,7 +14,7 @@ from loadtests.validity import reasons
 from phases.catalogue import Slo, Workload
 from phases.cell import Judgement, judge
 from records.load import Cache, Endpoint, LoadRecord, Second, Sessions
-from stats.order import upper_rank
+from stats.quantile import upper_rank
 
 
 def record_of(

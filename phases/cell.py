@@ -86,7 +86,7 @@ def judge(
 
     Args:
         latency_ms_p95: of the clicks, counted from when they were due; None without any.
-        latency_ms_p95_high: upper end of its 95% interval (`stats.order`): a PASS has to lie
+        latency_ms_p95_high: upper end of its 95% interval (`stats.quantile`): a PASS has to lie
             within the objective with it. None where there were too few clicks to have one.
         clicks: how many there were.
         clicks_failed: of those, without the answer that they needed.

@@ -15,7 +15,7 @@ from phases.cell import Judgement, judge
 from phases.errors import ConfigurationError
 from records.load import Cache, Endpoint, LoadRecord, Second
 from report.hdr import Latencies, merged
-from stats.order import upper_rank
+from stats.quantile import upper_rank
 
 PERCENTILES = (50.0, 95.0, 99.0)
 

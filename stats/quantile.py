@@ -32,6 +32,28 @@ TAIL = 0.025
 Array = npt.NDArray[np.float64]
 
 
+def _cumulative_below(values: int) -> Array:
+    """P(k or fewer of so many values lie below the p95), for k = 0 .. values."""
+    k = np.arange(values)
+    # In logarithms, each probability from the one before: 0.05^n alone would underflow.
+    steps = np.log((values - k) / (k + 1)) + math.log(P95 / (1 - P95))
+    logs = values * math.log1p(-P95) + np.concatenate([[0.0], np.cumsum(steps)])
+    found: Array = np.cumsum(np.exp(logs))
+    return found
+
+
+@lru_cache(maxsize=1024)
+def upper_rank(values: int) -> int | None:
+    """Rank (1 is the smallest) of the value that bounds the p95 from above, at 97.5%.
+
+    Returns:
+        None where there are too few: then even the largest may lie below the p95.
+    """
+    if values < CALLS_MIN:
+        return None
+    return int(np.searchsorted(_cumulative_below(values), 1 - TAIL)) + 1
+
+
 @lru_cache(maxsize=256)
 def _counts_below(calls: int, draws: int) -> npt.NDArray[np.int64]:
     """How many of `calls` lie below the p95: the points at equal steps of the binomial's levels.
@@ -39,12 +61,8 @@ def _counts_below(calls: int, draws: int) -> npt.NDArray[np.int64]:
     Steps and not random draws: with few calls a bound hangs on whether 2.4% or 2.6% of the draws
     lie beyond the slowest call, which chance would decide anew each time.
     """
-    k = np.arange(calls)
-    steps = np.log((calls - k) / (k + 1)) + math.log(P95 / (1 - P95))
-    logs = calls * math.log1p(-P95) + np.concatenate([[0.0], np.cumsum(steps)])
-    cumulative = np.cumsum(np.exp(logs))
     levels = (np.arange(draws) + 0.5) / draws
-    return np.minimum(np.searchsorted(cumulative, levels), calls)
+    return np.minimum(np.searchsorted(_cumulative_below(calls), levels), calls)
 
 
 def between_calls(calls: Array, random: np.random.Generator, draws: int) -> tuple[Array, Array]:
