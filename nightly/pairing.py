@@ -54,9 +54,9 @@ BLOCKS_MAX = 60
 # for as long as it lives. Over seven pairs an API of ours scattered by 2 to 4% (one deviation), and
 # a backend by nothing to be seen, since all are forked from one postmaster. So a series is
 # measured in rounds of fresh processes, one after the other; rounds that differ show as a
-# correlation of neighbouring blocks, for which the interval is widened (`stats.paired`). Simulated
-# with blocks that scatter by 5%, a false alarm of one series that confirms itself, and power at 5%:
-# pairs that differ by 4%: one round 7%, 0.50; four 0.4%, 0.67-0.80; eight 0.04%, 0.84.
+# correlation of neighbouring blocks, for which the interval is widened (`stats.paired`).
+# Blocks scattering by 5%, simulated: false alarms that confirm themselves, power to find 5% twice.
+# Pairs that differ by 4%: one round 7%, 0.50; four 0.4%, 0.67 to 0.80; eight 0.04%, 0.84.
 # Pairs that differ by 2%: one round 1.3%, 0.76; four 0.007%, 0.97; eight 0.000%, 1.00.
 # Pairs that differ by 1%: two rounds 0.001%, 0.98.
 ROUNDS = {"sql": 2, "api": 8}
