@@ -26,8 +26,8 @@ from phases.errors import CannotMeasure
 from records.night import Evidence, Ratios, Series
 from stack.postgres import PostgresServer
 from stack.turns import Child, ChildFault, Opened
-from stats.nightly import suspicious
-from stats.paired import ALARM_CONFIDENCE, alarms, ratio_of_logs
+from stats.nightly import slower, suspicious
+from stats.paired import ALARM_CONFIDENCE, ratio_of_logs
 
 MODULES = {"sql": "benchmarks.turns", "api": "stack.api.turns"}
 """What measures each room of series."""
@@ -93,14 +93,13 @@ class Measured:
     baseline compare from night to night (`nightly.proof`)."""
 
     @property
-    def alarms(self) -> bool:
-        """Whether it speaks of a slow-down (`stats.paired.alarms`)."""
-        return bool(self.logs) and alarms(np.array(self.logs))
-
-    @property
     def suspicious(self) -> bool:
         """Whether it is reason enough to measure again (`stats.nightly`)."""
         return bool(self.logs) and suspicious(np.array(self.logs))
+
+    def confirmed_by(self, again: Measured) -> bool:
+        """Whether both speak of a slow-down for certain (`stats.nightly`)."""
+        return bool(again.logs) and slower(np.array(self.logs), np.array(again.logs))
 
     @property
     def ratios(self) -> Ratios | None:
