@@ -31,8 +31,8 @@ from records.benchmark import BenchmarkRecord, Comparison
 FOLDER = Path(__file__).parent
 
 # The statements of a large data set take longer, and its answer matters more: time is shared by
-# the size's power of this. 1k : 10k : 100k is then about 1 : 3 : 8.
-SHARE_EXPONENT = 0.45
+# the size's power of this. 1k : 10k : 100k is then about 1 : 2.2 : 5.
+SHARE_EXPONENT = 0.35
 
 # Below this there are not even six blocks of each technique on the smallest data set.
 BUDGET_S_MIN = 3.0

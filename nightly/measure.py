@@ -247,10 +247,10 @@ class _Night:
             found = self._measured(room, self.head, [SAME[room]], share, self._note_names)
             for id_, one in found.items():
                 self._same.append((id_, one))
-                if one.alarms:
+                if one.suspicious:
                     again = self._again(room, self.head, [id_], share)[id_]
                     self._same.append((id_, again))
-                    self._same_alarmed += [id_] if again.alarms else []
+                    self._same_alarmed += [id_] if one.confirmed_by(again) else []
 
     def _measure_first(self, other: Tree, rooms: Sequence[str]) -> None:
         """Each series of the rooms that differ, and what seems slower once more."""
@@ -266,10 +266,10 @@ class _Night:
         for room, ids in wanted.items():
             share = FIRST_SHARE * len(ids) / count
             self._first |= self._measured(room, other, ids, share, note_names)
-        slower = [id_ for id_, one in self._first.items() if one.alarms]
+        again = [id_ for id_, one in self._first.items() if one.suspicious]
         for room in rooms:
-            ids = [id_ for id_ in slower if _room(id_) == room]
-            share = SECOND_SHARE * len(ids) / max(1, len(slower))
+            ids = [id_ for id_ in again if _room(id_) == room]
+            share = SECOND_SHARE * len(ids) / max(1, len(again))
             self._second |= self._again(room, other, ids, share)
 
     def _measured(
