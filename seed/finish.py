@@ -7,6 +7,7 @@ by table over several connections, since each of them reads a whole table.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -20,6 +21,8 @@ from stack.database import connected, read_sql
 
 # At once, beside the connection that holds the lock: poolers of small servers lend few.
 CONNECTIONS_MAX = 3
+# Each has a backend at work; a worker beside every one of them needs as many cores again.
+NO_CORE_TO_SPARE = (os.cpu_count() or 1) < 2 * CONNECTIONS_MAX
 
 _STATEMENT = re.compile(r"alter table (?P<table>\w+)\s[^;]*", re.IGNORECASE)
 _FOREIGN_KEY = re.compile(r"\bforeign key\b", re.IGNORECASE)
@@ -45,6 +48,7 @@ async def _in_one_transaction(dsn: str, statements: Iterable[str]) -> None:
     async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
         await connection.execute(sql("settings"))
         await connection.execute(sql("finish_memory"))
+        await connection.execute(sql("finish_workers"), NO_CORE_TO_SPARE)
         for statement in statements:
             await connection.execute(statement)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import signal
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,12 @@ from records.night import Circumstances, Evidence, NightRecord, Ratios, Series
 from records.run import Machine, Server
 from stack.postgres import PostgresServer, running_postgres
 from stats.paired import ALARM_CONFIDENCE, ratio_of_logs
+
+
+def pytest_configure() -> None:
+    # Started in a shell's background, a process ignores Ctrl-C, and so do its children; the tests
+    # send it to theirs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
