@@ -7,6 +7,7 @@ week (30 bits) << 24 | user's code: sorting the keys sorts the events, and the k
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,19 @@ def poisson_quantiles(mean: float) -> NDArray[np.uint16]:
         bounds[close] = rounded(float(bounds[close]))
     midpoints = (np.arange(outcomes) + 0.5) / outcomes
     return (np.searchsorted(bounds, midpoints) + first).astype(np.uint16)
+
+
+def _drop_in_place(keys: U64, places: NDArray[np.intp]) -> U64:
+    """`keys` without those at `places` (ascending, at least one), in the same memory.
+
+    A copy of a week of a million users is as large as all else that is kept of them.
+    """
+    end = int(places[0])
+    for place, following in pairwise([*places.tolist(), keys.size]):
+        kept = keys[place + 1 : following]
+        keys[end : end + kept.size] = kept
+        end += kept.size
+    return keys[:end]
 
 
 class Events:
@@ -100,7 +114,7 @@ class Events:
         if again.size:
             # A user does not do two things of one kind in one millisecond: the second is left out.
             self._left_out.append(self._users.indices(keys[again]))
-            keys = np.delete(keys, again)
+            keys = _drop_in_place(keys, again)
         return keys
 
     def _add(self, week: int, block: slice, count: int) -> int:
@@ -132,9 +146,8 @@ class Events:
         keys |= self._users.codes(indices.take(busy)).take(owners)
         keys = self._within(week, block, keys, busy, owners)
         if count + keys.size > self._keys.size:
-            grown = np.empty((count + keys.size) * 5 // 4, dtype=np.uint64)
-            grown[:count] = self._keys[:count]
-            self._keys = grown
+            # In place: nobody reads what an earlier week returned, and a copy would lie beside it.
+            self._keys.resize((count + keys.size) * 5 // 4, refcheck=False)
         self._keys[count : count + keys.size] = keys
         return count + keys.size
 
