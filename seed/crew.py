@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -121,6 +122,19 @@ def _in_this_process(job: Job, take: Callable[[Event], None]) -> None:
 
 
 @contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Keep Ctrl-C back meanwhile: a worker just forked would answer it as this process does."""
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _workers(jobs: list[Job]) -> Iterator[Iterator[Event]]:
     """A process per job; all of them have ended when this is left, come what may."""
     ends: list[Connection] = []
@@ -129,7 +143,8 @@ def _workers(jobs: list[Job]) -> Iterator[Iterator[Event]]:
         for job in jobs:
             ours, theirs = _processes.Pipe(duplex=False)
             process = _processes.Process(target=work, args=(job, theirs, os.getpid()), daemon=True)
-            process.start()
+            with _interrupts_later():
+                process.start()
             theirs.close()
             ends.append(ours)
             processes.append(process)

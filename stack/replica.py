@@ -137,6 +137,14 @@ def start_replica(primary: PostgresServer, data_dir: Path, *, port: int | None =
     require_replication(primary)
     _remove(data_dir)
     _drop_slot(primary.dsn())
+    try:
+        return _copy_and_start(primary, data_dir, port)
+    except BaseException:  # Ctrl-C as well: nobody else knows of what has been started by then
+        discard_replica(data_dir, primary.dsn())
+        raise
+
+
+def _copy_and_start(primary: PostgresServer, data_dir: Path, port: int | None) -> Replica:
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     data_dir.mkdir(mode=0o700)
     give_to_service_user(data_dir)
