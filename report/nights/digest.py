@@ -140,9 +140,10 @@ def _look_at(record: NightRecord, series: dict[str, Series]) -> Iterable[str]:
         if said and not (shared and kind <= {"slower", "drift"}):
             yield said
     if record.findings and record.commits:
+        between = f"{str(record.baseline_commit)[:12]}..{record.commit[:12]}"
         yield (
-            f"Suspects: the commits listed here that touch what these series run; "
-            f"`git log {str(record.baseline_commit)[:12]}..{record.commit[:12]} -- stack benchmarks` has them."
+            "Suspects: the commits listed here that touch what these series run; "
+            f"`git log {between} -- stack benchmarks` has them."
         )
     if any(finding.kind == "plan" for finding in record.findings) and not slower:
         yield "If the change of plan is meant, pin the baseline anew once it is merged."
