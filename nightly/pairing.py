@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -21,9 +20,9 @@ import numpy as np
 import seed as seed_room
 from benchmarks.engine import BLOCK_S, HALF_WIDTH_OF_EFFECT, OVERRUN_S_MAX, WARM_UP_S_MAX
 from benchmarks.lab import SELF_CHECK, Budget
-from nightly.trees import HEAD, ROOT, Tree
+from nightly.trees import HEAD, Tree
 from phases.errors import CannotMeasure
-from records.night import Evidence, Ratios, Series
+from records.night import Evidence, Ratios
 from stack.postgres import PostgresServer
 from stack.turns import Child, ChildFault, Opened
 from stats.nightly import slower, suspicious
@@ -37,9 +36,8 @@ SAME = {"sql": f"sql/{SELF_CHECK}/before", "api": "api/tasks-embedded"}
 
 DATABASES = ("phasegate_night_a", "phasegate_night_b")
 
-# A slow-down of 5% has to be found twice, so each time with power above √0.95 = 0.975: at a 99%
-# bound (2.576 + 1.96) standard errors must fit into ln 1.05, which is ±2.1% at 95%; and its
-# estimate must be above √1.05. With ±1.5% both hold with room to spare.
+# ±1.5% at 95% is a standard error of 0.77%: a slow-down of 5% lies almost four of them above the bar
+# of suspicion, and more than six above none (`stats.nightly`).
 HALF_WIDTH_WANTED = 0.015
 
 # Of one round: eight blocks are the fewest that have a 99% interval (2 · 2⁻⁸ < 1%).
@@ -250,12 +248,6 @@ def _narrow(logs: Sequence[float], half_width: float) -> bool:
     return found.log_half_width <= max(half_width, HALF_WIDTH_OF_EFFECT * effect)
 
 
-def series_of(rig: Rig, room: str, tree: Tree) -> dict[str, str]:
-    """Names by id of the series that a checkout can measure."""
-    with sitting(rig, room, (tree, tree)) as both:
-        return both.series
-
-
 def measure_each(
     rig: Rig,
     room: str,
@@ -304,55 +296,3 @@ def measure_each(
                 logs = () if now.note else before.logs + now.logs
                 found[id_] = replace(before if turn else now, logs=logs, note=now.note)
     return found
-
-
-def record_same(
-    server: PostgresServer,
-    *,
-    users: int,
-    seed: int,
-    budget_s: float,
-    repeats: int,
-    rooms: Sequence[str] = tuple(MODULES),
-    root: Path = ROOT,
-) -> tuple[tuple[Series, ...], ...]:
-    """HEAD held against itself: all its series, `repeats` times in fresh processes.
-
-    For the proof of the detectors. The server must hold the data set of `users` users
-    (`seed.ensure_dataset`).
-
-    Args:
-        server: of ours.
-        users: registered users of the data set.
-        seed: of the drawn parameters.
-        budget_s: seconds for each repetition, set-up apart.
-        repeats: how often; every second time the databases are swapped.
-        rooms: of series.
-        root: checkout to measure.
-
-    Returns:
-        The series of each repetition; those that cannot be measured here are left out.
-    """
-    tree = Tree.of(root)
-    found = []
-    for repeat in range(repeats):
-        recorded: list[Series] = []
-        for room in rooms:
-            rig = Rig(server, users, seed + repeat)
-            names = series_of(rig, room, tree)
-            measured = measure_each(
-                rig, room, (tree, tree), tuple(names), budget_s / len(rooms), swapped=repeat % 2 > 0
-            )
-            recorded += [
-                Series(
-                    id=id_,
-                    name=names[id_],
-                    ratios=one.ratios,
-                    head=one.head,
-                    baseline=one.baseline,
-                )
-                for id_, one in measured.items()
-                if one.logs
-            ]
-        found.append(tuple(recorded))
-    return tuple(found)
