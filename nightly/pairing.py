@@ -36,8 +36,8 @@ SAME = {"sql": f"sql/{SELF_CHECK}/before", "api": "api/tasks-embedded"}
 
 DATABASES = ("phasegate_night_a", "phasegate_night_b")
 
-# ±1.5% at 95% is a standard error of 0.77%: a slow-down of 5% lies almost four of them above the bar
-# of suspicion, and more than six above none (`stats.nightly`).
+# ±1.5% at 95% is a standard error of 0.77%: a slow-down of 5% lies almost four of them above the
+# bar of suspicion, and more than six above none (`stats.nightly`).
 HALF_WIDTH_WANTED = 0.015
 
 # Of one round: eight blocks are the fewest that have a 99% interval (2 · 2⁻⁸ < 1%).
