@@ -127,6 +127,14 @@ class Technique(Entry, frozen=True):
     """In which the scaling guide recommends it; 0 where the guide does not speak of it."""
     cost: str
     """What it costs, in words; the benchmarks measure how much."""
+    level: int | None = None
+    """First stack level that has it; None where none does."""
+    part: str = ""
+    """Name of the stack part that it adds, as records have it; empty where it is the client's."""
+    arms: tuple[str, ...] = ()
+    """Ways of a client to read that have it; empty where it is the stack's."""
+    superseded_by: str = ""
+    """A stack part beside which it has nothing to do."""
     clicks: tuple[str, ...] = ()
     """Clicks of the load test's sessions that make its call (`loadtests/sessions.py`); none where
     the modelled sessions never do. With their rate, its saving can be told."""

@@ -19,9 +19,9 @@ from report.effects import Technique
 from report.tables import Table
 from report.words import listed, plain, significant, users
 
-LEVEL_WITHOUT_A_PHASE = 2
-"""Whose bill a technique is held against that the scaling guide does not speak of: the stack that
-most would have. None of the levels has it in place."""
+LEVEL_WITHOUT_IT = 2
+"""Whose bill a technique is held against that no level has in place: the stack that most would
+have."""
 
 ASSUMED = (
     "Assumed: a call's time is processor time of one core, sessions click as the load did, the data"
@@ -84,13 +84,13 @@ def _of(
     calls = _calls(technique, per_session)
     if calls is None:
         return Saves(name, title, (), "it was not timed")
-    level = min(entry.phase or LEVEL_WITHOUT_A_PHASE, REPLICAS_FROM_LEVEL)
+    level = min(entry.level or LEVEL_WITHOUT_IT, REPLICAS_FROM_LEVEL)
     profile = profiles.get(level)
     found = [
         (size, saved)
         for size in sizes
         if profile is not None
-        and (saved := saving(size, calls, profile, catalogue, included=entry.phase > 0))
+        and (saved := saving(size, calls, profile, catalogue, included=entry.level is not None))
     ]
     untold = "" if found else f"the processor time of level {level} was not sampled"
     return Saves(name, title, tuple(found), untold)

@@ -8,12 +8,16 @@ be measured fairly makes it INVALID. Only then it is a GO.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from phases.capacity import Profile, bill_at, demand_at, missing
 from phases.catalogue import Catalogue, Phase
+from phases.catalogue import Technique as Entry
 from phases.cell import Verdict
 from phases.cost import GB
 from phases.errors import UsageError
 from records.gate import Decision, GateRecord, Kind, NextTechnique, NotYet, Reason, Why
+from records.run import StackPart
 from records.target import TargetRecord
 from report import migrations, words
 from report.effects import Advice, Technique
@@ -183,13 +187,13 @@ def _gain_ms(technique: Technique) -> float:
 
 
 def next_technique(
-    techniques: tuple[Technique, ...], size: int, applied: frozenset[str]
+    techniques: tuple[Technique, ...], size: int, had: frozenset[str]
 ) -> NextTechnique | None:
-    """Of those needed by `size` users and not yet applied, what takes most off the p95."""
+    """Of those needed by `size` users and not `had` already, what takes most off the p95."""
     wanted = [
         technique
         for technique in techniques
-        if technique.technique not in applied and _needed_by(technique, size)
+        if technique.technique not in had and _needed_by(technique, size)
     ]
     if not wanted:
         return None
@@ -210,9 +214,28 @@ def next_technique(
     )
 
 
-def _applied(catalogue: Catalogue, to: int) -> frozenset[str]:
-    """What a stack on its way to phase `to` has: the techniques of the phases before it."""
-    return frozenset(t.id for t in catalogue.techniques if 0 < t.phase < to)
+def had_by(
+    catalogue: Catalogue, level: int, parts: Sequence[StackPart], arm: str | None
+) -> frozenset[str]:
+    """The techniques that a stack has, or has no use for beside a part that it has.
+
+    Args:
+        catalogue: says which part, or which client, a technique adds.
+        level: of the stack. Its definition speaks where the record of it names no such part.
+        parts: of the stack, as recorded; a part that was skipped is not there.
+        arm: the client's way to read; None where no load was driven.
+    """
+    there = {part.name: part.outcome != "skipped" for part in parts}
+
+    def has(technique: Entry) -> bool:
+        if there.get(technique.superseded_by):
+            return True
+        if technique.arms and arm is not None:
+            return arm in technique.arms
+        by_definition = technique.level is not None and technique.level <= level
+        return there.get(technique.part, by_definition)
+
+    return frozenset(technique.id for technique in catalogue.techniques if has(technique))
 
 
 def _not_yet(techniques: tuple[Technique, ...], size: int) -> tuple[NotYet, ...]:
@@ -265,6 +288,8 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
     if not found.techniques:
         text = "No technique was compared, so none can be named as the next"
         reasons.append(Reason(kind="note", text=text, sources=()))
+    parts = found.run.run.levels.get(judged, ())
+    had = had_by(catalogue, judged, parts, stage.arm if stage else None)
     kinds = {reason.kind for reason in reasons}
     decision: Decision = "GO"
     if kinds & {"fails", "cost"}:
@@ -279,7 +304,7 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
         users=size,
         level=judged,
         reasons=tuple(sorted(reasons, key=lambda reason: WEIGHT[reason.kind])),
-        next_technique=next_technique(found.techniques, size, _applied(catalogue, to)),
+        next_technique=next_technique(found.techniques, size, had),
         not_yet=_not_yet(found.techniques, size),
     )
 

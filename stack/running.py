@@ -191,10 +191,10 @@ def build(
     discard_replica(wanted.folder / "replica", server.dsn())
     processes = Processes(server=_reconfigured(undo, server, dsn, wanted))
     noted(processes)
-    parts = [_postgres_part(wanted)]
     apply_level(dsn, wanted.level)
+    parts = [_postgres_part(wanted), *_database_parts(wanted.level)]
     if wanted.level == LEVEL_OF_WORKER:
-        parts += _database_parts(dsn)
+        maintain(dsn)
         parts.append(_add_pooler(undo, processes, dsn, wanted))
         noted(processes)
         parts.append(_add_replica(undo, processes, wanted))
@@ -248,13 +248,22 @@ def _postgres_part(wanted: Wanted) -> StackPart:
     return StackPart(name="postgres", outcome="running", note=note)
 
 
-def _database_parts(dsn: str) -> list[StackPart]:
-    maintain(dsn)
+# What a level has in its database: (first level that has it, part, what exactly). The names are
+# those by which the catalogue's techniques know them.
+DATABASE_PARTS = (
+    (1, "policies", "row-level security, auth.uid() once a statement"),
+    (2, "idx_tasks_user_created", "index on tasks (user_id, created_at desc)"),
+    (2, "idx_tasks_project", "partial index on tasks (project_id)"),
+    (3, "user_stats", "materialised, refreshed hourly"),
+    (3, "partitions", "monthly, made ahead, DEFAULT watched"),
+)
+
+
+def _database_parts(level: int) -> list[StackPart]:
     return [
-        StackPart(name="user_stats", outcome="in place", note="materialised, refreshed hourly"),
-        StackPart(
-            name="partitions", outcome="in place", note="monthly, made ahead, DEFAULT watched"
-        ),
+        StackPart(name=name, outcome="in place", note=note)
+        for first, name, note in DATABASE_PARTS
+        if first <= level
     ]
 
 

@@ -16,10 +16,11 @@ from phases.errors import ConfigurationError, UsageError
 from records import store
 from records.gate import GateRecord
 from records.load import LoadRecord
-from records.run import RunRecord
+from records.run import RunRecord, StackPart
 from records.sampler import SamplerRecord
 from records.seed import Relation
 from records.target import FoundDatabase, TargetRecord
+from report.verdict import had_by
 
 
 def change(run: Path, stage: str, **fields: object) -> None:
@@ -120,17 +121,67 @@ def test_a_transition_that_does_not_exist_is_refused(whole_run, phase):
 def test_the_next_technique_is_the_one_that_takes_most_off_the_p95(whole_run):
     overrides = whole_run / "phasegate.toml"
     overrides.write_text("[slo]\nstatement_latency_ms_p95 = 1.0")
-    step = report.gate(whole_run, 2, catalogue=load_catalogue(overrides)).next_technique
+    step = report.gate(whole_run, 2, level=1, catalogue=load_catalogue(overrides)).next_technique
     assert step is not None
     assert step.technique == "idx_tasks_user_created"
     assert step.command == "phasegate sql idx_tasks_user_created"
 
 
-def test_what_the_phases_before_brought_is_not_the_next_technique(whole_run):
+def test_what_the_judged_level_has_is_not_the_next_technique(whole_run):
     step = report.gate(whole_run, 3).next_technique
     assert step is not None
     assert step.technique == "partitioned_logs_recent"
     assert step.command is None
+
+
+PUBLISHED = Path(__file__).parents[2] / "results" / "published"
+
+
+@pytest.mark.parametrize("to", [2, 3, 4])
+@pytest.mark.parametrize("level", [1, 2, 3])
+def test_the_next_technique_of_the_published_run_is_no_part_of_the_judged_level(to, level):
+    step = report.gate(PUBLISHED, to, level).next_technique
+    if step is None:
+        return
+    (entry,) = (t for t in load_catalogue().techniques if t.id == step.technique)
+    run = store.read(PUBLISHED / "run.json", RunRecord)
+    assert entry.part not in {part.name for part in run.levels[level]}
+    assert entry.level is None or entry.level > level
+
+
+def test_the_published_run_has_a_next_technique_below_level_3():
+    step = report.gate(PUBLISHED, 3, 2).next_technique
+    assert step is not None
+    assert step.technique == "user_stats"
+
+
+def part(name, outcome="running"):
+    return StackPart(name=name, outcome=outcome, note="")
+
+
+def test_a_part_that_was_skipped_is_not_had_whatever_the_level():
+    parts = (part("pgbouncer", "skipped"), part("replica"))
+    had = had_by(load_catalogue(), 3, parts, "embedded+cache")
+    assert "pooled" not in had
+    assert {"replica", "client_cache", "join", "idx_tasks_user_created", "user_stats"} <= had
+
+
+def test_a_part_that_is_recorded_is_had_although_the_level_is_defined_without():
+    had = had_by(load_catalogue(), 1, (part("user_stats", "in place"),), None)
+    assert {"user_stats", "user_stats_one", "rls_uid"} <= had
+    assert not {"join", "idx_tasks_project", "client_cache", "keyset"} & had
+
+
+def test_the_clients_techniques_are_those_of_the_arm_that_was_driven():
+    had = had_by(load_catalogue(), 3, (), "n-plus-1")
+    assert not {"join", "client_cache"} & had
+    assert "heavy_work" in had
+
+
+def test_an_index_for_flat_logs_is_not_proposed_beside_partitions():
+    catalogue = load_catalogue()
+    assert "logs_brin" in had_by(catalogue, 3, (part("partitions", "in place"),), None)
+    assert "logs_brin" not in had_by(catalogue, 2, (), None)
 
 
 def test_what_can_wait_and_what_would_harm_is_listed(whole_run):

@@ -76,7 +76,9 @@ def test_the_lower_levels_are_a_server_and_an_api_with_a_connection_for_each_req
 ) -> None:
     pid = (server.data_dir / "postmaster.pid").read_text().split()[0]
     with running_level(server, server.dsn("app"), level, folder=home / "up") as running_one:
-        assert outcomes(running_one) == {"postgres": "running", "api": "running"}
+        indexes = {"idx_tasks_user_created", "idx_tasks_project"} if level == 2 else set()
+        expected = dict.fromkeys(("policies", *indexes), "in place")
+        assert outcomes(running_one) == {"postgres": "running", "api": "running", **expected}
         assert "a connection for each request" in running_one.parts[-1].note
         assert current_level(server.dsn("app")) == level
         assert tasks_of(running_one.api, running_one.jwt_secret, alice) == 2
@@ -90,10 +92,13 @@ def test_level_3_is_all_of_its_parts_and_leaves_the_server_as_it_was(
     assert setting(sql_on, server, "wal_level") == "minimal"
     with running_level(server, server.dsn("app"), 3, folder=home / "up") as level:
         expected = dict.fromkeys(("postgres", "pgbouncer", "replica", "worker", "api"), "running")
-        expected |= {"user_stats": "in place", "partitions": "in place"}
+        in_place = ("policies", "idx_tasks_user_created", "idx_tasks_project")
+        expected |= dict.fromkeys((*in_place, "user_stats", "partitions"), "in place")
         if find_pgbouncer() is None:
             expected["pgbouncer"] = "skipped"
         assert outcomes(level) == expected
+        techniques = catalogue.load().techniques
+        assert {t.part or t.superseded_by for t in techniques} <= {"", *expected}
         assert set(level.pids) == {name for name, how in expected.items() if how == "running"}
         assert all(psutil.pid_exists(pid) for pid in level.pids.values())
         assert setting(sql_on, server, "wal_level") == "replica"
