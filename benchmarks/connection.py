@@ -9,7 +9,8 @@ import json
 
 from benchmarks.libpq import Result, Session
 
-# PostgREST sets role and claims with one statement (FACTS §3), local to the transaction.
+# PostgREST sets role and claims with one statement, local to the transaction
+# (docs/method.md#the-http-dialect).
 CLAIM = "select set_config('role', $1, true), set_config('request.jwt.claims', $2, true)"
 USER_ROLE = "authenticated"
 

@@ -30,8 +30,8 @@ from stats.paired import Ratio, ratio
 BLOCK_S = 0.02
 CALLS_PER_BLOCK_MAX = 10
 
-# Six blocks are the fewest that have a 95% interval at all (stats.paired), twelve find 5% where
-# the blocks vary by 5% (FACTS §7).
+# Six blocks are the fewest with a 95% interval; twelve find an effect of 5% where the blocks vary
+# by 5% (docs/method.md#comparing-two-arms).
 BLOCKS_MIN = 6
 PRECISE_BLOCKS_MIN = 12
 

@@ -29,7 +29,7 @@ REPETITIONS = 15
 REPETITION_S = 0.12
 CALLS_MIN = 5
 
-# The bound.
+# The smallest effect that the benchmarks claim to find (docs/method.md#goals-for-our-own-tools).
 RATIO_OFF_MAX = 0.05
 
 # From about 50 µs to 100 ms: rows sent, then rows read.

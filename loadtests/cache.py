@@ -1,9 +1,9 @@
 """The client's cache: per user, bounded, one fetch at a time, emptied by the user's own writes.
 
-The guide's cache had no user in its key, no bound, and let every reader of an expired entry fetch
-it again. This one keys by user, drops the least recently used entry beyond its bound, lets
-concurrent readers of one key share a single fetch, and never stores an answer that was asked for
-before a write.
+The cache of the scaling guide (docs/method.md#the-scaling-guide) has no user in its key and no
+bound, and every reader of an expired entry fetches it again. This one keys by user, drops the
+least recently used entry beyond its bound, lets concurrent readers of one key share a single
+fetch, and never stores an answer that was asked for before a write.
 """
 
 from __future__ import annotations

@@ -260,7 +260,7 @@ ARMS: dict[str, Callable[[TtlCache[list[Task]]], Reader]] = {
 
 CACHING_ARMS = frozenset({"embedded+cache", "conditional"})
 
-# What the scaling guide has at each stack level.
+# What the scaling guide has at each stack level (docs/method.md#the-scaling-guide).
 ARM_OF_LEVEL = {1: "n-plus-1", 2: "embedded", 3: "embedded+cache"}
 
 

@@ -32,7 +32,8 @@ ARRIVALS_PER_S = (100, 300)
 # Median of the drawn delays, log-normal: an API that is neither idle nor in trouble.
 DELAY_MS = 8.0
 
-# The issue's bounds. Half a millisecond is what gevent's timer is late by anyway (FACTS §5).
+# The goals and their reasons: docs/method.md#goals-for-our-own-tools. gevent's timer alone is
+# late by about half a millisecond.
 FASTHTTP_RATIO_MIN = 0.95
 K6_RATIO_MIN = 1.0
 PERCENTILE_SHARE_MAX = 0.10
@@ -112,7 +113,7 @@ def _percentile_rows(url: str, k6: Path) -> Iterator[PerfRow]:
 
 
 def agree(ours_ms: list[float], theirs_ms: list[float]) -> bool:
-    """Whether paired percentiles differ by no more than the issue allows, in the median."""
+    """Whether paired percentiles differ by no more than the goal allows, in the median."""
     pairs = list(zip(ours_ms, theirs_ms, strict=True))
     share = statistics.median(a / b for a, b in pairs) - 1
     difference_ms = statistics.median(a - b for a, b in pairs)

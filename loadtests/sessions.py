@@ -199,7 +199,8 @@ class Session:
             f"/rest/v1/activity_logs?select=action,created_at&user_id=eq.{self.api.user_id}"
             "&order=created_at.desc&limit=1000"
         )
-        # The guide's header; it is phasegate's own API that follows it.
+        # The header of the scaling guide (docs/method.md#the-scaling-guide); only
+        # phasegate's API follows it.
         headers = b"Prefer: count=exact\r\n" + (b"x-read-replica: true\r\n" if replica else b"")
         name = f"GET activity_logs ({'replica' if replica else 'primary'})"
         self.api.send(name, "GET", path, headers=headers)

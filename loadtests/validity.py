@@ -13,7 +13,8 @@ CPU_SHARE_MAX = 0.90
 # A tenth of the request's budget (SLO 500 ms): later, and it is the generator that is judged.
 LAG_MS_P99_MAX = 50.0
 
-# FACTS §5 and DESIGN "Measuring honestly": below, what was offered is not what was measured.
+# Below, the load that was offered is not the load that was measured
+# (docs/method.md#invalid-before-pass).
 ACHIEVED_SHARE_MIN = 0.95
 
 # For a newcomer: the reference API answers as PostgREST does.

@@ -34,7 +34,7 @@ PEER_CASES = 200
 POWER_NIGHTS = 5_000
 OTAVA_BATCH_MONTHS = 10
 
-# The issue's goals.
+# Goals and reasons: docs/method.md#goals-for-our-own-tools.
 FALSE_ALARMS_A_MONTH_MAX = 0.1
 STEP_SHARE_MIN = 0.95
 DRIFT_SHARE_MIN = 0.95
@@ -213,7 +213,7 @@ def _found(name: str, alarm: Booleans) -> Found:
 
 
 def goals(outcome: Outcome) -> tuple[Goal, ...]:
-    """The issue's three goals."""
+    """The three goals of the nightly, each with what was found."""
     rate, step, slope = outcome.rates[0], outcome.steps[0], outcome.drifts[0]
     return (
         Goal(

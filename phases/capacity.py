@@ -110,7 +110,7 @@ JUST_MORE = 1e-6
 
 POOLED_FROM_LEVEL = 3
 REPLICAS_FROM_LEVEL = 3
-"""Level 3 adds the pooler and the replica (DESIGN, stack levels)."""
+"""Pooler and replica belong to phase 3 of the scaling guide (docs/method.md#the-scaling-guide)."""
 
 
 def sessions_per_month(users: float, catalogue: Catalogue) -> float:

@@ -124,7 +124,7 @@ class Technique(Entry, frozen=True):
     """Of the folder in `benchmarks/techniques/` and of every record; never renamed."""
     title: str
     phase: int
-    """In which the scaling guide recommends it; 0 where the guide does not speak of it."""
+    """In which the scaling guide recommends it, or 0 (docs/method.md#the-scaling-guide)."""
     cost: str
     """What it costs, in words; the benchmarks measure how much."""
     level: int | None = None

@@ -203,7 +203,7 @@ def users_at(usd_per_month: float, bill_of: Callable[[int], Bill | None]) -> int
 
 
 def band_of(users: int, catalogue: Catalogue) -> GuideBand | None:
-    """What the scaling guide says of the phase that `users` registered users are in."""
+    """What the scaling guide says a month costs at `users` (docs/method.md#the-scaling-guide)."""
     number = catalogue.phase_of(max(users - 1, 0)).number
     return next((band for band in catalogue.prices.guide if band.phase == number), None)
 

@@ -258,7 +258,8 @@ def for_money(found: Findings) -> list[Plan]:
             "What a month costs",
             "The cheapest plan, compute size and add-ons that meet what was measured, per stack "
             "level; dotted beyond the users whose peak was seen to hold. "
-            "A line ends where no plan on the list is enough. Grey: what the scaling guide says.",
+            "A line ends where no plan on the list is enough. Grey: what the scaling guide "
+            "says (docs/method.md lists its claims).",
             costs.alt(curves),
             lambda layout: costs.figure(curves, held, catalogue, layout),
             money.bills(found.money, catalogue),

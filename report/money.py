@@ -1,6 +1,7 @@
 """Capacity and cost of a run: limits, bills and what the next stack level saves.
 
-Takes `Findings`-like values, returns tables and lines; reads no file, draws nothing.
+"The guide" is the scaling guide (docs/method.md#the-scaling-guide). Takes `Findings`-like values,
+returns tables and lines; reads no file, draws nothing.
 """
 
 from __future__ import annotations

@@ -20,8 +20,7 @@ from report.tables import Table
 from report.words import listed, plain, significant, users
 
 LEVEL_WITHOUT_IT = 2
-"""Whose bill a technique is held against that no level has in place: the stack that most would
-have."""
+"""Level whose bill is compared where no level has the technique: the one that most would have."""
 
 ASSUMED = (
     "Assumed: a call's time is processor time of one core, sessions click as the load did, the data"

@@ -43,7 +43,8 @@ from stack.replica import (
 )
 from stack.worker import Worker, start_worker, stop_worker
 
-# Levels 1 and 2 open a connection for each request; level 3 is where pooling comes in (DESIGN.md).
+# Levels 1 and 2 open a connection for each request; the scaling guide adds pooling in phase 3
+# (docs/method.md#the-scaling-guide).
 API_POOL_SIZES: Mapping[int, int] = {1: 0, 2: 0, 3: computes.API_POOL_SIZE}
 
 

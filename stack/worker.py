@@ -55,7 +55,7 @@ RETRY_DELAY_S = 1.0
 # Between attempts to reach a database that is away.
 RECONNECT_DELAY_S = (0.1, 5.0)
 
-REFRESH_CRON = "0 * * * *"  # hourly, as the scaling guide has it
+REFRESH_CRON = "0 * * * *"  # hourly, as in docs/method.md#the-scaling-guide
 PARTITIONS_CRON = "17 3 * * *"  # once a day, at an hour when nobody is there
 ORPHANS_CRON = "* * * * *"
 

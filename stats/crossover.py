@@ -4,7 +4,7 @@ The p95 of the arm "before" is measured at several sizes; N* is where it crosses
 Between sizes log p95 is interpolated linearly over log N, made monotone first; the interval comes
 from what the calls say of each p95 (`stats.quantile`), and is open on the side where they are too
 few to bound it. Never interpolated across a change of plan, and censored outside the sizes measured
-(FACTS §7).
+(docs/method.md#crossover-n).
 """
 
 from __future__ import annotations

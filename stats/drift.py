@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-# FACTS §7: raw medians defeat every detector; ratios whose spread is 2% or less do not, with these.
+# With these limits a detector finds changes in ratios that vary by 2% or less; in raw medians it
+# finds none (docs/method.md#nightly-comparison).
 PVALUE_MAX = 1e-4
 MAGNITUDE_MIN = 0.03
 # Fewer nights after the point cannot be told from two bad nights in a row.

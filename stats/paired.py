@@ -24,7 +24,7 @@ import numpy.typing as npt
 EXACT_BLOCKS_MAX = 50
 
 # Lag-1 correlations below this are what independent blocks show by chance at n ≈ 30-100; above it
-# the blocks count for fewer than they are (FACTS: inflate n by (1+ρ)/(1-ρ)).
+# the blocks count for fewer than they are (docs/method.md#comparing-two-arms).
 LAG1_CORRELATION_MIN = 0.2
 # An estimate of ρ beyond this is a drift, not noise; the formula would divide by nearly zero.
 LAG1_CORRELATION_MAX = 0.95
@@ -32,7 +32,7 @@ LAG1_CORRELATION_MAX = 0.95
 # A change below 5% is not worth a change of stack, and is what nightly jobs can be held to.
 EFFECT_MIN = 1.05
 
-# Power at which the minimal detectable effect is stated (FACTS §7).
+# Power at which the minimal detectable effect is stated (docs/method.md#comparing-two-arms).
 POWER = 0.9
 
 Array = npt.NDArray[np.float64]
@@ -207,7 +207,7 @@ def judge(measured: Ratio, effect_min: float = EFFECT_MIN) -> Verdict:
     return Verdict.CANNOT_TELL
 
 
-# An alarm wakes somebody: one in a hundred is too many at 95% (FACTS §7).
+# At 95% one series in forty would alarm by chance each night (docs/method.md#nightly-comparison).
 ALARM_CONFIDENCE = 0.99
 
 

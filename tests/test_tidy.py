@@ -25,6 +25,40 @@ ENTRY_POINTS = (
 )
 SELF_EVIDENT_SQL_LINES_MAX = 2
 
+# What a reader can be pointed at: every text that people write and read.
+TEXT_SUFFIXES = {
+    "", ".css", ".html", ".in", ".ini", ".js", ".json", ".md", ".py", ".sh", ".sql", ".toml",
+    ".txt", ".yaml", ".yml",
+}  # fmt: skip
+NOT_OURS = {"results", "__pycache__", "node_modules"}
+TEXTS = sorted(
+    path
+    for path in ROOT.rglob("*")
+    if path.is_file()
+    and path.suffix in TEXT_SUFFIXES
+    and path != Path(__file__).resolve()  # it spells out what it forbids
+    and not NOT_OURS.intersection(parts := path.relative_to(ROOT).parts)
+    and (not parts[0].startswith(".") or parts[0] == ".github")
+)
+MARKDOWN = [path for path in TEXTS if path.suffix == ".md"]
+
+# Documents that are not in the repository, and ways to cite them.
+OUTSIDE = re.compile(
+    r"\b(?:FACTS|REVIEW|STYLE)\.md\b|\bDESIGN\.md\b|\b(?:FACTS|DESIGN|REVIEW)\b(?=[ \"§,:)])|§"
+    r"|(?<![\w-])shared/|\b[Tt]he issue(?:'s|s)?\b|\bissue's\b"
+)
+# There "the issue" is the one on GitHub that the nightly workflow keeps.
+ABOUT_THE_NIGHTLY_ISSUE = {
+    ".github/scripts/nightly_issue.py",
+    ".github/workflows/nightly-benchmarks.yml",
+    "tests/workflows/test_nightly.py",
+}
+THE_GUIDE = re.compile(r"\b[Tt]he (?:scaling )?guide\b|\bscaling guide\b")
+GUIDE_EXPLAINED = "docs/method.md"
+
+MARKDOWN_LINK = re.compile(r"\]\((?!https?:|mailto:)([^)\s]*)\)")
+DOCS_CITATION = re.compile(r"\bdocs/[\w/-]+\.md(?:#[\w-]+)?")
+
 FUNCTION_LINES_MAX = 70  # read at once, on one screen
 MODULE_LINES_MAX = 400  # a module that needs more is more than one room
 
@@ -79,3 +113,64 @@ def test_the_lock_files_name_no_registry_and_pin_every_package_by_hash() -> None
         pinned = re.findall(r"^[a-z0-9][\w.\[\]-]*==.*$", text, flags=re.MULTILINE)
         assert len(pinned) > 30
         assert all(line.endswith("\\") for line in pinned), "a package without a hash"
+
+
+def _anchors(path: Path) -> set[str]:
+    """Fragments of a Markdown file's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _dead(target: str, folder: Path) -> bool:
+    """Whether `path#fragment`, relative to `folder`, leads nowhere."""
+    name, _, fragment = target.partition("#")
+    path = folder / name
+    return not path.exists() or bool(fragment and fragment not in _anchors(path))
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=_name)
+def test_a_file_cites_nothing_that_its_reader_cannot_open(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    found = set(OUTSIDE.findall(text))
+    if _name(path) in ABOUT_THE_NIGHTLY_ISSUE:
+        found = {cited for cited in found if "issue" not in cited}
+    assert not found, "cite docs/method.md or a public address instead"
+    dead = {cited for cited in DOCS_CITATION.findall(text) if _dead(cited, ROOT)}
+    assert not dead, "no such document, or no such section"
+
+
+@pytest.mark.parametrize("path", [*MODULES, *SQL], ids=_name)
+def test_the_scaling_guide_is_named_with_the_page_that_explains_it(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not THE_GUIDE.search(text) or GUIDE_EXPLAINED in text
+
+
+@pytest.mark.parametrize("path", MARKDOWN, ids=_name)
+def test_a_link_in_a_document_leads_somewhere(path: Path) -> None:
+    links = MARKDOWN_LINK.findall(path.read_text(encoding="utf-8"))
+    dead = [
+        link for link in links if _dead(link if link[0] != "#" else path.name + link, path.parent)
+    ]
+    assert not dead
+
+
+def test_the_index_of_documents_names_every_document() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    documents = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert documents
+    assert documents <= set(MARKDOWN_LINK.findall(index))
+
+
+@pytest.mark.parametrize(
+    ("text", "is_outside"),
+    [
+        ("power (FACTS §7).", True),
+        ('as DESIGN "Measuring honestly" asks', True),
+        ("see ../shared/STYLE.md", True),
+        ("the issue's goals", True),
+        ("packages/shared-data/pricing-catalog.ts", False),
+        ("opens one issue that updates itself", False),
+    ],
+)
+def test_the_search_for_outside_documents_finds_them(text: str, is_outside: bool) -> None:
+    assert bool(OUTSIDE.search(text)) is is_outside

@@ -1,4 +1,7 @@
-"""What a month costs: dollars over registered users per stack level, beside the guide's bands."""
+"""What a month costs: dollars over registered users, a line per stack level.
+
+Grey boxes are the bands of the scaling guide (docs/method.md#the-scaling-guide).
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ def _top(curves: Curves, catalogue: Catalogue) -> float:
 def figure(
     curves: Curves, held: Mapping[int, float | None], catalogue: Catalogue, layout: Layout
 ) -> Figure:
-    """A line per level; grey boxes are what the scaling guide says; dashes are budget alerts.
+    """A line per level; grey boxes are the guide's bands; dashes are budget alerts.
 
     Args:
         curves: bills over registered users, per level.

@@ -1,7 +1,8 @@
 """Which database serves a request.
 
-Reads that are marked for analytics (`x-read-replica`, the header of the guide that this suite puts
-to the test) go to the replica, where there is one; everything else goes to the primary.
+Reads that are marked for analytics (`x-read-replica`, the header of the scaling guide,
+docs/method.md#the-scaling-guide) go to the replica, where there is one; everything else goes to the
+primary.
 """
 
 from __future__ import annotations

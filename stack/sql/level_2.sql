@@ -1,5 +1,5 @@
--- Stack level 2: level 1 and the two indexes of the scaling guide. On a live table they are made
--- CONCURRENTLY; here nobody else is connected yet.
+-- Stack level 2: level 1 and the two indexes of the scaling guide (docs/method.md#the-scaling-guide).
+-- On a live table they are made CONCURRENTLY; here nobody else is connected yet.
 
 -- A user's tasks, newest first: the task list, without a sort.
 create index if not exists idx_tasks_user_created
