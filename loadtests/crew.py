@@ -24,7 +24,7 @@ from loadtests.generator import Generator
 from loadtests.locust_statistics import feed
 from loadtests.outcome import Clicks
 from loadtests.sessions import KINDS, ON_DEMAND_KINDS
-from loadtests.settings import Settings, host_of, keys_from, settings_from
+from loadtests.settings import Settings, host_of, keys_from, keys_read, settings_from
 from loadtests.tally import StageTally
 from phases.catalogue import Catalogue
 from phases.cell import Verdict
@@ -65,7 +65,15 @@ class Crew:
         runner = self._runner
         options = environment.parsed_options or argparse.Namespace()
         keys_from(os.environ, options)
-        environment.host = host_of(options, environment.host, os.environ)
+        address = host_of(options, environment.host, os.environ)
+        if address is not None:
+            environment.host = address.url
+        if not isinstance(runner, WorkerRunner):
+            remarks = [*(address.remarks if address else ())]
+            for key in keys_read(os.environ):
+                remarks += key.remarks
+            for remark in remarks:
+                log.warning("%s", remark)
         if environment.host and not isinstance(runner, WorkerRunner):
             self._settings()
         if isinstance(runner, (MasterRunner, LocalRunner)):

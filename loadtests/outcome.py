@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from loadtests.clients import CACHING_ARMS
 from loadtests.histogram import Histogram, merged
@@ -47,7 +46,7 @@ def record_of(
         arm=settings.arm,
         level=settings.level,
         users=stage.users,
-        target=_without_credentials(settings.host),
+        target=settings.host,
         started_at=started_at,
         duration_s=lasted_s,
         offered_sessions_per_s=sessions.due / lasted_s if lasted_s else 0.0,
@@ -125,11 +124,6 @@ class Clicks:
             rate_over_peak=rate_over_peak,
             schedule_lag_ms_p99=self.schedule_lag_ms_p99,
         )
-
-
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _endpoints(tallies: dict[str, EndpointTally]) -> tuple[Endpoint, ...]:

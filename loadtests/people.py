@@ -15,6 +15,7 @@ from typing import Protocol
 
 from phases.catalogue import Population
 from phases.errors import ConfigurationError
+from phases.keys import read_key
 from phases.population import Activity, user_id
 from stack.tokens import mint
 
@@ -74,8 +75,8 @@ class Listed:
     A line is the user's id (auth.users.id), or the id, a blank and an access token of theirs.
 
     Raises:
-        ConfigurationError: the file cannot be read, is empty, or a line is neither; its number is
-            named, never its content.
+        ConfigurationError: the file cannot be read, is empty, or a line is neither, or its token
+            cannot be sent; its number is named, never its content.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,11 +91,12 @@ class Listed:
             if not who:
                 continue
             try:
-                self._users.append((str(uuid.UUID(who)), token.strip()))
+                identity = str(uuid.UUID(who))
             except ValueError:
                 raise ConfigurationError(
                     f"Line {number} of {path} does not begin with a user's id", then=remedy
                 ) from None
+            self._users.append((identity, read_key(token, f"The token on line {number}").value))
         if not self._users:
             raise ConfigurationError(f"{path} names no user", then=remedy)
 

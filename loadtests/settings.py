@@ -13,7 +13,6 @@ from pathlib import Path
 
 import jwt
 
-from loadtests.address import Address
 from loadtests.arguments import (
     REMOTE_BUDGET,
     REMOTE_RAMP_S,
@@ -24,13 +23,12 @@ from loadtests.arguments import (
 from loadtests.clients import arm_of
 from loadtests.people import Listed
 from loadtests.stages import Stage, modelled, parse_size
+from phases.address import Address
 from phases.catalogue import Catalogue
 from phases.errors import ConfigurationError, Refused, UsageError
+from phases.keys import ANON_KEY, JWT_SECRET, Key, read_key
 from records.load import Connections
 from stack.tokens import mint_key
-
-ANON_KEY = "SUPABASE_ANON_KEY"
-JWT_SECRET = "SUPABASE_JWT_SECRET"  # noqa: S105 - the variable's name
 
 PROJECT_URL = "SUPABASE_URL"
 
@@ -79,20 +77,38 @@ class Settings:
 
 def host_of(
     options: argparse.Namespace, host: str | None, environment: Mapping[str, str]
-) -> str | None:
-    """The host under test: a target by name, --host, or the project of SUPABASE_URL."""
-    return TARGETS.get(options.target) or host or environment.get(PROJECT_URL) or None
+) -> Address | None:
+    """The host under test: a target by name, --host, or the project of SUPABASE_URL.
+
+    Raises:
+        ConfigurationError: it is no address of an API; nothing of it is quoted.
+    """
+    if named := TARGETS.get(options.target) or host:
+        return Address.of(named, "--host")
+    project = environment.get(PROJECT_URL)
+    return Address.of(project, PROJECT_URL) if project else None
+
+
+def keys_read(environment: Mapping[str, str]) -> tuple[Key, Key]:
+    """Anon key and JWT secret as the environment has them, cleaned; empty where it has none.
+
+    Raises:
+        ConfigurationError: one holds what cannot be sent.
+    """
+    anon_key, secret = (
+        read_key(environment.get(name, ""), name) for name in (ANON_KEY, JWT_SECRET)
+    )
+    return anon_key, secret
 
 
 def keys_from(environment: Mapping[str, str], options: argparse.Namespace) -> tuple[str, str]:
     """Anon key and JWT secret; the secret is empty where every user brings a token.
 
     Raises:
-        ConfigurationError: one is missing, or the file of users is wrong.
+        ConfigurationError: one is missing or cannot be sent, or the file of users is wrong.
         Refused: the key is not an anonymous user's.
     """
-    secret = environment.get(JWT_SECRET, "")
-    anon_key = environment.get(ANON_KEY, "")
+    anon_key, secret = (key.value for key in keys_read(environment))
     if options.target == "supabase-local":
         secret = secret or LOCAL_JWT_SECRET
         anon_key = anon_key or mint_key(secret)
@@ -142,12 +158,11 @@ def settings_from(
         ConfigurationError: a secret is missing, or no host was named.
         UsageError: a value makes no sense; the option is named.
     """
-    host = host_of(options, host, environment)
-    if not host:
+    address = host_of(options, host, environment)
+    if address is None:
         raise ConfigurationError(
             "No host to test was named", then=f"Give --host URL, or set {PROJECT_URL}"
         )
-    address = Address.of(host)
     for name in COUNTS:
         if getattr(options, name) < 0:
             raise UsageError(f"--{name.replace('_', '-')} must not be negative")
@@ -166,7 +181,7 @@ def settings_from(
         )
         stages = (warm_up, *stages)
     return Settings(
-        host=host.rstrip("/"),
+        host=address.url,
         anon_key=anon_key,
         jwt_secret=jwt_secret,
         stages=stages,

@@ -2,16 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from phasegate.journal import RESULTS
 from phases import catalogue as catalogues
+from phases.address import Address
+from phases.dsn import DATABASE_URL, Dsn
 from phases.errors import ConfigurationError
 from stack.compute import find_compute
 
 OVERRIDES = Path("phasegate.toml")
+
+
+def say(remarks: Iterable[str]) -> None:
+    """Tell what was passed over in an address or a key, beside the verb's own output."""
+    for remark in remarks:
+        click.echo(f"phasegate: {remark}", err=True)
+
+
+def _origin(ctx: click.Context, param: click.Parameter) -> str:
+    """The environment variable or the option that a value came from."""
+    if param.name is None:
+        return "The value"
+    by_variable = ctx.get_parameter_source(param.name) is ParameterSource.ENVIRONMENT
+    if by_variable and isinstance(param.envvar, str):
+        return param.envvar
+    return param.opts[0] if isinstance(param, click.Option) else param.human_readable_name
+
+
+def read_database_url(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The database's address, as every driver reads it; what was passed over is said.
+
+    Raises:
+        ConfigurationError: it is none; nothing of it is quoted.
+    """
+    if value is None:
+        return None
+    dsn = Dsn.of(value, _origin(ctx, param))
+    say(dsn.remarks)
+    return dsn.url
+
+
+def read_api_url(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The API's address without credentials, fit for logs and process lists.
+
+    Raises:
+        ConfigurationError: it is none; nothing of it is quoted.
+    """
+    if value is None:
+        return None
+    address = Address.of(value, _origin(ctx, param))
+    say(address.remarks)
+    return address.url
+
 
 POSITIVE = click.IntRange(min=1)
 PORT = click.IntRange(1, 65535)
@@ -25,7 +72,9 @@ results = click.option(
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 database_url = click.option(
     "--database-url",
-    envvar="DATABASE_URL",
+    envvar=DATABASE_URL,
+    metavar="DSN",
+    callback=read_database_url,
     help="DSN of a PostgreSQL; rather set DATABASE_URL: arguments show in process lists.",
 )
 seed_number = click.option("--seed", type=int, help="The same seed gives the same bytes.")

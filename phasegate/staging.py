@@ -13,14 +13,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from loadtests.address import Address
 from loadtests.arguments import REMOTE_BUDGET, REMOTE_RAMP_S
 from loadtests.clients import ARM_OF_LEVEL
 from loadtests.people import Listed
 from loadtests.run import Manners, Target, run_stage
-from loadtests.settings import keys_from
+from loadtests.settings import keys_from, keys_read
 from phasegate import console
+from phasegate import options as options_room
 from phasegate.journal import Journal
+from phases.address import Address
 from phases.catalogue import Catalogue, Compute, Phase
 from phases.errors import CannotMeasure, ConfigurationError
 from phases.population import user_id
@@ -74,7 +75,8 @@ def run(plan: Plan, catalogue: Catalogue) -> Path:
     file = "" if plan.users_file is None else str(plan.users_file)
     options = argparse.Namespace(target="", users_file=file)
     anon_key, secret = keys_from(os.environ, options)
-    target = Target(plan.host.rstrip("/"), anon_key, secret)
+    options_room.say(remark for key in keys_read(os.environ) for remark in key.remarks)
+    target = Target(address.url, anon_key, secret)
     users = plan.phase.users_max
     journal = Journal(
         users=users, sizes=(users,), seed=plan.seed, quick=False, results=plan.results
@@ -119,7 +121,7 @@ def look(
         database, found = look_at(database_url, acting)
     return TargetRecord(
         format_version=TargetRecord.FORMAT_VERSION,
-        host=_bare(host),
+        host=host,
         compute=None if compute is None else compute.name,
         reads_only=reads_only,
         request_budget=request_budget,
@@ -150,12 +152,6 @@ def complete(
         users_file=users_file, compute=compute, reads_only=not writes, request_budget=0,
     )  # fmt: skip
     store.write(folder / "target.json", record)
-
-
-def _bare(host: str) -> str:
-    """`host` without credentials."""
-    scheme, slashes, rest = host.partition("//")
-    return f"{scheme}{slashes}{rest.rpartition('@')[2]}" if slashes else host.rpartition("@")[2]
 
 
 def _acting(users: int, seed: int, users_file: Path | None) -> list[str]:
@@ -205,6 +201,6 @@ def _drive(
         )
     if not load.endpoints:
         raise CannotMeasure(
-            f"{_bare(plan.host)} was asked nothing in {plan.duration_s:g} s",
+            f"{plan.host} was asked nothing in {plan.duration_s:g} s",
             then="Give --duration more seconds",
         )

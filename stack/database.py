@@ -1,4 +1,4 @@
-"""Talking to a database behind a DSN: connecting, running our SQL files, printing a DSN safely.
+"""Talking to a database behind a DSN: connecting and running our SQL files.
 
 Reads `stack/sql/*.sql`; writes what those files say, each in one transaction. Every asyncpg
 connection of this room outside the API is opened here, so that a failure always reads the same and
@@ -8,15 +8,18 @@ never shows a password.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from phases.dsn import SYSTEM_CERTIFICATES, Dsn, advice
+from phases.dsn import redact as redact
 from phases.errors import CannotMeasure, ConfigurationError
 
 SQL_FOLDER = Path(__file__).with_name("sql")
@@ -30,34 +33,35 @@ CONNECTION_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, Tim
 T = TypeVar("T")
 
 
-def redact(dsn: str) -> str:
-    """`dsn` without its password, nor any `password=` in its query: fit for logs and screens."""
-    try:
-        parts = urlsplit(dsn)
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        return "a DSN that cannot be read"
-    if not parts.scheme or not parts.hostname:
-        return "a DSN that is not an address"
-    user = f"{parts.username}@" if parts.username else ""
-    query = "&".join(
-        piece
-        for piece in parts.query.split("&")
-        if piece and not piece.lower().startswith(("password=", "sslpassword="))
-    )
-    return urlunsplit((parts.scheme, f"{user}{parts.hostname}{port}", parts.path, query, ""))
-
-
 def with_database(dsn: str, database: str) -> str:
     """`dsn` with another database's name in it."""
-    return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))
+    return Dsn.of(dsn).at(database=database).url
 
 
 def with_port(dsn: str, port: int) -> str:
     """`dsn` with another port of the same host: the pooler in front of it, or its replica."""
-    parts = urlsplit(dsn)
-    credentials, at, _ = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{credentials}{at}{parts.hostname}:{port}"))
+    return Dsn.of(dsn).at(port=port).url
+
+
+def driver_arguments(dsn: str, timeout_s: float = CONNECT_TIMEOUT_S) -> dict[str, Any]:
+    """What asyncpg's `connect` takes for `dsn`: for all who do not use `connected`.
+
+    `timeout_s` holds where the address has no connect_timeout of its own.
+
+    Raises:
+        ConfigurationError: `dsn` is no DSN.
+    """
+    read = Dsn.of(dsn)
+    parameters = dict(read.parameters)
+    parameters.pop("gssencmode", None)  # asyncpg has no other encryption than TLS
+    arguments: dict[str, Any] = {
+        "timeout": float(parameters.pop("connect_timeout", timeout_s)),
+    }
+    if parameters.get("sslrootcert") == SYSTEM_CERTIFICATES:
+        arguments["ssl"] = ssl.create_default_context()
+        parameters = {name: said for name, said in parameters.items() if "ssl" not in name}
+    arguments["dsn"] = replace(read, parameters=parameters).url
+    return arguments
 
 
 def read_sql(name: str) -> str:
@@ -81,16 +85,23 @@ async def connected(
         ConfigurationError: `dsn` is no DSN.
         CannotMeasure: the server cannot be reached or refuses; the password is not quoted.
     """
-    options = {} if statement_cache_size is None else {"statement_cache_size": statement_cache_size}
+    options = driver_arguments(dsn, timeout_s)
+    if statement_cache_size is not None:
+        options["statement_cache_size"] = statement_cache_size
     try:
-        connection = await asyncpg.connect(dsn, timeout=timeout_s, **options)
-    except ValueError as error:  # asyncpg.ClientConfigurationError is one too
+        connection = await asyncpg.connect(**options)
+    except ValueError:  # asyncpg.ClientConfigurationError is one too, and quotes what it read
         raise ConfigurationError(
-            "The database URL cannot be read", then="Give it as postgresql://user@host:port/name"
-        ) from error
+            "The database URL cannot be used: a parameter of it, or a variable of libpq's (PG…) "
+            "beside it, has a value that the driver does not know",
+            then="Correct it; sslmode=require and no other parameter is enough for most",
+        ) from None
     except CONNECTION_ERRORS as error:
         reason = str(error) or type(error).__name__
-        raise CannotMeasure(f"Cannot connect to {redact(dsn)}: {reason}") from error
+        read = Dsn.of(dsn)
+        raise CannotMeasure(
+            f"Cannot connect to {read.shown}: {reason}", then=advice(read, reason)
+        ) from error
     try:
         yield connection
     finally:

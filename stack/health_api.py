@@ -10,9 +10,9 @@ import json
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
-from phases.errors import ConfigurationError
+from phases.address import Address
+from phases.keys import read_key
 from stack.checks import Check, failed
 
 # A check that takes longer has found something; an hourly job must not hang on it.
@@ -23,36 +23,34 @@ def api_checks(url: str | None, anon_key: str | None) -> tuple[Check, ...]:
     """Ask the API at `url`; None skips each question.
 
     Raises:
-        ConfigurationError: `url` is not an http(s) address.
+        ConfigurationError: `url` is not an http(s) address, or the key cannot be sent.
     """
     if url is None:
         return tuple(
             Check(name=name, outcome="skipped", said="No URL was given")
             for name in ("api", "auth", "pool", "replica_serving")
         )
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"{url!r} is not an http or https address")
-    headers = {"apikey": anon_key, "Authorization": f"Bearer {anon_key}"} if anon_key else {}
+    address = Address.of(url)
+    key = read_key(anon_key or "", "The API key").value
+    headers = {"apikey": key, "Authorization": f"Bearer {key}"} if key else {}
 
     def get(path: str) -> tuple[int, Any, float]:
-        return _get(url, path, headers)
+        return _get(address, path, headers)
 
     return (_api(get), _auth(get), *_own_api(get))
 
 
-def _get(url: str, path: str, headers: dict[str, str]) -> tuple[int, Any, float]:
+def _get(address: Address, path: str, headers: dict[str, str]) -> tuple[int, Any, float]:
     """Status, body as JSON (None where it is none) and milliseconds of one GET.
 
     Raises:
         OSError, http.client.HTTPException: there is no answer.
     """
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+    kind = http.client.HTTPSConnection if address.is_tls else http.client.HTTPConnection
+    connection = kind(address.host, address.port, timeout=TIMEOUT_S)
     began = time.perf_counter()
     try:
-        connection.request("GET", parts.path.rstrip("/") + path, headers=headers)
+        connection.request("GET", address.prefix + path, headers=headers)
         answer = connection.getresponse()
         body = answer.read()
     finally:

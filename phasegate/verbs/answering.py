@@ -44,7 +44,12 @@ def report(run: Path | None) -> None:
 @RUN
 @click.option("--to", type=click.IntRange(2, 4), required=True, help="The phase to enter: 2, 3, 4.")
 @click.option("--level", type=options.LEVEL, help="Stack level to judge [the phase's own].")
-@click.option("--host", metavar="URL", help="Drive this API now, and judge that, not a RUN.")
+@click.option(
+    "--host",
+    metavar="URL",
+    callback=options.read_api_url,
+    help="Drive this API now, and judge that, not a RUN.",
+)
 @options.database_url
 @click.option("--compute", help="Compute size that the target runs on, as small; prices it.")
 @click.option("--duration", type=click.FloatRange(min=1), help="Seconds at the full rate [60].")

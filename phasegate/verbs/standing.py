@@ -10,6 +10,7 @@ import msgspec
 from phasegate import doctor as doctor_room
 from phasegate import local, options
 from phases.errors import DoesNotHold
+from phases.keys import ANON_KEY, read_key
 from stack import health as health_room
 from stack.local import down as stop_level
 
@@ -48,7 +49,7 @@ def down() -> None:
 
 
 @click.command()
-@click.argument("url", required=False, envvar="SUPABASE_URL")
+@click.argument("url", required=False, envvar="SUPABASE_URL", callback=options.read_api_url)
 @options.database_url
 @options.as_json
 def health(url: str | None, database_url: str | None, *, as_json: bool) -> None:
@@ -58,8 +59,9 @@ def health(url: str | None, database_url: str | None, *, as_json: bool) -> None:
     not well. URL is a Supabase project's, or that of `phasegate up`; the key comes from
     SUPABASE_ANON_KEY.
     """
-    key = os.environ.get("SUPABASE_ANON_KEY")
-    checks = health_room.check(url, database_url, anon_key=key)
+    key = read_key(os.environ.get(ANON_KEY, ""), ANON_KEY)
+    options.say(key.remarks)
+    checks = health_room.check(url, database_url, anon_key=key.value or None)
     if as_json:
         click.echo(msgspec.json.encode(checks))
     else:

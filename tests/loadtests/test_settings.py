@@ -88,7 +88,7 @@ def test_a_wrong_option_is_named(arguments: tuple[str, ...], said: str) -> None:
 
 @pytest.mark.parametrize("host", ["ftp://x", "http://", "https://x:99999"])
 def test_what_is_no_address_is_refused(host: str) -> None:
-    with pytest.raises(UsageError, match="is no address of an API"):
+    with pytest.raises(ConfigurationError, match="--host cannot be read as an address"):
         settings(host=host)
 
 

@@ -18,9 +18,9 @@ from stack.database import apply_sql, connected, redact, run, with_database, wit
     [
         ("postgresql://me:hush@127.0.0.1:5432/db", "postgresql://me@127.0.0.1:5432/db"),
         ("postgresql://me:a%40b%3Ahush@h/db", "postgresql://me@h/db"),
-        ("postgresql://h/db?password=hush&sslmode=require", "postgresql://h/db?sslmode=require"),
-        ("host=h password=hush", "a DSN that is not an address"),
-        ("postgresql://me:hush@h:port/db", "a DSN that cannot be read"),
+        ("postgresql://h/db?password=hush&sslmode=require", "postgresql://h/db"),
+        ("host=h password=hush", "a database URL that cannot be read"),
+        ("postgresql://me:hush@h:port/db", "a database URL that cannot be read"),
     ],
 )
 def test_a_redacted_dsn_keeps_the_place_and_loses_the_password(dsn: str, shown: str) -> None:
@@ -29,10 +29,10 @@ def test_a_redacted_dsn_keeps_the_place_and_loses_the_password(dsn: str, shown: 
 
 
 def test_a_dsn_can_name_another_database_or_port_and_keeps_the_rest() -> None:
-    dsn = "postgresql://me:p%40ss@127.0.0.1:5432/db?sslmode=disable"
+    dsn = "postgresql://me:p%40ss@[::1]:5432/db?sslmode=disable"
     assert with_database(dsn, "other") == dsn.replace("/db?", "/other?")
     assert with_port(dsn, 6543) == dsn.replace("5432", "6543")
-    assert with_port("postgresql://h/db", 1) == "postgresql://h:1/db"
+    assert with_port("postgresql://localhost/db", 1) == "postgresql://localhost:1/db"
 
 
 def test_an_unreachable_server_is_named_without_its_password() -> None:

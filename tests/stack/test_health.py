@@ -261,5 +261,5 @@ def test_annotations_keep_to_one_line() -> None:
 def test_nothing_to_check_and_a_strange_address_are_wrong_calls() -> None:
     with pytest.raises(ConfigurationError, match="nothing to check"):
         check(None)
-    with pytest.raises(ConfigurationError, match="not an http or https address"):
+    with pytest.raises(ConfigurationError, match="does not begin with http:// or https://"):
         check("ftp://example.org")
