@@ -20,6 +20,7 @@ from benchmarks.replay import replay
 from benchmarks.routes import Unavailable
 from benchmarks.summary import extra_info
 from benchmarks.technique import Compare, Technique
+from phases.dsn import Dsn, advice
 from phases.errors import PhasegateError
 from records import store
 
@@ -62,13 +63,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """The session on `DATABASE_URL`; every error ends the run with one clear line."""
     config = request.config
-    dsn = os.environ.get(DSN_VARIABLE)
-    if not dsn:
+    if not os.environ.get(DSN_VARIABLE):
         pytest.exit(
             f"The benchmarks need a seeded database: set {DSN_VARIABLE}, or use `phasegate run`, "
             "which brings its own. Nothing was measured.",
             returncode=2,
         )
+    dsn = _database(config)
     budget_s = config.getoption("--budget")
     if not budget_s > 0:  # not a number is none either
         pytest.exit(
@@ -82,7 +83,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     }
     budget = Budget(budget_s, len(techniques))
     lab = Lab(
-        dsn,
+        dsn.url,
         users=config.getoption("--users"),
         sha256=config.getoption("--data-sha256"),
         seed=config.getoption("--draw-seed"),
@@ -94,7 +95,8 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     try:
         lab.__enter__()
     except PhasegateError as error:
-        pytest.exit(f"{FAILURE}{error} Nothing was measured.", returncode=int(error.exit_code))
+        said = " ".join(part for part in (str(error), advice(dsn, str(error))) if part)
+        pytest.exit(f"{FAILURE}{said} Nothing was measured.", returncode=int(error.exit_code))
     try:
         yield lab
         path = config.getoption("--record")
@@ -104,6 +106,19 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
             store.write(path, lab.record())
     finally:
         lab.__exit__()
+
+
+def _database(config: pytest.Config) -> Dsn:
+    """The database of `DATABASE_URL`; what was passed over in it is said."""
+    try:
+        dsn = Dsn.of(os.environ[DSN_VARIABLE], DSN_VARIABLE)
+    except PhasegateError as error:
+        pytest.exit(f"{FAILURE}{error} Nothing was measured.", returncode=int(error.exit_code))
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+    for remark in dsn.remarks:
+        terminal.ensure_newline()
+        terminal.write_line(f"{FAILURE}{remark}")
+    return dsn
 
 
 def _spend_leftover(lab: Lab) -> None:

@@ -11,14 +11,13 @@ request-and-answer protocol waits while the server works.
 from __future__ import annotations
 
 import os
-from urllib.parse import urlsplit
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from phases.dsn import Dsn
 
 
 def is_local(dsn: str) -> bool:
     """Whether the server of `dsn` is on this machine."""
-    return urlsplit(dsn).hostname in LOOPBACK
+    return Dsn.of(dsn).is_loopback
 
 
 class Placement:

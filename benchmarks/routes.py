@@ -14,12 +14,12 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from benchmarks.agreed import REPLICA_VARIABLE as REPLICA_VARIABLE
 from benchmarks.connection import Connection
 from benchmarks.placement import Placement, is_local
 from benchmarks.technique import DIRECT, Route, Via
+from phases.dsn import Dsn
 from phases.errors import CannotMeasure, ConfigurationError
 from stack.database import with_port
 from stack.install import install_command
@@ -78,14 +78,13 @@ class Routes:
         return self._delayed(route.delay_ms)
 
     def _delayed(self, delay_ms: float) -> str:
-        server = urlsplit(self._dsn)
-        host, port = server.hostname or "127.0.0.1", str(server.port or 5432)
+        server = Dsn.of(self._dsn)
+        host, port = server.host or "127.0.0.1", str(server.port or 5432)
         proxy = self._helper("benchmarks.delay", host, port, str(delay_ms))
         if proxy.stdout is None:  # cannot be: a pipe was asked for
             raise Unavailable("The delaying proxy has no output")
         listening = int(proxy.stdout.readline())
-        credentials = server.netloc.rpartition("@")[0]
-        return urlunsplit(server._replace(netloc=f"{credentials}@127.0.0.1:{listening}"))
+        return server.at(host="127.0.0.1", port=listening).url
 
     def _helper(self, module: str, *arguments: str) -> subprocess.Popen[str]:
         """A process of ours that ends with its standard input, so with this one at the latest."""
@@ -122,12 +121,13 @@ def _replica(primary_dsn: str) -> str:
         Unavailable: none was named.
         CannotMeasure: it is no replica, or does not catch up: it would be measured at work.
     """
-    dsn = os.environ.get(REPLICA_VARIABLE)
-    if not dsn:
+    named = os.environ.get(REPLICA_VARIABLE)
+    if not named:
         raise Unavailable(
             "no read replica was named",
             then=f"Set {REPLICA_VARIABLE} to the DSN of a replica of the same data",
         )
+    dsn = Dsn.of(named, REPLICA_VARIABLE).url
     deadline = time.monotonic() + CATCH_UP_TIMEOUT_S
     while (lag := measure_lag(primary_dsn, dsn)).lag_bytes:
         if time.monotonic() > deadline:

@@ -65,7 +65,9 @@ def database_checks(database_url: str | None) -> tuple[Check, ...]:
     except ConfigurationError:
         raise
     except (*CONNECTION_ERRORS, PhasegateError) as error:
-        said = error.what if isinstance(error, PhasegateError) else str(error)
+        said = str(error)
+        if isinstance(error, PhasegateError):
+            said = ". ".join(part for part in (error.what, error.then) if part)
         lost = failed("database", said or "The database does not answer in time")
         return (lost, *_without_database("The database does not answer")[1:])
 

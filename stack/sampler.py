@@ -24,17 +24,17 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
 import msgspec
 import psutil
 
+from phases.dsn import Dsn
 from phases.errors import CannotMeasure
 from records import store
 from records.sampler import Backends, Sample, SamplerRecord, Statement
 from stack.component_use import Components
-from stack.database import CONNECTION_ERRORS, SQL_FOLDER
+from stack.database import CONNECTION_ERRORS, SQL_FOLDER, driver_arguments
 from stack.pooler_watch import PoolerWatch
 
 INTERVAL_S = 1.0
@@ -43,8 +43,6 @@ INTERVAL_S = 1.0
 BACKENDS_INTERVAL_S = 0.1
 STATEMENTS_MAX = 50
 VARIABLE = "PHASEGATE_SAMPLER"
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 # The last look, and the writing of the record.
 END_TIMEOUT_S = 20.0
@@ -155,7 +153,7 @@ class _Database:
 
     async def enable_statements(self) -> None:
         """Create the extension where it is missing, on this machine alone."""
-        if (urlsplit(self._dsn).hostname or "") not in LOOPBACK:
+        if not Dsn.of(self._dsn).is_loopback:
             return
         try:
             connection = await self._connected()
@@ -198,7 +196,7 @@ class _Database:
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(
-                self._dsn, timeout=LOOK_TIMEOUT_S, statement_cache_size=0
+                **driver_arguments(self._dsn, LOOK_TIMEOUT_S), statement_cache_size=0
             )
         return self._connection
 

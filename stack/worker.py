@@ -30,7 +30,7 @@ from pgqueuer.domain.models import Job, Schedule
 
 from phases.errors import CannotMeasure
 from stack import heavy
-from stack.database import connected, redact
+from stack.database import connected, driver_arguments, redact
 from stack.partitions import maintain_on
 from stack.processes import end
 
@@ -140,7 +140,9 @@ async def _serve(settings: Settings, stopping: asyncio.Event) -> None:
     """Work until told to stop, or until the connection is lost."""
     async with (
         connected(settings.dsn) as connection,
-        asyncpg.create_pool(settings.dsn, min_size=1, max_size=settings.concurrency + 1) as pool,
+        asyncpg.create_pool(
+            **driver_arguments(settings.dsn), min_size=1, max_size=settings.concurrency + 1
+        ) as pool,
     ):
         await heavy.install_on(connection)
         chores = _Chores(pool)

@@ -1,18 +1,23 @@
 """Run psql on the database of DATABASE_URL, with the DSN out of the process list.
 
-Reads DATABASE_URL; becomes `psql ARGUMENTS` with the DSN's parts in libpq's own variables, because
-psql takes a DSN only as an argument. Needs nothing but Python: an hourly job installs nothing.
+Reads DATABASE_URL as every verb of phasegate does; becomes `psql ARGUMENTS` with the DSN's parts in
+libpq's own variables, because psql takes a DSN only as an argument. Needs nothing but Python and
+the package beside it, of which it uses what imports nothing else: an hourly job installs nothing.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from urllib.parse import parse_qsl, unquote, urlsplit
+from pathlib import Path
+from typing import NoReturn
 
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-# What a DSN may say after its question mark, and the variable that says the same to libpq.
+from phases.dsn import DATABASE_URL, Dsn
+from phases.errors import PhasegateError
+
+# libpq's keywords, and the variables that say the same.
 VARIABLES = {
     "host": "PGHOST",
     "port": "PGPORT",
@@ -20,54 +25,35 @@ VARIABLES = {
     "password": "PGPASSWORD",
     "dbname": "PGDATABASE",
     "application_name": "PGAPPNAME",
-    "channel_binding": "PGCHANNELBINDING",
     "connect_timeout": "PGCONNECT_TIMEOUT",
     "gssencmode": "PGGSSENCMODE",
     "options": "PGOPTIONS",
+    "passfile": "PGPASSFILE",
+    "ssl_max_protocol_version": "PGSSLMAXPROTOCOLVERSION",
+    "ssl_min_protocol_version": "PGSSLMINPROTOCOLVERSION",
+    "sslcert": "PGSSLCERT",
+    "sslcrl": "PGSSLCRL",
+    "sslkey": "PGSSLKEY",
     "sslmode": "PGSSLMODE",
+    "sslnegotiation": "PGSSLNEGOTIATION",
     "sslrootcert": "PGSSLROOTCERT",
     "target_session_attrs": "PGTARGETSESSIONATTRS",
 }
 
 
-def variables(dsn: str) -> dict[str, str]:
-    """What libpq should find in the environment.
-
-    Raises:
-        ValueError: `dsn` is no address that can be taken apart; nothing of it is in the message.
-    """
+def main() -> NoReturn:
+    """Become psql, or say in one line why not, and end with the code of a wrong call."""
     try:
-        parts = urlsplit(dsn)
-        port = parts.port
-    except ValueError:
-        # Its message quotes what it could not read, which may be a piece of the password.
-        raise ValueError("it cannot be read as an address") from None
-    if parts.scheme not in ("postgres", "postgresql"):
-        raise ValueError("it does not begin with postgresql://")
-    said = {
-        "host": parts.hostname,
-        "port": str(port) if port else None,
-        "user": parts.username,
-        "password": parts.password,
-        "dbname": parts.path.removeprefix("/"),
-    }
-    found = {VARIABLES[name]: unquote(value) for name, value in said.items() if value}
-    for name, value in parse_qsl(parts.query):
-        if name not in VARIABLES:
-            raise ValueError(f"libpq knows no parameter {name!r}")
-        found[VARIABLES[name]] = value
-    if found.get("PGHOST", "localhost") not in LOOPBACK:
-        found.setdefault("PGSSLMODE", "require")
-    return found
-
-
-def main() -> None:
-    """Become psql, or say in one line why not."""
-    try:
-        found = variables(os.environ.get("DATABASE_URL", ""))
-    except ValueError as error:
-        sys.exit(f"DATABASE_URL is wrong: {error}. Nothing was sent.")
-    kept = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+        dsn = Dsn.of(os.environ.get(DATABASE_URL, ""), DATABASE_URL)
+    except PhasegateError as error:
+        sys.stderr.write(f"{error.sentence()}\n")
+        sys.exit(error.exit_code)
+    for remark in dsn.remarks:
+        sys.stderr.write(f"{remark}\n")
+    kept = {name: value for name, value in os.environ.items() if name != DATABASE_URL}
+    said = dsn.keywords()
+    # The passphrase of a client's key has no variable; psql then asks for it, and nobody answers.
+    found = {variable: said[keyword] for keyword, variable in VARIABLES.items() if keyword in said}
     os.execvpe("psql", ["psql", "--no-psqlrc", *sys.argv[1:]], kept | found)
 
 

@@ -12,6 +12,8 @@ refuse() {
 for name in SUPABASE_URL SUPABASE_ANON_KEY SUPABASE_JWT_SECRET; do
   [ -n "${!name:-}" ] || refuse "$name is not set among the secrets of the environment staging"
 done
+# It becomes an argument, which every process of the machine may read.
+[[ $SUPABASE_URL != *@* ]] || refuse 'SUPABASE_URL holds an @: a user name or password is not sent, so leave it out'
 [[ $PHASE =~ ^[234]$ ]] || refuse 'The phase is 2, 3 or 4'
 [[ $BUDGET =~ ^[0-9]+$ ]] || refuse 'The budget is a number of requests'
 [[ $USERS =~ ^([0-9]+k?)?$ ]] || refuse 'The users are a number, as 5000 or 5k'

@@ -154,7 +154,8 @@ def runner(tmp_path: Path) -> Runner:
     checkout = tmp_path / "checkout"
     for folder in (checkout, tmp_path / "temp", tmp_path / "bin"):
         folder.mkdir()
-    shutil.copytree(ROOT / ".github", checkout / ".github")
+    for folder in (".github", "phases"):
+        shutil.copytree(ROOT / folder, checkout / folder)
     for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-dev.lock"):
         shutil.copy(ROOT / name, checkout / name)
     # The environment that runs this test: installing it anew is what its first minutes were for.
