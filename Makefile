@@ -50,10 +50,10 @@ check: setup-dev ## lint, types, import contracts, workflows
 	@$(BIN)/actionlint -shellcheck= -pyflakes=
 	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
-perf: setup-dev ## our figures beside peers' and limits, as ratios in one run
+perf: setup-dev ## our figures compared with peers and limits, as ratios in one run
 	@$(BIN)/phasegate perf
 
-nightly: setup ## HEAD beside a pinned commit, and drift since (BASELINE=v1, by default origin/main)
+nightly: setup ## HEAD against a pinned commit, and drift since (BASELINE=v1, by default origin/main)
 	@$(BIN)/python -m nightly.drift || echo "The night is judged without drift." >&2
 	@$(BIN)/phasegate nightly --baseline '$(BASELINE)'
 

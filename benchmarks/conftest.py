@@ -71,9 +71,9 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         )
     dsn = _database(config)
     budget_s = config.getoption("--budget")
-    if not budget_s > 0:  # not a number is none either
+    if not budget_s > 0:  # also refuses NaN
         pytest.exit(
-            f"A --budget of {budget_s:g} s is too small to say anything. Nothing was measured.",
+            f"A --budget of {budget_s:g} s is too small to measure anything. Nothing was measured.",
             returncode=2,
         )
     techniques = {

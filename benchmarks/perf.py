@@ -1,4 +1,4 @@
-"""The accuracy of the benchmarks: the median of a statement here beside `pgbench -M prepared`.
+"""The accuracy of the benchmarks: the median of a statement here against `pgbench -M prepared`.
 
 Works in a database of its own on the given server, dropped at the end; pgbench's logs go to a
 temporary folder. Both clients run the same statement in turn, on the same core as their backend:

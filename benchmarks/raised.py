@@ -48,7 +48,7 @@ class Raised:
                 caller.execute(NO_NOTE)
             raise CannotMeasure(
                 f"The database cannot be brought to stack level {FULL_LEVEL}: {error}",
-                untouched="It is as it was",
+                untouched="Nothing was changed",
                 then="Connect as the owner of its tables, or as a superuser",
             ) from error
 

@@ -1,4 +1,4 @@
-"""Our arguments beside Locust's: one table, from which the parser and the web UI's form are made.
+"""Our additions to Locust's arguments: one table for the parser and for the web UI's form.
 
 Pure. Secrets are no arguments: they would show in the process list, in the web UI's form and in
 messages between processes.
@@ -20,7 +20,8 @@ STAGE_DURATION_S = 60.0
 # What `supabase start` serves on every machine.
 TARGETS = {"supabase-local": "http://127.0.0.1:54321"}
 
-# Somebody else's machine, and somebody's bill: twelve minutes of phase 3's peak, and no shock.
+# A remote target is shared and billed: enough requests for twelve minutes of phase 3's peak, and a
+# ramp, so that the load does not start at once.
 REMOTE_BUDGET = 20_000
 REMOTE_RAMP_S = 10.0
 
@@ -90,7 +91,7 @@ ARGUMENTS = (
     Argument(
         "warm-up",
         0.0,
-        "seconds of the first stage's load before it, which are not recorded",
+        "seconds of load before the first stage, which are not recorded",
         "S",
     ),
     Argument(
@@ -108,11 +109,11 @@ ARGUMENTS = (
     Argument(
         "connections",
         "keep-alive",
-        "the client's HTTP connections: used again, or one opened for each request, as a function "
-        "does that starts for each",
+        "the client's HTTP connections: reused, or a new one for each request, as a serverless "
+        "function opens it",
         choices=("keep-alive", "per-request"),
     ),
-    Argument("seed", 2026, "of the data set, whose users sign in, and of the arrivals"),
+    Argument("seed", 2026, "seed of the data set, whose users sign in, and of the arrivals"),
     Argument(
         "think-time-scale",
         1.0,
@@ -127,8 +128,8 @@ ARGUMENTS = (
     Argument(
         "request-budget",
         0,
-        f"send no more requests than that, over all workers ({REMOTE_BUDGET:,} where the host is "
-        "not this machine; else as many as it takes)",
+        f"cap on requests sent, over all workers ({REMOTE_BUDGET:,} where the host is not this "
+        "machine; else none)",
         "N",
     ),
     Argument(

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass
 class Budget:
-    """So many requests and no more.
+    """A cap on requests sent.
 
     Args:
-        requests: how many; None for as many as it takes.
-        when_spent: called once, by whoever asks for one too many.
+        requests: the cap; None for no cap.
+        when_spent: called once, when a request is refused for the first time.
     """
 
     requests: int | None

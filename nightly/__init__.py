@@ -1,5 +1,5 @@
-"""Every night: HEAD beside the pinned baseline commit, one record a night, and what moved.
+"""Compares HEAD with the pinned baseline commit every night and keeps one record a night.
 
 Measures two checkouts of this repository block by block in turn, and looks for change points in
-the series of nights. Writes `results/history/`; what is said and drawn of it is `report.nights`.
+the series of nights. Writes `results/history/`; `report.nights` prints and draws it.
 """

@@ -1,7 +1,7 @@
 """How quiet the machine was during a measurement, and whether the night counts. Reads /proc.
 
-On a shared machine a night is thrown away rather than believed: a night too few costs a day, a
-false alarm costs the readers.
+On a shared machine a doubtful night does not count: the next night measures again, while a false
+alarm costs its readers time and trust.
 """
 
 from __future__ import annotations

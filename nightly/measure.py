@@ -1,7 +1,7 @@
-"""One night, measured: A/A, HEAD beside the baseline, and once more what seemed slower.
+"""Measures one night: A/A, HEAD against the baseline, and a second time what seemed slower.
 
 Writes only to the databases and the worktree that `nightly.pairing` and `nightly.trees` make and
-take away. Judging and keeping the record are others' work.
+take away. It neither judges nor stores the record.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ class _Night:
         self._first, self._second, self._baseline_names = {}, {}, {}
 
     def _measure_same(self) -> None:
-        """HEAD beside HEAD, by the rule that everything else is judged by."""
+        """HEAD against HEAD, judged by the rule for all other series."""
         share = SAME_SHARE / len(self.plan.rooms)
         for room in self.plan.rooms:
             found = self._measured(room, self.head, [SAME[room]], share, self._note_names)

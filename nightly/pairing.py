@@ -1,7 +1,7 @@
 """HEAD and baseline in turns: blocks of the same calls, on two copies of one data set.
 
 Starts a process per side (`stack.turns`) and makes the databases `phasegate_night_a` and `…_b`;
-both are gone at the end, come what may. Each side brings its copy to its own stack level.
+both are dropped at the end, also after an error. Each side brings its copy to its own stack level.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ CALLS_PER_BLOCK_MAX = 50
 # Of one round: they are kept for years.
 BLOCKS_MAX = 60
 
-# A process lies in memory as chance has it, and is quicker or slower than the same one beside it
-# for as long as it lives. Over seven pairs an API of ours scattered by 2 to 4% (one deviation), and
-# a backend by nothing to be seen, since all are forked from one postmaster. So a series is
-# measured in rounds of fresh processes, one after the other; rounds that differ show as a
-# correlation of neighbouring blocks, for which the interval is widened (`stats.paired`).
+# Two processes of the same program differ in speed for as long as they live, because the operating
+# system places each one's memory differently. In seven pairs, APIs differed by 2 to 4% (one
+# standard deviation); backends did not differ visibly, because one postmaster forks them all. So
+# a series is measured in rounds of fresh processes, one after the other. Where rounds differ,
+# neighbouring blocks are correlated, and the interval is widened for that (`stats.paired`).
 # Blocks scattering by 5%, simulated: false alarms that confirm themselves, power to find 5% twice.
 # Pairs that differ by 4%: one round 7%, 0.50; four 0.4%, 0.67 to 0.80; eight 0.04%, 0.84.
 # Pairs that differ by 2%: one round 1.3%, 0.76; four 0.007%, 0.97; eight 0.000%, 1.00.

@@ -1,8 +1,8 @@
-"""`make perf-nightly`: how often the nightly cries wolf, and how soon it finds 5%.
+"""`make perf-nightly`: how often the nightly raises a false alarm, and how soon it finds 5%.
 
-Records HEAD beside itself in fresh processes, draws months of nights from the recordings
-(`nightly.simulation`), and holds our detectors beside rules that compare with the night before, on
-the same data. Writes `results/<time>-perf-nightly/nightly-proof.json`; Otava's environment is made
+Records HEAD against itself in fresh processes, draws months of nights from the recordings
+(`nightly.simulation`), and compares our detectors with rules that look at the night before, on the
+same data. Writes `results/<time>-perf-nightly/nightly-proof.json`; Otava's environment is made
 in the cache folder if it is not there.
 """
 
@@ -56,7 +56,7 @@ def record(
     effort: Effort,
     on_round: Callable[[str], None] = lambda _: None,
 ) -> tuple[Round, ...]:
-    """HEAD beside itself: repeats of all chosen series, each in the nightly's rounds.
+    """HEAD against itself: repeats of all chosen series, each in the nightly's rounds.
 
     Raises:
         CannotMeasure: a side does not start, or no series could be measured twice.

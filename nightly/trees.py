@@ -1,4 +1,4 @@
-"""The two checkouts that a night compares: the working one, and the baseline's commit beside it.
+"""The two checkouts that a night compares: the working one and one of the baseline's commit.
 
 Reads git; writes a worktree of the baseline (removed at the end) and, where its locked packages are
 others, an environment of its own, both in the cache folder.

@@ -1,4 +1,4 @@
-"""What months of drawn nights say: false alarms and found slow-downs, ours beside the peers'.
+"""What months of drawn nights say: false alarms and found slow-downs, ours and the peers'.
 
 Takes measurements (`nightly.simulation.Bank`); reads and writes nothing, but asks Apache Otava in
 its own process (`nightly.drift.ask`).

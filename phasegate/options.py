@@ -84,7 +84,7 @@ compute = click.option(
 
 
 def catalogue() -> catalogues.Catalogue:
-    """The shipped catalogue, with the entries of a `phasegate.toml` beside the caller in place."""
+    """The shipped catalogue, overridden by a `phasegate.toml` in the current folder."""
     return catalogues.load(OVERRIDES if OVERRIDES.exists() else None)
 
 

@@ -1,4 +1,4 @@
-"""`phasegate perf`: every room's own figures beside a peer's or a limit, measured in this run.
+"""`phasegate perf`: each package's figures against a peer's or a limit, measured in this run.
 
 Writes `results/<time>-perf/perf.json`; each room's rows come from its `perf.rows(server)`.
 """
@@ -55,7 +55,7 @@ def table(record: PerfRecord) -> str:
     for row in record.rows:
         ratio = f"{row.ratio:.2f} ({row.ratio_low:.2f}–{row.ratio_high:.2f})"
         holds = "holds" if row.holds else "MISSED"
-        peer = f"{row.unit}, beside {row.peer_name}"
+        peer = f"{row.unit}, against {row.peer_name}"
         cells.append(
             (row.name, f"{row.ours:,.4g}", f"{row.peer:,.4g}", ratio, row.goal, holds, peer)
         )

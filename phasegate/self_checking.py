@@ -1,6 +1,6 @@
 """`phasegate self-check`: the benchmarks' long self-check, on a server of ours or on a DSN.
 
-Seeds a data set where there is none; prints progress, leaves the database as it was.
+Seeds a data set where there is none; prints progress, leaves the database unchanged.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`phasegate gate --host`: drive somebody else's stack, look at its database, write a run.
+"""`phasegate gate --host`: load a staging stack, read its database, write a run.
 
 Writes `results/<run-id>/` (run.json, target.json, load/, sampler/, the page). It changes nothing on
 the target: sessions read, unless writes are allowed, and then remove what they wrote; the database
@@ -35,7 +35,7 @@ from stack.sampler import sampling
 # warming; a longer stage is a choice of whoever pays for it.
 DURATION_S = 60.0
 
-# The same as Locust's towards hosts that are not this machine: the target may be somebody's bill.
+# The same as Locust's for hosts that are not this machine: the requests may cost money.
 REQUEST_BUDGET = REMOTE_BUDGET
 
 # Looked up in the database, to see that the sessions act as people who are there: every hundredth
@@ -201,6 +201,6 @@ def _drive(
         )
     if not load.endpoints:
         raise CannotMeasure(
-            f"{plan.host} was asked nothing in {plan.duration_s:g} s",
+            f"{plan.host} received no request in {plan.duration_s:g} s",
             then="Give --duration more seconds",
         )

@@ -120,7 +120,7 @@ def surroundings(night: NightRecord) -> tuple[str | None, str, int, str, int]:
 
 
 def comparable(nights: Sequence[NightRecord], tonight: NightRecord) -> tuple[NightRecord, ...]:
-    """Those of `nights` whose ratios stand beside tonight's: counted, in the same surroundings.
+    """The counted `nights` with tonight's surroundings, so that their ratios can be compared.
 
     So a series begins anew when the baseline is pinned anew, or the machine, the server's major
     version or the size changes. Where the machine changes back (rented runners have processors of

@@ -1,4 +1,4 @@
-"""The record of one night: HEAD beside the pinned baseline, series by series, and what moved.
+"""The record of one night: HEAD against the pinned baseline, series by series, and what moved.
 
 One file a night in `results/history/`, kept for years: small (no raw calls), and free of secrets,
 addresses and rows of user data.
@@ -17,7 +17,7 @@ FindingKind = Literal["slower", "drift", "plan", "buffers", "statements"]
 
 
 class Ratios(Part, frozen=True, kw_only=True):
-    """One measurement of a series: HEAD's times beside the baseline's, block by block."""
+    """One measurement of a series: HEAD's times and the baseline's, block by block."""
 
     logs: tuple[float, ...]
     """ln(HEAD ÷ baseline) of each block, in block order: the paired samples."""
@@ -69,7 +69,7 @@ class Circumstances(Part, frozen=True, kw_only=True):
     load_1m: float
     """1-minute load average when measuring began."""
     same: tuple[Ratios, ...]
-    """A/A: HEAD beside HEAD, through the whole pipeline."""
+    """A/A: HEAD against HEAD, through the whole pipeline."""
     false_alarms: int
     """Alarms in comparisons redrawn from `same` (`stats.self_check`)."""
     pairs: int

@@ -1,4 +1,4 @@
-"""Our figures beside a peer's or a physical limit, as ratios measured in one run."""
+"""Our figures compared with a peer's or a physical limit, as ratios measured in one run."""
 
 from __future__ import annotations
 

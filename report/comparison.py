@@ -1,4 +1,4 @@
-"""Two runs beside each other: what changed in what was measured, and in the circumstances.
+"""Compares two runs: what changed in what was measured, and in the circumstances.
 
 Takes two `Findings`, returns a `Compared`; reads no file, draws nothing. Runs are minutes or months
 apart, so the machine's mood lies between them: where both measured the same arms, the ratio within
@@ -240,7 +240,7 @@ def table(found: Compared) -> Table:
 
 
 def _marks(moved: Moved) -> str:
-    """What changed beside the times: almost free of noise, and often the cause."""
+    """What changed apart from the times: almost free of noise, and often the cause."""
     marks = (("plan", moved.plan_changed), ("statements per call", moved.statements_changed))
     return ", ".join(word for word, shown in marks if shown)
 

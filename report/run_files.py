@@ -166,7 +166,7 @@ def _sources(directory: Path, run: Run) -> tuple[Source, ...]:
     if run.target is not None:
         named.append(Source("target.json", "what the target of the load holds"))
     if run.perf is not None:
-        named.append(Source("perf.json", "our figures beside peers' and limits"))
+        named.append(Source("perf.json", "our figures compared with peers and limits"))
     return tuple(source for source in named if (directory / source.path).exists())
 
 

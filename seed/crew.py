@@ -136,7 +136,7 @@ def _interrupts_later() -> Iterator[None]:
 
 @contextmanager
 def _workers(jobs: list[Job]) -> Iterator[Iterator[Event]]:
-    """A process per job; all of them have ended when this is left, come what may."""
+    """A process per job; all of them have ended when the context is left, also after an error."""
     ends: list[Connection] = []
     processes = []
     try:

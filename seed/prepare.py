@@ -24,7 +24,7 @@ async def prepare(connection: asyncpg.Connection, plan: Plan, where: str, *, our
         ours: the database carries our marker, so tables of ours may be there; they are dropped.
 
     Raises:
-        Refused: something of somebody else's depends on those tables; nothing was changed.
+        Refused: an object of another origin depends on those tables; nothing was changed.
     """
     months = Year(plan.population).months
     marks = (plan.key, plan.users, plan.seed, months[0].date(), len(months) - 1)

@@ -35,8 +35,8 @@ class Components:
         return tuple(self._component(name, pid, elapsed_s) for name, pid in self._pids.items())
 
     def _component(self, name: str, pid: int, elapsed_s: float) -> Component:
-        # Connections that came and went between two looks are in the root's account of the
-        # children it has seen off; one that ends moves there, so the sum only grows.
+        # The root's account of ended children includes connections that came and went between
+        # two looks. A child that ends moves into it, so the sum only grows.
         total_s, busiest, memory = 0.0, 0.0, 0
         for process in _family(pid):
             try:

@@ -234,7 +234,7 @@ def running_pgbouncer(
     pool_size: int = POOL_SIZE,
     clients_max: int = CLIENTS_MAX,
 ) -> Iterator[PgBouncer]:
-    """As `start_pgbouncer`, stopped at the end, come what may."""
+    """As `start_pgbouncer`, stopped at the end, also after an error."""
     pooler = start_pgbouncer(
         folder, server_dsn, port=port, pool_size=pool_size, clients_max=clients_max
     )

@@ -163,7 +163,7 @@ def create_cluster(data_dir: Path) -> None:
 def running_postgres(
     data_dir: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
 ) -> Iterator[PostgresServer]:
-    """A running server on `data_dir`, created if need be and stopped at the end, come what may.
+    """A running server on `data_dir`, created if need be, stopped at the end and after an error.
 
     Args:
         data_dir: the cluster's folder; as root it must lie where the service user can go.

@@ -212,7 +212,7 @@ def discard_replica(data_dir: Path, primary_dsn: str) -> None:
 def running_replica(
     primary: PostgresServer, data_dir: Path, *, port: int | None = None
 ) -> Iterator[Replica]:
-    """As `start_replica`, stopped and removed at the end, come what may."""
+    """As `start_replica`, stopped and removed at the end, also after an error."""
     replica = start_replica(primary, data_dir, port=port)
     try:
         yield replica

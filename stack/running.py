@@ -132,7 +132,7 @@ def running_level(
     port: int | None = None,
     replica: bool = True,
 ) -> Iterator[RunningLevel]:
-    """Everything that `level` consists of, stopped at the end, come what may.
+    """Everything that `level` consists of, stopped at the end, also after an error.
 
     `server` is restarted where the level or the compute size needs other settings, and again at
     the end with those it had; its port and password stay, so its DSNs stay good.

@@ -286,7 +286,7 @@ def stop_worker(worker: Worker) -> None:
 def running_worker(
     dsn: str, log_path: Path, *, heartbeat_timeout_s: float = HEARTBEAT_TIMEOUT_S
 ) -> Iterator[Worker]:
-    """As `start_worker`, stopped at the end, come what may."""
+    """As `start_worker`, stopped at the end, also after an error."""
     worker = start_worker(dsn, log_path, heartbeat_timeout_s=heartbeat_timeout_s)
     try:
         yield worker

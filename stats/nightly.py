@@ -1,10 +1,10 @@
 """The nightly's rule of alarm: suspicious once, slower for certain when measured again. Pure.
 
-Each measurement is made in processes of its own, so what one process brings along (where its code
-and data came to lie) cannot speak twice; the second has more of them and decides. `make
-perf-nightly` holds the rule to its goals. Beside "both measurements alarm" (`stats.paired.alarms`
-twice), in simulations with 1.5% of difference between processes: 0.04 false alarms a month instead
-of 0.15, and 98% of steps of 5% found instead of 94%.
+Each measurement is made in processes of its own, so the place of one process's code and data in
+memory cannot cause both findings; the second measurement has more processes and decides. `make
+perf-nightly` holds the rule to its goals. In simulations with 1.5% of difference between processes,
+against the rule "both measurements alarm" (`stats.paired.alarms` twice): 0.04 false alarms a month
+instead of 0.15, and 98% of steps of 5% found instead of 94%.
 """
 
 from __future__ import annotations

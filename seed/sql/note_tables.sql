@@ -1,4 +1,4 @@
--- Note which tables are ours, by identity: one of the same name made later is somebody else's.
+-- Record by oid which tables the seeder created; a later table of the same name has another one.
 update phasegate.dataset
 set tables = array(
     select c.oid

@@ -1,4 +1,4 @@
--- Tables that bear the names of ours and are not those that the marker notes.
+-- Tables with names of the data set that the seeder did not create: the marker does not list them.
 select c.relname as name
 from pg_catalog.pg_class as c
 where c.relnamespace = to_regnamespace('public')

@@ -81,7 +81,7 @@ def running_api(
     body_bytes_max: int = BODY_BYTES_MAX,
     password: str = SIGN_IN_PASSWORD,
 ) -> Iterator[Api]:
-    """A running API on `dsn`, stopped at the end, come what may.
+    """A running API on `dsn`, stopped at the end, also after an error.
 
     It survives Ctrl-C in the caller's terminal, so that the caller stops it in order, and it ends
     by itself when the caller is killed.

@@ -1,4 +1,4 @@
-"""The API's speed beside pgbench's: the same transaction, the same server, the same cores.
+"""The API's speed compared with pgbench's: the same transaction, the same server, the same cores.
 
 Makes a database of its own on the server, measures, and drops it. Each repetition runs pgbench and
 then the API, and its ratio is taken within the repetition. pgbench sends the four statements one by

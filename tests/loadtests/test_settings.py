@@ -57,7 +57,7 @@ def test_stages_are_written_as_people_write_them() -> None:
 
 @pytest.mark.parametrize("text", ["", "many", "0", "-1k", "1g", "1k2"])
 def test_what_is_no_number_of_users_is_named(text: str) -> None:
-    with pytest.raises(UsageError, match="is no number of registered users"):
+    with pytest.raises(UsageError, match="is not a number of registered users"):
         parse_size(text)
 
 
@@ -78,7 +78,7 @@ def test_connections_are_kept_unless_told() -> None:
         (("--arrival-rate", "-1"), "--arrival-rate must not be negative"),
         (("--think-time-scale", "0"), "--think-time-scale must be positive"),
         (("--stages", "1k", "--arrival-rate", "3"), "contradict each other"),
-        (("--stages", "1k,x"), "'x' is no number of registered users"),
+        (("--stages", "1k,x"), "'x' is not a number of registered users"),
     ],
 )
 def test_a_wrong_option_is_named(arguments: tuple[str, ...], said: str) -> None:
