@@ -43,6 +43,9 @@ SHARES: dict[int, tuple[tuple[str, ...], ...]] = {
     2: ((CONTENT_LANE,), (FLAT_LANE, PARTITIONED_LANE)),
     3: ((CONTENT_LANE,), (FLAT_LANE,), (PARTITIONED_LANE,)),
 }
+START_OVER = (
+    "Run the same command again: it starts over; what it then says again has to be mended first"
+)
 TABLES = ("profiles", "projects", "tasks", "activity_logs", "activity_logs_partitioned")
 
 
@@ -90,7 +93,7 @@ def run_crew(
             raise CannotMeasure(
                 f"The load broke off: {event.error}",
                 untouched="Tables that were not finished are empty",
-                then="Run the same command again: it starts over",
+                then=START_OVER,
             )
         if event.sha256:
             tally.rows[event.table] = event.rows

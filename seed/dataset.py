@@ -17,12 +17,12 @@ import msgspec
 from phases.catalogue import Population
 from phases.errors import CannotMeasure, Refused
 from records.seed import Relation, SeedRecord
-from seed.crew import TABLES, Tally, run_crew, shares
+from seed.crew import START_OVER, TABLES, Tally, run_crew, shares
 from seed.finish import finish
 from seed.plan import OnProgress, Plan, Progress, make_plan
-from seed.prepare import prepare
+from seed.prepare import close_what_is_open, prepare
+from seed.rights import NOTHING_CHANGED, check_may_write
 from seed.target import (
-    NOTHING_CHANGED,
     check_disk,
     inspect,
     is_unaltered,
@@ -62,14 +62,15 @@ def seed_database(
         CannotMeasure: the server cannot be reached, or the load broke off; run it again.
     """
     plan = make_plan(users, seed, locales, population)
+    load: _Load | None = None
     try:
         with asyncio.Runner() as runner, _hold(runner, dsn):
-            return _Load(runner, dsn, plan, jobs, on_progress or (lambda _: None)).carry_out(
-                replace
-            )
-    except ExceptionGroup as errors:  # several connections failed at once, for one reason
-        raise broke_off(reason_of(errors)) from errors
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            load = _Load(runner, dsn, plan, jobs, on_progress or (lambda _: None))
+            return load.carry_out(replace)
+    # A group: several connections failed at once, for one reason.
+    except (ExceptionGroup, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if load is None or not load.has_begun:
+            raise never_began(reason_of(error), redact(dsn)) from error
         raise broke_off(reason_of(error)) from error
 
 
@@ -85,7 +86,16 @@ def broke_off(reason: str) -> CannotMeasure:
     return CannotMeasure(
         f"The load broke off: {reason}",
         untouched="The data set is marked as incomplete and nothing takes it for a whole one",
-        then="Run the same command again: it starts over",
+        then=START_OVER,
+    )
+
+
+def never_began(reason: str, where: str) -> CannotMeasure:
+    """The error of a load that failed before it changed anything."""
+    return CannotMeasure(
+        f"{where} could not be made ready: {reason}",
+        untouched=NOTHING_CHANGED,
+        then="Mend what the server names, then run the same command again",
     )
 
 
@@ -132,6 +142,8 @@ class _Load:
         self._jobs = jobs
         self._on_progress = on_progress
         self._rows_done = 0
+        self.has_begun = False
+        """Whether anything was changed; the marker then says `loading`."""
         self._started = time.perf_counter()
 
     def carry_out(self, replace: bool) -> SeedRecord:
@@ -168,11 +180,12 @@ class _Load:
         """The record of the data set if it is there, whole; else everything is made ready."""
         where = redact(self._dsn)
         async with connected(self._dsn, statement_cache_size=0) as connection:
-            marker = await inspect(connection, self._dsn)
+            marker, circumstances = await inspect(connection, where)
             stored = whole_record(marker, self._plan.key, where, replace=replace)
             if stored is not None:
                 record = msgspec.json.decode(stored, type=SeedRecord)
-                if await is_unaltered(connection, record):
+                if await is_unaltered(connection, record, circumstances, where):
+                    await close_what_is_open(connection, circumstances, where)
                     return record
                 if not replace:
                     raise Refused(
@@ -180,8 +193,10 @@ class _Load:
                         untouched=NOTHING_CHANGED,
                         then="Add --replace to load it afresh",
                     )
+            check_may_write(circumstances, where)
             check_disk(await local_data_folder(connection), self._plan.users)
             await prepare(connection, self._plan, where, ours=marker is not None)
+            self.has_begun = True
         return None
 
     async def _complete(self, tally: Tally, load_wall_s: float) -> SeedRecord:
@@ -191,6 +206,7 @@ class _Load:
             connected(self._dsn, statement_cache_size=0) as connection,
             connection.transaction(),
         ):
+            await connection.execute(sql("settings"))
             sizes = await connection.fetch(sql("relations"))
             record = SeedRecord(
                 format_version=SeedRecord.FORMAT_VERSION,

@@ -84,6 +84,7 @@ async def finish(dsn: str, tables: tuple[str, ...]) -> None:
         dsn, (f"{text} not valid" for table, text in foreign if table != PARTITIONED)
     )
     async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
+        await connection.execute(sql("settings"))
         unchecked = await connection.fetch(sql("unchecked_keys"))
     checks = [(row["table"], row["statement"]) for row in unchecked]
     await _side_by_side(dsn, [*checks, *(pair for pair in foreign if pair[0] == PARTITIONED)])

@@ -14,7 +14,7 @@ from phases.catalogue import Population, load
 from phases.errors import UsageError
 from seed.crew import TABLES
 from seed.identity import dataset_key
-from seed.target import NOTHING_CHANGED
+from seed.rights import NOTHING_CHANGED
 from seed.users import USERS_MAX
 from seed.vocabulary import vocabulary
 

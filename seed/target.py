@@ -7,29 +7,28 @@ before anything is changed.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 
 from phases.errors import ConfigurationError, Refused
 from records.seed import SeedRecord
-from stack.database import redact
+from seed.rights import (
+    NOTHING_CHANGED,
+    Found,
+    cannot_count,
+    check_may_read,
+    check_server,
+)
 
 SQL_FOLDER = Path(__file__).with_name("sql")
-
-# The oldest server that still gets fixes, and the first whose COPY FREEZE marks pages all-visible.
-VERSION_MIN = 140_000
 
 # Measured on PostgreSQL 18: 14.1 kB a user at stack level 1, tables and keys. The rest is for the
 # indexes of the other levels, for sorting the largest one, and for WAL where the server writes it.
 DISK_BYTES_PER_USER = 24_000
 DISK_BYTES_MIN = 200 << 20
-
-NOTHING_CHANGED = "Nothing was changed"
 
 
 def sql(name: str) -> str:
@@ -49,21 +48,24 @@ class Marker:
     record: str | None
 
 
-async def inspect(connection: asyncpg.Connection, dsn: str) -> Marker | None:
-    """The marker of the database behind `connection`, None where the database is empty.
+async def inspect(connection: asyncpg.Connection, where: str) -> tuple[Marker | None, Found]:
+    """The marker of the database behind `connection`, None where it is empty; and what was found.
+
+    Whether the role may write is not asked yet: a data set that is there, whole, needs no writing.
 
     Raises:
-        Refused: it is neither empty nor ours, read-only, too old, or does not let us write.
+        Refused: it is neither empty nor ours, cannot hold the data, or may not be read.
     """
-    where = redact(dsn)
+    marker = None
     async with connection.transaction(readonly=True):
+        await connection.execute(sql("settings"))
         found = await connection.fetchrow(sql("circumstances"))
         check_server(found, where)
+        check_may_read(found, where)
         if found["marked"]:
             row = await connection.fetchrow(sql("read_marker"))
             foreign = await connection.fetch(sql("usurpers"))
-            if row is not None and not foreign:
-                return Marker(**dict(row))
+            marker = None if row is None else Marker(**dict(row))
         else:
             foreign = await connection.fetch(sql("foreign_relations"))
     if foreign:
@@ -73,33 +75,7 @@ async def inspect(connection: asyncpg.Connection, dsn: str) -> Marker | None:
             untouched=NOTHING_CHANGED,
             then="Give it an empty database",
         )
-    return None
-
-
-def check_server(found: Mapping[str, Any], where: str) -> None:
-    """Check what `circumstances.sql` said.
-
-    Raises:
-        Refused: the server is too old or read-only, or the user may not create what is needed.
-    """
-    if found["version"] < VERSION_MIN:
-        raise Refused(
-            f"{where} runs PostgreSQL {found['version_text']}; phasegate needs 14 or newer",
-            untouched=NOTHING_CHANGED,
-            then="Give it a newer server",
-        )
-    if found["read_only"]:
-        raise Refused(
-            f"{where} is read-only",
-            untouched=NOTHING_CHANGED,
-            then="Give the primary's address, not a replica's",
-        )
-    if not (found["may_make_schemas"] and found["may_make_tables"]):
-        raise Refused(
-            f"The user of {where} may not create schemas, or tables in `public`",
-            untouched=NOTHING_CHANGED,
-            then="Grant CREATE on the database and on schema public, or connect as its owner",
-        )
+    return marker, found
 
 
 def whole_record(marker: Marker | None, key: str, where: str, *, replace: bool) -> str | None:
@@ -121,10 +97,20 @@ def whole_record(marker: Marker | None, key: str, where: str, *, replace: bool) 
     return None
 
 
-async def is_unaltered(connection: asyncpg.Connection, record: SeedRecord) -> bool:
-    """Whether each table has as many rows as when it was loaded. Changed rows are not noticed."""
-    async with connection.transaction(readonly=True):
-        counted = await connection.fetch(sql("count_rows"))
+async def is_unaltered(
+    connection: asyncpg.Connection, record: SeedRecord, found: Found, where: str
+) -> bool:
+    """Whether each table has as many rows as when it was loaded. Changed rows are not noticed.
+
+    Raises:
+        Refused: the role may not read all rows.
+    """
+    try:
+        async with connection.transaction(readonly=True):
+            await connection.execute(sql("settings"))
+            counted = await connection.fetch(sql("count_rows"))
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise cannot_count(found, where) from error
     return {row["name"]: row["rows"] for row in counted} == {
         relation.name: relation.rows for relation in record.relations
     }

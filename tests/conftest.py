@@ -18,6 +18,7 @@ import pytest
 
 from records.night import Circumstances, Evidence, NightRecord, Ratios, Series
 from records.run import Machine, Server
+from stack.database import apply_sql
 from stack.postgres import PostgresServer, running_postgres
 from stats.paired import ALARM_CONFIDENCE, ratio_of_logs
 
@@ -168,3 +169,28 @@ def database(postgres: PostgresServer) -> Iterator[str]:
     asyncio.run(_execute(postgres.dsn(), f"create database {name}"))
     yield postgres.dsn(name)
     asyncio.run(_execute(postgres.dsn(), f"drop database {name} with (force)"))
+
+
+HOSTED_PROJECT = Path(__file__).with_name("hosted_project.sql").read_text(encoding="utf-8")
+HOSTED_ROLE = "project_owner"
+HOSTED_PASSWORD = "of-the-tests"  # noqa: S105 - opens nothing else
+
+MAKE_HOSTED_ROLE = f"""
+do $$ begin
+    if to_regrole('{HOSTED_ROLE}') is null then
+        create role {HOSTED_ROLE} login createrole createdb replication bypassrls
+            password '{HOSTED_PASSWORD}';
+    end if;
+end $$
+"""
+
+
+@pytest.fixture
+def hosted(postgres: PostgresServer, database: str) -> str:
+    """DSN of an empty database as hosted Supabase makes it, of its owner, who is no superuser."""
+    name = database.rpartition("/")[2]
+    asyncio.run(_execute(database, MAKE_HOSTED_ROLE))
+    asyncio.run(_execute(database, f"alter database {name} owner to {HOSTED_ROLE}"))
+    apply_sql(database, "supabase")
+    asyncio.run(_execute(database, HOSTED_PROJECT))
+    return f"postgresql://{HOSTED_ROLE}:{HOSTED_PASSWORD}@127.0.0.1:{postgres.port}/{name}"

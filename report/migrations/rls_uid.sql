@@ -5,7 +5,7 @@
 -- most five seconds for each lock and then gives up, with nothing changed; run it again.
 set lock_timeout = '5s';
 create schema if not exists private;
-revoke all on schema private from public;
+revoke all on schema private from public, anon, authenticated, service_role;
 create table if not exists private.policies_before (
     relation   regclass,
     policy     name,

@@ -6,7 +6,7 @@
 set lock_timeout = '5s';
 
 create schema if not exists private;
-revoke all on schema private from public;
+revoke all on schema private from public, anon, authenticated, service_role;
 
 -- Tasks are counted first and joined after: joined first, they would be read in the index's order, a
 -- random read for each.
@@ -42,7 +42,7 @@ as $$
     left join private.user_stats as s on s.user_id = me.id
     where me.id is not null
 $$;
-revoke all on function public.user_stats() from public;
+revoke all on function public.user_stats() from public, anon;
 grant execute on function public.user_stats() to authenticated;
 
 reset lock_timeout;

@@ -19,7 +19,7 @@ as $$
     where t.user_id = (select auth.uid())
     having (select auth.uid()) is not null
 $$;
-revoke all on function public.user_stats() from public;
+revoke all on function public.user_stats() from public, anon;
 grant execute on function public.user_stats() to authenticated;
 drop materialized view if exists private.user_stats;
 

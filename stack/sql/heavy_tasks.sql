@@ -4,7 +4,7 @@
 -- Idempotent. Not reachable by the API's roles: the functions service asks on their behalf.
 
 create schema if not exists private;
-revoke all on schema private from public;
+revoke all on schema private from public, anon, authenticated, service_role;
 
 create table if not exists private.heavy_tasks (
     id          uuid        primary key,   -- the user's task, or a new id for a whole account

@@ -23,5 +23,5 @@ as $$
     having (select auth.uid()) is not null
 $$;
 
-revoke all on function public.user_stats() from public;
+revoke all on function public.user_stats() from public, anon;
 grant execute on function public.user_stats() to authenticated;

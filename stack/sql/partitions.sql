@@ -5,7 +5,7 @@
 -- Names follow pg_partman 4: <table>_p2025_01, <table>_default. Months begin at midnight UTC.
 
 create schema if not exists private;
-revoke all on schema private from public;
+revoke all on schema private from public, anon, authenticated, service_role;
 
 -- Which tables are looked after, and how. `parent` is schema-qualified and needs no quoting.
 create table if not exists private.partition_policy (
@@ -51,6 +51,7 @@ declare
     child text;
     key name;            -- the column that is partitioned by
     columns text;
+    grantee text;
     moved bigint := 0;
 begin
     select p.partition into spare from private.partitions_of(parent) as p where p.is_default;
@@ -77,6 +78,15 @@ begin
     );
     -- Asked for by its own name, a partition knows nothing of its parent's policies.
     execute format('alter table %s enable row level security', child);
+    -- Nor does it share its grants: a Supabase project's default privileges give it some to anybody.
+    for grantee in
+        select distinct case when a.grantee = 0 then 'public' else a.grantee::regrole::text end
+        from pg_catalog.pg_class as c
+        cross join lateral aclexplode(c.relacl) as a
+        where c.oid = child::regclass and a.grantee <> c.relowner
+    loop
+        execute format('revoke all on %s from %s', child, grantee);
+    end loop;
     if spare is not null then
         execute format('lock table %s in access exclusive mode', spare);
         execute format(

@@ -1,29 +1,64 @@
--- Row-level security on every table of schema public, and the grants of the API roles.
--- Needs supabase.sql, schema.sql; idempotent; a second run takes no exclusive lock.
+-- Row-level security on the application's tables and their partitions, and the grants of the API's
+-- roles. Needs supabase.sql, schema.sql; idempotent; a second run takes no exclusive lock. Tables of
+-- somebody else's in the same schema are left alone.
 --
--- As in a Supabase project, anon and authenticated may address the application's tables, and the
--- policies decide which rows exist for them: a user's own, and for anon none. A table without a
--- policy (a partition, a queue) shows no rows at all.
+-- The policies decide which rows exist for a user: their own. Nobody who has not signed in is asked
+-- for anything, so anon has no grant; nor has anybody on a partition, which is reached through its
+-- table. A Supabase project's default privileges give all three roles everything on a new table,
+-- TRUNCATE included, which asks no policy: that is taken back here.
 
 select pg_advisory_xact_lock(hashtextextended('phasegate/rls.sql', 0));
 
-do $enable$
+do $close$
 declare
     relation regclass;
+    grantee  text;
 begin
     for relation in
-        select oid from pg_class
-        where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relrowsecurity
+        select c.oid
+        from pg_class as c
+        where c.relnamespace = 'public'::regnamespace
+            and not c.relrowsecurity
+            and coalesce(pg_partition_root(c.oid)::oid, c.oid) in (
+                'profiles'::regclass, 'projects'::regclass, 'tasks'::regclass,
+                'activity_logs'::regclass, 'activity_logs_partitioned'::regclass
+            )
+            and c.relkind in ('r', 'p')
     loop
         execute format('alter table %s enable row level security', relation);
     end loop;
+
+    for relation, grantee in
+        select distinct
+            c.oid::regclass,
+            case when a.grantee = 0 then 'public' else a.grantee::regrole::text end
+        from pg_class as c
+        cross join lateral aclexplode(c.relacl) as a
+        where c.relnamespace = 'public'::regnamespace
+            and coalesce(pg_partition_root(c.oid)::oid, c.oid) in (
+                'profiles'::regclass, 'projects'::regclass, 'tasks'::regclass,
+                'activity_logs'::regclass, 'activity_logs_partitioned'::regclass
+            )
+            and c.relkind in ('r', 'p')
+            and a.grantee <> c.relowner
+            and a.grantee in (
+                0, 'anon'::regrole, 'authenticated'::regrole, 'service_role'::regrole
+            )
+            and (
+                c.relispartition
+                or a.grantee in (0, 'anon'::regrole)
+                or a.privilege_type not in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+            )
+    loop
+        execute format('revoke all on %s from %s', relation, grantee);
+    end loop;
 end
-$enable$;
+$close$;
 
 grant usage on schema public to anon, authenticated, service_role;
 grant select, insert, update, delete
     on profiles, projects, tasks, activity_logs, activity_logs_partitioned
-    to anon, authenticated, service_role;
+    to authenticated, service_role;
 
 do $policies$
 begin
