@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 
 from benchmarks.libpq import Result, Session
+from phases.row_security import ACTING_ROLE
 
 # PostgREST sets role and claims with one statement, local to the transaction
 # (docs/method.md#the-http-dialect).
 CLAIM = "select set_config('role', $1, true), set_config('request.jwt.claims', $2, true)"
-USER_ROLE = "authenticated"
+USER_ROLE = ACTING_ROLE
 
 
 def claims_of(user: str) -> tuple[str, str]:

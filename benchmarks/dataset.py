@@ -13,6 +13,8 @@ from pathlib import Path
 from benchmarks.libpq import Session, array_literal
 from benchmarks.technique import Parameters
 from phases.errors import CannotMeasure, ConfigurationError
+from phases.row_security import ACTING_ROLE, not_in_force
+from stack.database import read_sql
 
 SQL = Path(__file__).with_name("sql")
 
@@ -49,7 +51,8 @@ def read_dataset(
 
     Raises:
         ConfigurationError: unsupported server, pooler, no seeded data, other data or size, a table
-            without statistics.
+            without statistics, a role that lacks a right.
+        CannotMeasure: row-level security does not hold for the role that users act as.
     """
     major = session.server_major
     if major < SERVER_VERSION_MIN:
@@ -64,12 +67,13 @@ def read_dataset(
             untouched="Nothing was changed",
             then="Give the server's own address (Supabase: the direct connection, port 5432)",
         )
-    if session.once("select to_regclass('phasegate.dataset')").column(0) == [None]:
+    if not session.once((SQL / "is_marked.sql").read_text(encoding="utf-8"))():
         raise ConfigurationError(
             "There is no seeded data in this database",
             untouched="Nothing was changed",
             then=SEED_FIRST,
         )
+    _check_rights(session)
     markers = session.once((SQL / "marker.sql").read_text(encoding="utf-8"))()
     if not markers:
         raise ConfigurationError(
@@ -91,6 +95,7 @@ def read_dataset(
             then="Seed it again with --fresh",
         )
     _check_statistics(session)
+    _check_row_security(session)
     return DataSet(int(found), int(seed), digest, version)
 
 
@@ -103,6 +108,21 @@ def _check_statistics(session: Session) -> None:
             "guesses",
             untouched="Nothing was changed",
             then="Run ANALYZE, or seed again if these tables are empty",
+        )
+
+
+def _check_rights(session: Session) -> None:
+    lacking = (SQL / "lacking.sql").read_text(encoding="utf-8")
+    for what, mend in session.once(lacking, array_literal(TABLES))():
+        raise ConfigurationError(str(what), untouched="Nothing was changed", then=str(mend))
+
+
+def _check_row_security(session: Session) -> None:
+    found = session.once(read_sql("row_security"), ACTING_ROLE, array_literal(TABLES))()
+    reasons = not_in_force([(str(table), str(why)) for table, why in found])
+    if reasons:
+        raise CannotMeasure(
+            f"No fair measurement: {'; '.join(reasons)}", untouched="Nothing was changed"
         )
 
 

@@ -22,7 +22,13 @@ from loadtests.breakpoint import (
     unknown,
 )
 from loadtests.clients import ARM_OF_LEVEL
-from loadtests.probes import Driven, finding_of, marked_where_shared, says_nothing
+from loadtests.probes import (
+    Driven,
+    finding_of,
+    marked_unguarded,
+    marked_where_shared,
+    says_nothing,
+)
 from loadtests.run import Target, run_stage
 from loadtests.stages import SESSIONS_MIN
 from phases.catalogue import Catalogue
@@ -60,6 +66,8 @@ class Standing:
     """Root process of each component, by name: `postgres`, `api`, …"""
     pooler_dsn: str | None = field(default=None, repr=False)
     """Of its PgBouncer; None where it has none."""
+    unguarded: tuple[str, ...] = ()
+    """Why row-level security does not hold there, a sentence each: no stage then counts."""
 
 
 class Stand(Protocol):
@@ -188,7 +196,7 @@ class _Driver:
                 out=self._plan.run_dir / "load",
             )
         used = store.read(path, SamplerRecord) if path.exists() else None
-        marked = marked_where_shared(load, used)
+        marked = marked_where_shared(marked_unguarded(load, standing.unguarded), used)
         if marked != load:
             store.write(self._plan.run_dir / "load" / f"{stage}.json", marked)
         return Driven(marked, used)

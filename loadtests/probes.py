@@ -79,6 +79,12 @@ def marked_where_shared(load: LoadRecord, used: SamplerRecord | None) -> LoadRec
     return msgspec.structs.replace(load, invalid=(*load.invalid, reason))
 
 
+def marked_unguarded(load: LoadRecord, sentences: tuple[str, ...]) -> LoadRecord:
+    """`load`, with a reason more for each sentence: why policies did not hold for its sessions."""
+    reasons = tuple(f"{Reason.ROW_SECURITY}: {sentence}" for sentence in sentences)
+    return msgspec.structs.replace(load, invalid=(*reasons, *load.invalid))
+
+
 def says_nothing(probe: Probe) -> bool:
     """Whether chance or other programs kept a probe from telling, so that one more may."""
     if probe.verdict != Verdict.INVALID:

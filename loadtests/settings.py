@@ -112,7 +112,8 @@ def keys_from(environment: Mapping[str, str], options: argparse.Namespace) -> tu
     if options.target == "supabase-local":
         secret = secret or LOCAL_JWT_SECRET
         anon_key = anon_key or mint_key(secret)
-    minted = not (options.users_file and Listed(Path(options.users_file)).all_have_tokens)
+    listed = Listed(Path(options.users_file)) if options.users_file else None
+    minted = listed is None or not listed.all_have_tokens
     for name, value, needed in ((ANON_KEY, anon_key, True), (JWT_SECRET, secret, minted)):
         if needed and not value:
             raise ConfigurationError(
@@ -121,12 +122,20 @@ def keys_from(environment: Mapping[str, str], options: argparse.Namespace) -> tu
                 then="Set it to your project's (Supabase: Settings → API Keys, JWT Keys; its CLI: "
                 "`supabase status -o env`), or run `phasegate up`, which prints both",
             )
-    refuse_service_key(anon_key)
+    refuse_service_key(anon_key, ANON_KEY, "Put the project's anon (publishable) key there")
+    if listed is not None:
+        for who, token in map(listed.of_index, range(len(listed))):
+            refuse_service_key(token, f"The token of user {who}", "Give one that the user got")
     return anon_key, secret
 
 
-def refuse_service_key(key: str) -> None:
+def refuse_service_key(key: str, name: str, then: str) -> None:
     """service_role bypasses row-level security: what it measures, no user will ever see.
+
+    Args:
+        key: or a user's token.
+        name: of the variable or place that it is from.
+        then: what belongs there.
 
     Raises:
         Refused: `key` is such a key, of the old form (JWT) or the new (`sb_secret_…`).
@@ -139,9 +148,9 @@ def refuse_service_key(key: str) -> None:
             role = None
     if role == "service_role" or key.startswith("sb_secret_"):
         raise Refused(
-            f"{ANON_KEY} holds a service_role key, which bypasses row-level security",
+            f"{name} is a service_role key, which bypasses row-level security",
             untouched="No request was sent",
-            then="Put the project's anon (publishable) key there",
+            then=then,
         )
 
 

@@ -14,6 +14,7 @@ from loadtests.run import Target
 from phases.catalogue import Catalogue, Compute
 from records.matrix import MatrixRecord
 from stack.postgres import PostgresServer
+from stack.row_security import unguarded
 from stack.running import RunningLevel, running_level
 from stack.sampler import sampling
 
@@ -52,7 +53,8 @@ def measure(
             target = Target(
                 url=running.api.url, anon_key=running.api.anon_key, jwt_secret=running.jwt_secret
             )
-            yield Standing(target, dict(running.pids), running.pooler_dsn)
+            open_rows = unguarded(running.dsn)
+            yield Standing(target, dict(running.pids), running.pooler_dsn, open_rows)
 
     def sample(
         users: int, *, stage: str, out: Path, standing: Standing

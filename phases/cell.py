@@ -39,6 +39,7 @@ class Reason(StrEnum):
     ABOVE_PEAK = "above-peak"
     TOO_FEW = "too-few"
     SHARED = "machine-shared"
+    ROW_SECURITY = "row-level-security"
 
 
 # A stage of seconds needs more sessions to judge by than a small population starts. Driven far

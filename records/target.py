@@ -24,6 +24,9 @@ class FoundDatabase(Part, frozen=True, kw_only=True):
     registered_users: int | None
     counted: Literal["counted", "estimated"] | None
     """Estimated where counting took too long: the planner's figure."""
+    unguarded: tuple[str, ...] | None = None
+    """Why row-level security does not hold for the sessions' role, a sentence each; empty where it
+    holds, null in records older than this field."""
 
 
 class TargetRecord(Record, frozen=True, kw_only=True):

@@ -113,6 +113,9 @@ def _of_target(target: TargetRecord, size: int) -> list[Reason]:
     elif have < USERS_SHARE_MIN * size:
         text = f"{users(have)} users are registered, too few to speak for {users(size)}"
         found.append(Reason(kind="missing", text=text, sources=sources))
+    for sentence in (database.unguarded or ()) if database else ():
+        text = f"No fair load: {sentence}"
+        found.append(Reason(kind="invalid", text=text, sources=sources))
     asked, there = target.acting_users, target.acting_users_found
     if asked is not None and there is not None and there < asked:
         text = f"{asked - there} of {asked} users that sessions acted as are not registered"

@@ -16,6 +16,7 @@ from phases.errors import CannotMeasure
 from records.seed import Relation
 from records.target import FoundDatabase
 from stack.database import connected, read_sql, redact, run
+from stack.row_security import unguarded_on
 
 # Counting a million users takes a tenth of a second; a database where it takes longer than this is
 # either enormous or in trouble, and the planner's estimate then has to do.
@@ -77,6 +78,7 @@ async def _look(
         users_table=table,
         registered_users=users,
         counted=counted,
+        unguarded=await unguarded_on(connection),
     )
     if table is None or not acting:
         return found, None

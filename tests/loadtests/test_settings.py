@@ -153,6 +153,17 @@ def test_users_and_tokens_of_ones_own_are_read_from_a_file(tmp_path: Path) -> No
     assert {(user.id, user.token) for user in drawn} == {(who[0], "token-0"), (who[1], "token-1")}
 
 
+def test_a_service_key_in_the_place_of_a_users_token_is_refused_and_not_quoted(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "users"
+    who, key = uuid.uuid4(), mint_key(SECRET, "service_role")
+    path.write_text(f"{uuid.uuid4()} token-0\n{who} {key}\n", encoding="utf-8")
+    with pytest.raises(Refused, match=rf"The token of user {who} is a service_role key") as error:
+        settings("--users-file", str(path), environment={"SUPABASE_ANON_KEY": "k"})
+    assert key[-20:] not in error.value.sentence()
+
+
 def test_users_without_a_token_need_the_secret(tmp_path: Path) -> None:
     path = tmp_path / "users"
     path.write_text(f"{uuid.uuid4()}\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from records import store
 from records.load import LoadRecord
 from records.target import TargetRecord
 from stack.api.launch import Api, running_api
+from stack.database import connected
 from stack.levels import apply_level
 from stack.postgres import PostgresServer
 from stack.tokens import mint_key
@@ -65,22 +67,21 @@ class Staging:
 @pytest.fixture(scope="module")
 def staging(postgres: PostgresServer) -> Iterator[Staging]:
     """300 users at stack level 2 behind the reference API; they stay as they are seeded."""
-    import asyncio
-
-    import asyncpg
-
-    async def create() -> None:
-        connection = await asyncpg.connect(postgres.dsn())
-        await connection.execute("create database staging")
-        await connection.close()
-
-    asyncio.run(create())
+    execute(postgres.dsn(), "create database staging")
     dsn = postgres.dsn("staging")
     population = load_catalogue().population
     seed.seed_database(dsn, users=USERS, seed=SEED, jobs=1, replace=False, population=population)
     apply_level(dsn, 2)
     with running_api(dsn, jwt_secret=SECRET, level=2) as api:
         yield Staging(api, dsn)
+
+
+def execute(dsn: str, statement: str) -> None:
+    async def work() -> None:
+        async with connected(dsn) as connection:
+            await connection.execute(statement)
+
+    asyncio.run(work())
 
 
 @dataclass(frozen=True)
@@ -205,3 +206,41 @@ def test_somebody_elses_target_gets_a_ramp_a_budget_and_no_writes_unless_allowed
     trusted = Manners(ramp_s=0.0, request_budget=500, allow_writes=True, users_file=users)
     assert trusted.options["ALLOW_WRITES"] == "true"
     assert trusted.options["USERS_FILE"] == str(users)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "restored", "said"),
+    [
+        (
+            "alter table tasks disable row level security",
+            "alter table tasks enable row level security",
+            "row-level security is off on tasks",
+        ),
+        (
+            "alter role authenticated bypassrls",
+            "alter role authenticated nobypassrls",
+            "role authenticated passes by all policies",
+        ),
+    ],
+)
+def test_a_load_that_no_policy_holds_for_is_invalid_and_says_what_mends_it(
+    gate, staging, spoilt, restored, said
+):
+    execute(staging.dsn, spoilt)
+    try:
+        found = gate(*live(staging), DATABASE_URL=staging.dsn)
+    finally:
+        execute(staging.dsn, restored)
+    assert (found.verdict["decision"], found.code) == ("INVALID", 3), found.verdict
+    assert any(said in text for text in found.reasons("invalid")), found.verdict
+    # From the files alone, and with a database that has been mended since, as it was measured.
+    assert gate(found.folder, "--to", "2").verdict["decision"] == "INVALID"
+
+
+def test_a_table_that_no_session_may_read_spoils_no_load(gate, staging):
+    execute(staging.dsn, "create table notes_of_the_operator (line text)")
+    try:
+        found = gate(*live(staging), DATABASE_URL=staging.dsn)
+    finally:
+        execute(staging.dsn, "drop table notes_of_the_operator")
+    assert found.reasons("invalid") == []
