@@ -54,7 +54,7 @@ perf: setup-dev ## our figures compared with peers and limits, as ratios in one 
 	@$(BIN)/phasegate perf
 
 nightly: setup ## HEAD against a pinned commit, and drift since (BASELINE=v1, by default origin/main)
-	@$(BIN)/python -m nightly.drift || echo "The night is judged without drift." >&2
+	@$(BIN)/python -m phasegate.nightly.drift || echo "The night is judged without drift." >&2
 	@$(BIN)/phasegate nightly --baseline '$(BASELINE)'
 
 perf-nightly: setup-dev ## the nightly's detectors, proven on recordings of this machine
@@ -68,7 +68,7 @@ lock: setup-dev ## resolve pyproject.toml and nightly/*.in into the lock files
 	  pyproject.toml --output-file requirements-dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-annotate --no-header --python-version 3.11 --no-deps \
-	  nightly/drift-requirements.in --output-file nightly/drift-requirements.lock
+	  phasegate/nightly/drift-requirements.in --output-file phasegate/nightly/drift-requirements.lock
 
 clean: ## remove the environment and tool caches; results stay
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

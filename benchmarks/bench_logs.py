@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from benchmarks.costs import relation_size, write_slow_down
-from benchmarks.technique import (
+from phasegate.compare.costs import relation_size, write_slow_down
+from phasegate.compare.technique import (
     Compare,
     Parameters,
     Role,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from benchmarks.connection import Connection
-from benchmarks.costs import estimate_off, relation_size, stated, write_slow_down
-from benchmarks.technique import (
+from phasegate.compare.connection import Connection
+from phasegate.compare.costs import estimate_off, relation_size, stated, write_slow_down
+from phasegate.compare.technique import (
     Answer,
     Arm,
     Compare,

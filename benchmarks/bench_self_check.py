@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.technique import Compare, Technique, arms_of, statement
+from phasegate.compare.technique import Compare, Technique, arms_of, statement
 
 SELF_CHECK = Technique(
     "self_check",

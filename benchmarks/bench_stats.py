@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.costs import refresh_costs, relation_size
-from benchmarks.technique import Compare, Role, Technique, arms_of, statement
+from phasegate.compare.costs import refresh_costs, relation_size
+from phasegate.compare.technique import Compare, Role, Technique, arms_of, statement
 
 VIEW = "private.user_stats"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from benchmarks.connection import Connection
-from benchmarks.technique import (
+from phasegate.compare.connection import Connection
+from phasegate.compare.technique import (
     Answer,
     Arm,
     Beside,

@@ -5,10 +5,10 @@ The last module by name, since what is rolled back still leaves its traces for V
 
 from __future__ import annotations
 
-from benchmarks.connection import Connection
-from benchmarks.costs import relation_size
-from benchmarks.libpq import array_literal
-from benchmarks.technique import (
+from phasegate.compare.connection import Connection
+from phasegate.compare.costs import relation_size
+from phasegate.compare.libpq import array_literal
+from phasegate.compare.technique import (
     Answer,
     Arm,
     Compare,

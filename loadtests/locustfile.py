@@ -13,10 +13,10 @@ from typing import Any, NoReturn
 from locust import User, events, tag, task
 from locust.env import Environment
 
-from loadtests.arguments import add_arguments
-from loadtests.crew import Crew
-from phases.catalogue import load
-from phases.errors import PhasegateError
+from phasegate.load.locust_events import Crew
+from phasegate.load.options import add_arguments
+from phasegate.model.catalogue import load
+from phasegate.model.errors import PhasegateError
 
 # As for every command: the entries of a file beside the caller replace the catalogue's.
 OVERRIDES = Path("phasegate.toml")

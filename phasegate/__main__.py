@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from phases.errors import ExitCode, PhasegateError
+from phasegate.model.errors import ExitCode, PhasegateError
 
 INTERRUPTED = (
     "Interrupted. What had been finished is kept, nothing half-done is counted, and every server "
@@ -35,7 +35,7 @@ def main() -> None:
 def _exit_code() -> int:
     try:
         # Here, not above: Ctrl-C while the rooms are being imported is answered like any other.
-        from phasegate.cli import phasegate
+        from phasegate.cli.main import phasegate
 
         return int(phasegate.main(prog_name="phasegate", standalone_mode=False) or ExitCode.HOLDS)
     except PhasegateError as error:

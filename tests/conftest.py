@@ -16,11 +16,11 @@ import asyncpg
 import numpy as np
 import pytest
 
-from records.night import Circumstances, Evidence, NightRecord, Ratios, Series
-from records.run import Machine, Server
-from stack.database import apply_sql
-from stack.postgres import PostgresServer, running_postgres
-from stats.paired import ALARM_CONFIDENCE, ratio_of_logs
+from phasegate.records.night import Circumstances, Evidence, NightRecord, Ratios, Series
+from phasegate.records.run import Machine, Server
+from phasegate.stack.database import apply_sql
+from phasegate.stack.postgres import PostgresServer, running_postgres
+from phasegate.stats.paired import ALARM_CONFIDENCE, ratio_of_logs
 
 
 def pytest_configure() -> None:

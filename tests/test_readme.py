@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.arguments import ARGUMENTS, Argument
-from phasegate.cli import phasegate
+from phasegate.cli.main import phasegate
+from phasegate.load.options import ARGUMENTS, Argument
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

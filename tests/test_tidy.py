@@ -20,8 +20,8 @@ SQL = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.sql"))
 ENTRY_POINTS = (
     "phasegate/__main__.py",
     "loadtests/locustfile.py",
-    "seed/worker.py",
-    "stack/api/__main__.py",
+    "phasegate/seeding/worker.py",
+    "phasegate/api/__main__.py",
 )
 SELF_EVIDENT_SQL_LINES_MAX = 2
 

@@ -14,8 +14,8 @@ from typing import NoReturn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from phases.dsn import DATABASE_URL, Dsn
-from phases.errors import PhasegateError
+from phasegate.model.dsn import DATABASE_URL, Dsn
+from phasegate.model.errors import PhasegateError
 
 # libpq's keywords, and the variables that say the same.
 VARIABLES = {

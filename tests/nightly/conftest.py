@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nightly import drift
-from phases.errors import CannotMeasure
+from phasegate.model.errors import CannotMeasure
+from phasegate.nightly import drift
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from nightly import drift
-from phases.errors import CannotMeasure
-from stack.cache import CACHE_VARIABLE
+from phasegate.model.errors import CannotMeasure
+from phasegate.nightly import drift
+from phasegate.stack.cache import CACHE_VARIABLE
 
 KEY = "sql/join/after"
 

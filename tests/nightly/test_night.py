@@ -18,18 +18,20 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nightly import circumstances, measure, trees
-from nightly.measure import NO_BASELINE, NOTHING_DIFFERS, Plan, measure_on
-from nightly.pairing import Rig, sitting
-from phasegate import nightly as room
-from phases.catalogue import load
-from phases.errors import CannotMeasure, DoesNotHold, Refused, UsageError
-from records import history
-from seed import ensure_dataset
-from stack.binaries import programs
-from stack.database import connected
-from stack.local import cluster_dir
-from stack.postgres import PostgresServer, running_postgres
+from phasegate.cli import nightly_run as room
+from phasegate.levels.up_down import cluster_dir
+from phasegate.model.catalogue import load
+from phasegate.model.errors import CannotMeasure, DoesNotHold, Refused, UsageError
+from phasegate.nightly import machine_noise as circumstances
+from phasegate.nightly import measure
+from phasegate.nightly import worktrees as trees
+from phasegate.nightly.measure import NO_BASELINE, NOTHING_DIFFERS, Plan, measure_on
+from phasegate.nightly.paired_runs import Rig, sitting
+from phasegate.records import history
+from phasegate.seeding import ensure_dataset
+from phasegate.stack.binaries import programs
+from phasegate.stack.database import connected
+from phasegate.stack.postgres import PostgresServer, running_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = {"sql": 1, "api": 1}
@@ -73,16 +75,16 @@ def repository() -> Iterator[Path]:
                 shutil.copyfile(ROOT / name, root / name)
         _git(root, "init", "-q", "-b", "main")
         _commit(root, "pinned")
-        _replace(root / "stack/turns.py", "PROTOCOL = 1\n", "PROTOCOL = 99\n")
+        _replace(root / "phasegate/stack/remote_measure.py", "PROTOCOL = 1\n", "PROTOCOL = 99\n")
         _commit(root, "foreign")
-        _replace(root / "stack/turns.py", "PROTOCOL = 99\n", "PROTOCOL = 1\n")
+        _replace(root / "phasegate/stack/remote_measure.py", "PROTOCOL = 99\n", "PROTOCOL = 1\n")
         text = (root / STATEMENT).read_text(encoding="utf-8")
         assert "where id > $1" in text
         slower = text.replace(
             "where id > $1", "where id > $1 and (select pg_sleep(0.003)) is not null"
         )
         (root / STATEMENT).write_text(slower, encoding="utf-8")
-        _replace(root / "stack/api/database.py", EXCHANGE, EXCHANGE + ONE_MORE)
+        _replace(root / "phasegate/api/database.py", EXCHANGE, EXCHANGE + ONE_MORE)
         _commit(root, "slower")
         yield root
 
@@ -260,7 +262,7 @@ def _wait_for_children(pid: int) -> list[psutil.Process]:
         places = set()
         for each in found:
             with suppress(psutil.Error):
-                if "benchmarks.turns" in each.cmdline():
+                if "phasegate.compare.sql_child" in each.cmdline():
                     places.add(each.cwd())
         if len(places) == 2:
             return found

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from nightly import suspects
-from phases.errors import ConfigurationError
+from phasegate.model.errors import ConfigurationError
+from phasegate.nightly import suspects
 
 
 @pytest.fixture

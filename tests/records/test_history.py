@@ -7,8 +7,8 @@ import json
 import msgspec
 import pytest
 
-from phases.errors import Refused
-from records import history
+from phasegate.model.errors import Refused
+from phasegate.records import history
 
 
 def test_a_folder_that_is_not_there_is_a_history_without_nights(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from records import scrub
+from phasegate.records import scrub
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiIsInJvbGUiOiJhdXRoIn0.c2lnbmF0dXJlLW9mLWl0"
 SECRETS = (

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phases.errors import ConfigurationError
-from records import store
-from records.perf import PerfRecord, PerfRow
+from phasegate.model.errors import ConfigurationError
+from phasegate.records import store
+from phasegate.records.perf import PerfRecord, PerfRow
 
 
 def _record(name: str = "seed") -> PerfRecord:

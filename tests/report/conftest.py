@@ -15,15 +15,15 @@ import msgspec
 import pytest
 from hdrh.histogram import HdrHistogram
 
-import report
-from records import store
-from records.benchmark import Arm, BenchmarkRecord, Comparison, Cost, SelfCheck, Skipped
-from records.load import Cache, Endpoint, LoadRecord, Second, Sessions
-from records.matrix import Breakpoint, MatrixRecord, Probe
-from records.perf import PerfRecord, PerfRow
-from records.run import Machine, RunRecord, Server, StackPart, Stage
-from records.sampler import Component, Sample, SamplerRecord, Statement
-from records.seed import Histogram, Relation, SeedRecord
+from phasegate import report
+from phasegate.records import store
+from phasegate.records.benchmark import Arm, BenchmarkRecord, Comparison, Cost, SelfCheck, Skipped
+from phasegate.records.load import Cache, Endpoint, LoadRecord, Second, Sessions
+from phasegate.records.matrix import Breakpoint, MatrixRecord, Probe
+from phasegate.records.perf import PerfRecord, PerfRow
+from phasegate.records.run import Machine, RunRecord, Server, StackPart, Stage
+from phasegate.records.sampler import Component, Sample, SamplerRecord, Statement
+from phasegate.records.seed import Histogram, Relation, SeedRecord
 
 SIZES = (1_000, 10_000, 100_000)
 BLOCKS = 40

@@ -18,9 +18,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from records.history import Damaged, History
-from records.night import LevelChange
-from report import nights as history_room
+from phasegate.records.history import Damaged, History
+from phasegate.records.night import LevelChange
+from phasegate.report import nights as history_room
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = (

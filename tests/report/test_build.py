@@ -12,11 +12,11 @@ import msgspec
 import pytest
 from hdrh.histogram import HdrHistogram
 
-import report
-from phases.errors import ConfigurationError
-from records import store
-from records.benchmark import BenchmarkRecord
-from records.load import LoadRecord
+from phasegate import report
+from phasegate.model.errors import ConfigurationError
+from phasegate.records import store
+from phasegate.records.benchmark import BenchmarkRecord
+from phasegate.records.load import LoadRecord
 
 CHARTS = (
     "phase-matrix", "when-needed", "ratios", "latency-by-users", "load-percentiles", "load-shares",

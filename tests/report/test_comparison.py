@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-import report
-from phases.errors import Refused
-from records import store
-from records.benchmark import BenchmarkRecord
-from records.load import LoadRecord
-from records.run import Machine, RunRecord
+from phasegate import report
+from phasegate.model.errors import Refused
+from phasegate.records import store
+from phasegate.records.benchmark import BenchmarkRecord
+from phasegate.records.load import LoadRecord
+from phasegate.records.run import Machine, RunRecord
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-import report
-from phases.catalogue import load as load_catalogue
-from records import store
-from records.sampler import Backends, Pooler, SamplerRecord
-from report import figures, run_files
-from stats.peak import mean_of_peak
+from phasegate import report
+from phasegate.model.catalogue import load as load_catalogue
+from phasegate.records import store
+from phasegate.records.sampler import Backends, Pooler, SamplerRecord
+from phasegate.report import figures, run_files
+from phasegate.stats.peak import mean_of_peak
 
 RATE = 100_000 / 30_000
 """Sessions per second of the hand-made stages at 100k users."""

@@ -7,10 +7,10 @@ import random
 import msgspec
 import pytest
 
-from records.benchmark import Arm, BenchmarkRecord, Comparison
-from report import tables
-from report.charts.needed import few_calls_note, label
-from report.effects import Technique, techniques
+from phasegate.records.benchmark import Arm, BenchmarkRecord, Comparison
+from phasegate.report import tables
+from phasegate.report.charts.when_needed import few_calls_note, label
+from phasegate.report.effects import Technique, techniques
 
 SLO_MS = 50.0
 

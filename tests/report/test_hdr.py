@@ -7,8 +7,8 @@ import random
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from phases.errors import ConfigurationError
-from report.hdr import merged
+from phasegate.model.errors import ConfigurationError
+from phasegate.report.hdr import merged
 
 PERCENTILES = [0.1, 1.0, 50.0, 95.0, 99.0, 99.9, 100.0]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-import report
-from report import words
-from report.effects import advice_of, outcome_of
-from stats.crossover import Need
-from stats.paired import Ratio, ratio
+from phasegate import report
+from phasegate.report import format as words
+from phasegate.report.effects import advice_of, outcome_of
+from phasegate.stats.crossover import Need
+from phasegate.stats.paired import Ratio, ratio
 
 
 def test_the_five_lines_of_a_whole_run_are_the_golden_ones(whole_run, golden):

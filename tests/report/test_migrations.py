@@ -11,14 +11,14 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-import report
-import seed
-from phases.catalogue import load as load_catalogue
-from phases.errors import UsageError
-from phases.population import user_id
-from report import migrations
-from stack.levels import apply_level
-from stack.postgres import PostgresServer
+from phasegate import report
+from phasegate import seeding as seed
+from phasegate.model.catalogue import load as load_catalogue
+from phasegate.model.errors import UsageError
+from phasegate.model.population import user_id
+from phasegate.report import migrations
+from phasegate.stack.levels import apply_level
+from phasegate.stack.postgres import PostgresServer
 
 SEED = 3
 USERS = 120

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 
-import report
+from phasegate import report
 
 
 def test_a_run_says_what_each_technique_saves_and_why_others_cannot_be_told(whole_run, golden):

@@ -9,9 +9,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from stack.database import apply_sql, connected, run
-from stack.levels import apply_level
-from stack.postgres import PostgresServer
+from phasegate.stack.database import apply_sql, connected, run
+from phasegate.stack.levels import apply_level
+from phasegate.stack.postgres import PostgresServer
 
 ALICE = uuid.UUID("00000000-0000-4000-8000-00000000000a")  # two tasks, one of them done
 BOB = uuid.UUID("00000000-0000-4000-8000-00000000000b")  # five open tasks

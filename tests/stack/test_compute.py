@@ -8,10 +8,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from phases import catalogue
-from phases.errors import UsageError
-from stack.compute import NOT_EMULATED, find_compute, pooler_pool_size, server_settings
-from stack.postgres import running_postgres
+from phasegate.model import catalogue
+from phasegate.model.errors import UsageError
+from phasegate.stack.compute import NOT_EMULATED, find_compute, pooler_pool_size, server_settings
+from phasegate.stack.postgres import running_postgres
 
 CATALOGUE = catalogue.load()
 

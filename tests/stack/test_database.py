@@ -8,9 +8,9 @@ from typing import Any
 import asyncpg
 import pytest
 
-from phases.errors import CannotMeasure, ConfigurationError
-from stack import database as database_module
-from stack.database import apply_sql, connected, redact, run, with_database, with_port
+from phasegate.model.errors import CannotMeasure, ConfigurationError
+from phasegate.stack import database as database_module
+from phasegate.stack.database import apply_sql, connected, redact, run, with_database, with_port
 
 
 @pytest.mark.parametrize(

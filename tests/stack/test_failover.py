@@ -16,17 +16,17 @@ import httpx
 import psutil
 import pytest
 
-from stack.api import Api, running_api
-from stack.failover import RETRY_AFTER_S
-from stack.postgres import running_postgres
-from stack.replica import (
+from phasegate.api import Api, running_api
+from phasegate.api.failover import RETRY_AFTER_S
+from phasegate.stack.postgres import running_postgres
+from phasegate.stack.replica import (
     PRIMARY_SETTINGS,
     Replica,
     await_catch_up,
     restart_replica,
     running_replica,
 )
-from stack.tokens import mint
+from phasegate.stack.tokens import mint
 
 On = Callable[..., Any]
 SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - of this test run alone

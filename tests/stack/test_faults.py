@@ -18,13 +18,13 @@ import httpx
 import psutil
 import pytest
 
-from stack.api import Api, running_api
-from stack.api.settings import STATEMENT_CACHE_SIZE
-from stack.install import find_pgbouncer, install_command
-from stack.pgbouncer import restart_pgbouncer, running_pgbouncer
-from stack.pgbouncer_console import PgBouncer, pools
-from stack.postgres import PostgresServer, running_postgres, start_postgres
-from stack.tokens import mint
+from phasegate.api import Api, running_api
+from phasegate.api.settings import STATEMENT_CACHE_SIZE
+from phasegate.stack.pgbouncer import restart_pgbouncer, running_pgbouncer
+from phasegate.stack.pgbouncer_console import PgBouncer, pools
+from phasegate.stack.pgbouncer_install import find_pgbouncer, install_command
+from phasegate.stack.postgres import PostgresServer, running_postgres, start_postgres
+from phasegate.stack.tokens import mint
 
 On = Callable[..., Any]
 SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - of this test run alone

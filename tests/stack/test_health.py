@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from phases.errors import ConfigurationError
-from stack import health_api, health_database
-from stack.api import Api, running_api
-from stack.health import Check, check, github_annotations, is_healthy
-from stack.levels import apply_level
-from stack.partitions import maintain
-from stack.postgres import PostgresServer
+from phasegate.api import Api, running_api
+from phasegate.model.errors import ConfigurationError
+from phasegate.stack import health_api, health_database
+from phasegate.stack.health import Check, check, github_annotations, is_healthy
+from phasegate.stack.levels import apply_level
+from phasegate.stack.partitions import maintain
+from phasegate.stack.postgres import PostgresServer
 
 On = Callable[..., Any]
 SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - of this test run alone

@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from phases.errors import CannotMeasure
-from stack import inspect
-from stack.inspect import look_at
+from phasegate.model.errors import CannotMeasure
+from phasegate.stack import inspect
+from phasegate.stack.inspect import look_at
 
 
 def execute(dsn: str, *statements: str) -> None:

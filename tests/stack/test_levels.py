@@ -8,9 +8,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from phases.errors import UsageError
-from stack import heavy, partitions
-from stack.levels import LEVELS, apply_level, current_level
+from phasegate.model.errors import UsageError
+from phasegate.stack import job_queue as heavy
+from phasegate.stack import partitions
+from phasegate.stack.levels import LEVELS, apply_level, current_level
 
 On = Callable[..., Any]
 

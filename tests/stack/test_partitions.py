@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from stack.partitions import (
+from phasegate.stack.partitions import (
     OWN,
     PartitionState,
     maintain,

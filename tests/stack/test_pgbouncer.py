@@ -12,19 +12,19 @@ import asyncpg
 import psutil
 import pytest
 
-from phases.errors import CannotMeasure, ConfigurationError, Refused
-from stack import pgbouncer
-from stack.database import with_database
-from stack.install import find_pgbouncer, install_command, parse_version
-from stack.pgbouncer import (
+from phasegate.model.errors import CannotMeasure, ConfigurationError, Refused
+from phasegate.stack import pgbouncer
+from phasegate.stack.database import with_database
+from phasegate.stack.pgbouncer import (
     configuration,
     restart_pgbouncer,
     running_pgbouncer,
     start_pgbouncer,
     stop_pgbouncer,
 )
-from stack.pgbouncer_console import PgBouncer, pools
-from stack.postgres import PostgresServer
+from phasegate.stack.pgbouncer_console import PgBouncer, pools
+from phasegate.stack.pgbouncer_install import find_pgbouncer, install_command, parse_version
+from phasegate.stack.postgres import PostgresServer
 
 needs_pgbouncer = pytest.mark.skipif(
     find_pgbouncer() is None, reason=f"no PgBouncer on this machine: {install_command()}"

@@ -7,8 +7,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from phases.errors import Refused
-from stack.postgres import PostgresServer, free_port, running_postgres
+from phasegate.model.errors import Refused
+from phasegate.stack.postgres import PostgresServer, free_port, running_postgres
 
 
 async def _value(dsn: str, query: str) -> object:

@@ -15,11 +15,11 @@ import asyncpg
 import psutil
 import pytest
 
-from phases.errors import CannotMeasure
-from stack import replica as replica_module
-from stack.database import apply_sql
-from stack.postgres import PostgresServer, running_postgres, stop_postgres
-from stack.replica import (
+from phasegate.model.errors import CannotMeasure
+from phasegate.stack import replica as replica_module
+from phasegate.stack.database import apply_sql
+from phasegate.stack.postgres import PostgresServer, running_postgres, stop_postgres
+from phasegate.stack.replica import (
     PRIMARY_SETTINGS,
     Replica,
     await_catch_up,

@@ -9,13 +9,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from phases.bottleneck import Resource, bound_by
-from records import store
-from records.sampler import SamplerRecord
-from stack.install import find_pgbouncer, install_command
-from stack.pgbouncer import running_pgbouncer
-from stack.postgres import PostgresServer
-from stack.sampler import sampling, statements_between
+from phasegate.model.bottleneck import Resource, bound_by
+from phasegate.records import store
+from phasegate.records.sampler import SamplerRecord
+from phasegate.stack.pgbouncer import running_pgbouncer
+from phasegate.stack.pgbouncer_install import find_pgbouncer, install_command
+from phasegate.stack.postgres import PostgresServer
+from phasegate.stack.sampler import sampling, statements_between
 
 
 async def _work(dsn: str, times: int, *, seconds: float = 0.0) -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stats.crossover import Crossover, Need, Outcome, Size, crossover, monotone, need
-from stats.paired import Ratio
+from phasegate.stats.crossover import Crossover, Need, Outcome, Size, crossover, monotone, need
+from phasegate.stats.paired import Ratio
 
 
 def size(users: int, p95_ms: float, plan: str = "scan", spread: float = 0.0) -> Size:

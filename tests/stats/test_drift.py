@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from stats.drift import ChangePoint, cusum_pvalue, holds, raised, reference_nights, rise
+from phasegate.stats.drift import ChangePoint, cusum_pvalue, holds, raised, reference_nights, rise
 
 POINT = ChangePoint(
     night="n10", index=10, before=1.0, after=1.05, pvalue=1e-6, nights_after=3

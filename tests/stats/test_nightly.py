@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from stats.nightly import SLOWER, SUSPICIOUS, slower, suspicious, together
+from phasegate.stats.nightly import SLOWER, SUSPICIOUS, slower, suspicious, together
 
 
 def blocks(ratio: float, spread: float = 0.01, count: int = 20):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stats.paired import (
+from phasegate.stats.paired import (
     Ratio,
     Verdict,
     blocks_needed,

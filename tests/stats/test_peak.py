@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from stats.peak import mean_of_peak
+from phasegate.stats.peak import mean_of_peak
 
 
 def test_one_look_at_nothing_is_worked_out_by_hand():

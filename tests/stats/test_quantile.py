@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from stats.crossover import Size, crossover
-from stats.quantile import CALLS_MIN, DRAWS, between_calls, p95_bounds, resampled
+from phasegate.stats.crossover import Size, crossover
+from phasegate.stats.quantile import CALLS_MIN, DRAWS, between_calls, p95_bounds, resampled
 
 Array = npt.NDArray[np.float64]
 Times = Callable[[np.random.Generator, int], Array]

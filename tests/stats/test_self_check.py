@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from stats.paired import alarms
-from stats.self_check import redrawn
+from phasegate.stats.paired import alarms
+from phasegate.stats.self_check import redrawn
 
 
 def noise(deviation: float, blocks: int = 60) -> np.ndarray:

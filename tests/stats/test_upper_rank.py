@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stats.quantile import upper_rank
+from phasegate.stats.quantile import upper_rank
 
 
 @pytest.mark.parametrize("values", [0, 1, 59, 71])

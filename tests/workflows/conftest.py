@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 import yaml
 
-from stack.binaries import programs
-from stack.database import apply_sql
-from stack.levels import apply_level
-from stack.partitions import maintain
+from phasegate.stack.binaries import programs
+from phasegate.stack.database import apply_sql
+from phasegate.stack.levels import apply_level
+from phasegate.stack.partitions import maintain
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = ROOT / ".github" / "workflows"

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from phasegate.nightly import SUMMARY
-from phasegate.verbs.nightly import nightly
-from records import history
-from records.night import Circumstances, Finding, NightRecord, Ratios, Series
-from records.run import Machine, Server
+from phasegate.cli.nightly_run import SUMMARY
+from phasegate.cli.verbs.nightly import nightly
+from phasegate.records import history
+from phasegate.records.night import Circumstances, Finding, NightRecord, Ratios, Series
+from phasegate.records.run import Machine, Server
 
 NIGHTLY = "nightly-benchmarks.yml"
 Git = Callable[..., str]

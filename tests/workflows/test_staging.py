@@ -14,11 +14,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-import seed
-from phases.catalogue import load as load_catalogue
-from stack.api.launch import running_api
-from stack.levels import apply_level
-from stack.postgres import PostgresServer
+from phasegate import seeding as seed
+from phasegate.api.launch import running_api
+from phasegate.model.catalogue import load as load_catalogue
+from phasegate.stack.levels import apply_level
+from phasegate.stack.postgres import PostgresServer
 
 STAGING = "loadtest-staging.yml"
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,10 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from records.digest import DigestRecord
-from records.history import Damaged, History
-from records.night import Evidence
-from report import nights as room
+from phasegate.records.digest import DigestRecord
+from phasegate.records.history import Damaged, History
+from phasegate.records.night import Evidence
+from phasegate.report import nights as room
 
 SECRETS = {
     "dsn": "postgresql://postgres:hunter2secret@db.abcdefgh.supabase.co:5432/postgres",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from records.history import History
-from records.night import Evidence
-from report import nights as room
-from stats.drift import ChangePoint
+from phasegate.records.history import History
+from phasegate.records.night import Evidence
+from phasegate.report import nights as room
+from phasegate.stats.drift import ChangePoint
 
 STEP = ChangePoint(
     night="2026-10-21T021500Z", index=20, before=1.002, after=1.054, pvalue=1e-8, nights_after=4

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from records import history
-from records.history import Damaged, History
-from report import nights as room
+from phasegate.records import history
+from phasegate.records.history import Damaged, History
+from phasegate.report import nights as room
 
 NIGHTS, SERIES = 1_000, 40
 PAGE_S_MAX = 10.0
@@ -57,7 +57,7 @@ def test_a_history_without_nights_is_a_page_that_says_so(tmp_path):
 
 
 def test_a_finding_of_many_nights_is_one_line_and_open_ones_come_first(nights):
-    from report.nights.page import events
+    from phasegate.report.nights.page import events
 
     before = []
     for day in range(4):

@@ -7,12 +7,12 @@ import math
 import msgspec
 import pytest
 
-from phases.errors import UsageError
-from records.history import History
-from records.night import LevelChange
-from report import nights as room
-from report.charts import nights as chart
-from report.nights.series import breaks, lines
+from phasegate.model.errors import UsageError
+from phasegate.records.history import History
+from phasegate.records.night import LevelChange
+from phasegate.report import nights as room
+from phasegate.report.charts import nights as chart
+from phasegate.report.nights.series import breaks, lines
 
 
 def quiet(nights, count):

@@ -1,0 +1,1 @@
+"""What checks phasegate itself: peers, limits, detectors. Run from a checkout, not in the wheel."""

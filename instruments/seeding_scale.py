@@ -1,0 +1,119 @@
+"""How time and memory of a load grow with the users: `python -m instruments.seeding_scale [USERS …]`.
+
+Loads each size into a database of its own on the server that phasegate runs itself, and drops it
+again; a million users take 15 GB of disk and minutes. Prints a table; stores nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from phasegate.levels.up_down import cluster_dir
+from phasegate.records.seed import SeedRecord
+from phasegate.seeding.dataset import seed_database
+from phasegate.stack.cache import cache_dir, locked
+from phasegate.stack.database import connected, run
+from phasegate.stack.postgres import PostgresServer, running_postgres
+
+DATABASE = "phasegate_seed_scaling"
+SIZES = (10_000, 100_000, 1_000_000)
+SEED = 1
+# Small loads are soon done and scatter most.
+REPETITIONS_MAX = 5
+USERS_REPEATED = 300_000
+"""A size is repeated until so many users were loaded."""
+
+EXPONENT_MAX = 1.05
+MEMORY_MAX_MB = 400
+
+
+@dataclass(frozen=True)
+class Size:
+    """Loads of one size: medians."""
+
+    users: int
+    rows: int
+    repetitions: int
+    wall_s: float
+    """From an empty database to a whole data set, keys and statistics included."""
+    load_wall_s: float
+    """Of it: making and copying rows."""
+    memory_mb: float
+    """Largest: resident memory of all processes of the seeder, added up."""
+
+    @classmethod
+    def of(cls, records: Sequence[SeedRecord]) -> Size:
+        """Of repeated loads of the same data set."""
+        return cls(
+            users=records[0].users,
+            rows=records[0].rows,
+            repetitions=len(records),
+            wall_s=statistics.median(one.wall_s for one in records),
+            load_wall_s=statistics.median(one.load_wall_s or math.nan for one in records),
+            memory_mb=max((one.memory_bytes_max or 0) / 1e6 for one in records),
+        )
+
+
+def exponent(small: Size, large: Size) -> float:
+    """The power of the number of users that wall time grows with, from one size to another."""
+    return math.log(large.wall_s / small.wall_s) / math.log(large.users / small.users)
+
+
+def measure(server: PostgresServer, sizes: Sequence[int]) -> Iterator[Size]:
+    """Each of `sizes` on `server`, which should do nothing else meanwhile."""
+    for users in sizes:
+        repetitions = max(1, min(REPETITIONS_MAX, USERS_REPEATED // users))
+        yield Size.of([_load(server, users) for _ in range(repetitions)])
+
+
+def _load(server: PostgresServer, users: int) -> SeedRecord:
+    drop = f"drop database if exists {DATABASE} with (force)"
+    run(_execute(server, drop, f"create database {DATABASE} template template0", "checkpoint"))
+    try:
+        return seed_database(server.dsn(DATABASE), users=users, seed=SEED)
+    finally:
+        run(_execute(server, drop))
+
+
+async def _execute(server: PostgresServer, *statements: str) -> None:
+    async with connected(server.dsn()) as connection:
+        for statement in statements:
+            await connection.execute(statement)
+
+
+def lines(sizes: Iterator[Size]) -> Iterator[str]:
+    """The table, a line as soon as its size was measured, then the goals."""
+    yield f"{'users':>10}{'rows':>13}{'n':>3}{'wall s':>9}{'load s':>9}{'MB':>6}{'exponent':>10}"
+    done: list[Size] = []
+    for size in sizes:
+        since = f"{exponent(done[-1], size):10.2f}" if done else ""
+        done.append(size)
+        yield (
+            f"{size.users:>10,}{size.rows:>13,}{size.repetitions:>3}{size.wall_s:>9.2f}"
+            f"{size.load_wall_s:>9.2f}{size.memory_mb:>6.0f}{since}"
+        )
+    most = max(size.memory_mb for size in done)
+    yield f"memory {most:.0f} MB (goal ≤ {MEMORY_MAX_MB})"
+    if len(done) > 1:
+        whole = exponent(done[0], done[-1])
+        yield f"exponent from the first size to the last {whole:.2f} (goal ≤ {EXPONENT_MAX})"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure the sizes of the command line."""
+    sizes = tuple(int(one.replace("_", "")) for one in arguments) or SIZES
+    with (
+        locked(cache_dir(), "instruments.seeding_scale"),
+        running_postgres(cluster_dir()) as server,
+    ):
+        for line in lines(measure(server, sizes)):
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,3 +1,0 @@
-"""Addresses of APIs, for the generator; see `phases.address`."""
-
-from phases.address import Address as Address

@@ -1,0 +1,1 @@
+"""The command line: a verb a function; errors and exit codes are caught once, in `__main__`."""

@@ -1,0 +1,193 @@
+"""`phasegate run`: seed → load → benchmarks → report, each room in order, on a server of our own.
+
+Writes `results/<run-id>/` and the cache folder; leaves no process behind, however it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from phasegate import seeding as seed
+from phasegate.cli import circumstances, console
+from phasegate.cli import drive_matrix as matrix
+from phasegate.cli import replica_benchmark as replicated
+from phasegate.cli.run_record import Journal
+from phasegate.compare.run import run_benchmarks
+from phasegate.levels.runner import RunningLevel
+from phasegate.levels.up_down import cluster_dir
+from phasegate.load.capacity_matrix import Plan as MatrixPlan
+from phasegate.model.catalogue import Catalogue, Compute, Population
+from phasegate.model.errors import PhasegateError
+from phasegate.records import store
+from phasegate.records.seed import SeedRecord
+from phasegate.seeding.target import check_disk
+from phasegate.seeding.template_database import COPIES
+from phasegate.stack.cache import cache_dir, locked
+from phasegate.stack.postgres import PostgresServer, running_postgres
+
+LEVELS = (1, 2, 3)
+LOAD = "load: the phase matrix"
+BENCHMARKS = "benchmarks"
+REPLICA = "benchmarks: on a replica"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one run does."""
+
+    users: int
+    sizes: tuple[int, ...]
+    seed: int
+    quick: bool
+    jobs: int
+    fresh: bool
+    results: Path
+    compute: Compute | None
+    """Supabase size that the load's levels emulate; this machine as it is if None."""
+    cell_s: float
+    probe_s: float
+    probes_max: int
+    benchmark_budget_s: float
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A seeded database that is ready to be measured."""
+
+    users: int
+    dsn: str
+    record: SeedRecord
+
+
+def run(plan: Plan, catalogue: Catalogue) -> Path:
+    """Carry `plan` out and return the folder of the finished run."""
+    with locked(cache_dir(), "phasegate run"):
+        check_disk(cache_dir(), sum(plan.sizes), COPIES)  # before the first size is seeded
+        journal = Journal(
+            users=plan.users,
+            sizes=plan.sizes,
+            seed=plan.seed,
+            quick=plan.quick,
+            results=plan.results,
+        )
+        data_dir = cluster_dir()
+        with running_postgres(data_dir) as server:
+            journal.server_pid_file = data_dir / "postmaster.pid"
+            journal.server = asyncio.run(circumstances.describe_server(server))
+            data_sets = [
+                _seed(journal, server, plan, users, catalogue.population) for users in plan.sizes
+            ]
+            _load(journal, server, data_sets, plan, catalogue)
+            _benchmark(journal, server, data_sets, plan, catalogue)
+        return _publish(journal)
+
+
+def _seed(
+    journal: Journal, server: PostgresServer, plan: Plan, users: int, population: Population
+) -> DataSet:
+    name = f"seed {users:,} users"
+    with journal.stage(name), console.row_bar(name) as move:
+        dsn, record = seed.ensure_dataset(
+            server,
+            users=users,
+            seed=plan.seed,
+            jobs=plan.jobs,
+            fresh=plan.fresh,
+            population=population,
+            on_progress=move,
+        )
+        store.write(journal.folder / "seed" / f"{users}.json", record)
+    return DataSet(users, dsn, record)
+
+
+def _load(
+    journal: Journal,
+    server: PostgresServer,
+    data_sets: list[DataSet],
+    plan: Plan,
+    catalogue: Catalogue,
+) -> None:
+    wanted = MatrixPlan(
+        levels=LEVELS,
+        # The small form walks through each level once.
+        sizes=plan.sizes[-1:] if plan.quick else plan.sizes,
+        seed=plan.seed,
+        run_dir=journal.folder,
+        cell_s=plan.cell_s,
+        probe_s=plan.probe_s,
+        probes_max=plan.probes_max,
+    )
+
+    def note_parts(running: RunningLevel) -> None:
+        journal.levels[running.level] = running.parts
+
+    with journal.stage(LOAD), console.step(LOAD) as show:
+        matrix.measure(
+            server,
+            {data.users: data.dsn for data in data_sets},
+            wanted,
+            catalogue,
+            folder=_parts_folder(),
+            compute=plan.compute,
+            on_level=note_parts,
+            on_progress=show,
+        )
+    for level, parts in journal.levels.items():
+        for part in parts:
+            if part.outcome == "skipped":
+                journal.skip(f"level {level}: {part.name}", part.note)
+
+
+def _benchmark(
+    journal: Journal,
+    server: PostgresServer,
+    data_sets: list[DataSet],
+    plan: Plan,
+    catalogue: Catalogue,
+) -> None:
+    out = journal.folder / "bench"
+    with journal.stage(BENCHMARKS), console.step(BENCHMARKS) as show:
+        records = run_benchmarks(
+            {data.users: data.dsn for data in data_sets},
+            seed_sha256={data.users: data.record.sha256 for data in data_sets},
+            seed=plan.seed,
+            out=out,
+            budget_s=plan.benchmark_budget_s,
+            slo_ms_p95=catalogue.slo.statement_latency_ms_p95,
+            on_progress=show,
+            stay_raised=True,
+        )
+    # Without a replica a run is still worth its while: the stage says why there was none.
+    with (
+        suppress(PhasegateError),
+        journal.stage(REPLICA),
+        console.step(REPLICA) as show,
+    ):
+        replicated.measure(
+            server,
+            data_sets[-1].dsn,
+            records[-1],
+            seed=plan.seed,
+            out=out,
+            folder=_parts_folder(),
+            on_progress=show,
+        )
+
+
+def _parts_folder() -> Path:
+    """Of poolers and replicas: whatever a run that was killed left there is cleared away."""
+    return cluster_dir().parent / "level"
+
+
+def _publish(journal: Journal) -> Path:
+    # matplotlib takes a second to import; only this step needs it.
+    from phasegate import report
+
+    # Drawing is no stage of the record: a run stays the same however often it is drawn.
+    journal.write("complete")
+    with console.step("report"):
+        report.build(journal.folder)
+    return journal.publish()

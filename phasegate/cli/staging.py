@@ -1,0 +1,206 @@
+"""`phasegate gate --host`: load a staging stack, read its database, write a run.
+
+Writes `results/<run-id>/` (run.json, target.json, load/, sampler/, the page). It changes nothing on
+the target: sessions read, unless writes are allowed, and then remove what they wrote; the database
+is looked at read-only. `phasegate gate RUN --database-url` adds target.json to a folder of load.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from phasegate.cli import console
+from phasegate.cli import options as options_room
+from phasegate.cli.run_record import Journal
+from phasegate.load.options import REMOTE_BUDGET, REMOTE_RAMP_S
+from phasegate.load.read_strategies import ARM_OF_LEVEL
+from phasegate.load.run import Manners, Target, run_stage
+from phasegate.load.settings import keys_from, keys_read
+from phasegate.load.users import Listed
+from phasegate.model.address import Address
+from phasegate.model.catalogue import Catalogue, Compute, Phase
+from phasegate.model.errors import CannotMeasure, ConfigurationError
+from phasegate.model.population import user_id
+from phasegate.records import store
+from phasegate.records.load import LoadRecord
+from phasegate.records.target import FoundDatabase, TargetRecord
+from phasegate.stack.inspect import look_at
+from phasegate.stack.sampler import sampling
+
+# The slowest of a target's own rhythms that a minute catches is the checkpoint's and the cache's
+# warming; a longer stage is a choice of whoever pays for it.
+DURATION_S = 60.0
+
+# The same as Locust's for hosts that are not this machine: the requests may cost money.
+REQUEST_BUDGET = REMOTE_BUDGET
+
+# Looked up in the database, to see that the sessions act as people who are there: every hundredth
+# wrong one then shows with a probability of 63%, every twentieth with 99%.
+ACTING_LOOKED_UP = 100
+
+COMPARE_WITH = "a staging run compares no technique; `phasegate run` does, on a server of its own"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one staging run does."""
+
+    host: str
+    database_url: str | None
+    phase: Phase
+    """To be entered; driven at its upper bound."""
+    level: int
+    compute: Compute | None
+    seed: int
+    duration_s: float
+    request_budget: int
+    allow_writes: bool
+    users_file: Path | None
+    results: Path
+
+
+def run(plan: Plan, catalogue: Catalogue) -> Path:
+    """Carry `plan` out and return the folder of the finished run.
+
+    Raises:
+        ConfigurationError: a key is missing or no user's, or a DSN or file of users is wrong;
+            nothing was sent.
+        CannotMeasure: the database cannot be reached, or the generator wrote no record.
+    """
+    address = Address.of(plan.host)  # a wrong one is named before anything is opened
+    file = "" if plan.users_file is None else str(plan.users_file)
+    options = argparse.Namespace(target="", users_file=file)
+    anon_key, secret = keys_from(os.environ, options)
+    options_room.say(remark for key in keys_read(os.environ) for remark in key.remarks)
+    target = Target(address.url, anon_key, secret)
+    users = plan.phase.users_max
+    journal = Journal(
+        users=users, sizes=(users,), seed=plan.seed, quick=False, results=plan.results
+    )
+    with journal.stage("database"), console.step("look at the database"):
+        record = look(
+            plan.database_url, users, host=plan.host, seed=plan.seed, users_file=plan.users_file,
+            compute=plan.compute, reads_only=not plan.allow_writes,
+            request_budget=plan.request_budget,
+        )  # fmt: skip
+        store.write(journal.folder / "target.json", record)
+    name = f"load: level {plan.level} at the peak of {users:,} users"
+    with journal.stage(name), console.step(name):
+        _drive(plan, catalogue, target, journal.folder, is_local=address.is_loopback)
+    journal.skip("benchmarks", COMPARE_WITH)
+    # matplotlib takes a second to import; only this step needs it.
+    from phasegate import report
+
+    journal.write("complete")
+    with console.step("report"):
+        report.build(journal.folder, catalogue)
+    return journal.publish()
+
+
+def look(
+    database_url: str | None,
+    users: int,
+    *,
+    host: str,
+    seed: int,
+    users_file: Path | None,
+    compute: Compute | None,
+    reads_only: bool,
+    request_budget: int,
+) -> TargetRecord:
+    """The record of a target; its database is None where no URL of it is known."""
+    database: FoundDatabase | None = None
+    found: int | None = None
+    acting: list[str] = []
+    if database_url is not None:
+        acting = _acting(users, seed, users_file)
+        database, found = look_at(database_url, acting)
+    return TargetRecord(
+        format_version=TargetRecord.FORMAT_VERSION,
+        host=host,
+        compute=None if compute is None else compute.name,
+        reads_only=reads_only,
+        request_budget=request_budget,
+        acting_users=None if found is None else len(acting),
+        acting_users_found=found,
+        database=database,
+    )
+
+
+def complete(
+    folder: Path, database_url: str, compute: Compute | None, users_file: Path | None
+) -> None:
+    """Write `target.json` beside the load that somebody drove with Locust itself.
+
+    Raises:
+        ConfigurationError: the folder holds no load, or a file of it is not whole.
+        CannotMeasure: the database cannot be reached.
+    """
+    loads = [store.read(path, LoadRecord) for path in sorted((folder / "load").glob("*.json"))]
+    if not loads:
+        raise ConfigurationError(
+            f"{folder} holds no load", then="Drive some with locust --out FOLDER/load"
+        )
+    largest = max(loads, key=lambda load: load.users)
+    writes = any("create" in action.name for load in loads for action in load.actions)
+    record = look(
+        database_url, largest.users, host=largest.target, seed=largest.seed or 0,
+        users_file=users_file, compute=compute, reads_only=not writes, request_budget=0,
+    )  # fmt: skip
+    store.write(folder / "target.json", record)
+
+
+def _acting(users: int, seed: int, users_file: Path | None) -> list[str]:
+    """Ids spread evenly over the users that sessions will act as."""
+    source = None if users_file is None else Listed(users_file)
+    count = users if source is None else len(source)
+    picked = sorted({i * count // ACTING_LOOKED_UP for i in range(ACTING_LOOKED_UP)})
+    return [str(user_id(seed, i)) if source is None else source.of_index(i)[0] for i in picked]
+
+
+def _drive(
+    plan: Plan, catalogue: Catalogue, target: Target, folder: Path, *, is_local: bool
+) -> None:
+    """One stage at the modelled peak with head-room, sampled where the database is known."""
+    users = plan.phase.users_max
+    stage = f"level-{plan.level}-{users}-users"
+    ramp_s = 0.0 if is_local else REMOTE_RAMP_S
+    with ExitStack() as watched:
+        if plan.database_url is not None:
+            watched.enter_context(
+                sampling(
+                    plan.database_url,
+                    stage=stage,
+                    out=folder / "sampler",
+                    api_url=target.url if is_local else None,
+                )
+            )
+        load = run_stage(
+            target,
+            stage=stage,
+            arm=ARM_OF_LEVEL[plan.level],
+            level=plan.level,
+            users=users,
+            seed=plan.seed,
+            # The whole duration at the full rate: what rises before it is not counted as peak.
+            duration_s=plan.duration_s + ramp_s,
+            arrival_rate_per_s=catalogue.workload.arrival_rate_per_s(users)
+            * catalogue.gate.head_room,
+            out=folder / "load",
+            warm_up_s=0.0,  # it would begin at the full rate, before the ramp
+            manners=Manners(
+                ramp_s=ramp_s,
+                request_budget=plan.request_budget,
+                allow_writes=plan.allow_writes,
+                users_file=plan.users_file,
+            ),
+        )
+    if not load.endpoints:
+        raise CannotMeasure(
+            f"{plan.host} received no request in {plan.duration_s:g} s",
+            then="Give --duration more seconds",
+        )

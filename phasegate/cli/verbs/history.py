@@ -1,0 +1,86 @@
+"""Verbs that answer from the nights: history, digest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from phasegate.cli import options
+from phasegate.cli.run_record import RESULTS
+from phasegate.model.errors import ConfigurationError
+from phasegate.records import history as history_room
+from phasegate.records.history import History
+
+HISTORY = RESULTS / "history"
+FOLDER = click.option(
+    "--history",
+    "folder",
+    type=options.FOLDER,
+    default=HISTORY,
+    help="Where the nights are kept [results/history/].",
+)
+
+
+def nights(folder: Path) -> History:
+    """The nights in `folder`.
+
+    Raises:
+        ConfigurationError: there is none that can be read.
+    """
+    found = history_room.read(folder)
+    if not found.nights:
+        bad = "".join(f"; {each.path.name}: {each.reason}" for each in found.damaged)
+        raise ConfigurationError(
+            f"There is no night in {options.near(folder)} yet{bad}",
+            then="Make one with `phasegate nightly --baseline REF`",
+        )
+    return found
+
+
+def _print(record: msgspec.Struct) -> None:
+    click.echo(msgspec.json.format(msgspec.json.encode(record), indent=1))
+
+
+@click.command()
+@click.argument("name", required=False)
+@FOLDER
+@click.option("--page", is_flag=True, help="Draw history.html beside that folder, too.")
+@options.as_json
+def history(name: str | None, folder: Path, *, page: bool, as_json: bool) -> None:
+    """The nights: all series, or the one called NAME.
+
+    NAME is a series' id, or a part of it that no other has.
+    """
+    from phasegate.report import nights as room
+
+    found = nights(folder)
+    line = room.find(found, name) if name else None
+    if as_json:
+        _print(room.as_record(found, line))
+    else:
+        for text in room.table(found) if line is None else room.chart(found, line):
+            click.echo(text)
+    if page:
+        out = room.build(found, folder.resolve().parent / "history.html")
+        click.echo(options.near(out), err=as_json)
+
+
+@click.command()
+@FOLDER
+@options.as_json
+def digest(folder: Path, *, as_json: bool) -> None:
+    """The newest night, to be read or pasted.
+
+    What moved, on what evidence, suspects, what to look at first: for a person or an AI assistant.
+    Without keys, addresses or rows of user data.
+    """
+    from phasegate.report import nights as room
+
+    found = nights(folder)
+    record = room.digest(found.nights[-1], found)
+    if as_json:
+        _print(record)
+    else:
+        click.echo(room.markdown(record), nl=False)

@@ -1,0 +1,188 @@
+"""Verbs that fill and measure: run, seed, perf, self-check."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import msgspec
+
+from instruments import check_benchmarks as self_checking
+from instruments import perf as perf_room
+from phasegate.cli import fill as seeding
+from phasegate.cli import options, pipeline
+from phasegate.cli.verbs.answering import print_summary
+from phasegate.model.errors import DoesNotHold
+
+jobs = click.option(
+    "--jobs", type=options.POSITIVE, default=2, show_default=True, help="Seeding processes."
+)
+fresh = click.option(
+    "--fresh", is_flag=True, help="Seed again even if the same data set is at hand."
+)
+
+
+@click.command()
+@click.option("--users", type=options.POSITIVE, help="Registered users of the largest data set.")
+@options.seed_number
+@jobs
+@click.option("--quick", is_flag=True, help="The small form: 2,000 users, under 90 s.")
+@fresh
+@click.option("--budget", type=click.FloatRange(min=1), help="Seconds for all benchmarks.")
+@options.compute
+@options.results
+def run(
+    users: int | None,
+    seed: int | None,
+    jobs: int,
+    *,
+    quick: bool,
+    fresh: bool,
+    budget: float | None,
+    compute: str | None,
+    results: Path,
+) -> None:
+    """Seed, load, benchmark and report, on a PostgreSQL of our own."""
+    catalogue = options.catalogue()
+    defaults = catalogue.run
+    chosen = users or (defaults.quick_users if quick else defaults.users)
+    sizes = defaults.sizes_up_to(chosen)
+    plan = pipeline.Plan(
+        users=chosen,
+        sizes=sizes,
+        seed=defaults.seed if seed is None else seed,
+        quick=quick,
+        jobs=jobs,
+        fresh=fresh,
+        results=results.resolve(),
+        compute=options.compute_of(catalogue, compute),
+        cell_s=defaults.cell_s,
+        probe_s=defaults.probe_s,
+        probes_max=defaults.probes_max,
+        benchmark_budget_s=budget or defaults.benchmark_budget_s * len(sizes) / len(defaults.sizes),
+    )
+    if quick:
+        plan = replace(
+            plan,
+            cell_s=defaults.quick_cell_s,
+            probes_max=defaults.quick_probes_max,
+            benchmark_budget_s=budget or defaults.quick_benchmark_budget_s,
+        )
+    print_summary(pipeline.run(plan, catalogue))
+
+
+@click.command()
+@click.option("--users", type=options.POSITIVE, required=True, help="Registered users.")
+@options.database_url
+@options.seed_number
+@jobs
+@click.option("--locale", "locales", multiple=True, help="Faker's, as en_US; may be repeated.")
+@click.option("--replace", is_flag=True, help="Drop another data set of phasegate's first.")
+@fresh
+@click.option("--describe", is_flag=True, help="Only say how the data are distributed.")
+@options.as_json
+def seed(
+    users: int,
+    database_url: str | None,
+    seed: int | None,
+    jobs: int,
+    locales: tuple[str, ...],
+    *,
+    replace: bool,
+    fresh: bool,
+    describe: bool,
+    as_json: bool,
+) -> None:
+    """Fill a PostgreSQL with a deterministic population.
+
+    Users, projects, tasks and activity logs, the same bytes for the same seed. The database
+    must be empty, or one that phasegate filled; anything else is refused. Without a
+    database URL, phasegate's own server is filled, and the next run finds the data there.
+    """
+    catalogue = options.catalogue()
+    number = catalogue.run.seed if seed is None else seed
+    population = catalogue.population
+    if locales:
+        population = msgspec.structs.replace(population, locales=locales)
+    if describe:
+        click.echo(seeding.describe(users, number, population))
+        return
+    record = seeding.fill(
+        database_url,
+        users=users,
+        number=number,
+        jobs=jobs,
+        replace=replace,
+        fresh=fresh,
+        population=population,
+    )
+    if as_json:
+        click.echo(msgspec.json.encode(record))
+        return
+    for line in seeding.lines(record):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("rooms", nargs=-1, type=click.Choice(sorted(perf_room.ROOMS)))
+@click.option("--nightly", is_flag=True, help="Prove the nightly's detectors instead; ~10 min.")
+@options.results
+def perf(rooms: tuple[str, ...], results: Path, *, nightly: bool) -> None:
+    """Compare our figures with peers' and with limits, in one run.
+
+    Prints ratios with their spread. ROOMS selects what is measured (default: all).
+    """
+    if nightly:
+        from instruments import prove_nightly as proof
+
+        proof.prove(results.resolve(), options.catalogue())
+        return
+    record = perf_room.measure(rooms or tuple(perf_room.ROOMS), results.resolve())
+    click.echo(perf_room.table(record))
+    if not all(row.holds for row in record.rows):
+        raise DoesNotHold("At least one figure misses its goal")
+
+
+@click.command("self-check")
+@click.option(
+    "--pairs",
+    type=click.IntRange(min=2),
+    default=300,
+    show_default=True,
+    help="Comparisons of a statement with itself.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    help="Seconds for each comparison.",
+)
+@options.database_url
+@click.option("--users", type=options.POSITIVE, help="Of the data set, without a database [2000].")
+@options.as_json
+def self_check(
+    pairs: int, budget: float, database_url: str | None, users: int | None, *, as_json: bool
+) -> None:
+    """How often the benchmarks raise a false alarm, and how often they miss 5%.
+
+    Measures equal arms again and again, judges the recordings as they are and with a slow-down of
+    5% put in, and does the same by two common thresholds. Exit code 1 where there are more than 1%
+    false alarms, or fewer than 95% of the slow-downs are found. Without a database URL, on
+    phasegate's own server.
+    """
+    catalogue = options.catalogue()
+    rules, table = self_checking.check(
+        database_url,
+        users=users or catalogue.run.quick_users,
+        number=catalogue.run.seed,
+        population=catalogue.population,
+        pairs=pairs,
+        budget_s=budget,
+    )
+    click.echo(msgspec.json.encode(rules) if as_json else "\n".join(table))
+    if not rules[0].holds:
+        raise DoesNotHold(
+            "The benchmarks' rule raises too many false alarms or misses too many slow-downs"
+        )

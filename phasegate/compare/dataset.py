@@ -1,0 +1,142 @@
+"""The data set behind a DSN: is it ours, how large is it, can it be measured, and draws from it.
+
+Reads the seeder's marker (schema `phasegate`), the planner's statistics and `tasks`; writes
+nothing. Every way in which a database is not fit to be measured is named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from phasegate.compare.libpq import Session, array_literal
+from phasegate.compare.technique import Parameters
+from phasegate.model.errors import CannotMeasure, ConfigurationError
+from phasegate.model.row_security import ACTING_ROLE, not_in_force
+from phasegate.stack.database import read_sql
+
+SQL = Path(__file__).with_name("sql")
+
+# The oldest version that PostgreSQL itself still maintains, and that the seeder loads into.
+SERVER_VERSION_MIN = 14
+
+# Draws kept: enough that no user's pages are the warm ones, few enough to draw in a moment.
+POPULATION_SIZE = 512
+
+TABLES = ("profiles", "projects", "tasks", "activity_logs", "activity_logs_partitioned")
+
+SEED_FIRST = "Seed it: phasegate seed --users N --database-url DSN"
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What the seeder left in its marker, and the server it lies on."""
+
+    users: int
+    seed: int
+    sha256: str
+    server_version: str
+
+
+def read_dataset(
+    session: Session, *, users: int | None = None, sha256: str | None = None
+) -> DataSet:
+    """The data set of this database, checked.
+
+    Args:
+        session: a connection to the database.
+        users: the size that is wanted; any if None.
+        sha256: of the data that is wanted; any if None.
+
+    Raises:
+        ConfigurationError: unsupported server, pooler, no seeded data, other data or size, a table
+            without statistics, a role that lacks a right.
+        CannotMeasure: row-level security does not hold for the role that users act as.
+    """
+    major = session.server_major
+    if major < SERVER_VERSION_MIN:
+        raise ConfigurationError(
+            f"The server is PostgreSQL {major}; the benchmarks need {SERVER_VERSION_MIN} or newer",
+            untouched="Nothing was changed",
+        )
+    if session.once("select pg_backend_pid()").column(0) != [str(session.backend_pid)]:
+        raise ConfigurationError(
+            "This address is a connection pooler's, which would be measured with the server, and "
+            "may change the connection between two statements",
+            untouched="Nothing was changed",
+            then="Give the server's own address (Supabase: the direct connection, port 5432)",
+        )
+    if not session.once((SQL / "is_marked.sql").read_text(encoding="utf-8"))():
+        raise ConfigurationError(
+            "There is no seeded data in this database",
+            untouched="Nothing was changed",
+            then=SEED_FIRST,
+        )
+    _check_rights(session)
+    markers = session.once((SQL / "marker.sql").read_text(encoding="utf-8"))()
+    if not markers:
+        raise ConfigurationError(
+            "The data in this database was never finished",
+            untouched="Nothing was changed",
+            then=SEED_FIRST,
+        )
+    found, seed, digest, version = (value or "" for value in markers[0])
+    if users is not None and int(found) != users:
+        raise ConfigurationError(
+            f"The database holds {int(found):,} users, and {users:,} were asked for",
+            untouched="Nothing was changed",
+            then="Name the database of that size, or seed it",
+        )
+    if sha256 not in (None, digest):
+        raise ConfigurationError(
+            f"The database of {int(found):,} users holds other data than was asked for",
+            untouched="Nothing was changed",
+            then="Seed it again with --fresh",
+        )
+    _check_statistics(session)
+    _check_row_security(session)
+    return DataSet(int(found), int(seed), digest, version)
+
+
+def _check_statistics(session: Session) -> None:
+    unread = (SQL / "without_statistics.sql").read_text(encoding="utf-8")
+    names = session.once(unread, array_literal(TABLES)).column(0)
+    if names:
+        raise ConfigurationError(
+            f"The planner has no statistics of {', '.join(map(str, names))}, so its plans would be "
+            "guesses",
+            untouched="Nothing was changed",
+            then="Run ANALYZE, or seed again if these tables are empty",
+        )
+
+
+def _check_rights(session: Session) -> None:
+    lacking = (SQL / "lacking.sql").read_text(encoding="utf-8")
+    for what, mend in session.once(lacking, array_literal(TABLES))():
+        raise ConfigurationError(str(what), untouched="Nothing was changed", then=str(mend))
+
+
+def _check_row_security(session: Session) -> None:
+    found = session.once(read_sql("row_security"), ACTING_ROLE, array_literal(TABLES))()
+    reasons = not_in_force([(str(table), str(why)) for table, why in found])
+    if reasons:
+        raise CannotMeasure(
+            f"No fair measurement: {'; '.join(reasons)}", untouched="Nothing was changed"
+        )
+
+
+def draw_population(session: Session, seed: int) -> Sequence[Parameters]:
+    """Parameters drawn from the task rows, in random order; the same for the same data and seed.
+
+    Raises:
+        CannotMeasure: there are no tasks to draw from.
+    """
+    query = (SQL / "draw.sql").read_text(encoding="utf-8")
+    rows = session.once(query, str(seed), str(POPULATION_SIZE))()
+    if not rows:
+        raise CannotMeasure("The table of tasks is empty", then=SEED_FIRST)
+    return [
+        Parameters(user or "", project or "", created_at or "", now or "")
+        for user, project, created_at, now in rows
+    ]

@@ -1,0 +1,348 @@
+"""The measuring engine: interleaved blocks of two arms until the interval is narrow enough.
+
+Talks to a connection of libpq per arm, usually the same; keeps nothing in the database (a block is
+a transaction that is rolled back, unless the arms make requests of their own). Returns what
+`records.benchmark` stores.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import random
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+from phasegate.compare.block import Side, Statement, arranged, run_alone, run_block
+from phasegate.compare.connection import Connection
+from phasegate.compare.libpq import Session
+from phasegate.compare.p95_topup import calls_missing, seconds_for
+from phasegate.compare.plans import Plan, explain, generic_shape, generic_share, shape
+from phasegate.compare.technique import Parameters, Technique
+from phasegate.model.errors import CannotMeasure
+from phasegate.records import benchmark as record
+from phasegate.stats.paired import Ratio, ratio
+
+# A block's timed part per arm: short enough that the machine is the same for both arms of a block.
+BLOCK_S = 0.02
+CALLS_PER_BLOCK_MAX = 10
+
+# Six blocks are the fewest with a 95% interval; twelve find an effect of 5% where the blocks vary
+# by 5% (docs/method.md#comparing-two-arms).
+BLOCKS_MIN = 6
+PRECISE_BLOCKS_MIN = 12
+
+# Wanted: ±2%, which finds 5% with power 0.95 at a 99% bound (stats.paired.alarms:
+# (2.576 + 1.645) · 2%/1.96 = 4.3% < ln 1.05); or a twentieth of a large effect, since nobody
+# decides otherwise at 80× than at 84×. In logarithms.
+HALF_WIDTH_WANTED = 0.02
+HALF_WIDTH_OF_EFFECT = 0.05
+
+# A statement so slow that six blocks take this much longer than allowed is not measured on.
+OVERRUN_S_MAX = 30.0
+
+# Calls by which short statements are sized: the quickest of three was not disturbed.
+REHEARSAL_CALLS = 3
+
+# Of the time allowed: calls for a p95 that take no more are made even when it is up.
+ALONE_SHARE = 0.5
+
+# Above this, making the plan anew (1 ms or so) is nothing beside the call, and a warm-up doubles
+# the cost.
+WARM_UP_S_MAX = 0.1
+
+Stop = Literal["precise", "budget", "disabled"]
+
+
+class BudgetTooSmall(CannotMeasure):
+    """Time was up long before there were blocks enough to say anything."""
+
+
+class Comparing:
+    """Blocks of one technique, one after the other; `measure` drives it."""
+
+    def __init__(
+        self,
+        callers: tuple[Connection, Connection],
+        besides: tuple[Session | None, Session | None],
+        technique: Technique,
+        population: Sequence[Parameters],
+        rng: random.Random,
+    ) -> None:
+        self.technique = technique
+        self.population = population
+        self.rng = rng
+        self.sides = (
+            Side(technique.before, callers[0], besides[0]),
+            Side(technique.after, callers[1], besides[1]),
+        )
+        self.calls = 1
+        self.warm_up = True
+        self.quickest_s = [0.0, 0.0]
+        """Seconds of each arm's quickest call in the rehearsal."""
+        self._next = rng.randrange(len(population))
+
+    def _draw(self, calls: int) -> list[Parameters]:
+        """The next parameters."""
+        size = len(self.population)
+        drawn = [self.population[(self._next + i) % size] for i in range(calls)]
+        self._next = (self._next + calls) % size
+        return drawn
+
+    def block(self) -> None:
+        """Every arm once, in fresh random order, on the same parameters."""
+        drawn = self._draw(self.calls)
+        run_block(self.technique, self.sides, drawn, self.rng, warm_up=self.warm_up)
+
+    def rehearse(self) -> None:
+        """Blocks that do not count: fill caches, make plans, size the blocks to come."""
+        self.warm_up = False  # this is one
+        self.block()
+        self.warm_up = True
+        if max(side.call_ns[-1] for side in self.sides) < BLOCK_S * 1e9:
+            # One call says little of a short one.
+            self.calls = REHEARSAL_CALLS
+            self.block()
+        self.quickest_s = [min(side.call_ns[-self.calls :]) / 1e9 for side in self.sides]
+        slowest_s = max(self.quickest_s)
+        self.calls = max(1, min(CALLS_PER_BLOCK_MAX, int(BLOCK_S / slowest_s)))
+        self.warm_up = slowest_s < WARM_UP_S_MAX
+        for side in self.sides:
+            side.forget()
+
+    def warm_up_each(self) -> None:
+        """From now on, warm up each arm by what its own calls take, not by the slower one's."""
+        self.warm_up = True
+        for side, quickest_s in zip(self.sides, self.quickest_s, strict=True):
+            side.warm_up = quickest_s < WARM_UP_S_MAX
+
+    @property
+    def blocks(self) -> int:
+        """Blocks done."""
+        return len(self.sides[0].block_ns)
+
+    def ratio(self) -> Ratio:
+        """After/before so far."""
+        return ratio(self.sides[0].block_ns, self.sides[1].block_ns)
+
+    def alone(self, side: Side, calls: int) -> None:
+        """So many calls of one arm without the other: for its percentiles only."""
+        while calls > 0:
+            drawn = self._draw(min(CALLS_PER_BLOCK_MAX, calls))
+            run_alone(self.technique, side, drawn, self.rng)
+            calls -= len(drawn)
+
+    def precise(self) -> bool:
+        """Whether the interval is as narrow as wanted."""
+        if self.blocks < PRECISE_BLOCKS_MIN:
+            return False
+        found = self.ratio()
+        wanted = max(HALF_WIDTH_WANTED, HALF_WIDTH_OF_EFFECT * abs(math.log(found.estimate)))
+        return found.log_half_width <= wanted
+
+
+def _run_blocks(comparing: Comparing, budget_s: float) -> Stop:
+    """Blocks until the interval is narrow or time is up."""
+    start = time.monotonic()
+    check_at = PRECISE_BLOCKS_MIN
+    while True:
+        comparing.block()
+        done, elapsed_s = comparing.blocks, time.monotonic() - start
+        if done >= check_at:
+            if comparing.precise():
+                return "precise"
+            check_at = done + max(1, done // 10)  # the interval costs n² to compute
+        if done >= BLOCKS_MIN and elapsed_s * (done + 1) / done > budget_s:
+            return "budget"
+        if elapsed_s > budget_s + OVERRUN_S_MAX and done < BLOCKS_MIN:
+            raise BudgetTooSmall(
+                f"{comparing.technique.id}: the budget of {budget_s:.1f} s is too small: "
+                f"{done} blocks took {elapsed_s:.1f} s, and {BLOCKS_MIN} are the fewest that "
+                "say anything",
+                untouched="The comparison was not saved",
+                then="Give a larger --budget",
+            )
+
+
+def _check_budget(comparing: Comparing, budget_s: float) -> None:
+    """Give up before minutes are spent on a plan and on blocks too few to say anything."""
+    needed_s = BLOCKS_MIN * sum(comparing.quickest_s)
+    if needed_s > budget_s + OVERRUN_S_MAX:
+        raise BudgetTooSmall(
+            f"{comparing.technique.id}: the budget of {budget_s:.1f} s is too small: the "
+            f"{BLOCKS_MIN} blocks that say anything would take {needed_s:.0f} s",
+            untouched="The comparison was not saved",
+            then="Give a larger --budget",
+        )
+
+
+def _run_alone(comparing: Comparing, budget_s: float, left_s: float) -> None:
+    """The calls that a p95 lacks, where there is time for all of them: fewer bound nothing."""
+    deadline = time.monotonic() + left_s
+    for side in sorted(comparing.sides, key=lambda side: side.call_ns[-1]):
+        missing = calls_missing(side.call_ns)
+        allowed_s = max(deadline - time.monotonic(), budget_s * ALONE_SHARE)
+        if seconds_for(side.call_ns, missing) < allowed_s:
+            comparing.alone(side, missing)
+
+
+def measure(
+    callers: tuple[Connection, Connection],
+    technique: Technique,
+    population: Sequence[Parameters],
+    *,
+    title: str,
+    budget_s: float,
+    rng: random.Random,
+    disabled: bool = False,
+    for_p95: bool = True,
+    besides: tuple[Session | None, Session | None] = (None, None),
+) -> record.Comparison:
+    """Compare the two arms of `technique`.
+
+    Args:
+        callers: idle connections of the tables' owner, for before and after; may be one.
+        technique: what to compare.
+        population: drawn parameters, used in turn from a random start.
+        title: for the record.
+        budget_s: seconds for the blocks, and then for the calls that a p95 lacks; the fewest blocks
+            that say anything may take longer.
+        rng: orders the arms within each block.
+        disabled: one block only, as under --benchmark-disable.
+        for_p95: whether to make the calls that a p95 lacks.
+        besides: where the statements beside the arms run; None where there is none.
+
+    Raises:
+        CannotMeasure: a statement fails, or the arms answer differently.
+        BudgetTooSmall: six blocks would take far longer than allowed.
+    """
+    for caller in callers:
+        caller.forget()
+    comparing = Comparing(callers, besides, technique, population, rng)
+    stop: Stop = "disabled"
+    comparing.rehearse()
+    comparing.warm_up_each()
+    if not disabled:
+        _check_budget(comparing, budget_s)
+    plans = [plan_of(technique, side) for side in comparing.sides]
+    with _without_collections():
+        if disabled:
+            comparing.block()
+        else:
+            start = time.monotonic()
+            stop = _run_blocks(comparing, budget_s)
+            if for_p95:
+                _run_alone(comparing, budget_s, start + budget_s - time.monotonic())
+    found = [
+        _plan_note(technique, side, plan) for side, plan in zip(comparing.sides, plans, strict=True)
+    ]
+    before, after = (
+        _arm_record(side, plan, comparing.calls)
+        for side, plan in zip(comparing.sides, plans, strict=True)
+    )
+    return record.Comparison(
+        technique=technique.id,
+        title=title,
+        stop=stop,
+        before=before,
+        after=after,
+        notes=tuple(note for note in found if note),
+    )
+
+
+def call_before(
+    callers: tuple[Connection, Connection],
+    technique: Technique,
+    population: Sequence[Parameters],
+    calls: int,
+    *,
+    rng: random.Random,
+    besides: tuple[Session | None, Session | None] = (None, None),
+) -> tuple[int, ...]:
+    """Times of so many calls of the arm "before" alone, in ns: for its p95.
+
+    Raises:
+        CannotMeasure: a statement fails.
+    """
+    callers[0].forget()
+    comparing = Comparing(callers, besides, technique, population, rng)
+    side, _ = comparing.sides
+    with _without_collections():
+        comparing.alone(side, 1)  # fills caches, makes plans
+        side.warm_up = side.alone_ns.pop() / 1e9 < WARM_UP_S_MAX
+        comparing.alone(side, calls)
+    return tuple(side.alone_ns)
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Python's garbage is collected before and after, not meanwhile."""
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collecting:
+            gc.enable()
+
+
+@contextmanager
+def _as_last_called(technique: Technique, side: Side) -> Iterator[Statement | None]:
+    """The first statement of the last call, in the state of affairs that its block saw."""
+    if side.first is None or side.drawn is None:
+        yield None
+        return
+    with arranged(technique, side, side.drawn):
+        if technique.requests:  # whose bodies open a transaction of their own
+            side.caller.execute("begin")
+            side.caller.become(side.drawn.user_id)
+        yield side.first
+
+
+def plan_of(technique: Technique, side: Side) -> Plan | None:
+    """The plan of the first statement of an arm's last call; None where it has none."""
+    with _as_last_called(technique, side) as called:
+        return explain(side.caller, *called) if called else None
+
+
+def _plan_note(technique: Technique, side: Side, plan: Plan | None) -> str:
+    """What a reader must know of the plan beyond the one recorded; empty if nothing."""
+    if plan is None:
+        return ""
+    with _as_last_called(technique, side) as called:
+        if called is None:
+            return ""
+        later = shape(side.caller, *called)
+        share = generic_share(side.caller, called[0])
+        generic = generic_shape(side.caller, called[0]) if share > 0 else plan.hash
+    if later != plan.hash:
+        return (
+            f"the plan of {side.arm.name!r} changed from {plan.hash} to {later}: with the "
+            "parameters, or while it was measured"
+        )
+    if generic not in ("", plan.hash):
+        return (
+            f"{share:.0%} of the runs of {side.arm.name!r} used the server's generic plan "
+            f"{generic}, which is another than the one shown"
+        )
+    return ""
+
+
+def _arm_record(side: Side, plan: Plan | None, calls: int) -> record.Arm:
+    return record.Arm(
+        name=side.arm.name,
+        sql=side.arm.sql,
+        block_ns=tuple(side.block_ns),
+        call_ns=tuple(side.call_ns),
+        alone_ns=tuple(side.alone_ns),
+        calls_per_block=calls,
+        rows=side.rows,
+        plan=plan.text if plan else "",
+        plan_hash=plan.hash if plan else "",
+        shared_buffers=plan.shared_buffers if plan else None,
+        statements=round(statistics.median(side.round_trips)),
+    )

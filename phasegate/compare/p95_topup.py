@@ -1,0 +1,47 @@
+"""Calls of one arm alone: how many its p95 lacks, what they would take. Pure.
+
+A ratio needs a dozen blocks; a p95 with an upper bound needs 72 calls (`stats.quantile`). Of a slow
+statement a dozen blocks are a dozen calls, so the rest is made without the other arm.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from phasegate.records.benchmark import Comparison
+from phasegate.stats.quantile import p95_bounds
+
+# N* rests on the p95 of the two sizes around it, each with its own chance of lying above all calls:
+# 0.95^77 + 0.95^105 < 2.5%. The more where they cost little, as at the smaller one.
+CALLS_MIN = 77
+CALLS_CHEAP = 105
+CHEAP_MS_MAX = 50
+
+# Of the calls' own time, for what goes on between them: warm-ups, claims, rolling back.
+OVERHEAD = 1.15
+
+
+def calls_missing(call_ns: Sequence[int]) -> int:
+    """How many more calls the p95 of these needs (at least one of them), to have a bound."""
+    cheap = statistics.median(call_ns) < CHEAP_MS_MAX * 1e6
+    return max(0, (CALLS_CHEAP if cheap else CALLS_MIN) - len(call_ns))
+
+
+def seconds_for(call_ns: Sequence[int], calls: int) -> float:
+    """What so many more of them would take."""
+    return statistics.median(call_ns) / 1e9 * calls * OVERHEAD
+
+
+def beyond(comparisons: Iterable[Comparison], slo_ms_p95: float) -> set[str]:
+    """Techniques whose old way surely breaks its objective here: N* lies below this size.
+
+    At larger sizes nothing hangs on how far it is broken.
+    """
+    return {
+        each.technique
+        for each in comparisons
+        if p95_bounds(np.array(each.before.call_ns + each.before.alone_ns) / 1e6)[0] > slo_ms_p95
+    }

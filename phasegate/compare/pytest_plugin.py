@@ -1,0 +1,154 @@
+"""`pytest benchmarks`: options, the measuring session, and the fixture that replays an arm.
+
+Reads `DATABASE_URL`; writes the record that `--record` names, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phasegate.compare import spend_budget as leftover
+from phasegate.compare.connections import Unavailable
+from phasegate.compare.engine import BudgetTooSmall
+from phasegate.compare.pytest_adapter import replay
+from phasegate.compare.session import SELF_CHECK, Budget, Lab
+from phasegate.compare.subprocess_protocol import DSN_VARIABLE, FAILURE, PROGRESS
+from phasegate.compare.summary import extra_info
+from phasegate.compare.technique import Compare, Technique
+from phasegate.model.dsn import Dsn, advice
+from phasegate.model.errors import PhasegateError
+from phasegate.records import store
+
+# Seconds for a whole session by hand, unless --budget says otherwise: what one data set's share
+# is in `phasegate run`.
+BUDGET_S = 60.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options that are ours; all of pytest-benchmark's own work as well."""
+    group = parser.getgroup("phasegate")
+    group.addoption("--budget", type=float, default=BUDGET_S, help="seconds for all comparisons")
+    group.addoption("--users", type=int, default=None, help="size that the data set must have")
+    group.addoption("--data-sha256", default=None, help="digest that the data set must have")
+    group.addoption("--draw-seed", type=int, default=1, help="seed of parameters and block order")
+    group.addoption(
+        "--stay-raised",
+        action="store_true",
+        help="leave the database at the level that the arms need, for the next session",
+    )
+    group.addoption(
+        "--settled",
+        default="",
+        help="techniques whose N* lies below this size, comma-separated: their p95 needs no bound",
+    )
+    group.addoption("--record", type=Path, default=None, help="write a BenchmarkRecord here")
+
+
+def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> None:
+    """Keep this computer's name out of files that are meant to be shown."""
+    machine_info["node"] = ""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The self-check first: what it says of the machine holds for what follows."""
+    items.sort(key=lambda item: SELF_CHECK not in item.name)  # stable: the rest stays in order
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """The session on `DATABASE_URL`; every error ends the run with one clear line."""
+    config = request.config
+    if not os.environ.get(DSN_VARIABLE):
+        pytest.exit(
+            f"The benchmarks need a seeded database: set {DSN_VARIABLE}, or use `phasegate run`, "
+            "which brings its own. Nothing was measured.",
+            returncode=2,
+        )
+    dsn = _database(config)
+    budget_s = config.getoption("--budget")
+    if not budget_s > 0:  # also refuses NaN
+        pytest.exit(
+            f"A --budget of {budget_s:g} s is too small to measure anything. Nothing was measured.",
+            returncode=2,
+        )
+    techniques = {
+        marker.args[0].id
+        for item in request.session.items
+        for marker in item.iter_markers("technique")
+    }
+    budget = Budget(budget_s, len(techniques))
+    lab = Lab(
+        dsn.url,
+        users=config.getoption("--users"),
+        sha256=config.getoption("--data-sha256"),
+        seed=config.getoption("--draw-seed"),
+        budget=budget,
+        disabled=bool(config.getoption("benchmark_disable")),
+        stay_raised=config.getoption("--stay-raised"),
+        settled=frozenset(config.getoption("--settled").split(",")),
+    )
+    try:
+        lab.__enter__()
+    except PhasegateError as error:
+        said = " ".join(part for part in (str(error), advice(dsn, str(error))) if part)
+        pytest.exit(f"{FAILURE}{said} Nothing was measured.", returncode=int(error.exit_code))
+    try:
+        yield lab
+        path = config.getoption("--record")
+        if path is not None and not request.session.testsfailed:
+            if not config.getoption("benchmark_disable"):
+                _spend_leftover(lab)
+            store.write(path, lab.record())
+    finally:
+        lab.__exit__()
+
+
+def _database(config: pytest.Config) -> Dsn:
+    """The database of `DATABASE_URL`; what was passed over in it is said."""
+    try:
+        dsn = Dsn.of(os.environ[DSN_VARIABLE], DSN_VARIABLE)
+    except PhasegateError as error:
+        pytest.exit(f"{FAILURE}{error} Nothing was measured.", returncode=int(error.exit_code))
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+    for remark in dsn.remarks:
+        terminal.ensure_newline()
+        terminal.write_line(f"{FAILURE}{remark}")
+    return dsn
+
+
+def _spend_leftover(lab: Lab) -> None:
+    try:
+        leftover.spend(lab, lambda what: _progress(lab, what))
+    except PhasegateError as error:
+        print(f"{FAILURE}{error}")  # noqa: T201 - see run.py
+        pytest.fail(str(error), pytrace=False)
+
+
+def _progress(lab: Lab, what: str) -> None:
+    print(f"{PROGRESS}{what} ({lab.dataset.users:,} users)")  # noqa: T201 - see run.py
+
+
+@pytest.fixture
+def compare(lab: Lab, benchmark: Any) -> Compare:
+    """Measure a technique (once per session) and replay one arm, `before` or `after`."""
+
+    def compared(technique: Technique, arm: str) -> None:
+        _progress(lab, technique.id)
+        try:
+            comparison = lab.comparison(technique)
+        except (Unavailable, BudgetTooSmall) as error:
+            lab.skip(technique, error)
+            pytest.skip(str(error))
+        except PhasegateError as error:
+            print(f"{FAILURE}{error}")  # noqa: T201 - see run.py
+            pytest.fail(str(error), pytrace=False)
+        shown = comparison.before if arm == "before" else comparison.after
+        benchmark.extra_info.update(extra_info(comparison, shown, lab.dataset))
+        replay(benchmark, shown.call_ns)
+
+    return compared

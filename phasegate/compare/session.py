@@ -1,0 +1,318 @@
+"""One measuring session on one database: opened, brought to the level that the arms need, closed.
+
+Connects to the DSN; creates what the stack's levels lack and takes it away again at the end, so
+that the database is left as it was found. Collects the records of what was measured.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+
+from phasegate.compare.connection import Connection
+from phasegate.compare.connections import Routes, Unavailable, round_trip_ms
+from phasegate.compare.cpu_affinity import Placement
+from phasegate.compare.dataset import DataSet, draw_population, read_dataset
+from phasegate.compare.engine import measure
+from phasegate.compare.libpq import Session
+from phasegate.compare.schema_level import Raised
+from phasegate.compare.technique import Arm, Parameters, Route, Technique, Via, sql_of
+from phasegate.model.catalogue import load
+from phasegate.model.errors import PhasegateError, Refused
+from phasegate.records import benchmark as record
+from phasegate.stats.paired import ratio_of_logs
+from phasegate.stats.self_check import redrawn
+
+# The comparison of a statement with itself, which is no technique (bench_self_check.py).
+SELF_CHECK = "self_check"
+# The last techniques are not starved by slow ones before them: this is about 30 blocks of short
+# statements. The self-check says what the others can find, so it has a night's share.
+TECHNIQUE_S_MIN = 0.3
+SELF_CHECK_S_MIN = 2.0
+# Of a budget, for bringing the database to the level that the arms need.
+SETUP_SHARE_MAX = 0.5
+# Any number that no other program's advisory lock is likely to have: "phasegat" in ASCII.
+LOCK = "select pg_try_advisory_lock($1)"
+LOCK_KEY = 0x7068617365676174
+# A session that was killed holds it until the server has done with its last statement.
+LOCK_PATIENCE_S = 3.0
+LOCK_POLL_S = 0.1
+
+
+@dataclass
+class Budget:
+    """Seconds for all techniques together; what one leaves over, the next ones share."""
+
+    total_s: float
+    techniques: int
+    _start: float = field(default_factory=time.monotonic)
+
+    def allowance_s(self, at_least_s: float) -> float:
+        """For the next technique, which it counts as taken."""
+        share = self.left_s / max(1, self.techniques)
+        self.techniques -= 1
+        return max(share, at_least_s)
+
+    def opened(self) -> None:
+        """The set-up is done. It takes no more than half: at a million users it lasts minutes."""
+        self._start = max(self._start, time.monotonic() - self.total_s * SETUP_SHARE_MAX)
+
+    @property
+    def left_s(self) -> float:
+        """What nobody has used."""
+        return self.total_s - (time.monotonic() - self._start)
+
+
+@dataclass(frozen=True)
+class Arms:
+    """What the engine needs besides the technique; connections are those of before and after."""
+
+    population: Sequence[Parameters]
+    callers: tuple[Connection, Connection]
+    besides: tuple[Session | None, Session | None]
+    """For the statement that runs beside each arm."""
+
+
+def _route_note(route: Route, caller: Connection) -> str:
+    """What a round trip really takes where something stands in between."""
+    if route.via is Via.NOTHING:
+        return ""
+    took_ms = round_trip_ms(caller)
+    wanted = f" for {route.delay_ms:g} ms added" if route.via is Via.PROXY else ""
+    return f"a round trip through the {route.via.value} takes {took_ms:.2f} ms{wanted}"
+
+
+def checked(same: record.Comparison) -> record.SelfCheck:
+    """The A/A comparison with its false alarms and power (`stats.self_check`)."""
+    logs = np.log(np.array(same.after.block_ns) / np.array(same.before.block_ns))
+    tally = redrawn(logs)
+    return record.SelfCheck(
+        same=same,
+        pairs=tally.pairs,
+        false_alarms=tally.false_alarms,
+        injected=tally.injected,
+        injections=tally.injections,
+        found=tally.found,
+        # Finite: the engine makes at least the six blocks that an interval needs.
+        minimal_detectable=ratio_of_logs(logs).minimal_detectable,
+    )
+
+
+class Lab:
+    """An open session. Use as a context manager."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        users: int | None,
+        sha256: str | None,
+        seed: int,
+        budget: Budget,
+        disabled: bool,
+        stay_raised: bool = False,
+        settled: frozenset[str] = frozenset(),
+    ) -> None:
+        self._dsn = dsn
+        self._users = users
+        self._sha256 = sha256
+        self._seed = seed
+        self.budget = budget
+        self._disabled = disabled
+        self._stay_raised = stay_raised
+        self.settled = settled
+        """Techniques whose N* lies below this size: their p95 here needs no bound."""
+        self.rng = random.Random(seed)
+        self.allowance_s = 0.0
+        """Seconds that the technique being measured was given."""
+        self.techniques: dict[str, Technique] = {}
+        """Those that were measured."""
+        self._done: dict[str, record.Comparison] = {}
+        self._titles = {entry.id: entry.title for entry in load().techniques}
+        self._unmeasured: dict[str, PhasegateError] = {}
+        self._skipped: dict[str, record.Skipped] = {}
+        self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
+
+    def __enter__(self) -> Lab:
+        """Connect, check the data, bring the database to the level that the arms need."""
+        self.caller = Connection(self._dsn)
+        try:
+            self.dataset: DataSet = read_dataset(
+                self.caller, users=self._users, sha256=self._sha256
+            )
+            self._lock()
+            self.population: Sequence[Parameters] = draw_population(self.caller, self._seed)
+            self._raised = Raised(self._dsn, self.caller)
+        except BaseException:
+            self.caller.close()
+            raise
+        self.placement = Placement(self._dsn)
+        self.placement.take(self.caller.backend_pid)
+        self.routes = Routes(self._dsn, self.caller, self.placement)
+        self.budget.opened()
+        return self
+
+    def _lock(self) -> None:
+        deadline = time.monotonic() + LOCK_PATIENCE_S
+        while self.caller.once(LOCK, str(LOCK_KEY)).column(0) != ["t"]:
+            if time.monotonic() > deadline:
+                raise Refused(
+                    "Another benchmark is measuring this database",
+                    untouched="Nothing was changed",
+                    then="Wait for it to end",
+                )
+            time.sleep(LOCK_POLL_S)
+
+    def __exit__(self, *_: object) -> None:
+        """Take away what was created, and close; each step whatever becomes of the others."""
+        with ExitStack() as stack:
+            if not self._stay_raised:
+                stack.callback(self._raised.restore)
+            stack.callback(self.caller.close)  # before that: its locks would be waited for
+            stack.callback(self.placement.release)
+            stack.callback(self.routes.close)
+
+    def comparison(self, technique: Technique) -> record.Comparison:
+        """Both arms of `technique` and what it costs, measured once per session.
+
+        Raises:
+            Unavailable: the machine or the server lacks what it needs.
+            BudgetTooSmall: its statements take far longer than allowed.
+            CannotMeasure: it could not be measured fairly.
+        """
+        if technique.id in self._unmeasured:  # its other arm was asked for before
+            raise self._unmeasured[technique.id]
+        if technique.id not in self._done:
+            try:
+                self._done[technique.id] = self._measure(technique)
+                self.techniques[technique.id] = technique
+            except PhasegateError as error:
+                self._unmeasured[technique.id] = error
+                raise
+        return self._done[technique.id]
+
+    def _measure(self, technique: Technique) -> record.Comparison:
+        floor_s = SELF_CHECK_S_MIN if technique.id == SELF_CHECK else TECHNIQUE_S_MIN
+        self.allowance_s = self.budget.allowance_s(floor_s)
+        with self.made_ready(technique):
+            found = self.measure_arms(technique, self.allowance_s)
+            probes = () if self._disabled else technique.costs
+            costs = [cost for probe in probes for cost in probe(self)]
+        return msgspec.structs.replace(found, costs=tuple(costs))
+
+    @contextmanager
+    def made_ready(self, technique: Technique) -> Iterator[None]:
+        """What `technique` sets up, taken back at the end.
+
+        Raises:
+            Unavailable: the server is too old for it.
+        """
+        major = self.caller.server_major
+        if major < technique.server_major_min:
+            raise Unavailable(
+                f"it needs PostgreSQL {technique.server_major_min}, and the server is {major}"
+            )
+        if not (technique.setup or technique.teardown):
+            yield
+            return
+        self._raised.note_setup(technique.id)
+        try:
+            # Teardown first: whatever a session before left behind.
+            for name in (*technique.teardown, *technique.setup):
+                self._script(technique, name)
+            yield
+        finally:
+            for name in technique.teardown:
+                self._script(technique, name)
+            self._raised.note_setup(None)
+
+    def _script(self, technique: Technique, name: str) -> None:
+        self.caller.execute(sql_of(technique.id, name))
+
+    def measure_arms(self, technique: Technique, budget_s: float) -> record.Comparison:
+        """The two arms alone, afresh each time."""
+        with self.arms(technique) as arms:
+            found = measure(
+                arms.callers,
+                technique,
+                arms.population,
+                title=self.title(technique),
+                budget_s=budget_s,
+                rng=self.rng,
+                disabled=self._disabled,
+                for_p95=technique.id not in self.settled,
+                besides=arms.besides,
+            )
+        callers = dict(zip((arm.route for arm in technique.arms), arms.callers, strict=True))
+        routes = (_route_note(route, caller) for route, caller in callers.items())
+        notes = (*found.notes, *(note for note in routes if note))
+        return msgspec.structs.replace(found, notes=notes)
+
+    def title(self, technique: Technique) -> str:
+        """As the catalogue calls it."""
+        return self._titles.get(technique.id, technique.id)
+
+    @contextmanager
+    def arms(self, technique: Technique) -> Iterator[Arms]:
+        """What the engine needs to compare the arms of `technique`.
+
+        Raises:
+            Unavailable: the machine lacks a way to the server that they ask for.
+        """
+        population = self.population
+        if technique.draw is not None:
+            population = technique.draw(self.caller, population)
+        before, after = technique.arms
+        callers = self.routes.caller(before.route), self.routes.caller(after.route)
+        with ExitStack() as stack:
+            if technique.writes:  # what was rolled back is still in the table
+                stack.callback(self.caller.execute, f"vacuum {technique.writes}")
+            yield Arms(
+                population, callers, (self._beside(before, stack), self._beside(after, stack))
+            )
+
+    def _beside(self, arm: Arm, stack: ExitStack) -> Session | None:
+        """A connection for what runs beside `arm`, on any core: it is load, not measured."""
+        if arm.beside is None:
+            return None
+        session = Session(self.routes.address(arm.beside.route))
+        stack.callback(session.close)
+        return session
+
+    def skip(self, technique: Technique, why: PhasegateError) -> None:
+        """Note that `technique` was not measured, and what would enable it."""
+        self._skipped[technique.id] = record.Skipped(
+            technique=technique.id, reason=why.what, then=why.then
+        )
+
+    @property
+    def comparisons(self) -> tuple[record.Comparison, ...]:
+        """Of the techniques measured so far, without the self-check."""
+        return tuple(found for id_, found in self._done.items() if id_ != SELF_CHECK)
+
+    def note(self, comparison: record.Comparison) -> None:
+        """Keep `comparison` in place of the one of its technique."""
+        self._done[comparison.technique] = comparison
+
+    def record(self) -> record.BenchmarkRecord:
+        """Everything measured so far."""
+        same = self._done.get(SELF_CHECK)
+        return record.BenchmarkRecord(
+            format_version=record.BenchmarkRecord.FORMAT_VERSION,
+            users=self.dataset.users,
+            seed=self.dataset.seed,
+            sha256=self.dataset.sha256,
+            started_at=self.started_at,
+            server_version=self.dataset.server_version,
+            comparisons=self.comparisons,
+            self_check=None if same is None or self._disabled else checked(same),
+            placement=self.placement.said,
+            skipped=tuple(self._skipped.values()),
+        )

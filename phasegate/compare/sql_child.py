@@ -1,0 +1,130 @@
+"""The techniques, measured when told to: the child process of `stack.remote_measure` for SQL.
+
+    python -m phasegate.compare.sql_child
+
+Brings the database to the level that the arms need, by the SQL of its own checkout. Each arm of
+each technique that a `bench_*.py` declares is a series: what the night holds against each other are
+not the arms but two commits, so an arm is not slowed by the other's use of the caches.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import random
+import statistics
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from phasegate.compare.block import Side, run_block
+from phasegate.compare.engine import REHEARSAL_CALLS, plan_of
+from phasegate.compare.session import Budget, Lab
+from phasegate.compare.technique import Parameters, Technique
+from phasegate.model.errors import UsageError
+from phasegate.records.night import Evidence
+from phasegate.stack.remote_measure import Named, serve
+
+HERE = Path(__file__).resolve().parent
+ARMS = ("before", "after")
+
+
+def techniques() -> dict[str, Technique]:
+    """By id, all that the bench modules of this checkout declare."""
+    modules = (
+        importlib.import_module(f"benchmarks.{path.stem}") for path in HERE.glob("bench_*.py")
+    )
+    found = (value for module in modules for value in vars(module).values())
+    return {each.id: each for each in found if isinstance(each, Technique)}
+
+
+class Bench:
+    """An open session on one database."""
+
+    def __init__(self, lab: Lab, seed: int) -> None:
+        self._lab = lab
+        self._rng = random.Random(seed)
+        self._techniques = techniques()
+        self._undo = ExitStack()
+        self._technique: Technique | None = None
+        self._side: Side | None = None
+        self._population: Sequence[Parameters] = ()
+
+    def all_series(self) -> tuple[Named, ...]:
+        """The arms of the techniques, by id."""
+        return tuple(
+            Named(id=f"sql/{id_}/{side}", name=f"{self._lab.title(technique)}: {arm.name}")
+            for id_, technique in sorted(self._techniques.items())
+            for side, arm in zip(ARMS, technique.arms, strict=True)
+        )
+
+    def _at_work(self) -> tuple[Technique, Side]:
+        if self._technique is None or self._side is None:
+            raise UsageError("No series was begun")
+        return self._technique, self._side
+
+    def begin(self, series: str) -> None:
+        """Set up what the technique needs.
+
+        Raises:
+            Unavailable: the machine or the server lacks something.
+        """
+        self.end()
+        _, id_, side = series.split("/")
+        technique, place = self._techniques[id_], ARMS.index(side)
+        with ExitStack() as stack:
+            stack.enter_context(self._lab.made_ready(technique))
+            arms = stack.enter_context(self._lab.arms(technique))
+            caller = arms.callers[place]
+            caller.forget()
+            self._technique = technique
+            self._side = Side(technique.arms[place], caller, arms.besides[place])
+            self._population = arms.population
+            self._undo = stack.pop_all()
+        gc.collect()
+        gc.disable()
+
+    def rehearse(self) -> float:
+        """See `Instrument`; fills caches and makes plans as well."""
+        _, side = self._at_work()
+        self.block(0, 1, warm_up=True)
+        self.block(0, REHEARSAL_CALLS, warm_up=False)
+        quickest = min(side.call_ns[-REHEARSAL_CALLS:])
+        side.forget()
+        return float(quickest)
+
+    def block(self, number: int, calls: int, warm_up: bool) -> float:
+        """See `Instrument`."""
+        technique, side = self._at_work()
+        size = len(self._population)
+        drawn = [self._population[(number * calls + i) % size] for i in range(calls)]
+        run_block(technique, [side], drawn, self._rng, warm_up=warm_up)
+        return side.block_ns[-1]
+
+    def evidence(self) -> Evidence:
+        """See `Instrument`; the plan is that of the last call's first statement."""
+        technique, side = self._at_work()
+        plan = plan_of(technique, side)
+        return Evidence(
+            plan_hash=plan.hash if plan else "",
+            shared_buffers=plan.shared_buffers if plan else None,
+            statements=round(statistics.median(side.round_trips)),
+        )
+
+    def end(self) -> None:
+        """See `Instrument`."""
+        gc.enable()
+        self._technique = self._side = None
+        self._undo.close()
+
+
+@contextmanager
+def opened(dsn: str, seed: int) -> Iterator[Bench]:
+    """A session on the seeded database behind `dsn`."""
+    lab = Lab(dsn, users=None, sha256=None, seed=seed, budget=Budget(0, 0), disabled=False)
+    with lab:
+        yield Bench(lab, seed)
+
+
+if __name__ == "__main__":
+    serve(opened, HERE.parent)

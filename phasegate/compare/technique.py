@@ -1,0 +1,231 @@
+"""What a technique is: two arms that return the same rows, and what they need around them.
+
+Reads `benchmarks/techniques/<id>/*.sql`. A technique is one such folder, one entry in a
+`bench_*.py` and one line in the catalogue; CONTRIBUTING.md walks through adding one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from phasegate.compare.connection import Connection
+from phasegate.compare.libpq import Row
+from phasegate.compare.pytest_adapter import replayed_clock
+from phasegate.records.benchmark import Comparison, Cost
+
+TECHNIQUES = Path(__file__).with_name("techniques")
+
+Test = Callable[..., None]
+
+
+class Role(Enum):
+    """Whose rights a statement runs with."""
+
+    USER = "authenticated"
+    """Row-level security in force, claims of the drawn user: what the API does."""
+    OWNER = "owner"
+    """No row-level security: what a nightly report or an admin page does."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """One draw from the seeded population: a task row, so active users come up more often.
+
+    All as PostgreSQL writes them: an arm's time should not hold a conversion that no client makes.
+    """
+
+    user_id: str
+    project_id: str
+    """Of the drawn task: a project of that user."""
+    created_at: str
+    """When the drawn task was created."""
+    now: str
+    """The newest row of the data set: `now()` for windows, on data of any age."""
+    extra: Row = ()
+    """What the technique's own `draw` adds."""
+
+
+Compare = Callable[["Technique", str], None]
+"""The fixture `compare`: measures a technique and shows one arm, `before` or `after`."""
+
+Answer = Callable[[], Sequence[Row]]
+"""Gives the rows that were fetched; reading them is not part of the time."""
+
+Body = Callable[[Connection, Parameters], Answer]
+Draw = Callable[[Connection, Sequence[Parameters]], Sequence[Parameters]]
+
+
+class Workbench(Protocol):
+    """The session as the probes of a technique's costs see it: `compare.session.Lab` is one."""
+
+    @property
+    def caller(self) -> Connection:
+        """Of the tables' owner, with no transaction open."""
+
+    @property
+    def allowance_s(self) -> float:
+        """Seconds that the technique being measured was given."""
+
+    def measure_arms(self, technique: Technique, budget_s: float) -> Comparison:
+        """Compare the arms of another technique, which needs no setup."""
+
+
+Probe = Callable[[Workbench], Sequence[Cost]]
+
+
+class Via(Enum):
+    """What stands between an arm and the server."""
+
+    NOTHING = "nothing"
+    PROXY = "proxy"
+    POOLER = "pooler"
+    REPLICA = "replica"
+
+
+@dataclass(frozen=True)
+class Route:
+    """How an arm reaches the server; `delay_ms` is what a proxy adds to each round trip."""
+
+    via: Via = Via.NOTHING
+    delay_ms: float = 0.0
+
+
+DIRECT = Route()
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A statement that runs again and again while an arm is measured, and where."""
+
+    sql: str
+    route: Route = DIRECT
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way of doing it.
+
+    Attributes:
+        name: as shown: `N+1`, `JOIN`.
+        sql: the statement, or the first of several: what EXPLAIN is asked about.
+        body: makes the calls; its time is what is measured.
+        arrange: SQL run as owner before each block and rolled back after it, as dropping an index.
+        route: how it reaches the server.
+        beside: what else goes on meanwhile.
+    """
+
+    name: str
+    sql: str
+    body: Body
+    arrange: str = ""
+    route: Route = DIRECT
+    beside: Beside | None = None
+
+
+@dataclass(frozen=True)
+class Technique:
+    """A step between stack levels, with the state before it and after it.
+
+    Attributes:
+        id: the folder's and the catalogue's name; stable, since results are kept under it.
+        before: the arm without the technique.
+        after: the arm with it.
+        role: whose rights the statements run with.
+        requests: True where the arms call `Caller.request` and so make transactions of their own;
+            otherwise each block is one transaction, rolled back at its end.
+        writes: table that the arms write to; each call is then rolled back by itself, and the
+            table is vacuumed at the end.
+        same_rows: False where the arms differ by design, as a count and an estimate of it.
+        draw: adds parameters of the technique's own.
+        setup: files run once before, as owner, such as building a table of one's own.
+        teardown: files that take all of `setup` back.
+        server_major_min: oldest PostgreSQL that has what it needs.
+        costs: measured after the arms.
+    """
+
+    id: str
+    before: Arm
+    after: Arm
+    role: Role = Role.USER
+    requests: bool = False
+    writes: str = ""
+    same_rows: bool = True
+    draw: Draw | None = None
+    setup: tuple[str, ...] = ()
+    teardown: tuple[str, ...] = ()
+    server_major_min: int = 0
+    costs: tuple[Probe, ...] = ()
+
+    @property
+    def arms(self) -> tuple[Arm, Arm]:
+        """Before, after."""
+        return self.before, self.after
+
+
+def sql_of(technique: str, name: str) -> str:
+    """The text of `techniques/<technique>/<name>.sql`."""
+    return (TECHNIQUES / technique / f"{name}.sql").read_text(encoding="utf-8")
+
+
+Arguments = Callable[[Parameters], tuple[str | None, ...]]
+
+
+def statement(
+    technique: str,
+    file: str,
+    name: str,
+    arguments: Arguments,
+    *,
+    arrange: str = "",
+    beside: Beside | None = None,
+) -> Arm:
+    """An arm of one statement.
+
+    Args:
+        technique: folder of its SQL.
+        file: its file there, without `.sql`.
+        name: of the arm, as shown.
+        arguments: the statement's parameters from the drawn ones.
+        arrange: SQL of the state of affairs that it needs; rolled back after each block.
+        beside: what else goes on meanwhile.
+    """
+    sql = sql_of(technique, file)
+
+    def body(caller: Connection, drawn: Parameters) -> Answer:
+        return caller.fetch(sql, *arguments(drawn))
+
+    return Arm(name, sql, body, arrange, beside=beside)
+
+
+def drawn_by(technique: str, file: str = "draw") -> Draw:
+    """A `Technique.draw` from a statement: its rows become `Parameters.extra`, in turn."""
+    sql = sql_of(technique, file)
+
+    def draw(caller: Connection, population: Sequence[Parameters]) -> Sequence[Parameters]:
+        rows = caller.once(sql)()
+        size = len(rows)
+        return [replace(drawn, extra=rows[place % size]) for place, drawn in enumerate(population)]
+
+    return draw
+
+
+def arms_of(technique: Technique) -> Callable[[Test], Test]:
+    """Make a test function into one pytest-benchmark per arm, in one group."""
+    marks = (
+        pytest.mark.parametrize("arm", ["before", "after"]),
+        pytest.mark.technique(technique),
+        pytest.mark.benchmark(group=technique.id, timer=replayed_clock),
+    )
+
+    def decorate(test: Test) -> Test:
+        for mark in marks:
+            test = mark(test)
+        return test
+
+    return decorate

@@ -1,0 +1,341 @@
+"""A whole stack level: PostgreSQL, pooler, replica, worker and API, started and stopped as one.
+
+Reads the catalogue's compute sizes; writes a folder for its parts' files. What this machine cannot
+have is left out, and named with the reason and the command that would change that.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+
+from phasegate.api import Api
+from phasegate.api.launch import Started, start_api
+from phasegate.api.settings import STATEMENT_CACHE_SIZE, Settings
+from phasegate.model.catalogue import Compute
+from phasegate.model.errors import PhasegateError
+from phasegate.records.run import StackPart
+from phasegate.stack import compute as computes
+from phasegate.stack.binaries import give_to_service_user, server_version
+from phasegate.stack.cache import cache_dir
+from phasegate.stack.database import apply_sql
+from phasegate.stack.levels import LEVEL_OF_WORKER, apply_level
+from phasegate.stack.partitions import maintain
+from phasegate.stack.pgbouncer import CLIENTS_MAX, POOL_SIZE, start_pgbouncer, stop_pgbouncer
+from phasegate.stack.pgbouncer_console import PgBouncer
+from phasegate.stack.pgbouncer_install import (
+    find_pgbouncer,
+    install_command,
+    install_pgbouncer,
+    pgbouncer_version,
+)
+from phasegate.stack.postgres import PostgresServer, start_postgres, stop_postgres
+from phasegate.stack.replica import (
+    PRIMARY_SETTINGS,
+    Replica,
+    discard_replica,
+    start_replica,
+    stop_replica,
+)
+from phasegate.stack.worker import Worker, start_worker, stop_worker
+
+# Levels 1 and 2 open a connection for each request; the scaling guide adds pooling in phase 3
+# (docs/method.md#the-scaling-guide).
+API_POOL_SIZES: Mapping[int, int] = {1: 0, 2: 0, 3: computes.API_POOL_SIZE}
+
+
+@dataclass(frozen=True)
+class RunningLevel:
+    """A level that runs."""
+
+    level: int
+    api: Api
+    jwt_secret: str = field(repr=False)
+    dsn: str = field(repr=False)
+    """Straight to the primary."""
+    replica_dsn: str | None = field(repr=False)
+    """None where the level has no replica, or it was skipped."""
+    pooler_dsn: str | None = field(repr=False)
+    """Through PgBouncer; None where the level has none, or it was skipped."""
+    server: PostgresServer
+    """As it runs now: with the level's settings."""
+    parts: tuple[StackPart, ...]
+    pids: Mapping[str, int]
+    """The first process of each part that runs: `api`, `postgres`, `pgbouncer`, …"""
+
+    @property
+    def skipped(self) -> tuple[StackPart, ...]:
+        """What the level should have, and has not."""
+        return tuple(part for part in self.parts if part.outcome == "skipped")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What kind of level is wanted."""
+
+    level: int
+    folder: Path
+    """For the files of pooler, replica and worker."""
+    jwt_secret: str = field(repr=False)
+    port: int | None = None
+    """Of the API; any free one if None."""
+    compute: Compute | None = None
+    pool_size: int | None = None
+    """Of the API; the level's own if None."""
+    replica: bool = True
+    """Whether level 3 gets a replica: a second copy of the whole cluster."""
+    outlives_caller: bool = False
+
+
+@dataclass
+class Processes:
+    """The processes of a level so far, for whoever has to find them again."""
+
+    api: Started | None = None
+    worker: Worker | None = None
+    pooler: PgBouncer | None = None
+    replica: Replica | None = None
+    server: PostgresServer | None = None
+
+    def pids(self) -> dict[str, int]:
+        """The first process of each part, in the order in which they are started."""
+        found: dict[str, int] = {}
+        if self.server is not None:
+            found["postgres"] = postmaster_of(self.server.data_dir)
+        if self.pooler is not None:
+            found["pgbouncer"] = self.pooler.pid
+        if self.replica is not None:
+            found["replica"] = postmaster_of(self.replica.server.data_dir)
+        if self.worker is not None:
+            found["worker"] = self.worker.pid
+        if self.api is not None:
+            found["api"] = self.api.process.pid
+        return found
+
+
+Noted = Callable[[Processes], None]
+
+
+@contextmanager
+def running_level(
+    server: PostgresServer,
+    dsn: str,
+    level: int,
+    *,
+    folder: Path | None = None,
+    compute: Compute | None = None,
+    pool_size: int | None = None,
+    port: int | None = None,
+    replica: bool = True,
+) -> Iterator[RunningLevel]:
+    """Everything that `level` consists of, stopped at the end, also after an error.
+
+    `server` is restarted where the level or the compute size needs other settings, and again at
+    the end with those it had; its port and password stay, so its DSNs stay good.
+
+    Args:
+        server: a running server of ours.
+        dsn: of the application's database on it.
+        level: 1, 2 or 3.
+        folder: for the parts' files; one in the cache folder if None. As root it must lie where
+            the service user can go.
+        compute: the size to emulate; this machine as it is if None.
+        pool_size: of the API, over and above the level's own.
+        port: of the API; any free one if None.
+        replica: whether level 3 gets its replica.
+
+    Raises:
+        UsageError: there is no such level.
+        Refused: the port is taken.
+        CannotMeasure: a part that cannot be left out does not start.
+    """
+    wanted = Wanted(
+        level=level,
+        folder=folder or cache_dir() / "parts",
+        jwt_secret=secrets.token_urlsafe(32),
+        port=port,
+        compute=compute,
+        pool_size=pool_size,
+        replica=replica,
+    )
+    with ExitStack() as undo:
+        yield build(undo, server, dsn, wanted, lambda _: None)
+
+
+def postmaster_of(data_dir: Path) -> int:
+    """Process id of the server that runs on `data_dir`."""
+    return int((data_dir / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0])
+
+
+def settings_for(wanted: Wanted) -> dict[str, str]:
+    """What the server's settings must have in them for that level and size."""
+    settings: dict[str, str] = {}
+    if wanted.compute is not None:
+        settings |= computes.server_settings(wanted.compute)
+    if wanted.level == LEVEL_OF_WORKER:
+        settings |= PRIMARY_SETTINGS
+    return settings
+
+
+def build(
+    undo: ExitStack, server: PostgresServer, dsn: str, wanted: Wanted, noted: Noted
+) -> RunningLevel:
+    """Start the parts one after the other; `undo` gets what stops them, `noted` each step."""
+    wanted.folder.mkdir(parents=True, exist_ok=True)
+    give_to_service_user(wanted.folder)
+    # Left behind by a run that was killed: they would hold on to a server that is gone.
+    stop_pgbouncer(wanted.folder / "pgbouncer")
+    discard_replica(wanted.folder / "replica", server.dsn())
+    processes = Processes(server=_reconfigured(undo, server, dsn, wanted))
+    noted(processes)
+    apply_level(dsn, wanted.level)
+    parts = [_postgres_part(wanted), *_database_parts(wanted.level)]
+    if wanted.level == LEVEL_OF_WORKER:
+        maintain(dsn)
+        parts.append(_add_pooler(undo, processes, dsn, wanted))
+        noted(processes)
+        parts.append(_add_replica(undo, processes, wanted))
+        noted(processes)
+        processes.worker = start_worker(
+            dsn, wanted.folder / "worker.log", outlives_caller=wanted.outlives_caller
+        )
+        undo.callback(stop_worker, processes.worker)
+        parts.append(StackPart(name="worker", outcome="running", note="queue and schedules"))
+        noted(processes)
+    processes.api, part = _add_api(undo, processes, dsn, wanted)
+    noted(processes)
+    assert processes.server is not None  # noqa: S101 - set above; tells the type checker
+    return RunningLevel(
+        level=wanted.level,
+        api=processes.api.api,
+        jwt_secret=wanted.jwt_secret,
+        dsn=dsn,
+        replica_dsn=_replica_dsn(processes, dsn),
+        pooler_dsn=processes.pooler.dsn if processes.pooler is not None else None,
+        server=processes.server,
+        parts=(*parts, part),
+        pids=processes.pids(),
+    )
+
+
+def _reconfigured(
+    undo: ExitStack, server: PostgresServer, dsn: str, wanted: Wanted
+) -> PostgresServer:
+    """`server` with the settings of the level, restarted only if they differ."""
+    settings = {**server.settings, **settings_for(wanted)}
+    if settings == dict(server.settings):
+        return server
+    stop_postgres(server.data_dir)
+    undo.callback(_restart, server)
+    _restart(replace(server, settings=settings))
+    apply_sql(dsn, "warm")
+    return replace(server, settings=settings)
+
+
+def _restart(server: PostgresServer) -> None:
+    stop_postgres(server.data_dir)
+    start_postgres(server.data_dir, port=server.port, settings=server.settings)
+
+
+def _postgres_part(wanted: Wanted) -> StackPart:
+    note = f"PostgreSQL {server_version()[1]}"
+    if wanted.compute is not None:
+        note += f", memory and connections of {wanted.compute.name}; not emulated: "
+        note += "; ".join(computes.NOT_EMULATED)
+    return StackPart(name="postgres", outcome="running", note=note)
+
+
+# What a level has in its database: (first level that has it, part, what exactly). The names are
+# those by which the catalogue's techniques know them.
+DATABASE_PARTS = (
+    (1, "policies", "row-level security, auth.uid() once a statement"),
+    (2, "idx_tasks_user_created", "index on tasks (user_id, created_at desc)"),
+    (2, "idx_tasks_project", "partial index on tasks (project_id)"),
+    (3, "user_stats", "materialised, refreshed hourly"),
+    (3, "partitions", "monthly, made ahead, DEFAULT watched"),
+)
+
+
+def _database_parts(level: int) -> list[StackPart]:
+    return [
+        StackPart(name=name, outcome="in place", note=note)
+        for first, name, note in DATABASE_PARTS
+        if first <= level
+    ]
+
+
+def _add_pooler(undo: ExitStack, processes: Processes, dsn: str, wanted: Wanted) -> StackPart:
+    program = find_pgbouncer() or _installed()
+    if program is None:
+        note = f"there is no PgBouncer on this machine; try: {install_command()}"
+        return StackPart(name="pgbouncer", outcome="skipped", note=note)
+    folder = wanted.folder / "pgbouncer"
+    size, clients = POOL_SIZE, CLIENTS_MAX
+    if wanted.compute is not None:
+        size = computes.pooler_pool_size(wanted.compute)
+        clients = wanted.compute.pooler_clients_max
+    try:
+        processes.pooler = start_pgbouncer(folder, dsn, pool_size=size, clients_max=clients)
+    except PhasegateError as error:
+        return StackPart(name="pgbouncer", outcome="skipped", note=error.sentence())
+    undo.callback(stop_pgbouncer, folder)
+    version = ".".join(map(str, pgbouncer_version(program)))
+    note = f"PgBouncer {version}, transaction mode, pool of {size}, up to {clients} clients"
+    return StackPart(name="pgbouncer", outcome="running", note=note)
+
+
+@cache
+def _installed() -> Path | None:
+    """PgBouncer, fetched: tried once, since without a network every attempt takes its time."""
+    return install_pgbouncer()
+
+
+def _add_replica(undo: ExitStack, processes: Processes, wanted: Wanted) -> StackPart:
+    if not wanted.replica:
+        return StackPart(name="replica", outcome="skipped", note="not asked for")
+    assert processes.server is not None  # noqa: S101 - set by build; tells the type checker
+    try:
+        processes.replica = start_replica(processes.server, wanted.folder / "replica")
+    except PhasegateError as error:
+        return StackPart(name="replica", outcome="skipped", note=error.sentence())
+    undo.callback(stop_replica, processes.replica)
+    return StackPart(name="replica", outcome="running", note="streaming, for marked reads")
+
+
+def _replica_dsn(processes: Processes, dsn: str) -> str | None:
+    if processes.replica is None:
+        return None
+    return processes.replica.dsn(dsn.rpartition("/")[2])
+
+
+def _add_api(
+    undo: ExitStack, processes: Processes, dsn: str, wanted: Wanted
+) -> tuple[Started, StackPart]:
+    pooler = processes.pooler
+    pool_size = API_POOL_SIZES[wanted.level] if wanted.pool_size is None else wanted.pool_size
+    cache_size = STATEMENT_CACHE_SIZE
+    if pooler is not None and pooler.statement_cache_size is not None:
+        cache_size = pooler.statement_cache_size
+    settings = Settings(
+        dsn=dsn if pooler is None else pooler.dsn,
+        jwt_secret=wanted.jwt_secret,
+        pool_size=pool_size,
+        level=wanted.level,
+        replica_dsn=_replica_dsn(processes, dsn),
+        statement_cache_size=cache_size,
+    )
+    started = start_api(
+        settings,
+        port=wanted.port,
+        outlives_caller=wanted.outlives_caller,
+        # One that outlives the command must not hold on to its terminal or its pipe.
+        log=wanted.folder / "api.log" if wanted.outlives_caller else None,
+    )
+    undo.callback(started.stop)
+    how = f"a pool of {pool_size}" if pool_size else "a connection for each request"
+    through = "straight to PostgreSQL" if pooler is None else "through PgBouncer"
+    return started, StackPart(name="api", outcome="running", note=f"{how}, {through}")

@@ -1,0 +1,246 @@
+"""The phase matrix: every stack level on every data set, and how far each level goes.
+
+Orchestrates `run_stage`; writes `load/<stage>.json`, `sampler/<stage>.json` (by the sampler that it
+is handed) and `matrix.json`. It opens no database and starts no server: whoever calls it hands over
+`stand`, which brings a level up and yields where it answers, and `sample`, which watches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from phasegate.load.breakpoint import (
+    Tried,
+    is_bracketed,
+    next_rate,
+    not_sustained,
+    sustained,
+    unknown,
+)
+from phasegate.load.read_strategies import ARM_OF_LEVEL
+from phasegate.load.run import Target, run_stage
+from phasegate.load.stage_result import (
+    Driven,
+    finding_of,
+    marked_unguarded,
+    marked_where_shared,
+    says_nothing,
+)
+from phasegate.load.stages import SESSIONS_MIN
+from phasegate.model.catalogue import Catalogue
+from phasegate.model.errors import CannotMeasure
+from phasegate.model.verdict import Reason, code_of
+from phasegate.records import store
+from phasegate.records.matrix import Breakpoint, MatrixRecord, Probe
+from phasegate.records.sampler import SamplerRecord
+
+# A phase's upper bound is reached on some day; the peak of that day is not the highest of the year.
+HEAD_ROOM = 1.3
+
+CELL_S = 8.0
+PROBE_S = 6.0
+
+# A cell that could not be told is driven once more: for so long, and so nearer to its peak, where a
+# small population missed its objective far above it or clicks were too few; as it was where other
+# programs had the machine, and may not any more.
+CELL_AGAIN_S = 25.0
+LONGER = frozenset({Reason.ABOVE_PEAK, Reason.TOO_FEW})
+
+# A slow rate needs a long stage before enough sessions came; beyond this it is given up.
+PROBE_S_MAX = 40.0
+
+# Two or three steps up, then divisions: from a factor of 8 to within a fifth takes four.
+PROBES_MAX = 7
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A stack that is up."""
+
+    target: Target
+    pids: dict[str, int]
+    """Root process of each component, by name: `postgres`, `api`, …"""
+    pooler_dsn: str | None = field(default=None, repr=False)
+    """Of its PgBouncer; None where it has none."""
+    unguarded: tuple[str, ...] = ()
+    """Why row-level security does not hold there, a sentence each: no stage then counts."""
+
+
+class Stand(Protocol):
+    """Brings a stack up."""
+
+    def __call__(self, level: int, users: int) -> AbstractContextManager[Standing]:
+        """Level `level` on the data set of `users`, until the block ends.
+
+        Raises:
+            CannotMeasure: this machine cannot; what is missing is named.
+        """
+
+
+class Sample(Protocol):
+    """Watches a stack: `stack.sampler.sampling`, bound to its database."""
+
+    def __call__(
+        self, users: int, *, stage: str, out: Path, standing: Standing
+    ) -> AbstractContextManager[Path]:
+        """Sample until the block ends; yields where the record will be."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure."""
+
+    levels: tuple[int, ...]
+    sizes: tuple[int, ...]
+    """Registered users of the data sets."""
+    seed: int
+    run_dir: Path
+    cell_s: float = CELL_S
+    probe_s: float = PROBE_S
+    probes_max: int = PROBES_MAX
+    """Of the breakpoint search of each level; 0 leaves it out."""
+    head_room: float = HEAD_ROOM
+
+
+def run_matrix(
+    plan: Plan,
+    catalogue: Catalogue,
+    stand: Stand,
+    sample: Sample,
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> MatrixRecord:
+    """Drive every cell, search every level's breakpoint, and write `matrix.json`.
+
+    A cell that cannot be driven is named in the record; the others are driven all the same. The
+    breakpoint is searched on the largest data set.
+    """
+    driver = _Driver(plan, catalogue, sample)
+    cells: list[Probe] = []
+    searched: list[Probe] = []
+    breakpoints: list[Breakpoint] = []
+    missing: list[str] = []
+    for level in plan.levels:
+        for users in plan.sizes:
+            on_progress(f"level {level} with {users:,} users")
+            try:
+                with stand(level, users) as standing:
+                    rate = catalogue.workload.arrival_rate_per_s(users) * plan.head_room
+                    cell = driver.cell(standing, level, users, rate)
+                    cells.append(cell.probe(catalogue, at_peak=True))
+                    if users == max(plan.sizes) and plan.probes_max:
+                        on_progress(f"level {level}: how far does it go?")
+                        found, probes = driver.search(standing, cell)
+                        breakpoints.append(found)
+                        searched.extend(probes)
+            except CannotMeasure as error:
+                missing.append(f"level {level} with {users:,} users: {error.sentence()}")
+    record = MatrixRecord(
+        format_version=MatrixRecord.FORMAT_VERSION,
+        head_room=plan.head_room,
+        cells=tuple(cells),
+        searched=tuple(searched),
+        breakpoints=tuple(breakpoints),
+        not_measured=tuple(missing),
+    )
+    store.write(plan.run_dir / "matrix.json", record)
+    return record
+
+
+class _Driver:
+    """Drives single stages of a plan."""
+
+    def __init__(self, plan: Plan, catalogue: Catalogue, sample: Sample) -> None:
+        self._plan = plan
+        self._catalogue = catalogue
+        self._sample = sample
+
+    def cell(self, standing: Standing, level: int, users: int, rate: float) -> Driven:
+        """The cell at `rate`; where that is too slow to judge by, above it."""
+        stage = f"cell-level-{level}-{users}-users"
+        driven = self.drive(standing, stage, level, users, rate, self._plan.cell_s)
+        reasons = driven.probe(self._catalogue, at_peak=True).reasons
+        codes = {code_of(reason) for reason in reasons}
+        if codes & (LONGER | {Reason.SHARED}):
+            again_s = max(CELL_AGAIN_S if codes & LONGER else 0.0, self._plan.cell_s)
+            driven = self.drive(standing, stage, level, users, rate, again_s)
+        return driven
+
+    def drive(
+        self,
+        standing: Standing,
+        stage: str,
+        level: int,
+        users: int,
+        rate: float,
+        duration_s: float,
+    ) -> Driven:
+        """One stage at `rate` sessions per second, sampled."""
+        with ExitStack() as watched:
+            out = self._plan.run_dir / "sampler"
+            path = watched.enter_context(
+                self._sample(users, stage=stage, out=out, standing=standing)
+            )
+            load = run_stage(
+                standing.target,
+                stage=stage,
+                arm=ARM_OF_LEVEL[level],
+                level=level,
+                users=users,
+                seed=self._plan.seed,
+                duration_s=duration_s,
+                arrival_rate_per_s=rate,
+                out=self._plan.run_dir / "load",
+            )
+        used = store.read(path, SamplerRecord) if path.exists() else None
+        marked = marked_where_shared(marked_unguarded(load, standing.unguarded), used)
+        if marked != load:
+            store.write(self._plan.run_dir / "load" / f"{stage}.json", marked)
+        return Driven(marked, used)
+
+    def search(self, standing: Standing, cell: Driven) -> tuple[Breakpoint, tuple[Probe, ...]]:
+        """The largest rate that `standing` sustains, from what its cell says on."""
+        level, users = cell.load.level, cell.load.users
+        # The cell was driven as every probe is; at its rate there is nothing more to learn.
+        first = cell.probe(self._catalogue, at_peak=False)
+        tried = [Tried(first.rate_sessions_per_s, finding_of(first), cell.processor_share())]
+        stages, probes = [first.stage], list[Probe]()
+        rate = next_rate(tried, first.rate_sessions_per_s)
+        while rate is not None and len(probes) < self._plan.probes_max:
+            needed_s = SESSIONS_MIN / rate
+            if needed_s > PROBE_S_MAX:
+                break
+            stage = f"breakpoint-level-{level}-{users}-users-{len(probes) + 1}"
+            duration_s = max(self._plan.probe_s, needed_s)
+            driven = self.drive(standing, stage, level, users, rate, duration_s)
+            probe = driven.probe(self._catalogue, at_peak=False)
+            if says_nothing(probe):
+                driven = self.drive(standing, stage, level, users, rate, 2 * duration_s)
+                probe = driven.probe(self._catalogue, at_peak=False)
+            probes.append(probe)
+            stages.append(stage)
+            tried.append(
+                Tried(probe.rate_sessions_per_s, finding_of(probe), driven.processor_share())
+            )
+            rate = next_rate(tried, first.rate_sessions_per_s)
+        return self._breakpoint(level, users, tried, stages), tuple(probes)
+
+    def _breakpoint(
+        self, level: int, users: int, tried: Sequence[Tried], stages: Sequence[str]
+    ) -> Breakpoint:
+        best, failed, untold = sustained(tried), not_sustained(tried), unknown(tried)
+        per_user = self._catalogue.workload.arrival_rate_per_s(1)
+        generator = untold is not None and (failed is None or untold < failed)
+        return Breakpoint(
+            level=level,
+            users=users,
+            sustained_sessions_per_s=best,
+            failed_sessions_per_s=failed,
+            users_max=None if best is None else int(best / per_user),
+            ended=("generator" if generator else "bracketed" if is_bracketed(tried) else "budget"),
+            probes=tuple(stages),
+            unknown_sessions_per_s=untold,
+        )

@@ -1,0 +1,252 @@
+"""Locust's side of a test: which process does what, and how they talk.
+
+    master or local   Conductor    at test_start: a lease to each worker; at the end: the records
+    worker or local   Generator    at test_start: sessions; each second and at the end: a report
+
+Messages: `phasegate-lease` and `phasegate-end` from the master, `phasegate-report` from a worker.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+from typing import Any
+
+import gevent
+import msgspec
+from locust.env import Environment
+from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, Runner, WorkerRunner
+
+from phasegate.load.coordinator import Conductor
+from phasegate.load.counters import StageTally
+from phasegate.load.generator import Generator
+from phasegate.load.locust_statistics import feed
+from phasegate.load.sessions import KINDS, ON_DEMAND_KINDS
+from phasegate.load.settings import Settings, host_of, keys_from, keys_read, settings_from
+from phasegate.load.summary import Clicks
+from phasegate.model.catalogue import Catalogue
+from phasegate.model.errors import CannotMeasure, ExitCode, PhasegateError
+from phasegate.model.verdict import Verdict
+
+log = logging.getLogger("phasegate.load")
+
+LEASE, END, REPORT = "phasegate-lease", "phasegate-end", "phasegate-report"
+LOCAL = "local"
+
+# Of a headless run in the open model, the worst of its stages: the same for every verb of ours.
+EXIT_CODES = {
+    Verdict.PASS: ExitCode.HOLDS,
+    Verdict.FAIL: ExitCode.DOES_NOT_HOLD,
+    Verdict.INVALID: ExitCode.INVALID,
+}
+
+
+class Crew:
+    """What this process contributes to tests; one test at a time."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._environment: Environment
+        self._generator: Generator | None = None
+        self._conductor: Conductor | None = None
+        self._lease: dict[str, Any] | None = None
+        self._interrupted = False
+        self._verdicts: list[Verdict] = []
+
+    def join(self, environment: Environment) -> None:
+        """Listen to `environment`.
+
+        Raises:
+            PhasegateError: the options or the environment do not allow a test.
+        """
+        self._environment = environment
+        runner = self._runner
+        options = environment.parsed_options or argparse.Namespace()
+        keys_from(os.environ, options)
+        address = host_of(options, environment.host, os.environ)
+        if address is not None:
+            environment.host = address.url
+        if not isinstance(runner, WorkerRunner):
+            remarks = [*(address.remarks if address else ())]
+            for key in keys_read(os.environ):
+                remarks += key.remarks
+            for remark in remarks:
+                log.warning("%s", remark)
+        if environment.host and not isinstance(runner, WorkerRunner):
+            self._settings()
+        if isinstance(runner, (MasterRunner, LocalRunner)):
+            runner.register_message(REPORT, self._on_report)
+        if isinstance(runner, (WorkerRunner, LocalRunner)):
+            runner.register_message(LEASE, self._on_lease)
+            runner.register_message(END, self._on_end, concurrent=True)
+        gevent.signal_handler(signal.SIGINT, _interrupt)
+        environment.events.test_start.add_listener(self._on_test_start)
+        environment.events.test_stopping.add_listener(self._on_test_stopping)
+        environment.events.quitting.add_listener(self._on_quitting)
+
+    def closed_session(self, kind: str) -> None:
+        """One session of a Locust user."""
+        if self._generator is None:
+            gevent.sleep(1)
+        else:
+            self._generator.closed_session(kind)
+
+    @property
+    def _runner(self) -> Runner:
+        runner = self._environment.runner
+        if runner is None:
+            raise CannotMeasure("Locust has no runner", then="Start it by its own command")
+        return runner
+
+    def _settings(self) -> Settings:
+        environment = self._environment
+        return settings_from(
+            environment.parsed_options or argparse.Namespace(),
+            host=environment.host,
+            environment=os.environ,
+            catalogue=self._catalogue,
+        )
+
+    def _on_test_start(self, **_: Any) -> None:
+        try:
+            self._start()
+        except PhasegateError as error:
+            log.error("%s", error.sentence())  # noqa: TRY400 - one line, no traceback
+            self._environment.process_exit_code = error.exit_code
+            gevent.spawn(self._stop)
+        except Exception:
+            # Locust would log it and go on, with nobody to end the test.
+            log.exception("The test could not be started")
+            self._environment.process_exit_code = ExitCode.INVALID
+            gevent.spawn(self._stop)
+
+    def _start(self) -> None:
+        runner, settings = self._runner, self._settings()
+        if isinstance(runner, MasterRunner):
+            workers = [w.id for w in runner.clients.values() if w.state != STATE_MISSING]
+            self._conduct(settings, workers)
+        elif isinstance(runner, LocalRunner):
+            self._conduct(settings, [LOCAL])
+        if isinstance(runner, (WorkerRunner, LocalRunner)):
+            self._generate(settings)
+
+    def _conduct(self, settings: Settings, workers: list[str]) -> None:
+        runner = self._runner
+        self._verdicts.clear()
+        self._conductor = Conductor(settings, self._catalogue.workload, workers, self._is_missing)
+        for worker in workers:
+            runner.send_message(LEASE, self._conductor.lease(worker), worker)
+        gevent.spawn(self._watch, self._conductor)
+
+    def _generate(self, settings: Settings) -> None:
+        lease, self._lease = self._lease, None
+        if lease is None:
+            # It joined a test under way: the load is shared among those who were there.
+            log.warning("This worker came too late for the test and stands by")
+            return
+        self._generator = Generator(
+            settings,
+            self._catalogue,
+            slot=lease["slot"],
+            slots=lease["slots"],
+            report=self._report,
+            on_folded=lambda name, rows: feed(self._environment, name, rows),
+        )
+        kinds = dict.fromkeys(
+            str(getattr(task, "__name__", "")) for task in _tasks(self._environment)
+        )
+        tagged = bool(getattr(self._environment.parsed_options, "tags", None))
+        self._generator.start(
+            [kind for kind in kinds if kind in KINDS and (tagged or kind not in ON_DEMAND_KINDS)]
+        )
+
+    def _watch(self, conductor: Conductor) -> None:
+        """End the test once every worker is through with it."""
+        conductor.wait()
+        self._write(conductor)
+        self._stop()
+
+    def _stop(self) -> None:
+        options, runner = self._environment.parsed_options, self._runner
+        if options is not None and options.headless:
+            runner.quit()
+        else:
+            runner.stop()
+
+    def _on_test_stopping(self, **_: Any) -> None:
+        runner, conductor = self._runner, self._conductor
+        if isinstance(runner, MasterRunner) and conductor is not None:
+            for worker in conductor.missing:
+                runner.send_message(END, {"interrupted": self._interrupted}, worker)
+            conductor.end()
+        elif isinstance(runner, LocalRunner) and conductor is not None:
+            conductor.mark_end()
+        if self._generator is not None:
+            self._generator.finish(interrupted=self._interrupted)
+        if conductor is not None:
+            self._write(conductor)
+
+    def _on_quitting(self, **_: Any) -> None:
+        """The process ends: by Ctrl-C, by a signal, or because the test is over."""
+        self._interrupted = True
+        self._on_test_stopping()
+        options = self._environment.parsed_options
+        if options is not None and options.headless and self._verdicts:
+            self._environment.process_exit_code = max(
+                EXIT_CODES[verdict] for verdict in self._verdicts
+            )
+
+    def _write(self, conductor: Conductor) -> None:
+        if conductor.records:
+            return
+        for record in conductor.finish():
+            clicks = Clicks.of(record)
+            judgement = clicks.judge(self._catalogue.slo)
+            if conductor.is_open:  # used as any locustfile is, Locust's own exit codes hold
+                self._verdicts.append(judgement.verdict)
+            log.info(
+                "stage %s: %s (%d clicks, p95 %s)%s",
+                record.stage,
+                judgement.verdict,
+                clicks.count,
+                "–" if clicks.latency_ms_p95 is None else f"{clicks.latency_ms_p95:.0f} ms",
+                "".join(f"; {reason}" for reason in judgement.reasons),
+            )
+
+    def _is_missing(self, worker: str) -> bool:
+        runner = self._runner
+        if not isinstance(runner, MasterRunner):
+            return False
+        node = runner.clients.get(worker)
+        return node is None or node.state == STATE_MISSING
+
+    def _report(self, tallies: dict[int, StageTally], last: bool) -> None:
+        data = {"tallies": msgspec.msgpack.encode(tallies), "last": last}
+        self._runner.send_message(REPORT, data)
+
+    def _on_report(self, msg: Any, **_: Any) -> None:
+        if self._conductor is not None:
+            self._conductor.add(msg.node_id, msg.data["tallies"], last=msg.data["last"])
+
+    def _on_lease(self, msg: Any, **_: Any) -> None:
+        self._lease = msg.data
+
+    def _on_end(self, msg: Any, **_: Any) -> None:
+        if self._generator is not None:
+            self._generator.finish(interrupted=msg.data["interrupted"])
+
+
+def _interrupt() -> None:
+    """Ctrl-C, for the main greenlet alone.
+
+    Python would raise KeyboardInterrupt in whatever greenlet runs at that moment: a session, or the
+    one that takes the workers' reports in, which would be lost with it.
+    """
+    gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+
+
+def _tasks(environment: Environment) -> list[Any]:
+    """The tasks that `--tags` and `--exclude-tags` left."""
+    return [task for user in environment.user_classes for task in user.tasks]

@@ -1,0 +1,201 @@
+"""Runs one stage of load in a child process and returns its record.
+
+Spawns `locust` headless with `loadtests/locustfile.py`; hands everything over by environment, so
+that no secret shows in the process list; writes `<out>/<stage>.json` and `<out>/<stage>.log`.
+Imports no locust and no gevent: callers may use asyncio.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from phasegate.load.stages import rate_with_enough_sessions
+from phasegate.model.errors import CannotMeasure
+from phasegate.records import store
+from phasegate.records.load import Connections, LoadRecord
+
+LOCUSTFILE = Path(__file__).with_name("locustfile.py")
+
+# Connections are opened and statements prepared before anything is counted.
+WARM_UP_S = 2.0
+
+# A stage of seconds with think times of minutes would see no session to its end. At a twentieth,
+# a session of six clicks lasts 1.5 s; the load is that of the same arrivals all the same.
+THINK_TIME_SCALE = 0.05
+
+# Over and above the stage: start of the interpreter, drain, removal of rows.
+OVERHEAD_S = 90.0
+
+# For a generator that was told to end: an interrupted drain, and the removal of rows.
+END_S = 30.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """An API to drive."""
+
+    url: str
+    anon_key: str = field(repr=False)
+    jwt_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Manners:
+    """How a target that somebody else runs, and pays for, is treated."""
+
+    ramp_s: float
+    """Seconds over which the arrival rate rises from 0."""
+    request_budget: int
+    """No more requests than that are sent."""
+    allow_writes: bool = False
+    """Whether sessions that create and complete tasks are driven too; their rows are removed."""
+    users_file: Path | None = None
+    """Users to act as; the seeder's if None."""
+
+    @property
+    def options(self) -> dict[str, str]:
+        """As the generator takes them."""
+        options = {"RAMP": repr(self.ramp_s), "REQUEST_BUDGET": str(self.request_budget)}
+        if self.allow_writes:
+            options["ALLOW_WRITES"] = "true"
+        if self.users_file is not None:
+            options["USERS_FILE"] = str(self.users_file.resolve())
+        return options
+
+
+def run_stage(
+    target: Target,
+    *,
+    stage: str,
+    arm: str,
+    level: int,
+    users: int,
+    seed: int,
+    duration_s: float,
+    arrival_rate_per_s: float,
+    out: Path,
+    think_time_scale: float = THINK_TIME_SCALE,
+    warm_up_s: float = WARM_UP_S,
+    processes: int = 1,
+    enough_sessions: bool = True,
+    manners: Manners | None = None,
+    connections: Connections = "keep-alive",
+) -> LoadRecord:
+    """Drive `target` with sessions that arrive at `arrival_rate_per_s` for `duration_s` seconds.
+
+    Args:
+        target: where, and the keys to it.
+        stage: name of the record.
+        arm: the client's way to read: `n-plus-1`, `embedded`, `embedded+cache`.
+        level: stack level of the target, for the record.
+        users: registered users of the data set.
+        seed: of the data set, and of the arrivals.
+        duration_s: of the recorded part.
+        arrival_rate_per_s: sessions per second.
+        out: folder of the record.
+        think_time_scale: think times and the cache's TTL are multiplied by it.
+        warm_up_s: seconds of the same load before, not recorded.
+        processes: generator processes; 1 is a process of its own, more are workers and a master.
+        enough_sessions: raise a rate at which too few sessions would come to judge by.
+        connections: whether HTTP connections are used again, or opened for each request.
+        manners: towards a target of somebody else's; None for a stack of our own.
+
+    Raises:
+        CannotMeasure: locust wrote no record; the end of its log is quoted.
+    """
+    rate = arrival_rate_per_s
+    if enough_sessions:
+        rate = rate_with_enough_sessions(rate, duration_s)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{stage}.json"
+    path.unlink(missing_ok=True)
+    options = {
+        "USERS_REGISTERED": str(users),
+        "ARRIVAL_RATE": repr(rate),
+        "STAGE_DURATION": repr(duration_s),
+        "STAGE_NAME": stage,
+        "WARM_UP": repr(warm_up_s),
+        "LEVEL": str(level),
+        "ARM": arm,
+        "SEED": str(seed),
+        "THINK_TIME_SCALE": repr(think_time_scale),
+        "OUT": str(out.resolve()),
+        "CONNECTIONS": connections,
+    }
+    if manners is not None:
+        options |= manners.options
+    command = _command(target, processes, manners)
+    log = out / f"{stage}.log"
+    _spawn(command, _environment(target, options), log, warm_up_s + duration_s + OVERHEAD_S)
+    if not path.exists():
+        raise _nothing_written(stage, log)
+    return store.read(path, LoadRecord)
+
+
+def _nothing_written(stage: str, log: Path) -> CannotMeasure:
+    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return CannotMeasure(
+        f"The load stage '{stage}' wrote no record: {said[-1] if said else 'no output'}",
+        then=f"Read {log}",
+    )
+
+
+def _command(target: Target, processes: int, manners: Manners | None) -> list[str]:
+    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless"]
+    command += ["--only-summary", "--host", target.url]
+    if processes > 1:
+        command += ["--processes", str(processes)]
+    if manners is not None and not manners.allow_writes:
+        command += ["--tags", "read"]
+    return command
+
+
+def _environment(target: Target, options: dict[str, str]) -> dict[str, str]:
+    """What the child sees: ours, without settings meant for somebody else's Locust."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("LOCUST_", "PHASEGATE_"))
+    }
+    ours = {f"PHASEGATE_{name}": value for name, value in options.items()}
+    keys = {"SUPABASE_ANON_KEY": target.anon_key, "SUPABASE_JWT_SECRET": target.jwt_secret}
+    return {**inherited, **ours, **keys}
+
+
+def _spawn(command: list[str], environment: dict[str, str], log: Path, limit_s: float) -> None:
+    """Run `command` to its end; on Ctrl-C it gets its own chance to clean up."""
+    with log.open("wb") as said:
+        # A session of its own: Ctrl-C is for us, who end it in order; and Linux, which shares the
+        # processor among sessions first, then gives it a share beside the stack's.
+        child = subprocess.Popen(
+            command,
+            env=environment,
+            stdout=said,
+            stderr=said,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            child.wait(timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            _end(child)
+            raise CannotMeasure(
+                f"The load generator did not end within {limit_s:.0f} s", then=f"Read {log}"
+            ) from None
+        except BaseException:
+            _end(child)
+            raise
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Let it finish in order, remove its rows and write its record; then insist."""
+    child.terminate()
+    try:
+        child.wait(timeout=END_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

@@ -1,0 +1,255 @@
+"""HTTP/1.1 over gevent sockets: one parser a connection, nothing in between.
+
+Connections are kept and used again, as a browser does, or opened for each request, as a function
+does that starts, asks and ends: the TCP handshake, and TLS's, are then part of every answer's time.
+Reads and writes sockets. It exists because the generator must not be what is measured: a request
+through it costs a fraction of one through FastHttpUser (`instruments.load_perf` compares them). It
+follows no redirect and retries nothing, so one call is one request and one answer or none.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import select
+import time
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import gevent
+import httptools
+from gevent import socket, ssl
+from gevent.monkey import get_original
+
+from phasegate.load.url import Address
+
+# Above PostgREST's longest: pool time-out 10 s, role time-out 8 s. Who waits longer has left.
+REQUEST_TIMEOUT_S = 30.0
+
+# Idle connections kept for the next request; a browser's tab closes sooner or later too.
+IDLE_MAX = 1_000
+
+READ_BYTES = 65_536
+
+# The system's own: a look without waiting needs no detour through the event loop.
+poll, POLLIN = get_original("select", "poll"), select.POLLIN
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. Times are `time.perf_counter()` seconds."""
+
+    status: int
+    """0: no answer."""
+    body: bytes
+    headers: dict[bytes, bytes]
+    """Names in lower case."""
+    sent_s: float
+    done_s: float
+    error: str = ""
+    """Why there was no answer."""
+    opened: bool = False
+    """Whether a connection was opened for it."""
+
+    @property
+    def wire_bytes(self) -> int:
+        """Size of the body as it was sent."""
+        return len(self.body)
+
+    def json(self) -> Any:
+        """The decoded body.
+
+        Raises:
+            ValueError: it is not JSON.
+        """
+        body = self.body
+        if self.headers.get(b"content-encoding") == b"gzip":
+            try:
+                body = zlib.decompress(body, wbits=31)
+            except zlib.error as error:
+                raise ValueError(f"not gzip: {error}") from error
+        return json.loads(body)
+
+
+class _Message:
+    """Collects one response for httptools' parser."""
+
+    __slots__ = ("body", "complete", "headers", "headers_complete", "keeps_alive", "parser")
+
+    def __init__(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
+        self.reset()
+
+    def reset(self) -> None:
+        self.headers: dict[bytes, bytes] = {}
+        self.body = b""
+        self.keeps_alive = False
+        self.headers_complete = False
+        self.complete = False
+
+    def on_headers_complete(self) -> None:
+        self.headers_complete = True
+
+    @property
+    def ends_with_the_connection(self) -> bool:
+        """Whether its length was not told, so that only the connection's end tells it."""
+        told = b"content-length" in self.headers or b"transfer-encoding" in self.headers
+        return self.headers_complete and not told
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers[name.lower()] = value
+
+    def on_body(self, part: bytes) -> None:
+        self.body = self.body + part if self.body else part
+
+    def on_message_complete(self) -> None:
+        self.complete = True
+        # The parser knows it only now: afterwards it answers for the next message.
+        self.keeps_alive = self.parser.should_keep_alive()
+
+
+class _Connection:
+    """One socket with its parser."""
+
+    __slots__ = ("message", "socket")
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.socket = connected
+        self.message = _Message()
+
+    def exchange(self, request: bytes) -> int:
+        """Send `request`, read its response into `message`, and return the status."""
+        self.message.reset()
+        self.socket.sendall(request)
+        message, parser, receive = self.message, self.message.parser, self.socket.recv
+        while not message.complete:
+            part = receive(READ_BYTES)
+            if not part:
+                if message.ends_with_the_connection:
+                    message.keeps_alive = False
+                    break
+                raise ConnectionResetError("closed in the middle of an answer")
+            parser.feed_data(part)
+        status: int = parser.get_status_code()
+        return status
+
+    def is_usable(self) -> bool:
+        """Whether the server left this idle connection open."""
+        raw = self.socket
+        if isinstance(raw, ssl.SSLSocket):
+            # A TLS record cannot be peeked at; whatever comes unasked is the end, or its herald.
+            waiting = poll()
+            waiting.register(raw.fileno(), POLLIN)
+            return not waiting.poll(0)
+        try:
+            raw._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)  # noqa: SLF001 - gevent's own
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False  # closed, or it says something that nobody asked for
+
+
+@dataclass
+class Transport:
+    """Connections to one host, shared by all sessions of the process.
+
+    Args:
+        url: `http://host:port` or `https://host`, with or without a path before `/rest`.
+        keeps: whether connections are used again.
+    """
+
+    url: str
+    timeout_s: float = REQUEST_TIMEOUT_S
+    keeps: bool = True
+    _idle: list[_Connection] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        address = Address.of(self.url)
+        self._address = (address.host, address.port)
+        self._prefix = address.prefix
+        self._host = address.header
+        self._tls = _tls_context() if address.is_tls else None
+
+    def head(self, headers: dict[str, str]) -> bytes:
+        """The header lines that every request of a user has, encoded once."""
+        lines = {"Host": self._host, "Accept-Encoding": "gzip", **headers}
+        if not self.keeps:
+            lines["Connection"] = "close"
+        return "".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode("latin-1")
+
+    def request(
+        self, method: str, path: str, head: bytes, body: bytes | None = None, extra: bytes = b""
+    ) -> Answer:
+        """One request; never raises for what the network or the server does.
+
+        `head` comes from `self.head`; `extra` holds further header lines, each with its CRLF.
+
+        Raises:
+            OSError: this machine has no port left to connect from, which is no failure of the
+                server's.
+        """
+        length = b"" if body is None else b"Content-Length: %d\r\n" % len(body)
+        request = b"%b %b HTTP/1.1\r\n%b%b%b\r\n%b" % (
+            method.encode(),
+            (self._prefix + path).encode(),
+            head,
+            extra,
+            length,
+            body or b"",
+        )
+        sent_s = time.perf_counter()
+        connection = self._idle_one()
+        opened = False
+        try:
+            if connection is None:
+                connection = self._open()
+                opened = True
+            status = connection.exchange(request)
+        except (OSError, httptools.HttpParserError) as error:
+            # Time-outs, resets, TLS and name errors are all OSError.
+            if connection is not None:
+                connection.socket.close()
+            if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
+                raise
+            said = str(error) or type(error).__name__
+            return Answer(0, b"", {}, sent_s, time.perf_counter(), said, opened)
+        except gevent.GreenletExit:
+            if connection is not None:
+                connection.socket.close()
+            raise
+        done_s = time.perf_counter()
+        message = connection.message
+        if self.keeps and message.keeps_alive and len(self._idle) < IDLE_MAX:
+            self._idle.append(connection)
+        else:
+            connection.socket.close()
+        return Answer(status, message.body, message.headers, sent_s, done_s, opened=opened)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().socket.close()
+
+    def _idle_one(self) -> _Connection | None:
+        while self._idle:
+            connection = self._idle.pop()  # the one used last is the least likely to be closed
+            if connection.is_usable():
+                return connection
+            connection.socket.close()
+        return None
+
+    def _open(self) -> _Connection:
+        plain = socket.create_connection(self._address, timeout=self.timeout_s)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._tls is None:
+            return _Connection(plain)
+        return _Connection(self._tls.wrap_socket(plain, server_hostname=self._address[0]))
+
+
+def _tls_context() -> ssl.SSLContext:
+    """Verifies name and certificate; gevent's own, whether or not the process is patched."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
+    return context

@@ -1,0 +1,153 @@
+"""The population model: who the users are, as pure functions of (seed, index).
+
+Reads the catalogue's [population]. Writes nothing. Randomness is integer hashing of (seed, stream,
+counter), never a generator's state: a user is the same on every machine, in every order, and
+whatever the size of the population.
+
+Users are numbered 0..N-1. Their activity is log-normal with mean 1, in `ACTIVITY_STEPS` steps.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import uuid
+from collections.abc import Sequence
+from enum import IntEnum
+from functools import lru_cache
+from itertools import pairwise
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasegate.model.catalogue import Population
+
+U64 = NDArray[np.uint64]
+
+MASK = (1 << 64) - 1
+# Constants of splitmix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number
+# generators"): each step is a bijection of 64-bit integers.
+GOLDEN = 0x9E3779B97F4A7C15
+MIX_1 = 0xBF58476D1CE4E5B9
+MIX_2 = 0x94D049BB133111EB
+
+# Activity runs over ±4.6 standard deviations: one user in 500,000 is beyond, so that a million
+# users have their busiest ones, and a step of 0.05 is a step of 8% in activity.
+ACTIVITY_Z_MAX = 4.6
+ACTIVITY_STEPS = 184
+# Rounding makes tables equal on machines whose math libraries differ in the last digit.
+SIGNIFICANT_DIGITS = 9
+
+
+class Stream(IntEnum):
+    """Independent sources of randomness; never renumber one, the data would change."""
+
+    USER_ID_HIGH = 1
+    USER_ID_LOW = 2
+    USER = 3
+    SIGNUP = 4
+    PROJECT = 5
+    TASK = 6
+    LOG = 7
+    TASK_TIME = 8
+    LOG_TIME = 9
+    USER_CODE = 10
+
+
+def mix(value: int) -> int:
+    """splitmix64's finaliser: 64 bits in, 64 bits out, one to one."""
+    value = ((value ^ (value >> 30)) * MIX_1) & MASK
+    value = ((value ^ (value >> 27)) * MIX_2) & MASK
+    return value ^ (value >> 31)
+
+
+def stream_key(seed: int, stream: int, counter: int = 0) -> int:
+    """Where the stream of one (seed, stream, counter) starts; seeds are any integers."""
+    key = mix((seed + GOLDEN) & MASK)
+    key = mix((key + stream * GOLDEN) & MASK)
+    return mix((key + counter * GOLDEN) & MASK)
+
+
+def mix_in_place(values: U64, scratch: U64) -> U64:
+    """`mix` of each element of `values`, in place; `scratch` is as long and is overwritten."""
+    for shift, factor in ((30, MIX_1), (27, MIX_2)):
+        np.right_shift(values, np.uint64(shift), out=scratch)
+        np.bitwise_xor(values, scratch, out=values)
+        np.multiply(values, np.uint64(factor), out=values)
+    np.right_shift(values, np.uint64(31), out=scratch)
+    return np.bitwise_xor(values, scratch, out=values)
+
+
+def hashed(key: int, counters: U64) -> U64:
+    """Hash of each counter under `key` (from `stream_key`), as a new array."""
+    values = counters * np.uint64(GOLDEN)
+    values += np.uint64(key)
+    return mix_in_place(values, np.empty_like(values))
+
+
+def user_id(seed: int, index: int) -> uuid.UUID:
+    """Profile id of user `index`, the `sub` of the user's token: shaped as a version 4 UUID."""
+    high = mix((stream_key(seed, Stream.USER_ID_HIGH) + index * GOLDEN) & MASK)
+    low = mix((stream_key(seed, Stream.USER_ID_LOW) + index * GOLDEN) & MASK)
+    high = (high & ~0xF000) | 0x4000
+    low = (low & (MASK >> 2)) | (1 << 63)
+    return uuid.UUID(int=(high << 64) | low)
+
+
+def rounded(value: float) -> float:
+    """`value` to `SIGNIFICANT_DIGITS`."""
+    return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
+
+
+def thresholds(weights: Sequence[float], bits: int = 32) -> tuple[int, ...]:
+    """Upper bound of each bin of `weights` on a scale of 0..2^bits; the last is 2^bits.
+
+    A uniform number u of `bits` bits falls into the first bin whose bound is above u.
+    """
+    total, running = math.fsum(weights), 0.0
+    bounds = []
+    for weight in weights:
+        running += weight
+        bounds.append(round(rounded(running / total) * (1 << bits)))
+    return (*bounds[:-1], 1 << bits)
+
+
+@lru_cache(maxsize=8)
+def activity_steps(sigma: float) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Bounds of the activity steps on 0..2^32, and the activity of each step; the mean is 1."""
+    normal = NormalDist()
+    width = 2 * ACTIVITY_Z_MAX / ACTIVITY_STEPS
+    edges = [-ACTIVITY_Z_MAX + width * step for step in range(ACTIVITY_STEPS + 1)]
+    shares = [normal.cdf(high) - normal.cdf(low) for low, high in pairwise(edges)]
+    raw = [math.exp(sigma * (low + width / 2)) for low in edges[:-1]]
+    mean = math.fsum(s * r for s, r in zip(shares, raw, strict=True)) / math.fsum(shares)
+    return thresholds(shares), tuple(rounded(value / mean) for value in raw)
+
+
+def activity_step(seed: int, indices: U64, sigma: float) -> NDArray[np.intp]:
+    """Activity step (0 = quietest) of each user in `indices`."""
+    bounds, _ = activity_steps(sigma)
+    quantile = hashed(stream_key(seed, Stream.USER), indices) >> np.uint64(32)
+    return np.searchsorted(np.array(bounds, dtype=np.uint64), quantile, side="right")
+
+
+class Activity:
+    """Users drawn as often as they are active: what a parameter of a benchmark is drawn from.
+
+    Args:
+        seed: of the data set.
+        users: registered users, numbered 0..users-1.
+        population: the catalogue's [population].
+    """
+
+    def __init__(self, seed: int, users: int, population: Population) -> None:
+        steps = activity_step(seed, np.arange(users, dtype=np.uint64), population.activity_sigma)
+        _, weights = activity_steps(population.activity_sigma)
+        scaled = np.rint(np.array(weights) * (1 << 20)).astype(np.int64)
+        self._cumulative = np.cumsum(scaled[steps])
+
+    def draw(self, rng: random.Random) -> int:
+        """Index of one user, by activity; the same `rng` state gives the same user."""
+        point = rng.randrange(int(self._cumulative[-1]))
+        return int(np.searchsorted(self._cumulative, point, side="right"))

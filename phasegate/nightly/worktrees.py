@@ -1,0 +1,198 @@
+"""The two checkouts that a night compares: the working one and one of the baseline's commit.
+
+Reads git; writes a worktree of the baseline (removed at the end) and, where its locked packages are
+others, an environment of its own, both in the cache folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from phasegate.model.errors import CannotMeasure, ConfigurationError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+HEAD = "HEAD"
+BASELINE = "the baseline"
+
+LOCK = "requirements.lock"
+# What a baseline must have to be measured in turns at all.
+PROTOCOL_FILE = "phasegate/stack/remote_measure.py"
+
+# What a figure depends on, by room of series. Whole rooms and not single techniques: arms share
+# each other's SQL and the engine's code, and a file too many costs minutes, one too few a finding.
+PATHS = {
+    "sql": ("phases", "records", "stats", "stack", "benchmarks", LOCK),
+    "api": ("phases", "records", "stack", LOCK),
+}
+# Both sides get a copy of one data set, which HEAD's seeder loads into HEAD's tables.
+SEEDED_BY_HEAD = ("seed", "phasegate/stack/sql/schema.sql", "phasegate/stack/sql/keys.sql")
+
+# A lock's packages come from a registry, which may be slow; more than this is a hang.
+INSTALL_S_MAX = 900.0
+LOCK_DIGITS = 12
+
+# Set inside git's hooks, where they would lead every call of ours back to the hook's checkout.
+GIT_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+
+
+class NoBaseline(CannotMeasure):
+    """The baseline cannot be measured; the night has its A/A comparisons all the same."""
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A checkout that can measure, and the Python that has its packages."""
+
+    who: str
+    root: Path
+    python: Path
+
+    @classmethod
+    def of(cls, root: Path) -> Tree:
+        """The working checkout, with the Python that runs this."""
+        return cls(HEAD, root, Path(sys.executable))
+
+
+def _git(root: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    environment = {key: value for key, value in os.environ.items() if key not in GIT_VARIABLES}
+    try:
+        return subprocess.run(
+            ["git", "-C", root, *arguments],  # noqa: S607 - the user's own git
+            check=False,
+            capture_output=True,
+            text=True,
+            env=environment,
+        )
+    except OSError as error:
+        raise ConfigurationError(
+            f"git cannot be run: {error.strerror}",
+            untouched="Nothing was measured",
+            then="Install git",
+        ) from error
+
+
+def _last_line(done: subprocess.CompletedProcess[str]) -> str:
+    lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+    return lines[-1] if lines else f"status {done.returncode}"
+
+
+def head(root: Path) -> tuple[str, bool]:
+    """The commit of the working checkout, and whether its tracked files differ from it.
+
+    Raises:
+        ConfigurationError: `root` is no git checkout, or has no commit.
+    """
+    found = _git(root, "rev-parse", "--verify", "HEAD^{commit}")
+    if found.returncode != 0:
+        raise ConfigurationError(
+            f"This is no git checkout with a commit in it: {_last_line(found)}",
+            untouched="Nothing was measured",
+            then="Clone the repository with git; a nightly compares two of its commits",
+        )
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no").stdout
+    return found.stdout.strip(), bool(changed.strip())
+
+
+def commit_of(root: Path, ref: str) -> str:
+    """The commit that `ref` names here, or at `origin`.
+
+    Raises:
+        NoBaseline: neither knows it, as in a shallow clone; or it is older than the nightly.
+    """
+    for name in (ref, f"origin/{ref}"):
+        found = _git(
+            root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"
+        )
+        if found.returncode == 0:
+            break
+    else:
+        raise NoBaseline(
+            f"There is no commit {ref!r} in this checkout",
+            then=f"Fetch it: `git fetch origin {ref}`, or in CI check out with fetch-depth: 0",
+        )
+    commit = found.stdout.strip()
+    if _git(root, "cat-file", "-e", f"{commit}:{PROTOCOL_FILE}").returncode != 0:
+        raise NoBaseline(
+            f"The baseline {ref!r} is older than the nightly, and cannot be measured in turns",
+            then="Pin a newer commit",
+        )
+    return commit
+
+
+def differs(root: Path, commit: str, paths: Sequence[str]) -> bool:
+    """Whether the files of the working checkout under `paths` are others than those of `commit`."""
+    if _git(root, "diff", "--quiet", commit, "--", *paths).returncode != 0:
+        return True
+    return bool(_git(root, "ls-files", "--others", "--exclude-standard", "--", *paths).stdout)
+
+
+@contextmanager
+def checked_out(root: Path, commit: str, folder: Path) -> Iterator[Tree]:
+    """The baseline's files in a worktree below `folder`, gone at the end.
+
+    Raises:
+        NoBaseline: it cannot be checked out, or its packages cannot be installed.
+    """
+    place = folder / "baseline"
+    _remove(root, place)  # left behind by a nightly that was killed
+    try:
+        made = _git(root, "worktree", "add", "--detach", "--force", place, commit)
+        if made.returncode != 0:
+            raise NoBaseline(f"The baseline cannot be checked out: {_last_line(made)}")
+        yield Tree(BASELINE, place, _python(root, place, folder))
+    finally:
+        _remove(root, place)
+
+
+def _remove(root: Path, place: Path) -> None:
+    _git(root, "worktree", "remove", "--force", place)
+    shutil.rmtree(place, ignore_errors=True)
+    _git(root, "worktree", "prune")
+
+
+def _python(root: Path, place: Path, folder: Path) -> Path:
+    """This Python where the locked packages are the same; one with the baseline's own otherwise."""
+    try:
+        wanted = (place / LOCK).read_bytes()
+        if wanted == (root / LOCK).read_bytes():
+            return Path(sys.executable)
+    except OSError as error:
+        raise NoBaseline(f"The baseline has no {LOCK}") from error
+    home = folder / f"venv-{hashlib.sha256(wanted).hexdigest()[:LOCK_DIGITS]}"
+    python, whole = home / "bin" / "python", home / "complete"
+    if not whole.exists():
+        shutil.rmtree(home, ignore_errors=True)  # an installation that was interrupted
+        _run(sys.executable, "-m", "venv", "--without-pip", home)
+        _run(
+            *(sys.executable, "-m", "pip", "--python", python, "install", "--quiet"),
+            *("--disable-pip-version-check", "--require-hashes", "-r", place / LOCK),
+        )
+        whole.touch()
+    return python
+
+
+def _run(*command: str | Path) -> None:
+    try:
+        done = subprocess.run(
+            command,
+            check=False,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=INSTALL_S_MAX,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NoBaseline(
+            f"The baseline's packages could not be installed within {INSTALL_S_MAX:.0f} s"
+        ) from error
+    if done.returncode != 0:
+        raise NoBaseline(f"The baseline's packages cannot be installed: {_last_line(done)}")

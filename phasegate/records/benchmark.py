@@ -1,0 +1,111 @@
+"""The record of the interleaved comparisons on one data set: raw blocks, plans, circumstances."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from phasegate.records.store import Part, Record
+
+
+class Arm(Part, frozen=True, kw_only=True):
+    """One side of a comparison."""
+
+    name: str
+    """As `N+1` or `JOIN`."""
+    sql: str
+    """The statement, or the first of several."""
+    block_ns: tuple[float, ...]
+    """Geometric mean of the calls of each block, in block order: the paired samples."""
+    call_ns: tuple[int, ...]
+    """Every timed call, in the order made; each block has `calls_per_block` of them."""
+    alone_ns: tuple[int, ...] = ()
+    """Timed calls of this arm alone, made after the blocks so that its p95 has a bound: they count
+    for its percentiles, never for the ratio, since nothing was measured beside them."""
+    calls_per_block: int = 1
+    rows: int
+    """Rows that a block returned; equal over the arms."""
+    plan: str
+    """EXPLAIN (ANALYZE, BUFFERS) as text, taken outside the timing; empty where none applies."""
+    plan_hash: str
+    """Of the plan's shape without costs and counts; a change of it is a change of plan."""
+    shared_buffers: int | None
+    """Shared blocks hit + read by that EXPLAIN; null where none applies."""
+    statements: int
+    """Round trips per call: the median over calls."""
+
+
+class Cost(Part, frozen=True, kw_only=True):
+    """What a technique costs, measured on the same data set."""
+
+    name: str
+    """As `index size`, `insert slow-down`, `refresh`, `staleness`."""
+    value: float
+    low: float | None = None
+    """Of its 95% interval; null where the value is exact or was measured once."""
+    high: float | None = None
+    unit: str
+    """As `bytes`, `×`, `s`."""
+    note: str = ""
+
+
+class Comparison(Part, frozen=True, kw_only=True):
+    """One technique, before against after, on one data set."""
+
+    technique: str
+    """Identifier, stable over renames: `join`, `idx_tasks_user_created`, …"""
+    title: str
+    stop: Literal["precise", "budget", "disabled"]
+    """Why measuring ended: the interval is as narrow as wanted, or time was up."""
+    before: Arm
+    after: Arm
+    costs: tuple[Cost, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a reader must know about this comparison on this data set."""
+
+
+class SelfCheck(Part, frozen=True, kw_only=True):
+    """The instrument measured by itself: equal arms, and a slow-down that is known."""
+
+    same: Comparison
+    """A/A: one statement against itself, through the whole pipeline."""
+    pairs: int
+    """A/A comparisons judged: the blocks of `same`, with their signs redrawn at random."""
+    false_alarms: int
+    """Of `pairs`, in how many a slow-down was seen (`stats.paired.alarms`)."""
+    injected: float
+    """Slow-down multiplied into recorded blocks, as 1.05."""
+    injections: int
+    """Comparisons with it."""
+    found: int
+    """Of `injections`, in how many it was seen."""
+    minimal_detectable: float
+    """Smallest ratio that these blocks find with power 0.9."""
+
+
+class Skipped(Part, frozen=True, kw_only=True):
+    """A technique that was not measured."""
+
+    technique: str
+    reason: str
+    then: str
+    """What would enable it; empty where nothing would."""
+
+
+class BenchmarkRecord(Record, frozen=True, kw_only=True):
+    """`bench/<users>.json`. Version 1: first."""
+
+    FORMAT_VERSION: ClassVar[int] = 1
+
+    users: int
+    seed: int
+    sha256: str
+    """Of the data set."""
+    started_at: str
+    """ISO 8601, UTC."""
+    server_version: str
+    comparisons: tuple[Comparison, ...]
+    self_check: SelfCheck | None = None
+    """Null where the run was told to leave it out (`-k`, `--benchmark-disable`)."""
+    skipped: tuple[Skipped, ...] = ()
+    placement: str = ""
+    """How client and server processes were placed on cores."""

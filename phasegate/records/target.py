@@ -1,0 +1,51 @@
+"""The record of a staging run's target: what its database holds, and how it was driven."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from phasegate.records.seed import Relation
+from phasegate.records.store import Part, Record
+
+
+class FoundDatabase(Part, frozen=True, kw_only=True):
+    """A database as it was found, read only."""
+
+    version: str
+    connections_max: int
+    size_bytes: int
+    """Of the whole database, catalogues too."""
+    relations: tuple[Relation, ...]
+    """Tables outside the system's schemas; `rows` are the planner's estimate, partitions and
+    TOAST are summed under their table."""
+    users_table: str | None
+    """Where registered users were looked for: `auth.users`, else `public.profiles`; null where
+    neither is there or may be read."""
+    registered_users: int | None
+    counted: Literal["counted", "estimated"] | None
+    """Estimated where counting took too long: the planner's figure."""
+    unguarded: tuple[str, ...] | None = None
+    """Why row-level security does not hold for the sessions' role, a sentence each; empty where it
+    holds, null in records older than this field."""
+
+
+class TargetRecord(Record, frozen=True, kw_only=True):
+    """`target.json`, in staging runs alone. Version 1: first."""
+
+    FORMAT_VERSION: ClassVar[int] = 1
+
+    host: str
+    """That was driven, without credentials."""
+    compute: str | None
+    """Compute size that it runs on, as whoever ran it said; null where nobody did."""
+    reads_only: bool
+    """Whether sessions that write were left out."""
+    request_budget: int
+    """Requests that the load was allowed."""
+    acting_users: int | None
+    """Of the users that sessions act as, how many were looked up in the database; null where that
+    was not possible."""
+    acting_users_found: int | None
+    """Of those, the ones that are there."""
+    database: FoundDatabase | None
+    """Null where no database URL was given."""

@@ -1,0 +1,210 @@
+"""What each technique does, size by size, and what that means for the one who decides.
+
+Takes benchmark records and the catalogue's SLO, returns values; reads no file, draws nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from phasegate.records.benchmark import Arm, BenchmarkRecord, Comparison
+from phasegate.stats.crossover import Crossover, Need, Size, crossover, need
+from phasegate.stats.paired import Ratio, Verdict, judge, ratio
+from phasegate.stats.quantile import p95_bounds
+
+Bounds = tuple[float, float]
+"""Of an interval; the upper one is infinite where there are too few calls for one."""
+
+Outcome = Literal["helps", "slower", "same", "cannot tell"]
+Advice = Literal["needed", "not needed yet", "slower", "no difference", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One technique at one size."""
+
+    users: int
+    ratio: Ratio | None
+    """After/before with its interval; None where there were too few blocks for one."""
+    outcome: Outcome
+    before_ms_p95: float
+    after_ms_p95: float
+    before_ms_p95_bounds: Bounds
+    """Of the 95% interval, whatever the distribution (`stats.quantile`)."""
+    after_ms_p95_bounds: Bounds
+    calls: int
+    """Of the arm with fewer calls."""
+    comparison: Comparison
+    plan_changed: bool
+    """Whether an arm's plan has another shape than at the size below."""
+
+    @property
+    def source(self) -> str:
+        """The file that all of this comes from."""
+        return f"bench/{self.users}.json"
+
+
+@dataclass(frozen=True)
+class Technique:
+    """One technique over all sizes, and the advice that follows."""
+
+    technique: str
+    title: str
+    effects: tuple[Effect, ...]
+    advice: Advice
+    helps_from: int | None
+    """Smallest measured size from which it helps at every larger one too; None: at none."""
+    crossed: Crossover | None
+    """N*, where `before` breaks the SLO; None where nothing was timed."""
+    slo_ms_p95: float
+    """What N* was found against."""
+
+    @property
+    def largest(self) -> Effect:
+        """Its effect at the largest size measured: what the advice rests on."""
+        return self.effects[-1]
+
+    @property
+    def enough(self) -> bool:
+        """Whether the p95 after it keeps the SLO at the largest size."""
+        return self.largest.after_ms_p95 <= self.slo_ms_p95
+
+
+_WORDS: dict[Verdict, Outcome] = {
+    Verdict.IMPROVED: "helps",
+    Verdict.REGRESSED: "slower",
+    Verdict.NO_CHANGE: "same",
+    Verdict.CANNOT_TELL: "cannot tell",
+}
+
+
+def outcome_of(found: Ratio | None) -> Outcome:
+    """The word for an interval of after/before; `stats.paired.judge` decides."""
+    return "cannot tell" if found is None else _WORDS[judge(found)]
+
+
+def advice_of(needed: Need, last: Outcome) -> Advice:
+    """What to do: `needed` from N* and the ratios, `last` the outcome at the largest size.
+
+    A technique that is not needed yet is still told apart by whether it would help at all.
+    """
+    if needed in (Need.FROM, Need.ALREADY):
+        return "needed"
+    if needed is Need.HARMFUL:
+        return "slower"
+    if needed is Need.CANNOT_TELL:
+        return "cannot tell"
+    words: dict[Outcome, Advice] = {
+        "helps": "not needed yet",
+        "slower": "slower",
+        "same": "no difference",
+        "cannot tell": "cannot tell",
+    }
+    return words[last]
+
+
+def _crossed(effects: list[Effect], slo_ms_p95: float) -> Crossover | None:
+    sizes = []
+    for effect in effects:
+        arm = effect.comparison.before
+        calls = np.array(arm.call_ns, dtype=float) / 1e6
+        blocks = len(calls) // max(arm.calls_per_block, 1)
+        if blocks == 0:
+            return None
+        rows = calls[: blocks * arm.calls_per_block].reshape(blocks, arm.calls_per_block)
+        alone = np.array(arm.alone_ns, dtype=float) / 1e6
+        size = Size(users=effect.users, blocks_ms=rows, plan=arm.plan_hash, alone_ms=alone)
+        sizes.append(size)
+    return crossover(sizes, slo_ms_p95) if sizes else None
+
+
+def _calls_ms(arm: Arm) -> np.ndarray:
+    """Every timed call; of a record without them the blocks, so that there is something."""
+    return np.array(arm.call_ns + arm.alone_ns or arm.block_ns, dtype=float) / 1e6
+
+
+def _p95_ms(arm: Arm) -> float:
+    samples = _calls_ms(arm)
+    return float(np.percentile(samples, 95)) if samples.size else float("nan")
+
+
+def _bounds_ms(arm: Arm) -> Bounds:
+    samples = _calls_ms(arm)
+    return p95_bounds(samples) if samples.size else (0.0, math.inf)
+
+
+def _ratio_of(comparison: Comparison) -> Ratio | None:
+    if comparison.stop == "disabled" or not comparison.before.block_ns:
+        return None
+    found = ratio(comparison.before.block_ns, comparison.after.block_ns)
+    return None if math.isinf(found.high) else found
+
+
+def _effect(users: int, comparison: Comparison, below: Effect | None) -> Effect:
+    found = _ratio_of(comparison)
+    previous = below.comparison if below else None
+    return Effect(
+        users=users,
+        ratio=found,
+        outcome=outcome_of(found),
+        before_ms_p95=_p95_ms(comparison.before),
+        after_ms_p95=_p95_ms(comparison.after),
+        before_ms_p95_bounds=_bounds_ms(comparison.before),
+        after_ms_p95_bounds=_bounds_ms(comparison.after),
+        calls=min(
+            len(arm.call_ns) + len(arm.alone_ns) for arm in (comparison.before, comparison.after)
+        ),
+        comparison=comparison,
+        plan_changed=previous is not None
+        and (previous.before.plan_hash, previous.after.plan_hash)
+        != (comparison.before.plan_hash, comparison.after.plan_hash),
+    )
+
+
+def _helps_from(effects: list[Effect]) -> int | None:
+    found = None
+    for effect in reversed(effects):
+        if effect.outcome != "helps":
+            break
+        found = effect.users
+    return found
+
+
+def techniques(records: Iterable[BenchmarkRecord], slo_ms_p95: float) -> tuple[Technique, ...]:
+    """Every technique of `records` (one record a size), in the order first met.
+
+    Args:
+        records: ascending in size.
+        slo_ms_p95: what a statement may take; `before` beyond it makes a technique needed.
+    """
+    by_name: dict[str, list[Effect]] = {}
+    titles: dict[str, str] = {}
+    for record in records:
+        for comparison in record.comparisons:
+            effects = by_name.setdefault(comparison.technique, [])
+            below = effects[-1] if effects else None
+            effects.append(_effect(record.users, comparison, below))
+            titles[comparison.technique] = comparison.title
+    return tuple(
+        _technique(name, titles[name], effects, slo_ms_p95) for name, effects in by_name.items()
+    )
+
+
+def _technique(name: str, title: str, effects: list[Effect], slo_ms_p95: float) -> Technique:
+    crossed = _crossed(effects, slo_ms_p95)
+    known = [(effect.users, effect.ratio) for effect in effects if effect.ratio is not None]
+    needed = need(crossed, known) if crossed and known else Need.CANNOT_TELL
+    return Technique(
+        technique=name,
+        title=title,
+        effects=tuple(effects),
+        advice=advice_of(needed, effects[-1].outcome),
+        helps_from=_helps_from(effects),
+        crossed=crossed,
+        slo_ms_p95=slo_ms_p95,
+    )

@@ -1,0 +1,161 @@
+"""The page: charts drawn, tables laid out, everything rendered into one file.
+
+Takes a `Run`; writes `charts/*.svg`, `charts/*.png`, `report.html` and `summary.md` into its
+directory. The page needs no network: style and charts are inside, links lead only to the run's own
+files.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from phasegate.model.catalogue import Catalogue
+from phasegate.records.gate import GateRecord
+from phasegate.report import figures, headline, money, savings, style, tables
+from phasegate.report import format as words
+from phasegate.report import matrix_table as matrix
+from phasegate.report import resource_usage as used
+from phasegate.report import transition as verdict
+from phasegate.report.figures import Chart, Findings
+from phasegate.report.run_files import Run
+
+TEMPLATES = Path(__file__).with_name("templates")
+
+
+def environment(*, escape: bool) -> Environment:
+    """Templates; an error for a name that is not there."""
+    env = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=escape,  # noqa: S701 - off for Markdown alone, which has `cell`
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {
+        "size": words.size,
+        "users": words.users,
+        "ms": words.milliseconds,
+        "duration": words.duration,
+        "plain": words.plain,
+        "block": words.block,
+        "cell": words.markdown,
+        "measured": lambda found: (
+            f"{words.interval(found.ratio, found.low, found.high)}, {found.blocks} blocks"
+        ),
+    }
+    return env
+
+
+def _money(found: Findings) -> dict[str, object] | None:
+    """Capacity and cost beside their charts; None where nothing was measured for them."""
+    if found.money is None:
+        return None
+    top = found.money.profiles[-1].level
+    return {
+        "bills": money.bills(found.money, found.catalogue),
+        "savings": money.level_savings(found.money, found.catalogue),
+        "technique_savings": savings.table(found.money.saves),
+        "untold": (savings.ASSUMED, *savings.untold(found.money.saves)),
+        "left_out": money.left_out(found.money),
+        "connections_from": money.connections_from(found.money),
+        "sessions": money.sessions_table(found.money, found.catalogue),
+        "bytes": money.bytes_table(found.run, top),
+        "level": top,
+        "prices": found.catalogue.prices,
+    }
+
+
+def _gates(found: Findings) -> list[GateRecord]:
+    """Every transition; of a staging run those alone that it was driven for, at its own level."""
+    phases = found.catalogue.phases[1:]
+    if found.run.target is None:
+        return [verdict.gate(found, phase.number) for phase in phases] if found.stages else []
+    driven = {(stage.users, stage.level) for stage in found.stages}
+    return [
+        verdict.gate(found, phase.number, level)
+        for phase in phases
+        for users, level in sorted(driven)
+        if users == phase.users_max
+    ]
+
+
+def _shared(found: Findings) -> dict[str, object]:
+    """What both the page and the summary speak of."""
+    run = found.run
+    return {
+        "run": run.run,
+        "marked": run.marked,
+        "absent": run.absent,
+        "sources": run.sources,
+        "perf": run.perf,
+        "target": run.target,
+        "seeds": tuple(run.seeds.values()),
+        "benchmarks": tuple(run.benchmarks.values()),
+        "title": headline.title(found.techniques, found.stages),
+        "verdict": headline.verdict(found.techniques, found.catalogue.slo.statement_latency_ms_p95),
+        "shown": headline.ITEMS_SHOWN,
+        "load_line": headline.load_sentence(found.stages, found.catalogue),
+        "matrix": matrix.matrix(run, found.stages, found.uses),
+        "used": used.table(found.uses),
+        "used_statements": used.statements(found.uses),
+        "gates": _gates(found),
+        "not_driven": run.matrix.not_measured if run.matrix else (),
+        "not_sampled": used.gaps(found.uses),
+        "techniques": found.techniques,
+        "stages": found.stages,
+        "ratios": tables.ratios(found.techniques, largest_only=True),
+        "costs": tables.costs(found.techniques),
+        "money": _money(found),
+    }
+
+
+def render(found: Findings, charts: dict[str, list[Chart]]) -> str:
+    """The page as HTML."""
+    sheet = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    template = environment(escape=True).get_template("report.html")
+    return template.render(
+        **_shared(found),
+        charts=charts,
+        sheet=Markup(sheet),  # noqa: S704 - a file of this room
+        light=style.css("light"),
+        dark=style.css("dark"),
+        classes=Markup(style.classes()),  # noqa: S704 - made of constants
+    )
+
+
+def markdown(found: Findings) -> str:
+    """The summary for a pull request or `$GITHUB_STEP_SUMMARY`."""
+    return environment(escape=False).get_template("summary.md").render(**_shared(found))
+
+
+def replace(path: Path, text: str) -> None:
+    """Write `text` so that `path` appears whole or not at all."""
+    beside = path.with_name(f".{path.name}.partial")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)  # noqa: PTH105 - the name of the system call that is meant
+
+
+def write(run: Run, catalogue: Catalogue) -> Path:
+    """Draw, render and write; returns the page's path."""
+    found = figures.findings(run, catalogue)
+    folder = run.directory / "charts"
+    folder.mkdir(exist_ok=True)
+    plans = {
+        "matrix": figures.for_matrix(found),
+        "techniques": figures.for_techniques(found),
+        "load": figures.for_load(found),
+        "money": figures.for_money(found),
+        "data": figures.for_data(found),
+    }
+    charts = {
+        section: [figures.draw(plan, folder) for plan in wanted]
+        for section, wanted in plans.items()
+    }
+    path = run.directory / "report.html"
+    replace(path, render(found, charts))
+    replace(run.directory / "summary.md", markdown(found))
+    return path

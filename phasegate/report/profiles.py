@@ -1,0 +1,284 @@
+"""What the records say about each stack level: its bytes, its traffic, what it held.
+
+Takes records and stages, returns `model.capacity.Profile`s; reads no file, draws nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from statistics import median
+
+from phasegate.model.capacity import POOLED_FROM_LEVEL, Fit, Profile, Span, fit
+from phasegate.model.verdict import Verdict
+from phasegate.records.benchmark import BenchmarkRecord
+from phasegate.records.matrix import Breakpoint
+from phasegate.records.sampler import SamplerRecord
+from phasegate.records.seed import SeedRecord
+from phasegate.records.target import TargetRecord
+from phasegate.report.run_files import Run
+from phasegate.report.traffic import StageTraffic
+from phasegate.stats.peak import mean_of_peak
+
+Counts = list[tuple[float, float]]
+"""Of each endpoint: calls, and the amount of one."""
+
+CONFIDENCE = 0.95
+Z_95 = 1.96
+"""Standard deviations of a normal distribution that hold 95% of it."""
+
+FLAT_LOGS = "activity_logs"
+PARTITIONED_LOGS = "activity_logs_partitioned"
+PARTITIONED_FROM_LEVEL = 3
+"""The seeded data holds both, to compare them; an app has one. Level 3 brings the partitions."""
+
+ADDED_BYTES = {
+    ("idx_tasks_user_created", "index size"): 2,
+    ("idx_tasks_project", "index size"): 2,
+    ("user_stats", "view size"): 3,
+}
+"""Costs of techniques that lie on disk, and the stack level that brings them."""
+
+LEVELS = (1, 2, 3)
+
+DATABASE = "postgres"
+"""The sampler's name of the database. The API beside it is a stand-in of this suite, whose
+processor time says nothing about a hosted one's."""
+
+
+def belongs(relation: str, level: int) -> bool:
+    """Whether an app at this level has the relation."""
+    if relation == PARTITIONED_LOGS:
+        return level >= PARTITIONED_FROM_LEVEL
+    return relation != FLAT_LOGS or level < PARTITIONED_FROM_LEVEL
+
+
+def parts(seeds: Iterable[SeedRecord], level: int) -> dict[str, list[tuple[int, float]]]:
+    """Bytes of every table and index of a level, by name, at each size."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for record in seeds:
+        for relation in record.relations:
+            if not belongs(relation.name, level):
+                continue
+            found.setdefault(relation.name, []).append((record.users, relation.table_bytes))
+            for index, size in relation.index_bytes.items():
+                found.setdefault(index, []).append((record.users, size))
+    return found
+
+
+def added(benchmarks: Iterable[BenchmarkRecord], level: int) -> dict[str, list[tuple[int, float]]]:
+    """Bytes that the techniques of a level add, by technique, at each size."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for record in benchmarks:
+        for comparison in record.comparisons:
+            for cost in comparison.costs:
+                since = ADDED_BYTES.get((comparison.technique, cost.name))
+                if cost.unit == "bytes" and since is not None and level >= since:
+                    found.setdefault(comparison.technique, []).append((record.users, cost.value))
+    return found
+
+
+def of_target(target: TargetRecord) -> Fit | None:
+    """Bytes per user of a database that was found: one size, so in plain proportion to its users.
+
+    Everything in it counts, whichever stack level it is at. None where either is not known.
+    """
+    found = target.database
+    if found is None or not found.registered_users:
+        return None
+    total = sum(one.table_bytes + sum(one.index_bytes.values()) for one in found.relations)
+    return fit([(found.registered_users, float(total))])
+
+
+def database(run: Run, level: int) -> Fit | None:
+    """The fit of a level's whole database; None without a data set.
+
+    The sizes of techniques are added where they were measured at every size of the data. A staging
+    run knows the database of the levels that it drove alone.
+    """
+    if run.target is not None:
+        driven = any(load.level == level for load in run.loads)
+        return of_target(run.target) if driven else None
+    if not run.seeds:
+        return None
+    totals = dict.fromkeys(run.seeds, 0.0)
+    for points in parts(run.seeds.values(), level).values():
+        for users, size in points:
+            totals[users] += size
+    for points in added(run.benchmarks.values(), level).values():
+        if {users for users, _ in points} >= set(totals):
+            for users, size in points:
+                if users in totals:
+                    totals[users] += size
+    return fit(list(totals.items()))
+
+
+def _per_session(stages: list[StageTraffic], counts: dict[str, Counts]) -> Span | None:
+    """Amount per session over all stages, with the range over single ones.
+
+    A single stage has a 95% interval instead: how often each endpoint is called is taken for a
+    Poisson count, and every call of it for its mean amount.
+    """
+    driven = [stage for stage in stages if stage.sessions]
+    sessions = sum(stage.sessions for stage in driven)
+    if not sessions:
+        return None
+    totals = {
+        stage.stage: sum(calls * each for calls, each in counts[stage.stage]) for stage in driven
+    }
+    estimate = sum(totals.values()) / sessions
+    if len(driven) > 1:
+        each = [totals[stage.stage] / stage.sessions for stage in driven]
+        return Span(estimate, min(each), max(each))
+    half = Z_95 * math.sqrt(sum(n * each**2 for n, each in counts[driven[0].stage])) / sessions
+    return Span(estimate, max(0.0, estimate - half), estimate + half)
+
+
+def _counts(run: Run, *, of_bytes: bool) -> dict[str, Counts]:
+    """By stage and endpoint: how often it was called, and bytes of an answer (or 1: the call)."""
+    return {
+        load.stage: [
+            (float(end.requests), end.response_bytes / end.requests if of_bytes else 1.0)
+            for end in load.endpoints
+            if end.requests
+        ]
+        for load in run.loads
+    }
+
+
+def held(run: Run, stages: list[StageTraffic], level: int) -> float | None:
+    """Most registered users whose modelled peak the level was seen to hold.
+
+    A cell speaks for the users of its own data set, however much faster it was driven: more users
+    bring more data. A search says more, if it was made on the largest data set that there is; a
+    staging database that has fewer users registered says less.
+    """
+    there = run.target.database if run.target else None
+    registered = there.registered_users if there else None
+    found = [
+        float(stage.users if registered is None else min(stage.users, registered))
+        for stage in stages
+        if stage.judgement.verdict is Verdict.PASS and (stage.head_room or 1.0) >= 1.0
+    ]
+    found += [float(each.users_max) for each in _searched(run, level) if each.users_max]
+    return max(found, default=None)
+
+
+def broke(run: Run, stages: list[StageTraffic], level: int, rate_per_user: float) -> float | None:
+    """Fewest registered users whose modelled peak the level was seen not to hold."""
+    found = [float(s.users) for s in stages if s.judgement.verdict is Verdict.FAIL]
+    found += [
+        each.failed_sessions_per_s / rate_per_user
+        for each in _searched(run, level)
+        if each.failed_sessions_per_s and each.ended != "generator"
+    ]
+    return min(found, default=None)
+
+
+def _searched(run: Run, level: int) -> list[Breakpoint]:
+    """The searches of a level on the largest data set that there is."""
+    largest = max(run.run.sizes, default=0)
+    searched = run.matrix.breakpoints if run.matrix else ()
+    return [each for each in searched if each.level == level and each.users == largest]
+
+
+def connection_s_per_session(
+    run: Run, stages: list[StageTraffic], level: int
+) -> tuple[tuple[int, Span], ...]:
+    """Time that a session keeps a connection, by size, from the most seen open at one moment.
+
+    Connections to the database, or behind a pooler those of its clients, idle ones too. The looks
+    that count as independent are those a second apart: requests last for less.
+    """
+    found = {}
+    for stage in stages:
+        sampler = run.samplers.get(stage.stage)
+        if sampler is None or not sampler.samples or stage.offered_sessions_per_s <= 0:
+            continue
+        peak = _connections_peak(sampler, pooled=level >= POOLED_FROM_LEVEL)
+        if peak is None:
+            continue
+        mean, rate = mean_of_peak(peak, len(sampler.samples)), stage.offered_sessions_per_s
+        found[stage.users] = Span(mean.estimate / rate, mean.low / rate, mean.high / rate)
+    return tuple(sorted(found.items()))
+
+
+def _connections_peak(sampler: SamplerRecord, *, pooled: bool) -> int | None:
+    """The most connections at one look; None where they were not sampled."""
+    if pooled:
+        return sampler.pooler_clients_peak()
+    if sampler.backends_peak is not None:
+        return sampler.backends_peak.count
+    return max((sum(sample.states.values()) for sample in sampler.samples), default=None)
+
+
+def _cpu_shares(run: Run, stage: StageTraffic) -> list[float]:
+    """Of one core, by the database, second by second."""
+    sampler = run.samplers.get(stage.stage)
+    return [
+        part.cpu_share
+        for sample in (sampler.samples if sampler else ())
+        for part in sample.components
+        if part.name == DATABASE
+    ]
+
+
+def cpu_s_per_session(run: Run, stages: list[StageTraffic]) -> tuple[tuple[int, float], ...]:
+    """Processor seconds that the database spent on a session, by size; a median over seconds."""
+    found = {}
+    for stage in stages:
+        shares = _cpu_shares(run, stage)
+        share = median(shares) if shares else 0.0
+        if share and stage.achieved_sessions_per_s > 0:
+            found[stage.users] = share / stage.achieved_sessions_per_s
+    return tuple(sorted(found.items()))
+
+
+def cpu_factors(run: Run, stages: list[StageTraffic]) -> tuple[float, float] | None:
+    """95% interval of that median on the largest data, as ratios to it; None without a sample.
+
+    By order statistics, which need no distribution: the seconds that bound the median with a
+    probability of at least 95%, or all of them where there are fewer than six.
+    """
+    sampled = [stage for stage in stages if _cpu_shares(run, stage)]
+    if not sampled:
+        return None
+    shares = sorted(_cpu_shares(run, max(sampled, key=lambda stage: stage.users)))
+    middle = median(shares)
+    if middle <= 0:
+        return None
+    count, cut = len(shares), 0
+    while 2 * sum(math.comb(count, k) for k in range(cut + 1)) / 2**count <= 1 - CONFIDENCE:
+        cut += 1
+    cut = max(cut - 1, 0)
+    return shares[cut] / middle, shares[-1 - cut] / middle
+
+
+def profiles(
+    run: Run, stages: tuple[StageTraffic, ...], rate_per_user: float
+) -> tuple[Profile, ...]:
+    """A profile per stack level; parts that were not measured are None."""
+    found = []
+    for level in LEVELS:
+        mine = [stage for stage in stages if stage.level == level]
+        egress = _per_session(mine, _counts(run, of_bytes=True))
+        requests = _per_session(mine, _counts(run, of_bytes=False))
+        answered = sum(stage.requests for stage in mine if stage.service_s is not None)
+        busy_s = sum(stage.requests * (stage.service_s or 0.0) for stage in mine)
+        found.append(
+            Profile(
+                level=level,
+                database=database(run, level),
+                egress_bytes_per_session=egress,
+                requests_per_session=requests,
+                service_s=busy_s / answered if answered else None,
+                cpu_s_per_session=cpu_s_per_session(run, mine),
+                held_users=held(run, mine, level),
+                broke_users=broke(run, mine, level, rate_per_user),
+                cores=run.run.machine.cores,
+                compute=run.target.compute if run.target else None,
+                connection_s_per_session=connection_s_per_session(run, mine, level),
+                cpu_factors=cpu_factors(run, mine),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,329 @@
+"""The gate between phases: GO, NO-GO or INVALID, why, what to do next and what not yet. Pure.
+
+Takes `Findings`, returns a `GateRecord`; reads no file.
+
+A fair no stands: NO-GO, whatever else could not be measured. Without one, anything that could not
+be measured fairly makes it INVALID. Only then it is a GO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from phasegate.model.capacity import Profile, bill_at, demand_at, missing
+from phasegate.model.catalogue import Catalogue, Phase
+from phasegate.model.catalogue import Technique as Entry
+from phasegate.model.cost import GB
+from phasegate.model.errors import UsageError
+from phasegate.model.verdict import Verdict
+from phasegate.records.gate import Decision, GateRecord, Kind, NextTechnique, NotYet, Reason, Why
+from phasegate.records.run import StackPart
+from phasegate.records.target import TargetRecord
+from phasegate.report import format as words
+from phasegate.report import migrations
+from phasegate.report.effects import Advice, Technique
+from phasegate.report.figures import Findings
+from phasegate.report.format import milliseconds, plain, speed, users
+from phasegate.report.headline import needed_from
+from phasegate.report.matrix_table import chosen
+from phasegate.report.money import dollars
+from phasegate.report.profiles import of_target
+from phasegate.report.resource_usage import StageUse
+from phasegate.report.traffic import StageTraffic
+
+LEVEL_MAX = 3
+"""Phase 4 runs on the stack of level 3; there is no other."""
+
+WEIGHT = {"fails": 0, "cost": 1, "invalid": 2, "missing": 3, "alert": 4, "note": 5}
+WHY_NOT: dict[Advice, Why] = {
+    "slower": "harmful here",
+    "not needed yet": "can wait",
+    "no difference": "no difference",
+}
+USERS_SHARE_MIN = 0.95
+"""Of the phase's upper bound, registered users that a staging database must have: a twentieth fewer
+changes no plan, and the planner's estimate may be off by as much."""
+
+HEAD_ROOM_ROUNDING = 1e-6
+"""Rates go through JSON and division; a stage driven at 1.25 must not fall short of 1.25."""
+
+
+def phase_to_enter(catalogue: Catalogue, number: int) -> Phase:
+    """The phase of that number.
+
+    Raises:
+        UsageError: there is no transition to it.
+    """
+    known = {phase.number: phase for phase in catalogue.phases}
+    if number not in known or number == min(known):
+        raise UsageError(
+            f"There is no transition to phase {number}",
+            untouched="Nothing was measured",
+            then=f"Choose one of {', '.join(str(n) for n in sorted(known)[1:])}",
+        )
+    return known[number]
+
+
+def level_of(to: int, level: int | None) -> int:
+    """The stack level that is judged for phase `to`: as asked, else the phase's own."""
+    return min(to, LEVEL_MAX) if level is None else level
+
+
+def _of_cell(
+    stage: StageTraffic | None, use: StageUse | None, level: int, size: int, asked: float
+) -> list[Reason]:
+    """What the cell (level, phase's upper bound) says."""
+    at = f"Level {level} at {users(size)} users"
+    if stage is None:
+        text = f"{at} was not driven"
+        return [Reason(kind="missing", text=text, sources=())]
+    sources = (stage.source,)
+    verdict, why = stage.judgement.verdict, "; ".join(stage.judgement.reasons)
+    if verdict is Verdict.FAIL:
+        text = f"{at} FAILs: {plain(why)}"
+        if use is None:
+            return [Reason(kind="fails", text=text, sources=sources)]
+        text += f"; {use.reason}"
+        return [Reason(kind="fails", text=text, sources=(*sources, use.source))]
+    if verdict is Verdict.INVALID:
+        text = f"{at} could not be judged: {plain(why)}"
+        return [Reason(kind="invalid", text=text, sources=sources)]
+    held = f"{at} holds with a p95 of {milliseconds(stage.latency_ms[95.0])}"
+    if stage.head_room is None:
+        text = f"{held}, but at an unknown share of the modelled peak"
+        return [Reason(kind="missing", text=text, sources=sources)]
+    if stage.head_room < asked - HEAD_ROOM_ROUNDING:
+        text = f"{held}, but was driven at {stage.head_room:.2f}× the peak, not {asked:g}×"
+        return [Reason(kind="missing", text=text, sources=sources)]
+    text = f"{held} at {stage.head_room:.2f}× the modelled peak"
+    return [Reason(kind="note", text=text, sources=sources)]
+
+
+def _of_target(target: TargetRecord, size: int) -> list[Reason]:
+    """What a staging run's target says about the right to speak for `size` users."""
+    sources = ("target.json",)
+    found: list[Reason] = []
+    database = target.database
+    have = database.registered_users if database else None
+    if database is None:
+        text = "How many users are registered is not known: give --database-url"
+        found.append(Reason(kind="missing", text=text, sources=sources))
+    elif have is None:
+        text = "How many users are registered is not known: neither auth.users nor profiles is read"
+        found.append(Reason(kind="missing", text=text, sources=sources))
+    elif have < USERS_SHARE_MIN * size:
+        text = f"{users(have)} users are registered, too few to speak for {users(size)}"
+        found.append(Reason(kind="missing", text=text, sources=sources))
+    for sentence in (database.unguarded or ()) if database else ():
+        text = f"No fair load: {sentence}"
+        found.append(Reason(kind="invalid", text=text, sources=sources))
+    asked, there = target.acting_users, target.acting_users_found
+    if asked is not None and there is not None and there < asked:
+        text = f"{asked - there} of {asked} users that sessions acted as are not registered"
+        found.append(Reason(kind="invalid", text=text, sources=sources))
+    if target.compute is None:
+        text = "The target's compute size is not known, nor its price: name it with --compute"
+        found.append(Reason(kind="missing", text=text, sources=sources))
+    fitted = of_target(target)
+    if fitted is not None and target.compute is not None:
+        each = words.size(fitted.per_user.estimate)
+        text = (
+            f"Priced by {each} of database a user, in proportion, and no less than {target.compute}"
+        )
+        found.append(Reason(kind="note", text=text, sources=sources))
+    if target.reads_only:
+        text = "Sessions only read; --allow-writes has them create and complete tasks too"
+        found.append(Reason(kind="note", text=text, sources=sources))
+    return found
+
+
+def _of_money(
+    profile: Profile | None, size: int, catalogue: Catalogue, sources: tuple[str, ...]
+) -> list[Reason]:
+    """What a month at the phase's upper bound costs, and the alerts that would have fired."""
+    if profile is None or profile.database is None:
+        text = "Nothing was seeded, so neither capacity nor cost is known"
+        return [Reason(kind="missing", text=text, sources=())]
+    bill = bill_at(size, profile, catalogue)
+    demand = demand_at(size, profile, catalogue)
+    at = f"{users(size)} users"
+    held = profile.held_users
+    # Beyond what was held, the bill is extrapolated: it may warn, but it is no fair no.
+    no: Kind = "cost" if held is not None and size <= held else "missing"
+    beyond = "" if no == "cost" else " (extrapolated: so many were not held)"
+    if bill is None or demand is None:
+        text = f"No plan on the price list is enough for {at}{beyond}"
+        return [Reason(kind=no, text=text, sources=sources)]
+    budget = catalogue.alerts.budget_usd_per_month
+    # What was not measured counts as none: the sum is then a lower bound, and says so.
+    least = "At least " if missing(profile) else ""
+    cost = f"{least}{dollars(bill)} a month ({bill.plan}, {bill.compute}) at {at}"
+    fired = [s for s in catalogue.alerts.budget_shares if bill.usd_per_month >= s * budget]
+    found = []
+    if bill.usd_per_month > budget:
+        text = f"{cost} is over the budget of ${budget:,.0f}{beyond}"
+        found.append(Reason(kind=no, text=text, sources=sources))
+    elif fired:
+        text = f"{cost} sets off the budget alert at {max(fired):.0%} of ${budget:,.0f}"
+        found.append(Reason(kind="alert", text=text, sources=sources))
+    else:
+        found.append(Reason(kind="note", text=f"{cost} is within the budget", sources=sources))
+    plan = next(plan for plan in catalogue.prices.plans if plan.name == bill.plan)
+    share = demand.database_bytes / GB / plan.disk_gb
+    if share >= catalogue.alerts.database_size_share:
+        text = f"The database fills {share:.0%} of {plan.name}'s {plan.disk_gb:g} GB at {at}"
+        kind: Kind = "alert" if plan.overage else "cost"
+        found.append(Reason(kind=kind, text=text, sources=sources))
+    return found
+
+
+def _needed_by(technique: Technique, size: int) -> bool:
+    """Whether the old way breaks its SLO at `size` users or fewer, as far as was measured."""
+    crossed = technique.crossed
+    if technique.advice != "needed" or crossed is None:
+        return False
+    at = crossed.users or crossed.low or crossed.smallest
+    return at <= size
+
+
+def _gain_ms(technique: Technique) -> float:
+    return technique.largest.before_ms_p95 - technique.largest.after_ms_p95
+
+
+def next_technique(
+    techniques: tuple[Technique, ...], size: int, had: frozenset[str]
+) -> NextTechnique | None:
+    """Of those needed by `size` users and not `had` already, what takes most off the p95."""
+    wanted = [
+        technique
+        for technique in techniques
+        if technique.technique not in had and _needed_by(technique, size)
+    ]
+    if not wanted:
+        return None
+    best = max(wanted, key=_gain_ms)
+    effect = best.largest
+    words = [f"p95 {milliseconds(effect.before_ms_p95)} → {milliseconds(effect.after_ms_p95)}"]
+    if effect.ratio is not None:
+        words.append(speed(effect.ratio.estimate))
+    if best.crossed is not None:
+        words.append(f"needed {needed_from(best.crossed)}")
+    command = f"phasegate sql {best.technique}" if migrations.known(best.technique) else None
+    at = f"at {users(effect.users)} users"
+    return NextTechnique(
+        technique=best.technique,
+        title=plain(best.title, 120),
+        effect=f"{', '.join(words)}; {at}",
+        command=command,
+    )
+
+
+def had_by(
+    catalogue: Catalogue, level: int, parts: Sequence[StackPart], arm: str | None
+) -> frozenset[str]:
+    """The techniques that a stack has, or has no use for beside a part that it has.
+
+    Args:
+        catalogue: says which part, or which client, a technique adds.
+        level: of the stack. Its definition speaks where the record of it names no such part.
+        parts: of the stack, as recorded; a part that was skipped is not there.
+        arm: the client's way to read; None where no load was driven.
+    """
+    there = {part.name: part.outcome != "skipped" for part in parts}
+
+    def has(technique: Entry) -> bool:
+        if there.get(technique.superseded_by):
+            return True
+        if technique.arms and arm is not None:
+            return arm in technique.arms
+        by_definition = technique.level is not None and technique.level <= level
+        return there.get(technique.part, by_definition)
+
+    return frozenset(technique.id for technique in catalogue.techniques if has(technique))
+
+
+def _not_yet(techniques: tuple[Technique, ...], size: int) -> tuple[NotYet, ...]:
+    said = []
+    for technique in techniques:
+        why = WHY_NOT.get(technique.advice)
+        if technique.advice == "needed" and not _needed_by(technique, size):
+            why = "needed later"
+        if why is not None:
+            title = plain(technique.title, 120)
+            said.append(NotYet(technique=technique.technique, title=title, why=why))
+    return tuple(said)
+
+
+def _priced_from(found: Findings, stage: StageTraffic | None) -> tuple[str, ...]:
+    """The files that a bill rests on most: the largest data set, or the target, and the cell."""
+    files = ["target.json"] if found.run.target else []
+    if not files and found.run.seeds:
+        files = [f"seed/{max(found.run.seeds)}.json"]
+    return (*files, stage.source) if stage else tuple(files)
+
+
+def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
+    """The verdict on entering phase `to`.
+
+    Args:
+        found: what was measured.
+        to: the phase to be entered.
+        level: stack level to be judged; by default the phase's own number, at most 3.
+
+    Raises:
+        UsageError: there is no transition to that phase.
+    """
+    catalogue = found.catalogue
+    phase = phase_to_enter(catalogue, to)
+    judged = level_of(to, level)
+    size = phase.users_max
+    stage = chosen(found.stages, judged, size)
+    use = next((u for u in found.uses if u.stage == stage), None)
+    profile = next((p for p in found.profiles if p.level == judged), None)
+    reasons = _of_cell(stage, use, judged, size, catalogue.gate.head_room)
+    target = found.run.target
+    if target is not None:
+        reasons += _of_target(target, size)
+    if target is None or (profile is not None and profile.database is not None):
+        reasons += _of_money(profile, size, catalogue, _priced_from(found, stage))
+    if found.run.run.outcome != "complete":
+        text = f"The run {found.run.ended}"
+        reasons.append(Reason(kind="invalid", text=text, sources=("run.json",)))
+    if not found.techniques:
+        text = "No technique was compared, so none can be named as the next"
+        reasons.append(Reason(kind="note", text=text, sources=()))
+    parts = found.run.run.levels.get(judged, ())
+    had = had_by(catalogue, judged, parts, stage.arm if stage else None)
+    kinds = {reason.kind for reason in reasons}
+    decision: Decision = "GO"
+    if kinds & {"fails", "cost"}:
+        decision = "NO-GO"
+    elif kinds & {"invalid", "missing"}:
+        decision = "INVALID"
+    return GateRecord(
+        format_version=GateRecord.FORMAT_VERSION,
+        run_id=found.run.run.run_id,
+        decision=decision,
+        phase=to,
+        users=size,
+        level=judged,
+        reasons=tuple(sorted(reasons, key=lambda reason: WEIGHT[reason.kind])),
+        next_technique=next_technique(found.techniques, size, had),
+        not_yet=_not_yet(found.techniques, size),
+    )
+
+
+def lines(record: GateRecord) -> tuple[str, ...]:
+    """A verdict for a terminal."""
+    size, level = users(record.users), record.level
+    said = [f"{record.decision}: phase {record.phase}, up to {size} users, on stack level {level}"]
+    said += [f"  {reason.kind}: {reason.text}" for reason in record.reasons]
+    if record.next_technique is not None:
+        step = record.next_technique
+        said.append(f"Next: {step.title} ({step.effect})")
+        if step.command:
+            said.append(f"  {step.command}")
+    for why in dict.fromkeys(one.why for one in record.not_yet):
+        titles = [one.title for one in record.not_yet if one.why == why]
+        said.append(f"Not yet, {why}: {'; '.join(titles)}")
+    return tuple(said)

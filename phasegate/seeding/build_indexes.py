@@ -1,0 +1,107 @@
+"""What comes after the rows: keys and defaults, then statistics and the visibility map.
+
+Reads `stack/sql/keys.sql`, the one place that says which keys there are; runs its statements table
+by table over several connections, since each of them reads a whole table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import suppress
+
+import asyncpg
+
+from phasegate.seeding.table_loader import PARTITIONED
+from phasegate.seeding.target import sql
+from phasegate.stack.database import connected, read_sql
+
+# At once, beside the connection that holds the lock: poolers of small servers lend few.
+CONNECTIONS_MAX = 3
+# Each has a backend at work; a worker beside every one of them needs as many cores again.
+NO_CORE_TO_SPARE = (os.cpu_count() or 1) < 2 * CONNECTIONS_MAX
+
+_STATEMENT = re.compile(r"alter table (?P<table>\w+)\s[^;]*", re.IGNORECASE)
+_FOREIGN_KEY = re.compile(r"\bforeign key\b", re.IGNORECASE)
+
+
+def key_statements() -> tuple[tuple[str, str], ...]:
+    """(table, statement) of `keys.sql`, in order.
+
+    Raises:
+        ValueError: the file holds something else than `alter table …;`.
+    """
+    text = re.sub(r"--[^\n]*", "", read_sql("keys"))
+    found = []
+    for statement in filter(None, map(str.strip, text.split(";"))):
+        match = _STATEMENT.fullmatch(statement)
+        if match is None:
+            raise ValueError(f"keys.sql: not an ALTER TABLE: {statement}")
+        found.append((match["table"], statement))
+    return tuple(found)
+
+
+async def _in_one_transaction(dsn: str, statements: Iterable[str]) -> None:
+    async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
+        await connection.execute(sql("settings"))
+        await connection.execute(sql("finish_memory"))
+        await connection.execute(sql("finish_workers"), NO_CORE_TO_SPARE)
+        for statement in statements:
+            await connection.execute(statement)
+
+
+async def _side_by_side(dsn: str, statements: Iterable[tuple[str, str]]) -> None:
+    """Run (table, statement)s: a connection per table, in order within it."""
+    by_table: dict[str, list[str]] = defaultdict(list)
+    for table, statement in statements:
+        by_table[table].append(statement)
+    places = asyncio.Semaphore(CONNECTIONS_MAX)
+
+    async def one_table(of_table: list[str]) -> None:
+        async with places:
+            await _in_one_transaction(dsn, of_table)
+
+    # The last tables are the largest: they begin first, the small ones fill the gaps.
+    async with asyncio.TaskGroup() as group:
+        for of_table in reversed(by_table.values()):
+            group.create_task(one_table(of_table))
+
+
+async def finish(dsn: str, tables: tuple[str, ...]) -> None:
+    """Make the keys of the loaded `tables`, check them, and let the planner know the tables.
+
+    A foreign key is first declared for new rows, which takes its locks for an instant; checking the
+    old rows then locks nothing that another check needs. A partitioned table cannot do that before
+    PostgreSQL 18: its key is declared and checked in one, beside the other checks.
+    """
+    statements = key_statements()
+    foreign = [pair for pair in statements if _FOREIGN_KEY.search(pair[1])]
+    await _side_by_side(dsn, (pair for pair in statements if pair not in foreign))
+    await _in_one_transaction(
+        dsn, (f"{text} not valid" for table, text in foreign if table != PARTITIONED)
+    )
+    async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
+        await connection.execute(sql("settings"))
+        unchecked = await connection.fetch(sql("unchecked_keys"))
+    checks = [(row["table"], row["statement"]) for row in unchecked]
+    await _side_by_side(dsn, [*checks, *(pair for pair in foreign if pair[0] == PARTITIONED)])
+
+    await _side_by_side(dsn, ((table, f"analyze public.{table}") for table in tables))
+    places = asyncio.Semaphore(CONNECTIONS_MAX)
+    async with asyncio.TaskGroup() as group:
+        for table in tables:
+            group.create_task(_vacuum(dsn, table, places))
+
+
+async def _vacuum(dsn: str, table: str, places: asyncio.Semaphore) -> None:
+    """Note in the visibility map what COPY FREEZE did not, so that index-only scans are possible.
+
+    It cannot run inside a transaction, so it is under the server's own limit for a statement; a
+    frozen table is done in no time, and where it is not, the data are whole all the same.
+    """
+    async with places, connected(dsn, statement_cache_size=0) as connection:
+        with suppress(asyncpg.QueryCanceledError):
+            await connection.execute(f"vacuum public.{table}")

@@ -1,0 +1,201 @@
+"""Loading: each table by one transaction on one connection, the connections side by side.
+
+A transaction empties its table and fills it again. On any server that allows COPY … FREEZE, so
+that no row is written twice for its visibility; where `wal_level` is `minimal` the server writes no
+WAL either; and whatever dies on the way, the table is either whole or empty. One connection per
+table is also what keeps the rows in the order of time.
+
+Reads nothing; writes the seeder's own tables.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import asyncpg
+
+from phasegate.seeding.copy_encoder import HEADER, TRAILER
+from phasegate.seeding.tables import COLUMNS, Block
+from phasegate.seeding.target import sql
+from phasegate.seeding.timeline import Year
+from phasegate.stack.database import connected
+
+LOGS = "activity_logs"
+PARTITIONED = "activity_logs_partitioned"
+
+# What one process may be given: all tables are loaded when each lane has run once.
+CONTENT_LANE = "content"
+FLAT_LANE = "flat"
+PARTITIONED_LANE = "partitioned"
+LANES = (CONTENT_LANE, FLAT_LANE, PARTITIONED_LANE)
+_CONTENT = ("profiles", "projects", "tasks")
+
+# Blocks that may wait for a connection: enough to ride out a pause, a few MB at most.
+QUEUE_BLOCKS = 4
+
+OnRows = Callable[[str, int], None]
+"""Called with a table and the rows that were handed to its connection."""
+
+
+class Source(Protocol):
+    """Where the rows come from: `Tables`, or something that kept what those made."""
+
+    @property
+    def year(self) -> Year:
+        """The span of the rows."""
+
+    def profiles(self) -> Iterator[Block]:
+        """As `Tables.profiles`, and so on."""
+
+    def projects(self) -> Iterator[Block]: ...  # noqa: D102 - see above
+    def tasks(self) -> Iterator[Block]: ...  # noqa: D102
+    def logs(self) -> Iterator[Block]: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was loaded into one table."""
+
+    table: str
+    rows: int
+    sha256: str
+    """Of the rows as sent, without COPY's header and trailer; of nothing where not asked for."""
+
+
+class _Feed:
+    """Blocks on their way to one connection."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Block | None] = asyncio.Queue(QUEUE_BLOCKS)
+        self.at_hand: Block | None = None
+
+    async def advance(self) -> Block | None:
+        """The next block, or None at the end."""
+        self.at_hand = await self.queue.get()
+        return self.at_hand
+
+    async def copy(self, month: int | None) -> AsyncIterator[bytes | memoryview]:
+        """A COPY stream from the block at hand on, up to the end or to another month."""
+        yield HEADER
+        while self.at_hand is not None and month in (None, self.at_hand.month):
+            yield self.at_hand.data
+            await self.advance()
+        yield TRAILER
+
+
+def partition_name(number: int, first_month: tuple[int, int]) -> str:
+    """Partition of the `number`-th month from `first_month` (year, month) on."""
+    months = first_month[0] * 12 + first_month[1] - 1 + number
+    return f"{PARTITIONED}_p{months // 12:04d}_{months % 12 + 1:02d}"
+
+
+async def _copy(
+    connection: asyncpg.Connection,
+    table: str,
+    columns: tuple[str, ...],
+    source: AsyncIterator[bytes | memoryview],
+) -> None:
+    await connection.copy_to_table(
+        table,
+        schema_name="public",
+        columns=columns,
+        source=source,
+        format="binary",
+        freeze=True,
+    )
+
+
+async def _fill(dsn: str, table: str, feed: _Feed, first_month: tuple[int, int]) -> None:
+    """Replace the contents of `table` by what comes through `feed`."""
+    async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
+        await connection.execute(sql("settings"))
+        await connection.execute(f"truncate table public.{table}")
+        block = await feed.advance()
+        if table != PARTITIONED:
+            await _copy(connection, table, COLUMNS[table], feed.copy(None))
+            return
+        while block is not None:
+            partition = partition_name(block.month, first_month)
+            await _copy(connection, partition, COLUMNS[LOGS], feed.copy(block.month))
+            block = feed.at_hand
+
+
+async def _produce(
+    blocks: Iterator[Block], feeds: Mapping[str, _Feed], on_rows: OnRows, summed: bool
+) -> Loaded:
+    """Hand every block to each of `feeds`, and sum up what was handed over."""
+    digest = hashlib.sha256()
+    rows = 0
+    for block in blocks:
+        if summed:
+            digest.update(block.data)
+        rows += block.rows
+        for table, feed in feeds.items():
+            await feed.queue.put(block)
+            on_rows(table, block.rows)
+    for feed in feeds.values():
+        await feed.queue.put(None)
+    return Loaded("", rows, digest.hexdigest())
+
+
+async def _load(
+    dsn: str,
+    tables: tuple[str, ...],
+    blocks: Iterator[Block],
+    year: Year,
+    on_rows: OnRows,
+    summed: bool,
+) -> tuple[Loaded, ...]:
+    """Load the same `blocks` into each of `tables`."""
+    first_month = (year.months[0].year, year.months[0].month)
+    feeds = {table: _Feed() for table in tables}
+    async with asyncio.TaskGroup() as group:
+        produced = group.create_task(_produce(blocks, feeds, on_rows, summed))
+        for table, feed in feeds.items():
+            group.create_task(_fill(dsn, table, feed, first_month))
+    return tuple(replace(produced.result(), table=table) for table in tables)
+
+
+async def run_lanes(
+    dsn: str, lanes: tuple[str, ...], source: Source, on_rows: OnRows, *, summed: bool = True
+) -> tuple[Loaded, ...]:
+    """Load the tables of `lanes`, all lanes at once. `summed`: work out SHA-256 sums.
+
+    Raises:
+        CannotMeasure: the server cannot be reached.
+        asyncpg.PostgresError, OSError: the load broke off; each table is whole or empty.
+    """
+    year = source.year
+    log_tables = tuple(
+        table
+        for lane, table in ((FLAT_LANE, LOGS), (PARTITIONED_LANE, PARTITIONED))
+        if lane in lanes
+    )
+
+    async def content() -> tuple[Loaded, ...]:
+        found: list[Loaded] = []
+        for table in _CONTENT:
+            blocks = getattr(source, table)()
+            found += await _load(dsn, (table,), blocks, year, on_rows, summed)
+        return tuple(found)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            work = [group.create_task(content())] if CONTENT_LANE in lanes else []
+            if log_tables:
+                logs = _load(dsn, log_tables, source.logs(), year, on_rows, summed)
+                work.append(group.create_task(logs))
+    except BaseExceptionGroup as failures:
+        raise _first(failures) from failures
+    return tuple(loaded for task in work for loaded in task.result())
+
+
+def _first(failure: BaseException) -> BaseException:
+    """The error that made the others."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure

@@ -1,0 +1,108 @@
+"""Looks at a database without changing anything: its size, its users, its connections.
+
+Reads catalogues, and counts one table under a time-out, in one transaction that is read-only;
+writes nothing. `stack/sql/inspect_*.sql` are its statements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import asyncpg
+import msgspec
+
+from phasegate.model.errors import CannotMeasure
+from phasegate.records.seed import Relation
+from phasegate.records.target import FoundDatabase
+from phasegate.stack.database import connected, read_sql, redact, run
+from phasegate.stack.row_security import unguarded_on
+
+# Counting a million users takes a tenth of a second; a database where it takes longer than this is
+# either enormous or in trouble, and the planner's estimate then has to do.
+COUNT_TIMEOUT = "5s"
+
+# Catalogue queries over thousands of partitions take seconds, never minutes.
+LOOK_TIMEOUT = "30s"
+
+# asyncpg's own statements would be left prepared on a pooler's connection.
+STATEMENT_CACHE_SIZE = 0
+
+
+def look_at(dsn: str, acting: Sequence[str] = ()) -> tuple[FoundDatabase, int | None]:
+    """What is behind `dsn`, and how many of the users `acting` (ids) are registered there.
+
+    The second is None where nobody was asked for, or no table of users may be read.
+
+    Raises:
+        ConfigurationError: `dsn` is no DSN.
+        CannotMeasure: the server cannot be reached, or did not answer; the password is not quoted.
+    """
+
+    async def work() -> tuple[FoundDatabase, int | None]:
+        async with connected(dsn, statement_cache_size=STATEMENT_CACHE_SIZE) as connection:
+            try:
+                async with connection.transaction(readonly=True):
+                    await connection.execute(read_sql("inspect_with_care"), LOOK_TIMEOUT)
+                    return await _look(connection, acting)
+            except asyncpg.PostgresError as error:
+                raise CannotMeasure(
+                    f"{redact(dsn)} could not be looked at: {error}",
+                    untouched="Nothing was changed",
+                    then="Use a role that may read the tables' sizes and the registered users",
+                ) from error
+
+    return run(work())
+
+
+async def _look(
+    connection: asyncpg.Connection, acting: Sequence[str]
+) -> tuple[FoundDatabase, int | None]:
+    server = await connection.fetchrow(read_sql("inspect_server"))
+    relations = await connection.fetch(read_sql("inspect_relations"))
+    table = server["users_table"]
+    users, counted = await _users(connection, table, server["users_estimated"])
+    found = FoundDatabase(
+        version=server["version"],
+        connections_max=server["connections_max"],
+        size_bytes=server["size_bytes"],
+        relations=tuple(
+            Relation(
+                name=row["name"],
+                rows=row["rows"] or 0,
+                table_bytes=row["bytes"],
+                index_bytes=msgspec.json.decode(row["index_bytes"], type=dict[str, int]),
+            )
+            for row in relations
+        ),
+        users_table=table,
+        registered_users=users,
+        counted=counted,
+        unguarded=await unguarded_on(connection),
+    )
+    if table is None or not acting:
+        return found, None
+    statement = read_sql(f"inspect_who_{_suffix(table)}")
+    return found, int(await connection.fetchval(statement, list(acting)))
+
+
+def _suffix(table: str) -> str:
+    return table.replace(".", "_")
+
+
+async def _users(
+    connection: asyncpg.Connection, table: str | None, estimated: int | None
+) -> tuple[int | None, Literal["counted", "estimated"] | None]:
+    """Registered users: counted, or as the planner knows them where that takes too long."""
+    if table is None:
+        return None, None
+    try:
+        async with connection.transaction():  # a savepoint: a time-out must not end it all
+            await connection.execute(read_sql("inspect_with_care"), COUNT_TIMEOUT)
+            return int(await connection.fetchval(read_sql(f"inspect_count_{_suffix(table)}"))), (
+                "counted"
+            )
+    except asyncpg.QueryCanceledError:
+        if estimated is None or estimated < 0:  # never analysed
+            return None, None
+        return estimated, "estimated"

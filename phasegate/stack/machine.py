@@ -1,0 +1,48 @@
+"""What every figure depends on: the machine and the server. Records state it.
+
+Reads /proc and asks the server; writes nothing. No host name, user name or path is taken down.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+from phasegate.records.run import Machine, Server
+from phasegate.stack.database import connected
+from phasegate.stack.postgres import PostgresServer
+
+UNKNOWN_CPU = "unknown"
+
+
+def _cpu_model() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or UNKNOWN_CPU
+    for line in lines:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine() or UNKNOWN_CPU
+
+
+def machine() -> Machine:
+    """The computer that this process runs on."""
+    return Machine(
+        cpu=_cpu_model(),
+        cores=os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+        kernel=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        load_1m=round(os.getloadavg()[0], 2),
+    )
+
+
+async def describe_server(server: PostgresServer) -> Server:
+    """Version and non-default settings of a running server."""
+    async with connected(server.dsn()) as connection:
+        full = await connection.fetchval("show server_version")
+    return Server(version=full, settings=dict(server.settings))

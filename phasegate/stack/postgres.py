@@ -1,0 +1,252 @@
+"""A PostgreSQL server of our own: created, started and stopped, on a free port of 127.0.0.1.
+
+Reads the programs found by `stack.binaries`; writes only into its data folder. Works as root too:
+the server then runs as an ordinary account.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from phasegate.model.errors import CannotMeasure, Refused
+from phasegate.stack.binaries import give_to_service_user, programs, server_version, service_user
+
+SUPERUSER = "postgres"
+REPLICA_SLOT = "phasegate_replica"
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 60
+
+# What differs from PostgreSQL's defaults, and why. Durability stays on: it is what users run.
+SETTINGS: Mapping[str, str] = {
+    "max_connections": "100",
+    "shared_preload_libraries": "pg_stat_statements",
+    "compute_query_id": "on",
+    "track_io_timing": "on",
+    "max_wal_size": "8GB",  # no checkpoint in the middle of a load
+    "checkpoint_timeout": "30min",  # nor in the middle of a measurement
+    "random_page_cost": "1.1",  # as Supabase sets it for its SSDs
+    "autovacuum_naptime": "1h",  # the seeder vacuums; a surprise vacuum is noise
+    "jit": "off",  # as Supabase sets it; its compile time is noise for short statements
+    "logging_collector": "off",
+    "log_min_messages": "warning",
+    # A load into a table made in the same transaction then writes no WAL. A level with a replica
+    # overrides both.
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
+
+# Shared buffers: a quarter of the memory (PostgreSQL manual, 19.4.1), within these bounds.
+SHARED_BUFFERS_SHARE = 0.25
+SHARED_BUFFERS_MB_MAX = 2048
+
+
+def free_port(wanted: int | None = None) -> int:
+    """`wanted` if nothing listens there, or any free port of 127.0.0.1.
+
+    Raises:
+        Refused: `wanted` is taken.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted or 0))
+        except OSError as error:
+            raise Refused(
+                f"Port {wanted} of 127.0.0.1 cannot be used: {error.strerror}",
+                untouched="Nothing was started",
+                then="Stop what listens there, or name another port",
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def shared_buffers_mb() -> int:
+    """Shared buffers for this machine, in MB."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(SHARED_BUFFERS_MB_MAX, int(total * SHARED_BUFFERS_SHARE) >> 20)
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A server of ours. `settings` are all that differ from PostgreSQL's defaults."""
+
+    data_dir: Path
+    port: int
+    password: str = field(repr=False)
+    settings: Mapping[str, str]
+
+    @property
+    def log(self) -> Path:
+        """Where the server writes what it has to say."""
+        return self.data_dir.with_name(f"{self.data_dir.name}.log")
+
+    def dsn(self, database: str = "postgres") -> str:
+        """`postgresql://` address with the password in it; never print it."""
+        return f"postgresql://{SUPERUSER}:{self.password}@127.0.0.1:{self.port}/{database}"
+
+    def libpq_environment(self, database: str = "postgres") -> dict[str, str]:
+        """Environment for `psql`, `pgbench` and their like, which keeps the password off argv."""
+        return {
+            **os.environ,
+            "PGHOST": "127.0.0.1",
+            "PGPORT": str(self.port),
+            "PGUSER": SUPERUSER,
+            "PGPASSWORD": self.password,
+            "PGDATABASE": database,
+        }
+
+
+def run_program(name: str, *arguments: str | Path, **options: Any) -> str:
+    """Run one of PostgreSQL's programs as the service user and return its standard output.
+
+    Raises:
+        CannotMeasure: it failed; the end of what it said is quoted.
+    """
+    user = service_user()
+    identity: dict[str, Any] = (
+        {} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": []}
+    )
+    done = subprocess.run(
+        [programs() / name, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd="/",
+        **identity,
+        **options,
+    )
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise CannotMeasure(f"{name} failed: {said[-1] if said else done.returncode}")
+    return str(done.stdout)
+
+
+def create_cluster(data_dir: Path) -> None:
+    """Initialise `data_dir` unless it already holds a cluster of this major version.
+
+    Raises:
+        Refused: it holds one of another major version.
+    """
+    marker = data_dir / "PG_VERSION"
+    if marker.exists():
+        found = marker.read_text(encoding="ascii").strip()
+        if found != str(server_version()[0]):
+            raise Refused(
+                f"{data_dir} belongs to PostgreSQL {found}, the programs to {server_version()[1]}",
+                untouched="Nothing was changed",
+                then="Name another folder, or remove that one",
+            )
+        return
+    data_dir.parent.mkdir(parents=True, exist_ok=True)
+    data_dir.mkdir(mode=0o700, exist_ok=True)
+    give_to_service_user(data_dir)
+    secret = data_dir.with_name(f"{data_dir.name}.password")
+    secret.touch(mode=0o600)
+    secret.write_text(secrets.token_urlsafe(24), encoding="ascii")
+    give_to_service_user(secret)
+    run_program(
+        "initdb",
+        *("--pgdata", data_dir, "--username", SUPERUSER, "--pwfile", secret),
+        *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"),
+    )
+
+
+@contextmanager
+def running_postgres(
+    data_dir: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[PostgresServer]:
+    """A running server on `data_dir`, created if need be, stopped at the end and after an error.
+
+    Args:
+        data_dir: the cluster's folder; as root it must lie where the service user can go.
+        port: of 127.0.0.1; any free one if None.
+        settings: over and above `SETTINGS`.
+
+    Raises:
+        Refused: the port is taken, or another server runs on `data_dir`.
+        CannotMeasure: the server does not start; the end of its log is quoted.
+    """
+    server = start_postgres(data_dir, port=port, settings=settings)
+    try:
+        yield server
+    finally:
+        stop_postgres(data_dir)
+
+
+def start_postgres(
+    data_dir: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
+) -> PostgresServer:
+    """As `running_postgres`, but the server outlives this process; `stop_postgres` ends it."""
+    create_cluster(data_dir)
+    if _is_running(data_dir):
+        stop_postgres(data_dir)  # left behind by a run that was killed; the cache lock is ours
+    chosen = free_port(port)
+    in_force = {**SETTINGS, "shared_buffers": f"{shared_buffers_mb()}MB", **(settings or {})}
+    options = {
+        **in_force,
+        "port": str(chosen),
+        "listen_addresses": "127.0.0.1",
+        "unix_socket_directories": "",
+    }
+    secret = data_dir.with_name(f"{data_dir.name}.password").read_text(encoding="ascii")
+    server = PostgresServer(data_dir, chosen, secret, in_force)
+    server.log.touch()
+    give_to_service_user(server.log)
+    _write_settings(data_dir, options)
+    if options["wal_level"] == "minimal":
+        # Left behind by a replica's run that was killed; PostgreSQL would refuse to start with it.
+        shutil.rmtree(data_dir / "pg_replslot" / REPLICA_SLOT, ignore_errors=True)
+    try:
+        run_program(
+            "pg_ctl",
+            *("start", "--pgdata", data_dir, "--log", server.log, "--wait", "--silent"),
+            *("--timeout", str(START_TIMEOUT_S)),
+            start_new_session=True,  # Ctrl-C is for us: we stop the server in order
+            stdin=subprocess.DEVNULL,
+        )
+    except CannotMeasure as error:
+        tail = " / ".join(server.log.read_text(encoding="utf-8").splitlines()[-3:])
+        raise CannotMeasure(f"PostgreSQL does not start: {tail}") from error
+    return server
+
+
+def stop_postgres(data_dir: Path) -> None:
+    """Stop the server on `data_dir`, if one runs: clients are cut off, nothing is lost."""
+    if _is_running(data_dir):
+        run_program(
+            "pg_ctl",
+            *("stop", "--pgdata", data_dir, "--mode", "fast", "--wait", "--silent"),
+            *("--timeout", str(STOP_TIMEOUT_S)),
+        )
+
+
+def _write_settings(data_dir: Path, options: Mapping[str, str]) -> None:
+    """Replace `postgresql.auto.conf`, which overrides `postgresql.conf`."""
+    path = data_dir / "postgresql.auto.conf"
+    quoted = ((name, value.replace("'", "''")) for name, value in options.items())
+    path.write_text("".join(f"{name} = '{value}'\n" for name, value in quoted), encoding="utf-8")
+    give_to_service_user(path)
+
+
+def _is_running(data_dir: Path) -> bool:
+    pid_file = data_dir / "postmaster.pid"
+    if not pid_file.exists():
+        return False
+    pid = int(pid_file.read_text(encoding="ascii").split("\n", 1)[0])
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    # The number may have been given to another program since.
+    command = Path(f"/proc/{pid}/comm")
+    return not command.exists() or command.read_text(encoding="ascii").startswith("postgres")

@@ -1,0 +1,129 @@
+"""`phasegate run` as a whole: finished, and interrupted in every stage."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from phasegate.records import store
+from phasegate.records.benchmark import BenchmarkRecord
+from phasegate.records.run import RunRecord
+
+CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
+
+USERS = "120"
+SHORT_STAGES = "[run]\nquick_cell_s = 2.0\n"
+STAGES = (
+    "seed 120 users",
+    "load: the phase matrix",
+    "benchmarks",
+    "benchmarks: on a replica",
+)
+
+
+@pytest.fixture(scope="module")
+def finished(
+    phasegate: CommandLine, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A small run, carried out once for all tests that look at one."""
+    results = tmp_path_factory.mktemp("results")
+    done = phasegate("run", "--quick", "--users", USERS, "--results", results)
+    assert done.returncode == 0, done.stderr
+    return results, done
+
+
+def test_a_run_ends_with_five_lines_and_the_path_of_its_page(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    results, done = finished
+    lines = done.stdout.strip().splitlines()
+    assert len(lines) == 6
+    assert Path(lines[-1]).name == "report.html"
+    assert Path(lines[-1]).stat().st_size > 10_000
+    assert len(list(results.iterdir())) == 1, "a hidden partial folder was left"
+
+
+def test_a_runs_record_tells_every_stage_and_its_cost(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    (folder,) = finished[0].iterdir()
+    record = store.read(folder / "run.json", RunRecord)
+    assert record.outcome == "complete"
+    assert record.users == int(USERS)
+    done = [stage for stage in record.stages if stage.outcome == "done"]
+    assert {stage.name for stage in done} == set(STAGES)
+    assert all(stage.wall_s > 0 for stage in done)
+    assert all((stage.memory_bytes_max or 0) > 10_000_000 for stage in done)
+
+
+def test_the_replica_is_compared_with_its_primary_in_a_session_of_its_own(
+    finished: tuple[Path, subprocess.CompletedProcess[str]], cache: Path
+) -> None:
+    (folder,) = finished[0].iterdir()
+    record = store.read(folder / "bench" / f"{USERS}.json", BenchmarkRecord)
+    found = {each.technique: each for each in record.comparisons}
+    assert len(found["replica"].before.block_ns) >= 6
+    assert any("session of its own" in note for note in found["replica"].notes)
+    assert "replica" not in {each.technique for each in record.skipped}
+    assert record.self_check is not None  # the first session's is kept
+    assert not list(cache.glob("**/replica"))
+
+
+def test_a_report_can_be_drawn_again_from_the_files_alone(
+    phasegate: CommandLine, finished: tuple[Path, subprocess.CompletedProcess[str]]
+) -> None:
+    (folder,) = finished[0].iterdir()
+    before = (folder / "report.html").read_bytes()
+    (folder / "report.html").unlink()
+    done = phasegate("report", folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / "report.html").read_bytes() == before
+
+
+def _children_in_the_middle_of_a_stage(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """Wait until the run has started something, then a moment longer; what runs by then."""
+    deadline = time.monotonic() + 30
+    while not psutil.Process(process.pid).children() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.7)
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+@pytest.mark.parametrize("stage", range(len(STAGES)), ids=STAGES)
+def test_ctrl_c_in_any_stage_stops_everything_and_says_so_once(
+    environment: dict[str, str], cache: Path, tmp_path: Path, stage: int
+) -> None:
+    (tmp_path / "phasegate.toml").write_text(SHORT_STAGES)
+    results = tmp_path / "results"
+    command = [sys.executable, "-m", "phasegate", "run", "--quick", "--users", USERS, "--fresh"]
+    process = subprocess.Popen(
+        [*command, "--results", str(results)],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    for _ in range(stage):
+        assert process.stderr.readline().strip()
+    started = _children_in_the_middle_of_a_stage(process)
+    os.killpg(process.pid, signal.SIGINT)  # what a terminal does
+    said = process.stderr.read().strip().splitlines()
+    assert process.wait(timeout=60) == 2, said
+    assert len([line for line in said if line.startswith("phasegate: ")]) == 1
+    assert not [line for line in said if "Traceback" in line]
+    _gone, alive = psutil.wait_procs(started, timeout=10)
+    assert not alive
+    assert not list(cache.glob("**/postmaster.pid")), "a server was left running"
+    finished = results.iterdir() if results.exists() else ()
+    assert not [path for path in finished if not path.name.startswith(".")]

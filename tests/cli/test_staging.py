@@ -1,0 +1,246 @@
+"""`phasegate gate --host` on a stack that stands for somebody's staging: real API and Postgres."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from phasegate import seeding as seed
+from phasegate.api.launch import Api, running_api
+from phasegate.load.run import Manners
+from phasegate.model.catalogue import load as load_catalogue
+from phasegate.records import store
+from phasegate.records.load import LoadRecord
+from phasegate.records.target import TargetRecord
+from phasegate.stack.database import connected
+from phasegate.stack.levels import apply_level
+from phasegate.stack.postgres import PostgresServer
+from phasegate.stack.tokens import mint_key
+
+SECRET = "a-secret-of-the-tests-that-is-32-bytes-long"  # noqa: S105 - opens nothing
+SEED = 5
+USERS = 300
+
+# Phase 2 ends where the data set does, and its users come often enough for a stage of seconds.
+CATALOGUE = """
+[workload]
+sessions_per_day = 2000.0
+[usage]
+hosting_bytes_per_session = 0.0
+[[phases]]
+number = 1
+name = "first"
+users_min = 0
+users_max = 100
+[[phases]]
+number = 2
+name = "second"
+users_min = 100
+users_max = 300
+[[phases]]
+number = 3
+name = "third"
+users_min = 300
+users_max = 600
+"""
+
+
+@dataclass(frozen=True)
+class Staging:
+    """A stack that somebody else runs."""
+
+    api: Api
+    dsn: str
+
+
+@pytest.fixture(scope="module")
+def staging(postgres: PostgresServer) -> Iterator[Staging]:
+    """300 users at stack level 2 behind the reference API; they stay as they are seeded."""
+    execute(postgres.dsn(), "create database staging")
+    dsn = postgres.dsn("staging")
+    population = load_catalogue().population
+    seed.seed_database(dsn, users=USERS, seed=SEED, jobs=1, replace=False, population=population)
+    apply_level(dsn, 2)
+    with running_api(dsn, jwt_secret=SECRET, level=2) as api:
+        yield Staging(api, dsn)
+
+
+def execute(dsn: str, statement: str) -> None:
+    async def work() -> None:
+        async with connected(dsn) as connection:
+            await connection.execute(statement)
+
+    asyncio.run(work())
+
+
+@dataclass(frozen=True)
+class Answer:
+    code: int
+    verdict: dict[str, Any]
+    said: str
+    folder: Path | None
+    """Of the run that was made."""
+
+    def reasons(self, kind: str) -> list[str]:
+        return [reason["text"] for reason in self.verdict["reasons"] if reason["kind"] == kind]
+
+
+@pytest.fixture(scope="module")
+def gate(staging: Staging, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Answer]:
+    """Runs `phasegate gate --json …` beside a phasegate.toml, with the keys in the environment."""
+
+    def call(*arguments: str | Path, catalogue: str = "", **variables: str) -> Answer:
+        place = tmp_path_factory.mktemp("place")
+        (place / "phasegate.toml").write_text(CATALOGUE + catalogue)
+        environment = {
+            **os.environ,
+            "SUPABASE_ANON_KEY": staging.api.anon_key,
+            "SUPABASE_JWT_SECRET": SECRET,
+            **variables,
+        }
+        command = [sys.executable, "-m", "phasegate", "gate", "--json", "--seed", str(SEED)]
+        done = subprocess.run(
+            [*command, "--results", str(place / "results"), *map(str, arguments)],
+            cwd=place, env=environment, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        verdict = json.loads(done.stdout or "{}")
+        folder = next(iter((place / "results").glob("2*")), None)
+        return Answer(done.returncode, verdict, done.stderr, folder)
+
+    return call
+
+
+def live(staging: Staging) -> list[str]:
+    return ["--to", "2", "--host", staging.api.url, "--compute", "small", "--duration", "3"]
+
+
+@pytest.fixture(scope="module")
+def held(gate: Callable[..., Answer], staging: Staging) -> Answer:
+    """A staging run that goes well, made once; not to be changed."""
+    return gate(*live(staging), DATABASE_URL=staging.dsn)
+
+
+def test_a_staging_stack_that_holds_its_peak_on_enough_users_is_a_go(held, gate):
+    assert held.verdict["decision"] == "GO", (held.verdict, held.said)
+    assert held.code == 0
+    assert {path.name for path in held.folder.iterdir()} >= {
+        "run.json", "target.json", "load", "sampler", "report.html", "summary.md",
+    }  # fmt: skip
+    target = store.read(held.folder / "target.json", TargetRecord)
+    assert target.database is not None
+    assert (target.acting_users, target.acting_users_found) == (100, 100)
+    # Judged again from its files alone, it is the same.
+    assert gate(held.folder, "--to", "2").verdict == held.verdict
+
+
+def test_a_staging_run_reads_and_keeps_no_secret(held, staging):
+    record = store.read(held.folder / "load" / "level-2-300-users.json", LoadRecord)
+    assert record.rows_created == 0
+    assert {action.name for action in record.actions} <= {"open list", "open project", "read stats"}
+    written = b"".join(path.read_bytes() for path in held.folder.rglob("*") if path.is_file())
+    assert SECRET.encode() not in written
+    assert staging.api.anon_key.encode() not in written
+
+
+def test_a_folder_of_load_alone_can_say_no_and_becomes_a_go_with_its_database(
+    held, gate, staging, tmp_path
+):
+    folder = tmp_path / "mine"
+    shutil.copytree(held.folder / "load", folder / "load")
+    found = gate(folder, "--to", "2")
+    assert (found.verdict["decision"], found.code) == ("INVALID", 3)
+    assert "neither capacity nor cost is known" in found.reasons("missing")[-1]
+
+    found = gate(folder, "--to", "2", "--compute", "small", DATABASE_URL=staging.dsn)
+    assert (found.verdict["decision"], found.code) == ("GO", 0), found.verdict
+
+    (path,) = (folder / "load").glob("*.json")
+    record = store.read(path, LoadRecord)
+    failed = tuple(
+        msgspec.structs.replace(action, failures=action.requests) for action in record.actions
+    )
+    store.write(path, msgspec.structs.replace(record, actions=failed))
+    found = gate(folder, "--to", "2")
+    assert (found.verdict["decision"], found.code) == ("NO-GO", 1)
+
+
+def test_a_staging_stack_that_misses_its_objective_is_a_no_go(gate, staging):
+    strict = "[slo]\nrequest_latency_ms_p95 = 0.2\n"
+    found = gate(*live(staging), catalogue=strict, DATABASE_URL=staging.dsn)
+    assert (found.verdict["decision"], found.code) == ("NO-GO", 1)
+    assert "Level 2 at 300 users FAILs" in found.reasons("fails")[0]
+
+
+def test_a_key_that_is_refused_is_invalid_and_no_verdict_on_the_stack(gate, staging):
+    other = "another-secret-of-the-tests-that-is-long-enough"
+    found = gate(
+        *live(staging),
+        DATABASE_URL=staging.dsn, SUPABASE_JWT_SECRET=other, SUPABASE_ANON_KEY=mint_key(other),
+    )  # fmt: skip
+    assert (found.verdict["decision"], found.code) == ("INVALID", 3)
+    assert any("authorisation" in text for text in found.reasons("invalid"))
+
+
+def test_a_host_and_a_run_contradict_each_other_and_nothing_is_sent(gate, staging, tmp_path):
+    found = gate(tmp_path, "--to", "2", "--host", staging.api.url)
+    assert found.code == 2
+    assert "Nothing was sent" in found.said
+
+
+def test_somebody_elses_target_gets_a_ramp_a_budget_and_no_writes_unless_allowed(tmp_path):
+    careful = Manners(ramp_s=10.0, request_budget=500)
+    assert careful.options == {"RAMP": "10.0", "REQUEST_BUDGET": "500"}
+    users = tmp_path / "users.txt"
+    trusted = Manners(ramp_s=0.0, request_budget=500, allow_writes=True, users_file=users)
+    assert trusted.options["ALLOW_WRITES"] == "true"
+    assert trusted.options["USERS_FILE"] == str(users)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "restored", "said"),
+    [
+        (
+            "alter table tasks disable row level security",
+            "alter table tasks enable row level security",
+            "row-level security is off on tasks",
+        ),
+        (
+            "alter role authenticated bypassrls",
+            "alter role authenticated nobypassrls",
+            "role authenticated passes by all policies",
+        ),
+    ],
+)
+def test_a_load_that_no_policy_holds_for_is_invalid_and_says_what_mends_it(
+    gate, staging, spoilt, restored, said
+):
+    execute(staging.dsn, spoilt)
+    try:
+        found = gate(*live(staging), DATABASE_URL=staging.dsn)
+    finally:
+        execute(staging.dsn, restored)
+    assert (found.verdict["decision"], found.code) == ("INVALID", 3), found.verdict
+    assert any(said in text for text in found.reasons("invalid")), found.verdict
+    # From the files alone, and with a database that has been mended since, as it was measured.
+    assert gate(found.folder, "--to", "2").verdict["decision"] == "INVALID"
+
+
+def test_a_table_that_no_session_may_read_spoils_no_load(gate, staging):
+    execute(staging.dsn, "create table notes_of_the_operator (line text)")
+    try:
+        found = gate(*live(staging), DATABASE_URL=staging.dsn)
+    finally:
+        execute(staging.dsn, "drop table notes_of_the_operator")
+    assert found.reasons("invalid") == []

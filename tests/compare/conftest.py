@@ -1,0 +1,55 @@
+"""A small population made by SQL, so that the benchmarks' own tests need no seeder."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from phasegate.stack.database import connected, read_sql
+from phasegate.stack.levels import apply_level
+from phasegate.stack.postgres import PostgresServer
+
+POPULATION = Path(__file__).with_name("population.sql").read_text(encoding="utf-8")
+USERS = 300
+TEMPLATE = "benchmark_population"
+
+_numbers = itertools.count(1)
+
+
+async def _execute(dsn: str, *statements: str) -> None:
+    async with connected(dsn) as connection:
+        for statement in statements:
+            await connection.execute(statement)
+
+
+@pytest.fixture(scope="session")
+def population(postgres: PostgresServer) -> str:
+    """Name of a template database at stack level 1."""
+    asyncio.run(_execute(postgres.dsn(), f"create database {TEMPLATE}"))
+    asyncio.run(
+        _execute(
+            postgres.dsn(TEMPLATE),
+            read_sql("schema"),
+            POPULATION,
+            read_sql("keys"),
+            "create schema phasegate",
+            "create table phasegate.dataset (state text, users int, seed bigint, sha256 text)",
+            f"insert into phasegate.dataset values ('complete', {USERS}, 1, 'feed')",
+            "analyze",
+        )
+    )
+    apply_level(postgres.dsn(TEMPLATE), 1)
+    return TEMPLATE
+
+
+@pytest.fixture
+def populated(postgres: PostgresServer, population: str) -> Iterator[str]:
+    """DSN of a fresh copy of the population, dropped afterwards."""
+    name = f"populated_{next(_numbers)}"
+    asyncio.run(_execute(postgres.dsn(), f"create database {name} template {population}"))
+    yield postgres.dsn(name)
+    asyncio.run(_execute(postgres.dsn(), f"drop database {name} with (force)"))

@@ -1,0 +1,132 @@
+"""The session: levels come and go, one at a time, a technique is tried once, a budget is shared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.bench_writes import UUID_KEYS
+from phasegate.compare.connection import Connection
+from phasegate.compare.connections import REPLICA_VARIABLE, Unavailable
+from phasegate.compare.session import Budget, Lab
+from phasegate.compare.technique import Answer, Arm, Parameters, Role, Route, Technique, Via
+from phasegate.model.errors import CannotMeasure, Refused
+from phasegate.stack.levels import apply_level, current_level
+
+
+def opened(dsn: str, *, stay_raised: bool = False) -> Lab:
+    return Lab(
+        dsn,
+        users=None,
+        sha256=None,
+        seed=1,
+        budget=Budget(1.0, 2),
+        disabled=False,
+        stay_raised=stay_raised,
+    )
+
+
+@pytest.fixture
+def lab(populated: str) -> Iterator[Lab]:
+    with opened(populated) as session:
+        yield session
+
+
+def counting(calls: list[str], sql: str, route: Route | None = None) -> Arm:
+    def body(caller: Connection, drawn: Parameters) -> Answer:
+        calls.append(sql)
+        return caller.fetch(sql)
+
+    return Arm("counting", sql, body, route=route or Route())
+
+
+def test_the_level_is_raised_for_the_session_and_goes_back_after_it(populated: str) -> None:
+    assert current_level(populated) == 1
+    with opened(populated):
+        assert current_level(populated) == 3
+    assert current_level(populated) == 1
+
+
+def test_a_session_may_leave_the_level_to_the_next_one_which_goes_back(populated: str) -> None:
+    with opened(populated, stay_raised=True):
+        pass
+    assert current_level(populated) == 3
+    with opened(populated):
+        pass
+    assert current_level(populated) == 1
+
+
+def test_a_level_chosen_since_is_left_alone(populated: str) -> None:
+    with opened(populated, stay_raised=True):
+        pass
+    apply_level(populated, 2)
+    with opened(populated):
+        pass
+    assert current_level(populated) == 2
+
+
+def test_two_sessions_on_one_database_are_refused(lab: Lab, populated: str) -> None:
+    assert lab.population
+    with pytest.raises(Refused, match="Another benchmark"), opened(populated):
+        pass
+
+
+def test_a_technique_that_fails_is_tried_once_for_both_of_its_arms(lab: Lab) -> None:
+    calls: list[str] = []
+    arm = counting(calls, "select 1 / 0")
+    technique = Technique("fails", arm, arm, role=Role.OWNER)
+    for _ in range(2):
+        with pytest.raises(CannotMeasure, match="division by zero"):
+            lab.comparison(technique)
+    assert len(calls) == 1
+
+
+def test_a_technique_is_measured_once_for_both_of_its_arms(lab: Lab) -> None:
+    arm = counting([], "select 1")
+    technique = Technique("once", arm, arm, role=Role.OWNER)
+    assert lab.comparison(technique) is lab.comparison(technique)
+    assert [each.technique for each in lab.record().comparisons] == ["once"]
+
+
+def test_what_is_missing_is_in_the_record_with_what_would_enable_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(REPLICA_VARIABLE, raising=False)
+    away = counting([], "select 1", Route(Via.REPLICA))
+    technique = Technique("away", counting([], "select 1"), away, role=Role.OWNER)
+    with pytest.raises(Unavailable) as told:
+        lab.comparison(technique)
+    lab.skip(technique, told.value)
+    (skipped,) = lab.record().skipped
+    assert skipped.technique == "away"
+    assert REPLICA_VARIABLE in skipped.then
+
+
+def test_a_technique_for_a_newer_server_says_so(lab: Lab) -> None:
+    arm = counting([], "select 1")
+    with pytest.raises(Unavailable, match="needs PostgreSQL 99"):
+        lab.comparison(Technique("later", arm, arm, server_major_min=99))
+
+
+def test_what_a_technique_leaves_over_the_next_ones_share() -> None:
+    budget = Budget(90.0, 3)
+    assert budget.allowance_s(0.1) == pytest.approx(30.0, abs=0.5)
+    # It took no time: the two that remain share all of it.
+    assert budget.allowance_s(0.1) == pytest.approx(45.0, abs=0.5)
+    assert Budget(0.0, 3).allowance_s(0.1) == 0.1
+
+
+def test_a_long_set_up_leaves_half_of_the_budget() -> None:
+    long, short = (Budget(100.0, 1, time.monotonic() - took_s) for took_s in (1000.0, 10.0))
+    for budget in (long, short):
+        budget.opened()
+    assert long.left_s == pytest.approx(50.0, abs=0.5)
+    assert short.left_s == pytest.approx(90.0, abs=0.5)
+
+
+def test_what_a_killed_session_left_behind_is_not_in_the_way(lab: Lab) -> None:
+    lab.caller.execute("create schema phasegate_bench; create table phasegate_bench.keys_v4 ()")
+    assert lab.comparison(UUID_KEYS).technique == "uuid_keys"
+    assert lab.caller.once("select to_regnamespace('phasegate_bench')").column(0) == [None]

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from phasegate.load.counters import EndpointTally, StageTally
+from phasegate.load.stages import Stage
+from phasegate.load.validity import reasons
+from phasegate.model.verdict import code_of
+
+STAGE = Stage(name="s", users=1000, sessions_per_s=10, duration_s=10)
+
+
+def fair() -> StageTally:
+    """A stage that counts."""
+    tally = StageTally(endpoints={"GET tasks": EndpointTally(requests=400, statuses={200: 400})})
+    tally.sessions.due = tally.sessions.finished = 100
+    tally.cpu_share_max = 0.5
+    tally.lag.add(np.full(500, 900))
+    return tally
+
+
+def codes(
+    tally: StageTally, *, stage: Stage = STAGE, arm: str = "embedded", lasted_s: float = 10.0
+) -> list[str]:
+    found = reasons(stage, tally, arm=arm, lasted_s=lasted_s, workers_lost=0)
+    return [code_of(reason) for reason in found]
+
+
+def dropped(tally: StageTally) -> None:
+    tally.sessions.dropped, tally.sessions.finished = 1, 99
+
+
+def cut(tally: StageTally) -> None:
+    tally.sessions.cut, tally.sessions.finished = 6, 94
+
+
+def broken(tally: StageTally) -> None:
+    tally.sessions.broken, tally.sessions.finished = 1, 99
+
+
+def status(code: int) -> Callable[[StageTally], None]:
+    return lambda tally: tally.endpoints["GET tasks"].statuses.update({code: 1})
+
+
+def late(tally: StageTally) -> None:
+    tally.lag.add(np.full(20, 60_000))
+
+
+def busy(tally: StageTally) -> None:
+    tally.cpu_share_max = 0.93
+
+
+def silent(tally: StageTally) -> None:
+    tally.endpoints.clear()
+
+
+def test_a_fair_stage_has_no_reason() -> None:
+    assert codes(fair()) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (dropped, "dropped"),
+        (cut, "not-achieved"),
+        (broken, "generator-error"),
+        (status(401), "authorisation"),
+        (status(403), "authorisation"),
+        (status(429), "rate-limited"),
+        (late, "schedule-lag"),
+        (busy, "generator-cpu"),
+        (silent, "empty"),
+    ],
+)
+def test_what_spoils_a_stage_is_named(spoil: Callable[[StageTally], None], code: str) -> None:
+    tally = fair()
+    spoil(tally)
+    assert codes(tally) == [code]
+
+
+def test_failures_of_the_server_do_not_spoil_a_stage() -> None:
+    tally = fair()
+    tally.endpoints["GET tasks"].statuses = {0: 100, 500: 200, 504: 100}
+    assert codes(tally) == []
+
+
+def test_five_sessions_in_a_hundred_may_be_cut() -> None:
+    tally = fair()
+    tally.sessions.cut, tally.sessions.finished = 5, 95
+    assert codes(tally) == []
+
+
+def test_a_stage_that_was_stopped_early_is_named_unless_it_had_no_end() -> None:
+    assert codes(fair(), lasted_s=7) == ["interrupted"]
+    endless = Stage(name="s", users=1000, sessions_per_s=10, duration_s=float("inf"))
+    assert codes(fair(), stage=endless, lasted_s=7) == []
+
+
+def test_the_closed_model_never_counts() -> None:
+    closed = Stage(name="s", users=1000, sessions_per_s=0, duration_s=10)
+    assert codes(fair(), stage=closed) == ["closed-model"]
+
+
+def test_a_conditional_arm_without_etags_is_not_what_it_says() -> None:
+    tally = fair()
+    tally.cache.misses = 10
+    assert codes(tally, arm="conditional") == ["not-served"]
+    tally.cache.validators = 10
+    assert codes(tally, arm="conditional") == []
+
+
+def test_lost_workers_come_first() -> None:
+    tally = fair()
+    late(tally)
+    found = reasons(STAGE, tally, arm="embedded", lasted_s=10, workers_lost=2)
+    assert [code_of(reason) for reason in found] == ["worker-lost", "schedule-lag"]

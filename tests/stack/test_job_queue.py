@@ -1,0 +1,349 @@
+"""Heavy work with a real worker process: once, whatever dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import psutil
+import pytest
+
+from phasegate.model.errors import CannotMeasure
+from phasegate.stack import job_queue as heavy
+from phasegate.stack.job_queue import HeavyTask
+from phasegate.stack.levels import apply_level
+from phasegate.stack.worker import ATTEMPTS_MAX, Worker, running_worker, start_worker, stop_worker
+
+On = Callable[..., Any]
+HEARTBEAT_S = 1.0  # short, so that a killed worker is missed within the test's patience
+
+
+@pytest.fixture
+def queue(app: str) -> str:
+    """DSN of an application that can accept heavy work."""
+    heavy.install(app)
+    return app
+
+
+@pytest.fixture(scope="module")
+def served(
+    shared_app: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Worker]]:
+    """An application whose worker runs, for all tests that let it live."""
+    log = tmp_path_factory.mktemp("worker") / "w.log"
+    with running_worker(shared_app, log, heartbeat_timeout_s=HEARTBEAT_S) as running:
+        yield shared_app, running
+
+
+def accept(
+    sql_on: On, dsn: str, user: uuid.UUID, task: uuid.UUID | None = None, wait_ms: int = 0
+) -> uuid.UUID:
+    accepted = sql_on(dsn, lambda c: heavy.accept(c, user, task, wait_ms))
+    assert isinstance(accepted, uuid.UUID)
+    return accepted
+
+
+def status(sql_on: On, dsn: str, user: uuid.UUID, task: uuid.UUID) -> HeavyTask:
+    found = sql_on(dsn, lambda c: heavy.status(c, user, task))
+    assert isinstance(found, HeavyTask)
+    return found
+
+
+def until_done(
+    sql_on: On, dsn: str, user: uuid.UUID, task: uuid.UUID, timeout_s: float = 30
+) -> HeavyTask:
+    deadline = time.monotonic() + timeout_s
+    while (found := status(sql_on, dsn, user, task)).status == "processing":
+        assert time.monotonic() < deadline, "still processing"
+        time.sleep(0.05)
+    return found
+
+
+def kill(worker: Worker) -> None:
+    process = psutil.Process(worker.pid)
+    os.kill(worker.pid, signal.SIGKILL)
+    process.wait(5)
+
+
+def test_work_is_accepted_at_once_and_done_once(
+    served: tuple[str, Worker], sql_on: On, alice: uuid.UUID
+) -> None:
+    queue, _ = served
+    task = accept(sql_on, queue, alice)
+    done = until_done(sql_on, queue, alice, task)
+    assert (done.status, done.runs) == ("done", 1)
+    assert done.result["tasks"]["total"] == 2
+    assert done.result["tasks"]["completed"] == 1
+    assert done.finished_at is not None
+    assert done.finished_at >= done.accepted_at
+
+
+def test_without_a_worker_it_waits_and_is_reported_as_processing(
+    queue: str, sql_on: On, alice: uuid.UUID
+) -> None:
+    task = accept(sql_on, queue, alice)
+    found = status(sql_on, queue, alice, task)
+    assert (found.status, found.runs, found.result) == ("processing", 0, None)
+
+
+def test_a_foreign_task_is_neither_accepted_nor_shown(
+    queue: str, sql_on: On, alice: uuid.UUID, bob: uuid.UUID
+) -> None:
+    bobs = sql_on(
+        queue, lambda c: c.fetchval("select id from tasks where user_id = $1 limit 1", bob)
+    )
+    assert sql_on(queue, lambda c: heavy.accept(c, alice, bobs)) is None
+    assert sql_on(queue, lambda c: heavy.accept(c, alice, uuid.uuid4())) is None
+    assert sql_on(queue, lambda c: c.fetchval("select count(*) from queue.pgqueuer")) == 0
+    task = accept(sql_on, queue, bob, bobs)
+    assert task == bobs
+    assert sql_on(queue, lambda c: heavy.status(c, alice, task)) is None
+
+
+def test_asking_twice_while_it_is_under_way_is_asking_once(
+    queue: str, sql_on: On, alice: uuid.UUID
+) -> None:
+    own = sql_on(queue, lambda c: c.fetchval("select id from tasks where user_id = $1", alice))
+    assert accept(sql_on, queue, alice, own) == accept(sql_on, queue, alice, own) == own
+    assert sql_on(queue, lambda c: c.fetchval("select count(*) from queue.pgqueuer")) == 1
+
+
+def test_a_task_that_is_done_can_be_asked_for_again(
+    served: tuple[str, Worker], sql_on: On, alice: uuid.UUID
+) -> None:
+    queue, _ = served
+    own = sql_on(queue, lambda c: c.fetchval("select id from tasks where user_id = $1", alice))
+    for times in (1, 2):
+        accept(sql_on, queue, alice, own)
+        assert until_done(sql_on, queue, alice, own).runs == times
+
+
+def test_a_transaction_that_rolls_back_leaves_no_job(
+    queue: str, sql_on: On, alice: uuid.UUID
+) -> None:
+    async def work(connection: asyncpg.Connection) -> int:
+        transaction = connection.transaction()
+        await transaction.start()
+        await heavy.accept(connection, alice, None)
+        await transaction.rollback()
+        return int(await connection.fetchval("select count(*) from queue.pgqueuer"))
+
+    assert sql_on(queue, work) == 0
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.4])
+def test_a_worker_killed_in_the_middle_loses_nothing_and_does_nothing_twice(
+    queue: str, sql_on: On, alice: uuid.UUID, tmp_path: Path, after_s: float
+) -> None:
+    tasks = [accept(sql_on, queue, alice, wait_ms=300) for _ in range(6)]
+    first = start_worker(queue, tmp_path / "first.log", heartbeat_timeout_s=HEARTBEAT_S)
+    time.sleep(after_s)
+    kill(first)
+    before = [status(sql_on, queue, alice, task) for task in tasks]
+    assert any(found.status == "processing" for found in before)
+    with running_worker(queue, tmp_path / "second.log", heartbeat_timeout_s=HEARTBEAT_S):
+        done = [until_done(sql_on, queue, alice, task) for task in tasks]
+    assert [found.runs for found in done] == [1] * len(tasks)
+
+
+def test_a_job_delivered_twice_is_done_once(queue: str, sql_on: On, alice: uuid.UUID) -> None:
+    task = accept(sql_on, queue, alice)
+
+    async def twice(connection: asyncpg.Connection) -> list[bool]:
+        return [await heavy.finish(connection, task) for _ in range(2)]
+
+    assert sql_on(queue, twice) == [True, False]
+    assert status(sql_on, queue, alice, task).runs == 1
+
+
+def test_two_workers_at_the_same_task_do_it_once(queue: str, sql_on: On, alice: uuid.UUID) -> None:
+    task = accept(sql_on, queue, alice)
+
+    async def both(connection: asyncpg.Connection) -> bool:
+        other = await asyncpg.connect(queue)
+        try:
+            transaction = other.transaction()
+            await transaction.start()
+            assert await heavy.finish(other, task)
+            await connection.execute("set lock_timeout = '200ms'")
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await heavy.finish(connection, task)  # it waits for the first one
+            await transaction.commit()
+            return await heavy.finish(connection, task)
+        finally:
+            await other.close()
+
+    assert sql_on(queue, both) is False
+    assert status(sql_on, queue, alice, task).runs == 1
+
+
+def test_the_worker_survives_the_loss_of_every_connection(
+    served: tuple[str, Worker], sql_on: On, alice: uuid.UUID
+) -> None:
+    queue, worker = served
+    tasks = [accept(sql_on, queue, alice, wait_ms=300) for _ in range(3)]
+    time.sleep(0.1)
+    sql_on(
+        queue,
+        lambda c: c.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        ),
+    )
+    done = [until_done(sql_on, queue, alice, task, timeout_s=15) for task in tasks]
+    assert [(found.status, found.runs) for found in done] == [("done", 1)] * 3
+    assert psutil.pid_exists(worker.pid)
+
+
+NEVER_DONE = """
+create or replace function private.refuse() returns trigger language plpgsql as
+$$ begin raise 'not today'; end $$;
+create trigger never_done before update on private.heavy_tasks
+for each row when (new.status = 'done') execute function private.refuse();
+"""
+
+
+def test_work_that_fails_by_itself_is_told_to_its_user(
+    served: tuple[str, Worker], sql_on: On, alice: uuid.UUID
+) -> None:
+    dsn, worker = served
+
+    async def accept_for_a_last_attempt(connection: asyncpg.Connection) -> uuid.UUID | None:
+        async with connection.transaction():
+            task = await heavy.accept(connection, alice, None)
+            await connection.execute("update queue.pgqueuer set attempts = $1", ATTEMPTS_MAX - 1)
+        return task
+
+    sql_on(dsn, lambda c: c.execute(NEVER_DONE))
+    try:
+        task = sql_on(dsn, accept_for_a_last_attempt)
+        assert until_done(sql_on, dsn, alice, task).status == "failed"
+    finally:
+        sql_on(dsn, lambda c: c.execute("drop trigger never_done on private.heavy_tasks"))
+    assert psutil.pid_exists(worker.pid)
+
+
+def test_a_user_who_leaves_takes_their_work_along(
+    served: tuple[str, Worker], sql_on: On, carol: uuid.UUID, bob: uuid.UUID
+) -> None:
+    queue, _ = served
+    task = accept(sql_on, queue, carol, wait_ms=400)
+    sql_on(queue, lambda c: c.execute("delete from profiles where id = $1", carol))
+    assert sql_on(queue, lambda c: heavy.status(c, carol, task)) is None
+    assert until_done(sql_on, queue, bob, accept(sql_on, queue, bob)).status == "done"
+
+
+def test_no_user_may_reach_the_queue_or_the_tasks(
+    queue: str, sql_on: On, as_user: On, alice: uuid.UUID
+) -> None:
+    async def reach(connection: asyncpg.Connection, statement: str) -> None:
+        async with connection.transaction():
+            await as_user(connection, alice)
+            await connection.fetch(statement)
+
+    for statement in (
+        "select * from private.heavy_tasks",
+        "select * from queue.pgqueuer",
+        "select private.finish_heavy_task(gen_random_uuid())",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            sql_on(queue, lambda c, s=statement: reach(c, s))
+
+
+def test_what_lost_its_job_is_queued_again(queue: str, sql_on: On, alice: uuid.UUID) -> None:
+    task = accept(sql_on, queue, alice)
+    sql_on(
+        queue,
+        lambda c: c.execute(
+            "delete from queue.pgqueuer;"
+            "update private.heavy_tasks set accepted_at = now() - interval '5 minutes'"
+        ),
+    )
+    assert sql_on(queue, heavy.adopt_orphans) == 1
+    assert sql_on(queue, heavy.adopt_orphans) == 0
+    key = sql_on(queue, lambda c: c.fetchval("select dedupe_key from queue.pgqueuer"))
+    assert key == str(task)
+
+
+AGE = "select extract(epoch from now() - refreshed_at) from private.user_stats_refresh"
+TWO_HOURS_AGO = "update private.user_stats_refresh set refreshed_at = now() - interval '2 hours'"
+
+
+def test_the_worker_refreshes_the_statistics_when_it_starts_late_and_on_its_schedule(
+    app: str, sql_on: On, tmp_path: Path
+) -> None:
+    apply_level(app, 3)
+    sql_on(app, lambda c: c.execute(TWO_HOURS_AGO))
+    every_second = start_worker(app, tmp_path / "w.log", refresh_cron="* * * * * *")
+    try:
+        assert sql_on(app, lambda c: c.fetchval(AGE)) < 60
+        sql_on(app, lambda c: c.execute(TWO_HOURS_AGO))
+        deadline = time.monotonic() + 20
+        while sql_on(app, lambda c: c.fetchval(AGE)) > 60:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    finally:
+        stop_worker(every_second)
+
+
+def test_a_worker_without_a_database_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(
+        CannotMeasure, match=r"worker on postgresql://me@127\.0\.0\.1:1/x"
+    ) as caught:
+        start_worker("postgresql://me:hush@127.0.0.1:1/x", tmp_path / "w.log", start_timeout_s=2)
+    assert "hush" not in str(caught.value)
+    assert "hush" not in (tmp_path / "w.log").read_text()
+
+
+def test_the_dsn_is_in_neither_the_command_line_nor_the_log(
+    served: tuple[str, Worker], sql_on: On, alice: uuid.UUID
+) -> None:
+    queue, worker = served
+    until_done(sql_on, queue, alice, accept(sql_on, queue, alice))
+    assert queue not in " ".join(psutil.Process(worker.pid).cmdline())
+    assert queue not in worker.log.read_text()
+
+
+def test_stopping_a_worker_twice_is_fine_and_a_stranger_is_left_alone(
+    app: str, tmp_path: Path
+) -> None:
+    worker = start_worker(app, tmp_path / "w.log")
+    stop_worker(worker)
+    stop_worker(worker)
+    assert not psutil.pid_exists(worker.pid)
+    stop_worker(Worker(os.getpid(), worker.log))  # the number was given to another program
+
+
+CALLER = """
+import sys, time
+from pathlib import Path
+from phasegate.stack.worker import start_worker
+print(start_worker(sys.stdin.readline().strip(), Path(sys.argv[1])).pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_worker_ends_when_whoever_started_it_is_killed(app: str, tmp_path: Path) -> None:
+    caller = subprocess.Popen(
+        [sys.executable, "-c", CALLER, str(tmp_path / "w.log")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(heavy.__file__).parents[1],
+    )
+    assert caller.stdin is not None
+    assert caller.stdout is not None
+    caller.stdin.write(f"{app}\n")
+    caller.stdin.flush()
+    worker = psutil.Process(int(caller.stdout.readline()))
+    caller.kill()
+    caller.wait()
+    worker.wait(10)
