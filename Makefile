@@ -50,17 +50,17 @@ check: setup-dev ## lint, types, import contracts, workflows
 	@$(BIN)/actionlint -shellcheck= -pyflakes=
 	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
-perf: setup-dev ## our figures compared with peers and limits, as ratios in one run
-	@$(BIN)/phasegate perf
+perf: setup-dev ## our figures beside peers' and limits, as ratios in one run
+	@$(BIN)/python -m instruments perf
 
 nightly: setup ## HEAD against a pinned commit, and drift since (BASELINE=v1, by default origin/main)
 	@$(BIN)/python -m phasegate.nightly.drift || echo "The night is judged without drift." >&2
 	@$(BIN)/phasegate nightly --baseline '$(BASELINE)'
 
 perf-nightly: setup-dev ## the nightly's detectors, proven on recordings of this machine
-	@$(BIN)/phasegate perf --nightly
+	@$(BIN)/python -m instruments perf --nightly
 
-lock: setup-dev ## resolve pyproject.toml and nightly/*.in into the lock files
+lock: setup-dev ## resolve pyproject.toml and drift-requirements.in into the lock files
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --no-annotate --no-header --python-version 3.11 pyproject.toml --output-file requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -1,4 +1,4 @@
-"""`phasegate self-check`: the benchmarks' long self-check, on a server of ours or on a DSN.
+"""`python -m instruments self-check`: on a server of ours, or on a DSN.
 
 Seeds a data set where there is none; prints progress, leaves the database unchanged.
 """
@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from instruments.false_alarms import Rule, lines, record, tally
-from phasegate import seeding as seed
+from phasegate import seeding
 from phasegate.cli import console
-from phasegate.levels.up_down import cluster_dir
 from phasegate.model.catalogue import Population
 from phasegate.stack.cache import cache_dir, locked
-from phasegate.stack.postgres import running_postgres
+from phasegate.stack.postgres import cluster_dir, running_postgres
 
 
 def check(
@@ -57,12 +56,12 @@ def _database(
         yield database_url
         return
     with (
-        locked(cache_dir(), "phasegate self-check"),
+        locked(cache_dir(), "python -m instruments self-check"),
         running_postgres(cluster_dir()) as server,
     ):
         name = f"seed {users:,} users"
         with console.row_bar(name) as move:
-            dsn, _ = seed.ensure_dataset(
+            dsn, _ = seeding.ensure_dataset(
                 server, users=users, seed=number, population=population, on_progress=move
             )
         yield dsn

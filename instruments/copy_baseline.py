@@ -1,7 +1,7 @@
-"""The limit that `instruments.seeding_perf` measures against: COPY of the same bytes, made beforehand.
+"""The limit that `seeding_perf` measures against: COPY of the same bytes, made beforehand.
 
-A process like `seeding.worker`, with the same lanes and connections, but its rows are encoded before
-the clock starts and kept. `Job` as the first line of standard input; then one load per line.
+A process like `seeding.worker`, with the same lanes and connections, but its rows are encoded
+before the clock starts and kept. `Job` as the first line of standard input; then one load per line.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What months of drawn nights say: false alarms and found slow-downs, ours and the peers'.
 
-Takes measurements (`instruments.nightly_simulation.Bank`); reads and writes nothing, but asks Apache Otava in
-its own process (`nightly.drift.ask`).
+Takes measurements (`instruments.nightly_simulation.Bank`); reads and writes nothing, but asks
+Apache Otava in its own process (`nightly.drift.ask`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """The long self-check: hundreds of equal comparisons, and the same with a slow-down put in.
 
-Measures on a seeded database and leaves it as it was (`phasegate self-check`). Each comparison is
-measured afresh through the whole engine, at a night's budget. Two common rules
-judge the same recordings: pytest-benchmark's `--benchmark-compare-fail=median:5%` and a fixed
+Measures on a seeded database and leaves it as it was
+(`python -m instruments self-check`). Each comparison is
+measured afresh through the whole engine, at a night's budget. Beside our rule stand two that people
+use, on the same recordings: pytest-benchmark's `--benchmark-compare-fail=median:5%` and a fixed
 threshold of 10%. Both compare what was saved one run before with what is measured now, so each
 recording is compared with the one before it: minutes apart at most, where a night is a day.
 """

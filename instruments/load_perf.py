@@ -1,8 +1,8 @@
 """Compares the generator with its peers on one server: cost of a request, percentiles.
 
-Starts `instruments.load_perf_server` and, in turn, our generator, a bare FastHttpUser and k6; reads what
-they print; writes nothing. Cost is requests per processor second, which other load on the machine
-disturbs less than requests per second of the clock.
+Starts `instruments.load_perf_server` and, in turn, our generator, a bare FastHttpUser and k6; reads
+what they print; writes nothing. Cost is requests per processor second, which other load on the
+machine disturbs less than requests per second of the clock.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python -m instruments.load_perf_server [--delay-ms MEDIAN]
 
-Prints its port. It is the common opponent of the generators that `instruments.load_perf` compares, so it
-must be faster than any of them and do the same for all.
+Prints its port. It is the common opponent of the generators that `instruments.load_perf` compares,
+so it must be faster than any of them and do the same for all.
 """
 
 from __future__ import annotations

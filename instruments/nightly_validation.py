@@ -1,9 +1,9 @@
 """`make perf-nightly`: how often the nightly raises a false alarm, and how soon it finds 5%.
 
-Records HEAD against itself in fresh processes, draws months of nights from the recordings
-(`instruments.nightly_simulation`), and compares our detectors with rules that look at the night before, on the
-same data. Writes `results/<time>-perf-nightly/nightly-proof.json`; Otava's environment is made
-in the cache folder if it is not there.
+Records HEAD beside itself in fresh processes, draws months of nights from the recordings
+(`instruments.nightly_simulation`), and holds our detectors beside rules that compare with the night
+before, on the same data. Writes `results/<time>-perf-nightly/nightly-proof.json`; Otava's
+environment is made in the cache folder if it is not there.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from instruments import nightly_simulation as simulation
 from instruments.detector_eval import Effort, goals, power, simulate
 from instruments.nightly_validation_record import ProofRecord, Round
-from phasegate import seeding as seed_room
+from phasegate import seeding
 from phasegate.model.errors import CannotMeasure
 from phasegate.nightly import drift
 from phasegate.nightly import paired_runs as pairing
@@ -193,7 +193,7 @@ def measure(
     chosen = effort or Effort()
     drift.install()
     begun = datetime.now(UTC)
-    seed_room.ensure_dataset(server, users=users, seed=seed)
+    seeding.ensure_dataset(server, users=users, seed=seed)
     here = machine()
     postmaster = int((server.data_dir / "postmaster.pid").read_text("ascii").split("\n", 1)[0])
     watch = Watch(postmaster)

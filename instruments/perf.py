@@ -1,4 +1,4 @@
-"""`phasegate perf`: each package's figures against a peer's or a limit, measured in this run.
+"""`python -m instruments perf`: our figures beside peers' and limits, in one run.
 
 Writes `results/<time>-perf/perf.json`; each room's rows come from its `perf.rows(server)`.
 """
@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from phasegate.cli import console
-from phasegate.levels.up_down import cluster_dir
 from phasegate.records import store
 from phasegate.records.perf import PerfRecord, PerfRow
 from phasegate.stack.cache import cache_dir, locked
-from phasegate.stack.postgres import PostgresServer, running_postgres
+from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
 
 # Imported when asked for: together the rooms take seconds to import.
 ROOMS = {
@@ -37,7 +36,10 @@ class _Room(Protocol):
 def measure(rooms: tuple[str, ...], results: Path) -> PerfRecord:
     """Measure `rooms`, each on a server that does nothing else, and store the record."""
     found: list[PerfRow] = []
-    with locked(cache_dir(), "phasegate perf"), running_postgres(cluster_dir()) as server:
+    with (
+        locked(cache_dir(), "make perf"),
+        running_postgres(cluster_dir()) as server,
+    ):
         for name in rooms:
             room = cast("_Room", importlib.import_module(ROOMS[name]))
             with console.step(name) as show:

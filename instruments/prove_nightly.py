@@ -1,4 +1,4 @@
-"""`phasegate perf --nightly`: the nightly's detectors, on recordings of this machine.
+"""`python -m instruments perf --nightly`: the nightly's detectors, on recordings of this machine.
 
 Writes `results/<time>-perf-nightly/nightly-proof.json` (`instruments.nightly_validation`).
 """
@@ -13,11 +13,10 @@ from instruments import nightly_validation as proof
 from phasegate.cli import console, options
 from phasegate.cli.circumstances import code_version, commit
 from phasegate.cli.verbs.nightly import USERS
-from phasegate.levels.up_down import cluster_dir
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold
 from phasegate.stack.cache import cache_dir, locked
-from phasegate.stack.postgres import running_postgres
+from phasegate.stack.postgres import cluster_dir, running_postgres
 
 
 def prove(results: Path, catalogue: Catalogue) -> None:
@@ -29,7 +28,7 @@ def prove(results: Path, catalogue: Catalogue) -> None:
         DoesNotHold: a goal is missed.
     """
     with (
-        locked(cache_dir(), "phasegate perf --nightly"),
+        locked(cache_dir(), "python -m instruments perf --nightly"),
         running_postgres(cluster_dir()) as server,
         console.step("the nightly's detectors") as show,
     ):

@@ -1,4 +1,4 @@
-"""The seeder's speed compared with its limit and its peers: rows of `phasegate perf`.
+"""The seeder's speed beside its limit and its peers: rows of `python -m instruments perf`.
 
 Makes databases of its own on the server, measures, and drops them. The arms of a repetition follow
 one another, each after a checkpoint, and its ratios are taken within the repetition.

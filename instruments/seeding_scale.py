@@ -1,4 +1,4 @@
-"""How time and memory of a load grow with the users: `python -m instruments.seeding_scale [USERS …]`.
+"""How a load's time and memory grow: `python -m instruments.seeding_scale [USERS …]`.
 
 Loads each size into a database of its own on the server that phasegate runs itself, and drops it
 again; a million users take 15 GB of disk and minutes. Prints a table; stores nothing.
@@ -12,12 +12,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from phasegate.levels.up_down import cluster_dir
 from phasegate.records.seed import SeedRecord
 from phasegate.seeding.dataset import seed_database
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.database import connected, run
-from phasegate.stack.postgres import PostgresServer, running_postgres
+from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
 
 DATABASE = "phasegate_seed_scaling"
 SIZES = (10_000, 100_000, 1_000_000)

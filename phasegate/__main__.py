@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
@@ -26,24 +27,33 @@ def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def main() -> None:
-    """Run the command line and exit with a documented code; no traceback reaches the user."""
+    """The command `phasegate`."""
+    run_command(_phasegate, "phasegate")
+
+
+def _phasegate() -> click.Command:
+    # Here, not above: Ctrl-C while the rooms are being imported is answered like any other.
+    from phasegate.cli.main import phasegate
+
+    return phasegate
+
+
+def run_command(command: Callable[[], click.Command], name: str) -> NoReturn:
+    """Run a command line and exit with a documented code; no traceback reaches the user."""
     signal.signal(signal.SIGINT, _interrupted)
     signal.signal(signal.SIGTERM, _interrupted)  # a polite kill ends a run the way Ctrl-C does
-    sys.exit(_exit_code())
+    sys.exit(_exit_code(command, name))
 
 
-def _exit_code() -> int:
+def _exit_code(command: Callable[[], click.Command], name: str) -> int:
     try:
-        # Here, not above: Ctrl-C while the rooms are being imported is answered like any other.
-        from phasegate.cli.main import phasegate
-
-        return int(phasegate.main(prog_name="phasegate", standalone_mode=False) or ExitCode.HOLDS)
+        return int(command().main(prog_name=name, standalone_mode=False) or ExitCode.HOLDS)
     except PhasegateError as error:
         click.echo(f"phasegate: {error.sentence()}", err=True)
         return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
-        where = context.command_path if context is not None else "phasegate"
+        where = context.command_path if context is not None else name
         hint = f"See `{where} --help`."
         click.echo(f"phasegate: {error.format_message()} Nothing was started. {hint}", err=True)
         return ExitCode.WRONG_CALL

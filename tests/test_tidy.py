@@ -9,10 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = (
-    "phases", "records", "stats", "stack", "seed", "loadtests", "benchmarks", "report", "nightly",
-    "phasegate",
-)  # fmt: skip
+ROOMS = ("phasegate", "instruments", "seed", "loadtests", "benchmarks")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 SQL = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.sql"))
 

@@ -13,7 +13,7 @@ from phasegate.stack.machine import describe_server, machine
 
 __all__ = ["ROOT", "code_version", "commit", "describe_server", "machine"]
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _git(*arguments: str) -> str | None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phasegate import seeding as seed
+from phasegate import seeding
 from phasegate.cli import console
-from phasegate.levels.up_down import cluster_dir
 from phasegate.model.catalogue import Population
 from phasegate.records.seed import SeedRecord
 from phasegate.stack.cache import cache_dir, locked
-from phasegate.stack.postgres import running_postgres
+from phasegate.stack.postgres import cluster_dir, running_postgres
 
 
 def fill(
@@ -26,7 +25,7 @@ def fill(
     """Seed `users` users from seed `number`; our own server is started for it and stopped."""
     with console.row_bar(f"seed {users:,} users") as move:
         if dsn is not None:
-            return seed.seed_database(
+            return seeding.seed_database(
                 dsn,
                 users=users,
                 seed=number,
@@ -36,7 +35,7 @@ def fill(
                 on_progress=move,
             )
         with locked(cache_dir(), "phasegate seed"), running_postgres(cluster_dir()) as server:
-            _, record = seed.ensure_dataset(
+            _, record = seeding.ensure_dataset(
                 server,
                 users=users,
                 seed=number,

@@ -44,8 +44,6 @@ for _verb in (
     answering.cost,
     answering.compare,
     answering.sql,
-    measuring.perf,
-    measuring.self_check,
     nightly.nightly,
     history.history,
     history.digest,

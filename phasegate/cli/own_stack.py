@@ -1,14 +1,14 @@
 """`phasegate up` and `phasegate health`: what they print.
 
-Starting and stopping is `levels.up_down`'s work, asking is `stack.health`'s; here their records become
-lines for a terminal.
+Starting and stopping is `levels.up_down`'s work, asking is `stack.health`'s; here their records
+become lines for a terminal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from phasegate import seeding as seed
+from phasegate import seeding
 from phasegate.cli import console
 from phasegate.levels.up_down import State
 from phasegate.levels.up_down import up as start_level
@@ -32,7 +32,7 @@ def up(
 
     def prepare(server: PostgresServer) -> str:
         with console.row_bar(f"seed {users:,} users") as move:
-            dsn, _ = seed.ensure_dataset(
+            dsn, _ = seeding.ensure_dataset(
                 server, users=users, seed=number, population=population, on_progress=move
             )
             return dsn

@@ -10,14 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from phasegate import seeding as seed
+from phasegate import seeding
 from phasegate.cli import circumstances, console
 from phasegate.cli import drive_matrix as matrix
 from phasegate.cli import replica_benchmark as replicated
 from phasegate.cli.run_record import Journal
 from phasegate.compare.run import run_benchmarks
 from phasegate.levels.runner import RunningLevel
-from phasegate.levels.up_down import cluster_dir
 from phasegate.load.capacity_matrix import Plan as MatrixPlan
 from phasegate.model.catalogue import Catalogue, Compute, Population
 from phasegate.model.errors import PhasegateError
@@ -26,7 +25,7 @@ from phasegate.records.seed import SeedRecord
 from phasegate.seeding.target import check_disk
 from phasegate.seeding.template_database import COPIES
 from phasegate.stack.cache import cache_dir, locked
-from phasegate.stack.postgres import PostgresServer, running_postgres
+from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
 
 LEVELS = (1, 2, 3)
 LOAD = "load: the phase matrix"
@@ -90,7 +89,7 @@ def _seed(
 ) -> DataSet:
     name = f"seed {users:,} users"
     with journal.stage(name), console.row_bar(name) as move:
-        dsn, record = seed.ensure_dataset(
+        dsn, record = seeding.ensure_dataset(
             server,
             users=users,
             seed=plan.seed,

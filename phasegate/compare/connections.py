@@ -90,7 +90,7 @@ class Routes:
         """A process of ours that ends with its standard input, so with this one at the latest."""
         helper = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
-            cwd=Path(__file__).parents[1],
+            cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

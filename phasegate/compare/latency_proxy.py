@@ -1,4 +1,6 @@
-"""A TCP proxy that makes round trips longer, in a process of its own: `python -m phasegate.compare.latency_proxy`.
+"""A TCP proxy that makes round trips longer, in a process of its own.
+
+    python -m phasegate.compare.latency_proxy
 
 Arguments: host and port to pass on to, milliseconds to hold back what the client sends. Prints the
 port of 127.0.0.1 that it listens on; ends when its standard input does. All of the delay is in one

@@ -1,10 +1,10 @@
 """PostgreSQL's own client library, called as `psql` and `pgbench` call it. Opens connections.
 
-The benchmarks time what a statement takes, and the client is in every time. Beside
-`pgbench -M prepared` on the same statement asyncpg took 1.1 to 2.5 times as long below 1 ms, since
-it builds objects of every value; libpq takes as long as pgbench, which is built on it
-(`instruments.compare_perf` measures it). Values go and come as text, and rows are read only when asked for.
-What is timed is the time inside libpq: neither Python's glue nor preparing is in it.
+The benchmarks time what a statement takes, and the client is in every time. Beside `pgbench -M
+prepared` on the same statement asyncpg took 1.1 to 2.5 times as long below 1 ms, since it builds
+objects of every value; libpq takes as long as pgbench, which is built on it
+(`instruments.compare_perf` measures it). Values go and come as text, and rows are read only when
+asked for. What is timed is the time inside libpq: neither Python's glue nor preparing is in it.
 
 The library is found beside PostgreSQL's programs (`stack.binaries`); where that one has no TLS and
 the server wants it, the system's own is used.

@@ -2,7 +2,8 @@
 
 Waits for its standard input to end, which it does however the session ends, by SIGKILL too; then
 stops the pooler of FOLDER, if it still runs, and removes FOLDER. A pooler is a program of its own
-that outlives who started it; proxies (`compare.latency_proxy`) watch their standard input themselves.
+that outlives who started it; proxies (`compare.latency_proxy`) watch their standard input
+themselves.
 """
 
 from __future__ import annotations

@@ -25,10 +25,9 @@ import msgspec
 from phasegate.compare.p95_topup import beyond
 from phasegate.compare.subprocess_protocol import DSN_VARIABLE, FAILURE, PROGRESS, REPLICA_VARIABLE
 from phasegate.model.errors import CannotMeasure, ConfigurationError
+from phasegate.project import BENCHMARKS
 from phasegate.records import store
 from phasegate.records.benchmark import BenchmarkRecord, Comparison
-
-FOLDER = Path(__file__).parent
 
 # The statements of a large data set take longer, and its answer matters more: time is shared by
 # the size's power of this. 1k : 10k : 100k is then about 1 : 2.2 : 5.
@@ -192,9 +191,9 @@ def _measured(
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=session.out) as folder:
         record_path, json_path = Path(folder, "record.json"), Path(folder, "pytest-benchmark.json")
         command = [
-            *(sys.executable, "-m", "pytest", str(FOLDER), "-q", "-s", "-x"),
+            *(sys.executable, "-m", "pytest", str(BENCHMARKS), "-q", "-s", "-x"),
             *("-p", "no:cacheprovider", "-p", "no:xdist"),
-            f"--rootdir={FOLDER.parent}",
+            f"--rootdir={BENCHMARKS.parent}",
             f"--budget={budget_s:.1f}",
             f"--users={users}",
             f"--data-sha256={sha256}",
@@ -224,7 +223,7 @@ def _follow(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        cwd=FOLDER.parent,
+        cwd=BENCHMARKS.parent,
         start_new_session=True,  # Ctrl-C is for us: we pass it on once, and let it clean up
     )
     limit_s = budget_s * OVERRUN_MAX + OVERHEAD_S_MAX

@@ -14,8 +14,9 @@ import asyncpg
 
 from phasegate.compare.connection import Connection
 from phasegate.compare.libpq import Session, StatementError
-from phasegate.compare.technique import TECHNIQUES, sql_of
+from phasegate.compare.technique import sql_of
 from phasegate.model.errors import CannotMeasure
+from phasegate.project import BENCHMARKS
 from phasegate.stack.levels import LEVELS, apply_level, current_level
 
 # The arms take away what they compare against, so everything must be there first.
@@ -68,7 +69,7 @@ class Raised:
         for found, technique in self._caller.once(
             "select found_level, technique from phasegate.benchmarking"
         )():
-            teardown = TECHNIQUES / (technique or "") / "teardown.sql"
+            teardown = BENCHMARKS / "techniques" / (technique or "") / "teardown.sql"
             if technique and teardown.exists():
                 self._caller.execute(sql_of(technique, "teardown"))
             if level == FULL_LEVEL:  # else somebody has chosen a level since

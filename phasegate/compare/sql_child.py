@@ -22,6 +22,7 @@ from phasegate.compare.engine import REHEARSAL_CALLS, plan_of
 from phasegate.compare.session import Budget, Lab
 from phasegate.compare.technique import Parameters, Technique
 from phasegate.model.errors import UsageError
+from phasegate.project import BENCHMARKS
 from phasegate.records.night import Evidence
 from phasegate.stack.remote_measure import Named, serve
 
@@ -32,7 +33,7 @@ ARMS = ("before", "after")
 def techniques() -> dict[str, Technique]:
     """By id, all that the bench modules of this checkout declare."""
     modules = (
-        importlib.import_module(f"benchmarks.{path.stem}") for path in HERE.glob("bench_*.py")
+        importlib.import_module(f"benchmarks.{path.stem}") for path in BENCHMARKS.glob("bench_*.py")
     )
     found = (value for module in modules for value in vars(module).values())
     return {each.id: each for each in found if isinstance(each, Technique)}
@@ -127,4 +128,4 @@ def opened(dsn: str, seed: int) -> Iterator[Bench]:
 
 
 if __name__ == "__main__":
-    serve(opened, HERE.parent)
+    serve(opened, HERE.parents[1])

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -17,9 +16,8 @@ import pytest
 from phasegate.compare.connection import Connection
 from phasegate.compare.libpq import Row
 from phasegate.compare.pytest_adapter import replayed_clock
+from phasegate.project import BENCHMARKS
 from phasegate.records.benchmark import Comparison, Cost
-
-TECHNIQUES = Path(__file__).with_name("techniques")
 
 Test = Callable[..., None]
 
@@ -170,7 +168,7 @@ class Technique:
 
 def sql_of(technique: str, name: str) -> str:
     """The text of `techniques/<technique>/<name>.sql`."""
-    return (TECHNIQUES / technique / f"{name}.sql").read_text(encoding="utf-8")
+    return (BENCHMARKS / "techniques" / technique / f"{name}.sql").read_text(encoding="utf-8")
 
 
 Arguments = Callable[[Parameters], tuple[str | None, ...]]

@@ -26,10 +26,9 @@ from phasegate.model.errors import Refused
 from phasegate.records import store
 from phasegate.records.run import StackPart
 from phasegate.records.store import Part, Record
-from phasegate.stack.binaries import server_version
 from phasegate.stack.cache import cache_dir, locked, occupy, vacate
 from phasegate.stack.pgbouncer import stop_pgbouncer
-from phasegate.stack.postgres import PostgresServer, start_postgres, stop_postgres
+from phasegate.stack.postgres import PostgresServer, cluster_dir, start_postgres, stop_postgres
 from phasegate.stack.processes import end, lives
 from phasegate.stack.replica import discard_replica
 
@@ -88,11 +87,6 @@ class State(Record, frozen=True, kw_only=True):
 def home() -> Path:
     """The folder of the level that is up, or would be."""
     return cache_dir() / "up"
-
-
-def cluster_dir() -> Path:
-    """The data folder of our own server, one per major version."""
-    return cache_dir() / f"cluster-{server_version()[0]}" / "data"
 
 
 def up(

@@ -15,10 +15,9 @@ from pathlib import Path
 
 from phasegate.load.stages import rate_with_enough_sessions
 from phasegate.model.errors import CannotMeasure
+from phasegate.project import LOCUSTFILE
 from phasegate.records import store
 from phasegate.records.load import Connections, LoadRecord
-
-LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
 # Connections are opened and statements prepared before anything is counted.
 WARM_UP_S = 2.0

@@ -1,7 +1,7 @@
 """Measures one night: A/A, HEAD against the baseline, and a second time what seemed slower.
 
-Writes only to the databases and the worktree that `nightly.paired_runs` and `nightly.worktrees` make and
-take away. It neither judges nor stores the record.
+Writes only to the databases and the worktree that `nightly.paired_runs` and `nightly.worktrees`
+make and take away. Judging and keeping the record are others' work.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from phasegate import seeding as seed_room
+from phasegate import seeding
 from phasegate.compare.session import SELF_CHECK
-from phasegate.levels.up_down import cluster_dir
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, ConfigurationError, UsageError
 from phasegate.nightly import worktrees as trees
@@ -30,7 +29,7 @@ from phasegate.nightly.worktrees import BASELINE, ROOT, NoBaseline, Tree
 from phasegate.records.night import Circumstances, NightRecord, Series
 from phasegate.stack.cache import cache_dir
 from phasegate.stack.machine import describe_server, machine
-from phasegate.stack.postgres import PostgresServer, running_postgres
+from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
 from phasegate.stack.remote_measure import ChildFault
 from phasegate.stats.self_check import redrawn
 
@@ -111,7 +110,7 @@ def measure_on(
     started, began = datetime.now(UTC), time.monotonic()
     commit, dirty = trees.head(plan.root)
     here = machine()
-    _, data = seed_room.ensure_dataset(
+    _, data = seeding.ensure_dataset(
         server, users=plan.users, seed=plan.seed, population=catalogue.population
     )
     rig = Rig(server, plan.users, plan.seed, plan.rounds)

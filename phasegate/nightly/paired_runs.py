@@ -1,7 +1,7 @@
 """HEAD and baseline in turns: blocks of the same calls, on two copies of one data set.
 
-Starts a process per side (`stack.remote_measure`) and makes the databases `phasegate_night_a` and `…_b`;
-both are dropped at the end, also after an error. Each side brings its copy to its own stack level.
+Starts a process per side (`stack.remote_measure`) and makes the databases `phasegate_night_a` and
+`…_b`; both are gone at the end, come what may. Each side brings its copy to its own stack level.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 import numpy as np
 
-from phasegate import seeding as seed_room
+from phasegate import seeding
 from phasegate.compare.engine import BLOCK_S, HALF_WIDTH_OF_EFFECT, OVERRUN_S_MAX, WARM_UP_S_MAX
 from phasegate.compare.session import SELF_CHECK, Budget
 from phasegate.model.errors import CannotMeasure
@@ -137,8 +137,8 @@ def sitting(
     with ExitStack() as stack:
         children = []
         for name, tree in zip(names, trees, strict=True):
-            stack.callback(seed_room.drop_copy, rig.server, name)
-            dsn = seed_room.copy_dataset(rig.server, users=rig.users, database=name)
+            stack.callback(seeding.drop_copy, rig.server, name)
+            dsn = seeding.copy_dataset(rig.server, users=rig.users, database=name)
             child = Child(
                 [tree.python, "-m", MODULES[room]],
                 tree.root,

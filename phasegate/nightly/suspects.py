@@ -16,7 +16,9 @@ from phasegate.model.errors import ConfigurationError
 from phasegate.nightly.worktrees import GIT_VARIABLES, PATHS
 
 # What any series depends on (`nightly.worktrees`), and the seeder that fills both sides' tables.
-UNDER_TEST = tuple(sorted({path for paths in PATHS.values() for path in paths} | {"seed"}))
+UNDER_TEST = tuple(
+    sorted({path for paths in PATHS.values() for path in paths} | {"phasegate/seeding"})
+)
 
 # More than a person looks through; the rest are counted.
 COMMITS_MAX = 20
@@ -31,7 +33,7 @@ class Suspects:
     Attributes:
         commits: short hash and subject, newest first; where there are more than `COMMITS_MAX`,
             the last entry says how many.
-        files_changed: files that differ, per folder of at most two levels, as `stack/sql`.
+        files_changed: files that differ, per folder of at most two levels, as `phasegate/stack`.
     """
 
     commits: tuple[str, ...]

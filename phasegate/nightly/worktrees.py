@@ -18,7 +18,7 @@ from pathlib import Path
 
 from phasegate.model.errors import CannotMeasure, ConfigurationError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 HEAD = "HEAD"
 BASELINE = "the baseline"
@@ -27,14 +27,20 @@ LOCK = "requirements.lock"
 # What a baseline must have to be measured in turns at all.
 PROTOCOL_FILE = "phasegate/stack/remote_measure.py"
 
+_API = tuple(f"phasegate/{room}" for room in ("model", "records", "stack", "api"))
+
 # What a figure depends on, by room of series. Whole rooms and not single techniques: arms share
 # each other's SQL and the engine's code, and a file too many costs minutes, one too few a finding.
 PATHS = {
-    "sql": ("phases", "records", "stats", "stack", "benchmarks", LOCK),
-    "api": ("phases", "records", "stack", LOCK),
+    "sql": (*_API, "phasegate/stats", "phasegate/compare", "benchmarks", LOCK),
+    "api": (*_API, LOCK),
 }
 # Both sides get a copy of one data set, which HEAD's seeder loads into HEAD's tables.
-SEEDED_BY_HEAD = ("seed", "phasegate/stack/sql/schema.sql", "phasegate/stack/sql/keys.sql")
+SEEDED_BY_HEAD = (
+    "phasegate/seeding",
+    "phasegate/stack/sql/schema.sql",
+    "phasegate/stack/sql/keys.sql",
+)
 
 # A lock's packages come from a registry, which may be slow; more than this is a hang.
 INSTALL_S_MAX = 900.0

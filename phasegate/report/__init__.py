@@ -11,8 +11,16 @@ from pathlib import Path
 from phasegate.model import catalogue as catalogue_room
 from phasegate.model.catalogue import Catalogue
 from phasegate.records.gate import GateRecord
-from phasegate.report import comparison, figures, headline, migrations, money, page, run_files
-from phasegate.report import transition as verdict
+from phasegate.report import (
+    comparison,
+    figures,
+    headline,
+    migrations,
+    money,
+    page,
+    run_files,
+    transition,
+)
 
 __all__ = [
     "build",
@@ -27,8 +35,8 @@ __all__ = [
 ]
 
 sql = migrations.sql
-gate_lines = verdict.lines
-phase_to_enter, level_of = verdict.phase_to_enter, verdict.level_of
+gate_lines = transition.lines
+phase_to_enter, level_of = transition.phase_to_enter, transition.level_of
 
 
 def build(run_dir: Path, catalogue: Catalogue | None = None) -> Path:
@@ -73,7 +81,7 @@ def gate(
     Errors as `build`; UsageError where there is no transition to that phase.
     """
     found = figures.findings(run_files.read(run_dir), catalogue or catalogue_room.load())
-    return verdict.gate(found, to, level)
+    return transition.gate(found, to, level)
 
 
 def compare(

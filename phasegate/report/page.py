@@ -15,11 +15,10 @@ from markupsafe import Markup
 
 from phasegate.model.catalogue import Catalogue
 from phasegate.records.gate import GateRecord
-from phasegate.report import figures, headline, money, savings, style, tables
+from phasegate.report import figures, headline, money, savings, style, tables, transition
 from phasegate.report import format as words
 from phasegate.report import matrix_table as matrix
 from phasegate.report import resource_usage as used
-from phasegate.report import transition as verdict
 from phasegate.report.figures import Chart, Findings
 from phasegate.report.run_files import Run
 
@@ -73,10 +72,10 @@ def _gates(found: Findings) -> list[GateRecord]:
     """Every transition; of a staging run those alone that it was driven for, at its own level."""
     phases = found.catalogue.phases[1:]
     if found.run.target is None:
-        return [verdict.gate(found, phase.number) for phase in phases] if found.stages else []
+        return [transition.gate(found, phase.number) for phase in phases] if found.stages else []
     driven = {(stage.users, stage.level) for stage in found.stages}
     return [
-        verdict.gate(found, phase.number, level)
+        transition.gate(found, phase.number, level)
         for phase in phases
         for users, level in sorted(driven)
         if users == phase.users_max

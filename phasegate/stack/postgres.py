@@ -19,6 +19,7 @@ from typing import Any
 
 from phasegate.model.errors import CannotMeasure, Refused
 from phasegate.stack.binaries import give_to_service_user, programs, server_version, service_user
+from phasegate.stack.cache import cache_dir
 
 SUPERUSER = "postgres"
 REPLICA_SLOT = "phasegate_replica"
@@ -47,6 +48,11 @@ SETTINGS: Mapping[str, str] = {
 # Shared buffers: a quarter of the memory (PostgreSQL manual, 19.4.1), within these bounds.
 SHARED_BUFFERS_SHARE = 0.25
 SHARED_BUFFERS_MB_MAX = 2048
+
+
+def cluster_dir() -> Path:
+    """The data folder of our own server, one per major version."""
+    return cache_dir() / f"cluster-{server_version()[0]}" / "data"
 
 
 def free_port(wanted: int | None = None) -> int:

@@ -1,8 +1,9 @@
 """The background worker: does heavy work from the queue, and the chores that have a schedule.
 
-Reads its settings from the environment; writes what `stack.job_queue` and the SQL functions of level 3
-write, and its log. A process of its own: `python -m phasegate.stack.worker`. It may be killed at any time:
-what it was doing is rolled back, and handed to the next worker once its heart-beat has stopped.
+Reads its settings from the environment; writes what `stack.job_queue` and the SQL functions of
+level 3 write, and its log. A process of its own: `python -m phasegate.stack.worker`. It may be
+killed at any time: what it was doing is rolled back, and handed to the next worker once its
+heart-beat has stopped.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from phasegate.api.database import CATALOGUE_AGE_MIN_S
 from phasegate.stack.postgres import PostgresServer
 from phasegate.stack.tokens import mint, mint_key
 
-SQL = Path(__file__).parents[3] / "stack" / "sql"
+SQL = Path(__file__).parents[2] / "phasegate" / "stack" / "sql"
 SECRET = "a secret of forty-eight bytes, so that HS384 fits"  # noqa: S105 - of this test run alone
 
 ALICE = "00000000-0000-4000-8000-00000000000a"

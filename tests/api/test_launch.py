@@ -90,7 +90,7 @@ def test_it_ends_when_its_caller_is_killed(prepared: str) -> None:
         [sys.executable, "-c", program],
         stdout=subprocess.PIPE,
         env={**os.environ, "DSN": prepared},
-        cwd=Path(__file__).parents[3],
+        cwd=Path(__file__).parents[2],
     ) as caller:
         assert caller.stdout is not None
         pid = int(caller.stdout.readline())

@@ -34,10 +34,19 @@ def environment(cache: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def phasegate(environment: dict[str, str]) -> CommandLine:
     """Run `phasegate ARGUMENTS…` to its end."""
+    return _command_line("phasegate", environment)
 
+
+@pytest.fixture(scope="session")
+def instruments(environment: dict[str, str]) -> CommandLine:
+    """Run `python -m instruments ARGUMENTS…` to its end."""
+    return _command_line("instruments", environment)
+
+
+def _command_line(module: str, environment: dict[str, str]) -> CommandLine:
     def call(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "phasegate", *arguments],
+            [sys.executable, "-m", module, *arguments],
             check=False,
             capture_output=True,
             text=True,

@@ -1,4 +1,4 @@
-"""`phasegate self-check` as a user meets it."""
+"""`python -m instruments self-check` as a user meets it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_without_a_database_it_brings_its_own_and_shows_every_rule_with_its_spread(
-    phasegate: CommandLine, cache: Path
+    instruments: CommandLine, cache: Path
 ) -> None:
-    done = phasegate("self-check", "--users", "120", "--pairs", "2", "--budget", "0.2")
+    done = instruments("self-check", "--users", "120", "--pairs", "2", "--budget", "0.2")
     assert "Traceback" not in done.stderr
     first, *rules = done.stdout.strip().splitlines()
     assert first.startswith("2 comparisons of ")
@@ -31,14 +31,14 @@ def test_without_a_database_it_brings_its_own_and_shows_every_rule_with_its_spre
     assert not [child for child in psutil.Process().children() if child.name() == "pgbouncer"]
 
 
-def test_what_is_wrong_is_one_line(phasegate: CommandLine) -> None:
+def test_what_is_wrong_is_one_line(instruments: CommandLine) -> None:
     for arguments, code, words in (
         (("--database-url", "postgresql://x@127.0.0.1:1/none"), 3, "Cannot connect"),
         (("--database-url", "nonsense"), 2, "cannot be read"),
         (("--pairs", "1"), 2, "'--pairs'"),
         (("--budget", "0"), 2, "'--budget'"),
     ):
-        done = phasegate("self-check", *arguments)
+        done = instruments("self-check", *arguments)
         assert done.returncode == code, done.stderr
         (said,) = done.stderr.strip().splitlines()
         assert words in said

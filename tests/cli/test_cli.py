@@ -63,9 +63,7 @@ def test_a_second_run_at_the_same_time_is_refused_and_names_the_first(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    "verb", [(), ("run",), ("report",), ("doctor",), ("seed",), ("perf",), ("gate",)]
-)
+@pytest.mark.parametrize("verb", [(), ("run",), ("report",), ("doctor",), ("seed",), ("gate",)])
 def test_help_is_at_hand_for_every_verb(phasegate: CommandLine, verb: tuple[str, ...]) -> None:
     done = phasegate(*verb, "--help")
     assert done.returncode == 0, done.stderr

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from phasegate import seeding as seed
+from phasegate import seeding
 from phasegate.api.launch import Api, running_api
 from phasegate.load.run import Manners
 from phasegate.model.catalogue import load as load_catalogue
@@ -70,7 +70,7 @@ def staging(postgres: PostgresServer) -> Iterator[Staging]:
     execute(postgres.dsn(), "create database staging")
     dsn = postgres.dsn("staging")
     population = load_catalogue().population
-    seed.seed_database(dsn, users=USERS, seed=SEED, jobs=1, replace=False, population=population)
+    seeding.seed_database(dsn, users=USERS, seed=SEED, jobs=1, replace=False, population=population)
     apply_level(dsn, 2)
     with running_api(dsn, jwt_secret=SECRET, level=2) as api:
         yield Staging(api, dsn)

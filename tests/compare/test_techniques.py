@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from phasegate import compare as benchmarks
-from phasegate.compare.technique import TECHNIQUES, Technique
+from phasegate.compare.technique import Technique
 from phasegate.model.catalogue import load
+from phasegate.project import BENCHMARKS
 
-BENCHES = sorted(Path(benchmarks.__file__).parent.glob("bench_*.py"))
+TECHNIQUES = BENCHMARKS / "techniques"
+BENCHES = sorted(BENCHMARKS.glob("bench_*.py"))
 FOUND = {
     value.id: value
     for bench in BENCHES

@@ -19,7 +19,6 @@ import psutil
 import pytest
 
 from phasegate.cli import nightly_run as room
-from phasegate.levels.up_down import cluster_dir
 from phasegate.model.catalogue import load
 from phasegate.model.errors import CannotMeasure, DoesNotHold, Refused, UsageError
 from phasegate.nightly import machine_noise as circumstances
@@ -31,7 +30,7 @@ from phasegate.records import history
 from phasegate.seeding import ensure_dataset
 from phasegate.stack.binaries import programs
 from phasegate.stack.database import connected
-from phasegate.stack.postgres import PostgresServer, running_postgres
+from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 ROUNDS = {"sql": 1, "api": 1}

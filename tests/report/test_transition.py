@@ -199,7 +199,7 @@ def test_what_can_wait_and_what_would_harm_is_listed(whole_run):
 
 def test_the_json_of_a_verdict_follows_its_published_schema(whole_run, golden):
     schema = msgspec.json.schema(GateRecord)
-    golden.check("../../../report/gate.schema.json", json.dumps(schema, indent=1) + "\n")
+    golden.check("../../../phasegate/report/gate.schema.json", json.dumps(schema, indent=1) + "\n")
     found = report.gate(whole_run, 3)
     assert msgspec.json.decode(msgspec.json.encode(found), type=GateRecord) == found
 

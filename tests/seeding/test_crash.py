@@ -30,9 +30,10 @@ DYING_S = 20
 
 # Two worker processes, although there are few users.
 SCRIPT = (
-    "import seed, seeding.process_pool, sys; seeding.process_pool.USERS_MIN_PER_JOB = 1;"
+    "import sys; from phasegate import seeding; from phasegate.seeding import process_pool;"
+    "process_pool.USERS_MIN_PER_JOB = 1;"
     "print('started', flush=True);"
-    f"seed.seed_database(sys.stdin.read(), users={USERS}, seed={SEED}, jobs=2);"
+    f"seeding.seed_database(sys.stdin.read(), users={USERS}, seed={SEED}, jobs=2);"
     "print('finished')"
 )
 

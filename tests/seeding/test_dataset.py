@@ -45,8 +45,9 @@ def test_the_bytes_do_not_depend_on_the_number_of_processes_nor_on_pythons_hash_
     seeded: tuple[str, SeedRecord], database: str
 ) -> None:
     script = (
-        "import seed, seeding.process_pool, sys; seeding.process_pool.USERS_MIN_PER_JOB = 1;"
-        f"r = seed.seed_database(sys.stdin.read(), users={USERS}, seed={SEED}, jobs=3);"
+        "import sys; from phasegate import seeding; from phasegate.seeding import process_pool;"
+        "process_pool.USERS_MIN_PER_JOB = 1;"
+        f"r = seeding.seed_database(sys.stdin.read(), users={USERS}, seed={SEED}, jobs=3);"
         "print(r.jobs, r.sha256)"
     )
     told = subprocess.run(

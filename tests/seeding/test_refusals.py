@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from phasegate import seeding as seed
+from phasegate import seeding
 from phasegate.model.errors import CannotMeasure, ConfigurationError, ExitCode, Refused, UsageError
 from phasegate.seeding import seed_database
 from phasegate.seeding.rights import check_server
@@ -200,7 +200,7 @@ def test_too_little_disk_is_said_before_anything_is_changed(
     query(postgres.dsn(), "drop database if exists phasegate_21 with (force)")
     query(postgres.dsn(), "create database phasegate_21")
     with pytest.raises(ConfigurationError, match="free"):
-        seed.ensure_dataset(postgres, users=21, seed=1)
+        seeding.ensure_dataset(postgres, users=21, seed=1)
     assert query(postgres.dsn(), "select from pg_database where datname = 'phasegate_21'")
     query(postgres.dsn(), "drop database phasegate_21")
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import asyncpg
 import pytest
 
-from phasegate import seeding as seed
+from phasegate import seeding
 from phasegate.stack.levels import apply_level, current_level
 from phasegate.stack.postgres import PostgresServer
 
@@ -24,12 +24,12 @@ def clean(postgres: PostgresServer, query: Query) -> PostgresServer:
 def test_a_data_set_is_loaded_once_and_then_copied_whatever_was_done_to_the_copy(
     clean: PostgresServer, query: Query
 ) -> None:
-    dsn, first = seed.ensure_dataset(clean, users=USERS, seed=1)
+    dsn, first = seeding.ensure_dataset(clean, users=USERS, seed=1)
     rows = query(dsn, "select count(*) from tasks")[0][0]
     query(dsn, "delete from tasks")
     apply_level(dsn, 3)
 
-    again_dsn, again = seed.ensure_dataset(clean, users=USERS, seed=1)
+    again_dsn, again = seeding.ensure_dataset(clean, users=USERS, seed=1)
 
     assert (first.reused, again.reused) == (False, True)
     assert (again_dsn, again.sha256, again.load_wall_s) == (dsn, first.sha256, None)
@@ -38,9 +38,9 @@ def test_a_data_set_is_loaded_once_and_then_copied_whatever_was_done_to_the_copy
 
 
 def test_another_seed_or_the_wish_for_a_fresh_one_loads_again(clean: PostgresServer) -> None:
-    first = seed.ensure_dataset(clean, users=USERS, seed=1)[1]
-    other = seed.ensure_dataset(clean, users=USERS, seed=2)[1]
-    fresh = seed.ensure_dataset(clean, users=USERS, seed=2, fresh=True)[1]
+    first = seeding.ensure_dataset(clean, users=USERS, seed=1)[1]
+    other = seeding.ensure_dataset(clean, users=USERS, seed=2)[1]
+    fresh = seeding.ensure_dataset(clean, users=USERS, seed=2, fresh=True)[1]
     assert other.sha256 != first.sha256
     assert (other.reused, fresh.reused) == (False, False)
     assert fresh.sha256 == other.sha256

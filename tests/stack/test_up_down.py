@@ -352,7 +352,7 @@ def test_the_command_that_brought_it_up_can_end_and_lets_go_of_its_pipe(
         capture_output=True,
         text=True,
         timeout=60,
-        cwd=Path(local.__file__).parents[1],
+        cwd=Path(local.__file__).parents[2],
     )
     assert done.stdout == "up\n"
     time.sleep(0.2)

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from phasegate import seeding as seed
+from phasegate import seeding
 from phasegate.api.launch import running_api
 from phasegate.model.catalogue import load as load_catalogue
 from phasegate.stack.levels import apply_level
@@ -64,7 +64,7 @@ def project(postgres: PostgresServer) -> Iterator[Project]:
     asyncio.run(create())
     dsn = postgres.dsn("workflow_staging")
     catalogue = load_catalogue()
-    seed.seed_database(
+    seeding.seed_database(
         dsn,
         users=USERS,
         seed=catalogue.run.seed,

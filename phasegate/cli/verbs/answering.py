@@ -19,9 +19,9 @@ RUN = click.argument("run", metavar="[RUN]", required=False, type=click.Path(pat
 
 def print_summary(folder: Path) -> None:
     """The five lines of a run and the path of its page."""
-    from phasegate import report as report_room
+    from phasegate import report
 
-    for line in report_room.summary(folder, options.catalogue()):
+    for line in report.summary(folder, options.catalogue()):
         click.echo(line)
     click.echo(options.near(folder / "report.html"))
 
@@ -33,10 +33,10 @@ def report(run: Path | None) -> None:
 
     RUN is a folder or an id; the newest run if left out.
     """
-    from phasegate import report as report_room
+    from phasegate import report
 
     folder = options.run_folder(run)
-    report_room.build(folder, options.catalogue())
+    report.build(folder, options.catalogue())
     print_summary(folder)
 
 
@@ -84,10 +84,10 @@ def gate(
     SUPABASE_JWT_SECRET are its keys. RUN may hold the load of Locust's --out
     alone; a database URL then adds what its target holds.
     """
-    from phasegate import report as report_room
+    from phasegate import report
 
     catalogue = options.catalogue()
-    phase = report_room.phase_to_enter(catalogue, to)
+    phase = report.phase_to_enter(catalogue, to)
     size = options.compute_of(catalogue, compute)
     if host is None:
         if duration or request_budget or allow_writes:
@@ -110,7 +110,7 @@ def gate(
             host=host,
             database_url=database_url,
             phase=phase,
-            level=report_room.level_of(to, level),
+            level=report.level_of(to, level),
             compute=size,
             seed=catalogue.run.seed if seed is None else seed,
             duration_s=duration or staging.DURATION_S,
@@ -120,7 +120,7 @@ def gate(
             results=results.resolve(),
         )
         folder = staging.run(plan, catalogue)
-    _say_verdict(report_room.gate(folder, to, level, catalogue), as_json=as_json)
+    _say_verdict(report.gate(folder, to, level, catalogue), as_json=as_json)
 
 
 def _say_verdict(record: GateRecord, *, as_json: bool) -> None:
@@ -130,12 +130,12 @@ def _say_verdict(record: GateRecord, *, as_json: bool) -> None:
         DoesNotHold: NO-GO.
         CannotMeasure: INVALID.
     """
-    from phasegate import report as report_room
+    from phasegate import report
 
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(record), indent=1))
     else:
-        for line in report_room.gate_lines(record):
+        for line in report.gate_lines(record):
             click.echo(line)
     if record.decision == "NO-GO":
         raise DoesNotHold(f"NO-GO for phase {record.phase}")
@@ -151,9 +151,9 @@ def cost(run: Path | None, users: int) -> None:
 
     Per stack level, from what RUN measured.
     """
-    from phasegate import report as report_room
+    from phasegate import report
 
-    for line in report_room.cost(options.run_folder(run), users, options.catalogue()):
+    for line in report.cost(options.run_folder(run), users, options.catalogue()):
         click.echo(line)
 
 
@@ -166,12 +166,10 @@ def compare(first: Path, second: Path, *, any_machine: bool) -> None:
 
     And what changed in data, server and plans. RUN_A and RUN_B are folders or ids.
     """
-    from phasegate import report as report_room
+    from phasegate import report
 
     folders = options.run_folder(first), options.run_folder(second)
-    for line in report_room.compare(
-        *folders, any_machine=any_machine, catalogue=options.catalogue()
-    ):
+    for line in report.compare(*folders, any_machine=any_machine, catalogue=options.catalogue()):
         click.echo(line)
 
 
@@ -184,6 +182,6 @@ def sql(technique: str, *, undo: bool) -> None:
     Ready for supabase/migrations/; TECHNIQUE is an id, as idx_tasks_user_created.
     For a change of the client, the query that it should send, as comments.
     """
-    from phasegate import report as report_room
+    from phasegate import report
 
-    click.echo(report_room.sql(technique, undo=undo), nl=False)
+    click.echo(report.sql(technique, undo=undo), nl=False)

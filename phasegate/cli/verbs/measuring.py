@@ -1,4 +1,4 @@
-"""Verbs that fill and measure: run, seed, perf, self-check."""
+"""Verbs that fill and measure: run, seed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from pathlib import Path
 import click
 import msgspec
 
-from instruments import check_benchmarks as self_checking
-from instruments import perf as perf_room
 from phasegate.cli import fill as seeding
 from phasegate.cli import options, pipeline
 from phasegate.cli.verbs.answering import print_summary
-from phasegate.model.errors import DoesNotHold
 
 jobs = click.option(
     "--jobs", type=options.POSITIVE, default=2, show_default=True, help="Seeding processes."
@@ -122,67 +119,3 @@ def seed(
         return
     for line in seeding.lines(record):
         click.echo(line)
-
-
-@click.command()
-@click.argument("rooms", nargs=-1, type=click.Choice(sorted(perf_room.ROOMS)))
-@click.option("--nightly", is_flag=True, help="Prove the nightly's detectors instead; ~10 min.")
-@options.results
-def perf(rooms: tuple[str, ...], results: Path, *, nightly: bool) -> None:
-    """Compare our figures with peers' and with limits, in one run.
-
-    Prints ratios with their spread. ROOMS selects what is measured (default: all).
-    """
-    if nightly:
-        from instruments import prove_nightly as proof
-
-        proof.prove(results.resolve(), options.catalogue())
-        return
-    record = perf_room.measure(rooms or tuple(perf_room.ROOMS), results.resolve())
-    click.echo(perf_room.table(record))
-    if not all(row.holds for row in record.rows):
-        raise DoesNotHold("At least one figure misses its goal")
-
-
-@click.command("self-check")
-@click.option(
-    "--pairs",
-    type=click.IntRange(min=2),
-    default=300,
-    show_default=True,
-    help="Comparisons of a statement with itself.",
-)
-@click.option(
-    "--budget",
-    type=click.FloatRange(min=0.1),
-    default=2.0,
-    show_default=True,
-    help="Seconds for each comparison.",
-)
-@options.database_url
-@click.option("--users", type=options.POSITIVE, help="Of the data set, without a database [2000].")
-@options.as_json
-def self_check(
-    pairs: int, budget: float, database_url: str | None, users: int | None, *, as_json: bool
-) -> None:
-    """How often the benchmarks raise a false alarm, and how often they miss 5%.
-
-    Measures equal arms again and again, judges the recordings as they are and with a slow-down of
-    5% put in, and does the same by two common thresholds. Exit code 1 where there are more than 1%
-    false alarms, or fewer than 95% of the slow-downs are found. Without a database URL, on
-    phasegate's own server.
-    """
-    catalogue = options.catalogue()
-    rules, table = self_checking.check(
-        database_url,
-        users=users or catalogue.run.quick_users,
-        number=catalogue.run.seed,
-        population=catalogue.population,
-        pairs=pairs,
-        budget_s=budget,
-    )
-    click.echo(msgspec.json.encode(rules) if as_json else "\n".join(table))
-    if not rules[0].holds:
-        raise DoesNotHold(
-            "The benchmarks' rule raises too many false alarms or misses too many slow-downs"
-        )

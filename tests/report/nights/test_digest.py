@@ -123,4 +123,6 @@ def test_the_nights_of_a_finding_are_counted_without_those_that_do_not_count(nig
 
 def test_the_schema_beside_it_is_the_digests(golden):
     schema = msgspec.json.schema(DigestRecord)
-    golden.check("../../../../report/digest.schema.json", json.dumps(schema, indent=1) + "\n")
+    golden.check(
+        "../../../../phasegate/report/digest.schema.json", json.dumps(schema, indent=1) + "\n"
+    )

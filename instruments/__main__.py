@@ -1,0 +1,88 @@
+"""`python -m instruments`: phasegate beside peers, limits and its own claims.
+
+Run from a checkout. Exit codes as those of `phasegate`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from instruments import check_benchmarks
+from instruments import perf as all_rows
+from phasegate.__main__ import run_command
+from phasegate.cli import options
+from phasegate.model.errors import DoesNotHold
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def instruments() -> None:
+    """Phasegate beside peers, limits and its own claims."""
+
+
+@instruments.command()
+@click.argument("rooms", nargs=-1, type=click.Choice(sorted(all_rows.ROOMS)))
+@click.option("--nightly", is_flag=True, help="Prove the nightly's detectors instead; ~10 min.")
+@options.results
+def perf(rooms: tuple[str, ...], results: Path, *, nightly: bool) -> None:
+    """Our figures beside peers' and limits, in one run.
+
+    As ratios, with their spread. ROOMS are those to measure, all by default.
+    """
+    if nightly:
+        from instruments import prove_nightly
+
+        prove_nightly.prove(results.resolve(), options.catalogue())
+        return
+    record = all_rows.measure(rooms or tuple(all_rows.ROOMS), results.resolve())
+    click.echo(all_rows.table(record))
+    if not all(row.holds for row in record.rows):
+        raise DoesNotHold("At least one figure misses its goal")
+
+
+@instruments.command("self-check")
+@click.option(
+    "--pairs",
+    type=click.IntRange(min=2),
+    default=300,
+    show_default=True,
+    help="Comparisons of a statement with itself.",
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=0.1),
+    default=2.0,
+    show_default=True,
+    help="Seconds for each; the check takes so many times that.",
+)
+@options.database_url
+@click.option("--users", type=options.POSITIVE, help="Of the data set, without a database [2000].")
+@options.as_json
+def self_check(
+    pairs: int, budget: float, database_url: str | None, users: int | None, *, as_json: bool
+) -> None:
+    """How often the benchmarks cry wolf, and miss 5%.
+
+    Measures equal arms again and again, judges the recordings as they are and with a slow-down of
+    5% put in, and does the same by two common thresholds. Exit code 1 where there are more than 1%
+    false alarms, or fewer than 95% of the slow-downs are found. Without a database URL, on
+    phasegate's own server.
+    """
+    catalogue = options.catalogue()
+    rules, table = check_benchmarks.check(
+        database_url,
+        users=users or catalogue.run.quick_users,
+        number=catalogue.run.seed,
+        population=catalogue.population,
+        pairs=pairs,
+        budget_s=budget,
+    )
+    click.echo(msgspec.json.encode(rules) if as_json else "\n".join(table))
+    if not rules[0].holds:
+        raise DoesNotHold("The benchmarks' own rule cries wolf too often, or misses too much")
+
+
+if __name__ == "__main__":
+    run_command(lambda: instruments, "python -m instruments")
