@@ -112,7 +112,7 @@ def _hold(runner: asyncio.Runner, dsn: str) -> Iterator[None]:
         connection = await stack.enter_async_context(connected(dsn, statement_cache_size=0))
         await stack.enter_async_context(connection.transaction())
         await connection.execute(sql("settings"))
-        return bool(await connection.fetchval(sql("hold")))
+        return bool(await connection.fetchval(sql("advisory_lock")))
 
     async def let_go() -> None:
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):

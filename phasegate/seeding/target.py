@@ -64,8 +64,9 @@ async def inspect(connection: asyncpg.Connection, where: str) -> tuple[Marker | 
         check_may_read(found, where)
         if found["marked"]:
             row = await connection.fetchrow(sql("read_marker"))
-            foreign = await connection.fetch(sql("usurpers"))
-            marker = None if row is None else Marker(**dict(row))
+            foreign = await connection.fetch(sql("conflicting_tables"))
+            if row is not None and not foreign:
+                return Marker(**dict(row))
         else:
             foreign = await connection.fetch(sql("foreign_relations"))
     if foreign:
