@@ -81,7 +81,7 @@ def test_a_database_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPa
 def test_it_ends_when_its_caller_is_killed(prepared: str) -> None:
     program = (
         "import os, sys, time\n"
-        "from api import running_api\n"
+        "from phasegate.api import running_api\n"
         "with running_api(os.environ['DSN'], jwt_secret='x' * 40, workers=2) as api:\n"
         "    print(api.pid, flush=True)\n"
         "    time.sleep(60)\n"
