@@ -141,7 +141,7 @@ def test_ctrl_c_in_the_caller_of_a_stage_ends_the_generator_in_order(
 ) -> None:
     server = tiny_server()
     program = (
-        "import os; from pathlib import Path; from load.run import Target, run_stage\n"
+        "import os; from pathlib import Path; from phasegate.load.run import Target, run_stage\n"
         f"target = Target({server.url!r}, os.environ['SUPABASE_ANON_KEY'],"
         " os.environ['SUPABASE_JWT_SECRET'])\n"
         "run_stage(target, stage='s', arm='embedded', level=2, users=1000, seed=1, duration_s=60,"
