@@ -27,9 +27,9 @@ def instruments() -> None:
 @click.option("--nightly", is_flag=True, help="Prove the nightly's detectors instead; ~10 min.")
 @options.results
 def perf(rooms: tuple[str, ...], results: Path, *, nightly: bool) -> None:
-    """Our figures beside peers' and limits, in one run.
+    """Compare our figures with peers' and with limits, in one run.
 
-    As ratios, with their spread. ROOMS are those to measure, all by default.
+    Prints ratios with their spread. ROOMS selects what is measured (default: all).
     """
     if nightly:
         from instruments import prove_nightly
@@ -55,7 +55,7 @@ def perf(rooms: tuple[str, ...], results: Path, *, nightly: bool) -> None:
     type=click.FloatRange(min=0.1),
     default=2.0,
     show_default=True,
-    help="Seconds for each; the check takes so many times that.",
+    help="Seconds for each comparison.",
 )
 @options.database_url
 @click.option("--users", type=options.POSITIVE, help="Of the data set, without a database [2000].")
@@ -63,7 +63,7 @@ def perf(rooms: tuple[str, ...], results: Path, *, nightly: bool) -> None:
 def self_check(
     pairs: int, budget: float, database_url: str | None, users: int | None, *, as_json: bool
 ) -> None:
-    """How often the benchmarks cry wolf, and miss 5%.
+    """How often the benchmarks raise a false alarm, and how often they miss 5%.
 
     Measures equal arms again and again, judges the recordings as they are and with a slow-down of
     5% put in, and does the same by two common thresholds. Exit code 1 where there are more than 1%
@@ -81,7 +81,7 @@ def self_check(
     )
     click.echo(msgspec.json.encode(rules) if as_json else "\n".join(table))
     if not rules[0].holds:
-        raise DoesNotHold("The benchmarks' own rule cries wolf too often, or misses too much")
+        raise DoesNotHold("The benchmarks' rule raises too many false alarms or misses too many slow-downs")
 
 
 if __name__ == "__main__":

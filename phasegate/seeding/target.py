@@ -65,8 +65,7 @@ async def inspect(connection: asyncpg.Connection, where: str) -> tuple[Marker | 
         if found["marked"]:
             row = await connection.fetchrow(sql("read_marker"))
             foreign = await connection.fetch(sql("conflicting_tables"))
-            if row is not None and not foreign:
-                return Marker(**dict(row))
+            marker = None if row is None else Marker(**dict(row))
         else:
             foreign = await connection.fetch(sql("foreign_relations"))
     if foreign:
