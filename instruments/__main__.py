@@ -81,7 +81,9 @@ def self_check(
     )
     click.echo(msgspec.json.encode(rules) if as_json else "\n".join(table))
     if not rules[0].holds:
-        raise DoesNotHold("The benchmarks' rule raises too many false alarms or misses too many slow-downs")
+        raise DoesNotHold(
+            "The benchmarks' rule raises too many false alarms or misses too many slow-downs"
+        )
 
 
 if __name__ == "__main__":
