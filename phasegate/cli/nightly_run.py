@@ -38,9 +38,9 @@ def night(plan: Plan, catalogue: Catalogue, folder: Path) -> tuple[NightRecord, 
         before = history.read(folder)
         if record.night in {each.night for each in before.nights}:  # a clock that went back
             raise Refused(
-                f"There is a night {record.night} already",
+                f"A record of night {record.night} exists already",
                 untouched="It was not overwritten",
-                then="Set the clock right, and measure again",
+                then="Correct the clock, then measure again",
             )
         with console.step("drift"):
             changes, note = _changes((*before.nights, record))
@@ -75,8 +75,8 @@ def conclude(record: NightRecord) -> None:
     """
     if record.baseline_commit is None:
         raise CannotMeasure(
-            f"HEAD could not be held against {record.baseline!r}",
-            untouched="The night was recorded, with its A/A comparisons alone",
+            f"HEAD could not be compared with {record.baseline!r}",
+            untouched="The night was recorded with its A/A comparisons only",
             then="Its notes say why",
         )
     if not history.counts(record):

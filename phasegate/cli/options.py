@@ -75,7 +75,7 @@ database_url = click.option(
     envvar=DATABASE_URL,
     metavar="DSN",
     callback=read_database_url,
-    help="DSN of a PostgreSQL; rather set DATABASE_URL: arguments show in process lists.",
+    help="PostgreSQL address. Better set DATABASE_URL: process lists show arguments.",
 )
 seed_number = click.option("--seed", type=int, help="The same seed gives the same bytes.")
 compute = click.option(

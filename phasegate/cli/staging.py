@@ -143,7 +143,7 @@ def complete(
     loads = [store.read(path, LoadRecord) for path in sorted((folder / "load").glob("*.json"))]
     if not loads:
         raise ConfigurationError(
-            f"{folder} holds no load", then="Drive some with locust --out FOLDER/load"
+            f"{folder} holds no load", then="Run locust with --out FOLDER/load first"
         )
     largest = max(loads, key=lambda load: load.users)
     writes = any("create" in action.name for load in loads for action in load.actions)

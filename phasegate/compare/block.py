@@ -187,9 +187,9 @@ def _check_equal(technique: Technique, sides: Sequence[Side]) -> None:
     if not technique.same_rows or first.answers == second.answers:
         return
     raise CannotMeasure(
-        f"{technique.id}: the arms do not answer the same: {first.arm.name!r} gave {first.rows} "
+        f"{technique.id}: the arms return different rows: {first.arm.name!r} gave {first.rows} "
         f"rows, {second.arm.name!r} gave {second.rows}"
-        + (", with other contents" if first.rows == second.rows else ""),
+        + (", with different contents" if first.rows == second.rows else ""),
         untouched="The comparison was not saved",
         then="Make both arms return the same rows in the same order",
     )

@@ -77,7 +77,7 @@ def read_dataset(
     markers = session.once((SQL / "marker.sql").read_text(encoding="utf-8"))()
     if not markers:
         raise ConfigurationError(
-            "The data in this database was never finished",
+            "The data set in this database is incomplete",
             untouched="Nothing was changed",
             then=SEED_FIRST,
         )
@@ -90,7 +90,7 @@ def read_dataset(
         )
     if sha256 not in (None, digest):
         raise ConfigurationError(
-            f"The database of {int(found):,} users holds other data than was asked for",
+            f"The database of {int(found):,} users holds a different data set",
             untouched="Nothing was changed",
             then="Seed it again with --fresh",
         )

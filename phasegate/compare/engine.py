@@ -160,8 +160,7 @@ def _run_blocks(comparing: Comparing, budget_s: float) -> Stop:
         if elapsed_s > budget_s + OVERRUN_S_MAX and done < BLOCKS_MIN:
             raise BudgetTooSmall(
                 f"{comparing.technique.id}: the budget of {budget_s:.1f} s is too small: "
-                f"{done} blocks took {elapsed_s:.1f} s, and {BLOCKS_MIN} are the fewest that "
-                "say anything",
+                f"{done} blocks took {elapsed_s:.1f} s, and an interval needs {BLOCKS_MIN}",
                 untouched="The comparison was not saved",
                 then="Give a larger --budget",
             )
@@ -173,7 +172,7 @@ def _check_budget(comparing: Comparing, budget_s: float) -> None:
     if needed_s > budget_s + OVERRUN_S_MAX:
         raise BudgetTooSmall(
             f"{comparing.technique.id}: the budget of {budget_s:.1f} s is too small: the "
-            f"{BLOCKS_MIN} blocks that say anything would take {needed_s:.0f} s",
+            f"{BLOCKS_MIN} blocks that an interval needs would take {needed_s:.0f} s",
             untouched="The comparison was not saved",
             then="Give a larger --budget",
         )

@@ -89,8 +89,8 @@ def run_benchmarks(
     """
     if budget_s < BUDGET_S_MIN * len(databases):
         raise ConfigurationError(
-            f"A budget of {budget_s:g} s for {len(databases)} data sets is too small to say "
-            f"anything",
+            f"A budget of {budget_s:g} s for {len(databases)} data sets is too small to "
+            "measure anything",
             untouched="Nothing was measured",
             then=f"Give at least {BUDGET_S_MIN * len(databases):g} s",
         )

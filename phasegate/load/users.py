@@ -98,7 +98,7 @@ class Listed:
                 ) from None
             self._users.append((identity, read_key(token, f"The token on line {number}").value))
         if not self._users:
-            raise ConfigurationError(f"{path} names no user", then=remedy)
+            raise ConfigurationError(f"{path} contains no user", then=remedy)
 
     def __len__(self) -> int:
         return len(self._users)

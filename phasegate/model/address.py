@@ -132,7 +132,7 @@ def _parts(rest: str, name: str) -> tuple[str, str, str]:
     if "@" in behind:
         refuse(
             name,
-            "an @ stands behind the host, as happens when the password holds a /, ? or #",
+            "there is an @ after the host; that happens when the password has a /, ? or #",
         )
     if authority.count("@") > 1:
         refuse(name, "it holds more than one @")
@@ -149,7 +149,7 @@ def _place(place: str, name: str) -> tuple[str, int | None]:
     if place.startswith("["):
         inside, bracket, rest = place[1:].partition("]")
         if not bracket or not _is_ipv6(inside) or (rest and not rest.startswith(":")):
-            refuse(name, "what stands in brackets is no IPv6 address")
+            refuse(name, "the text in brackets is not an IPv6 address")
         return unquote(inside), _port(rest[1:], name)
     if "," in place:
         refuse(name, "it names several hosts", "Name one: the primary")
@@ -158,7 +158,7 @@ def _place(place: str, name: str) -> tuple[str, int | None]:
         refuse(
             name,
             "the host holds more than one colon",
-            f"An IPv6 address stands in brackets, as [::1]. {PERCENT_ENCODE}",
+            f"Write an IPv6 address in brackets, as [::1]. {PERCENT_ENCODE}",
         )
     return host_of(host, name), _port(port, name) if colon else None
 
@@ -180,14 +180,14 @@ def host_of(text: str, name: str) -> str:
     host = decoded(text, name, "the host")
     if not host or host.startswith("/") or _is_ipv6(host) or _NAME_OF_HOST.fullmatch(host):
         return host
-    refuse(name, "the host holds characters that no host's name has")
+    refuse(name, "the host has characters that host names cannot have")
 
 
 def _port(text: str, name: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) <= PORT_MAX):
-        refuse(name, f"the port is no number from 1 to {PORT_MAX}")
+        refuse(name, f"the port is not a number from 1 to {PORT_MAX}")
     return int(text)
 
 
@@ -209,7 +209,7 @@ def decoded(text: str, name: str, part: str, *, secret: bool = False) -> str:
     try:
         plain = unquote(text, errors="strict")
     except UnicodeDecodeError:
-        refuse(name, f"the percent-encoding of {part} is no UTF-8")
+        refuse(name, f"the percent-encoding of {part} is not UTF-8")
     if not secret and any(unicodedata.category(character)[0] == "C" for character in plain):
         refuse(name, f"{part} holds a control character")
     return plain

@@ -272,7 +272,7 @@ def _timeout(said: Mapping[str, str], name: str) -> dict[str, str]:
     """Seconds; 0, libpq's "for ever", leaves the limit that each verb has of its own."""
     value = said.get("connect_timeout") or said.get("connecttimeout") or "0"
     if not (value.isascii() and value.isdigit() and len(value) <= 6):
-        refuse(name, "connect_timeout is no number of seconds", "Write it as connect_timeout=10")
+        refuse(name, "connect_timeout is not a number of seconds", "Write it as connect_timeout=10")
     return {"connect_timeout": str(int(value))} if int(value) else {}
 
 
@@ -295,7 +295,7 @@ def _take_synonyms(kept: dict[str, str], said: Mapping[str, str]) -> None:
 def _check_choices(kept: Mapping[str, str], name: str) -> None:
     for key, choices in _CHOICES.items():
         if key in kept and kept[key] not in choices:
-            refuse(name, f"{key} is none of {', '.join(choices)}", f"Correct {key}")
+            refuse(name, f"{key} is not one of {', '.join(choices)}", f"Correct {key}")
 
 
 def _encrypted(

@@ -48,9 +48,9 @@ def read_key(text: str, name: str) -> Key:
         words = (*words, "'Bearer'", *more)
     if (kind := _unfit(value)) is not None:
         raise ConfigurationError(
-            f"{name} holds {kind}, which no key does",
+            f"{name} contains {kind}, which no key has",
             untouched="No request was sent, and none of it is shown",
-            then="Copy the key again, in one piece and nothing else",
+            then="Copy the key again, without anything before or after it",
         )
     remark = f"{name}: {' and '.join(dict.fromkeys(words))} around the key left out"
     return Key(value, (remark,) if words else ())

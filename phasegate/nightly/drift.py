@@ -94,7 +94,7 @@ def _run_step(command: list[str]) -> None:
         raise CannotMeasure(
             "The environment for drift detection could not be made: "
             + (complaint[0] if complaint else "no reason given"),
-            untouched="Nothing of it was left behind",
+            untouched="No part of it was kept",
             then="Check that the package registry can be reached, then run it again",
         )
 
@@ -176,7 +176,7 @@ def ask(series: Mapping[str, Sequence[float]]) -> dict[str, list[dict[str, float
     except (OSError, subprocess.SubprocessError, json.JSONDecodeError) as error:
         said = getattr(error, "stderr", None) or str(error)
         raise CannotMeasure(
-            f"Drift could not be looked for: {said.strip().splitlines()[-1]}",
+            f"The search for drift failed: {said.strip().splitlines()[-1]}",
             untouched="Nothing was judged",
             then=f"Remove {python.parent.parent} and install it again. {INSTALL}",
         ) from error

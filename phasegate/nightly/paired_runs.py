@@ -223,8 +223,7 @@ class Sitting:
                 break
             if done < BLOCKS_MIN and elapsed_s > budget_s + OVERRUN_S_MAX:
                 raise CannotMeasure(
-                    f"{done} blocks took {elapsed_s:.0f} s, and {BLOCKS_MIN} are the fewest that "
-                    "say anything"
+                    f"{done} blocks took {elapsed_s:.0f} s, and an interval needs {BLOCKS_MIN}"
                 )
         median_ns = statistics.median(heads_ns)
         return Measured(tuple(logs), calls, evidence[0], evidence[1], head_ns=median_ns)

@@ -77,7 +77,7 @@ def _git(repository: Path, *arguments: str) -> str:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise ConfigurationError(
-            "git cannot say what lies between the baseline and HEAD",
+            "git cannot list the commits between the baseline and HEAD",
             untouched="Nothing was changed",
             then="Fetch the whole history (`git fetch --unshallow --tags`)",
         ) from error

@@ -100,7 +100,7 @@ def head(root: Path) -> tuple[str, bool]:
     found = _git(root, "rev-parse", "--verify", "HEAD^{commit}")
     if found.returncode != 0:
         raise ConfigurationError(
-            f"This is no git checkout with a commit in it: {_last_line(found)}",
+            f"This is not a git checkout with a commit: {_last_line(found)}",
             untouched="Nothing was measured",
             then="Clone the repository with git; a nightly compares two of its commits",
         )

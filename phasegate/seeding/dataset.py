@@ -84,8 +84,8 @@ def reason_of(error: BaseException) -> str:
 def broke_off(reason: str) -> CannotMeasure:
     """The error of a load that did not come to its end."""
     return CannotMeasure(
-        f"The load broke off: {reason}",
-        untouched="The data set is marked as incomplete and nothing takes it for a whole one",
+        f"Seeding failed: {reason}",
+        untouched="The data set is marked as incomplete, and no command uses it",
         then=START_OVER,
     )
 
@@ -93,9 +93,9 @@ def broke_off(reason: str) -> CannotMeasure:
 def never_began(reason: str, where: str) -> CannotMeasure:
     """The error of a load that failed before it changed anything."""
     return CannotMeasure(
-        f"{where} could not be made ready: {reason}",
+        f"{where} could not be prepared: {reason}",
         untouched=NOTHING_CHANGED,
-        then="Mend what the server names, then run the same command again",
+        then="Correct what the server names, then run the same command again",
     )
 
 

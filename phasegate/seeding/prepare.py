@@ -77,7 +77,7 @@ async def _drop(connection: asyncpg.Connection, where: str) -> None:
         await connection.execute(sql("drop_tables"))
     except asyncpg.DependentObjectsStillExistError as error:
         raise Refused(
-            f"Something in {where} depends on the tables that are to be replaced ({error.detail})",
+            f"Something in {where} depends on the tables to be replaced ({error.detail})",
             untouched=NOTHING_CHANGED,
             then="Drop it, or give another database",
         ) from error

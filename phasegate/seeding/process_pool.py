@@ -91,7 +91,7 @@ def run_crew(
     def take(event: Event) -> None:
         if event.error:
             raise CannotMeasure(
-                f"The load broke off: {event.error}",
+                f"Seeding failed: {event.error}",
                 untouched="Tables that were not finished are empty",
                 then=START_OVER,
             )

@@ -116,5 +116,7 @@ def server_version() -> tuple[int, str]:
     full = told.split()[2]  # 18.6, or 19beta1
     major = re.match(r"\d+", full)
     if major is None:
-        raise ConfigurationError(f"{programs()} holds no PostgreSQL that we know: {told.strip()}")
+        raise ConfigurationError(
+            f"{programs()} does not hold a PostgreSQL that phasegate knows: {told.strip()}"
+        )
     return int(major[0]), full

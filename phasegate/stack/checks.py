@@ -46,4 +46,4 @@ def measured(name: str, said: str, value: float, unit: str, limit: float) -> Che
 
 def not_allowed(name: str) -> Check:
     """Something that this role may not look at."""
-    return Check(name=name, outcome="skipped", said="This role may not look")
+    return Check(name=name, outcome="skipped", said="This role lacks the right to read it")

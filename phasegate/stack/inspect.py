@@ -47,7 +47,7 @@ def look_at(dsn: str, acting: Sequence[str] = ()) -> tuple[FoundDatabase, int | 
                     return await _look(connection, acting)
             except asyncpg.PostgresError as error:
                 raise CannotMeasure(
-                    f"{redact(dsn)} could not be looked at: {error}",
+                    f"{redact(dsn)} could not be read: {error}",
                     untouched="Nothing was changed",
                     then="Use a role that may read the tables' sizes and the registered users",
                 ) from error

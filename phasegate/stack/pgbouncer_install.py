@@ -171,7 +171,9 @@ def parse_version(told: str) -> tuple[int, int]:
     """
     match = re.search(r"PgBouncer (\d+)\.(\d+)", told)
     if match is None:
-        raise ConfigurationError(f"This is no PgBouncer that we know: {told.strip()[:80]}")
+        raise ConfigurationError(
+            f"This is not a PgBouncer that phasegate knows: {told.strip()[:80]}"
+        )
     version = (int(match[1]), int(match[2]))
     if version < VERSION_MIN:
         raise ConfigurationError(

@@ -317,7 +317,7 @@ def _remove(data_dir: Path) -> None:
         # The file with its password is made first, so a copy that was interrupted has one too.
         if not data_dir.with_name(f"{data_dir.name}.pgpass").exists():
             raise CannotMeasure(
-                f"{data_dir} is not empty and holds no replica",
+                f"{data_dir} is not empty and does not hold a replica",
                 untouched="Nothing was removed",
                 then="Name another folder",
             )

@@ -42,7 +42,7 @@ def test_a_database_without_the_seeders_marker_is_refused(database: str) -> None
 
 
 def test_a_load_that_was_never_finished_is_refused(populated: str) -> None:
-    with pytest.raises(ConfigurationError, match="never finished"):
+    with pytest.raises(ConfigurationError, match="incomplete"):
         read(populated, "update phasegate.dataset set state = 'loading'")
 
 

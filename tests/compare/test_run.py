@@ -103,7 +103,7 @@ def test_a_run_leaves_a_record_and_pytest_benchmarks_json_and_the_data_as_it_was
 def test_data_other_than_what_was_seeded_is_named_and_nothing_is_saved(
     populated: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(CannotMeasure, match="holds other data"):
+    with pytest.raises(CannotMeasure, match="holds a different data set"):
         run_benchmarks(
             {USERS: populated}, seed_sha256={USERS: "beef"}, seed=1, out=tmp_path, budget_s=3
         )

@@ -172,7 +172,7 @@ def test_users_without_a_token_need_the_secret(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [("", "names no user"), ("eyJhbGciOi.secret\n", "Line 1 of")]
+    ("content", "said"), [("", "contains no user"), ("eyJhbGciOi.secret\n", "Line 1 of")]
 )
 def test_a_wrong_file_of_users_is_named_but_not_quoted(
     content: str, said: str, tmp_path: Path

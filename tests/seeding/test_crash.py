@@ -137,7 +137,7 @@ def test_a_load_that_breaks_off_says_what_to_run_and_is_never_taken_for_whole(
         if calls == 3:
             raise ConnectionResetError("the cable was pulled")
 
-    with pytest.raises(CannotMeasure, match=r"broke off: the cable.*Run the same command again"):
+    with pytest.raises(CannotMeasure, match=r"failed: the cable.*Run the same command again"):
         seed_database(database, users=USERS, seed=SEED, jobs=1, on_progress=break_off)
     assert query(database, "select state from phasegate.dataset")[0][0] == "loading"
     assert seed_database(database, users=USERS, seed=SEED, jobs=1).sha256 == sha256

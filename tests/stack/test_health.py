@@ -246,7 +246,7 @@ def test_a_role_with_few_rights_gets_reasons_instead_of_errors(
         assert found["database"].outcome == "ok"
         for name in ("user_stats_age", "default_partition", "queue_age"):
             assert found[name].outcome == "skipped"
-            assert found[name].said == "This role may not look"
+            assert found[name].said == "This role lacks the right to read it"
     finally:
         sql_on(level_3, lambda c: c.execute("drop role looker"))
 

@@ -229,7 +229,7 @@ def test_versions_are_read_and_old_ones_refused_with_the_remedy() -> None:
     assert parse_version("PgBouncer 1.24.1\nlibevent 2.1.12") == (1, 24)
     with pytest.raises(ConfigurationError, match=r"1\.17 is too old.*Try: "):
         parse_version("PgBouncer 1.17.0")
-    with pytest.raises(ConfigurationError, match="no PgBouncer that we know"):
+    with pytest.raises(ConfigurationError, match="not a PgBouncer that phasegate knows"):
         parse_version("something else")
 
 

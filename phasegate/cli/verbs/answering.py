@@ -48,13 +48,15 @@ def report(run: Path | None) -> None:
     "--host",
     metavar="URL",
     callback=options.read_api_url,
-    help="Drive this API now, and judge that, not a RUN.",
+    help="Load this API now and judge the result, instead of a RUN.",
 )
 @options.database_url
-@click.option("--compute", help="Compute size that the target runs on, as small; prices it.")
+@click.option("--compute", help="Compute size of the target, such as small; used for the price.")
 @click.option("--duration", type=click.FloatRange(min=1), help="Seconds at the full rate [60].")
-@click.option("--request-budget", type=options.POSITIVE, help="Send no more requests [20,000].")
-@click.option("--allow-writes", is_flag=True, help="Also create tasks, which are removed.")
+@click.option("--request-budget", type=options.POSITIVE, help="Cap on requests sent [20,000].")
+@click.option(
+    "--allow-writes", is_flag=True, help="Also create tasks; they are removed afterwards."
+)
 @click.option("--users-file", type=options.FILE, help="Act as these users, not as the seeder's.")
 @options.seed_number
 @options.results
@@ -92,16 +94,16 @@ def gate(
     if host is None:
         if duration or request_budget or allow_writes:
             raise UsageError(
-                "--duration, --request-budget and --allow-writes are about driving a --host",
+                "--duration, --request-budget and --allow-writes need a --host",
                 untouched="Nothing was sent",
-                then="Name the --host too, or leave them out",
+                then="Add --host URL, or leave these options out",
             )
         folder = options.run_folder(run)
         if database_url is not None and not (folder / "run.json").exists():
             staging.complete(folder, database_url, size, users_file)
     elif run is not None:
         raise UsageError(
-            "--host makes a run of its own, and RUN names another",
+            "--host makes a new run, so RUN cannot be given with it",
             untouched="Nothing was sent",
             then="Leave one of them out",
         )
@@ -147,7 +149,7 @@ def _say_verdict(record: GateRecord, *, as_json: bool) -> None:
 @RUN
 @click.option("--users", type=options.POSITIVE, required=True, help="Registered users.")
 def cost(run: Path | None, users: int) -> None:
-    """What a month costs at so many users.
+    """What a month costs at that many users.
 
     Per stack level, from what RUN measured.
     """
@@ -160,7 +162,7 @@ def cost(run: Path | None, users: int) -> None:
 @click.command()
 @click.argument("first", metavar="RUN_A", type=click.Path(path_type=Path))
 @click.argument("second", metavar="RUN_B", type=click.Path(path_type=Path))
-@click.option("--any-machine", is_flag=True, help="Compare runs of unlike machines all the same.")
+@click.option("--any-machine", is_flag=True, help="Compare runs even if their machines differ.")
 def compare(first: Path, second: Path, *, any_machine: bool) -> None:
     """What moved from one run to another.
 
@@ -175,7 +177,7 @@ def compare(first: Path, second: Path, *, any_machine: bool) -> None:
 
 @click.command()
 @click.argument("technique")
-@click.option("--undo", is_flag=True, help="Print what takes it back.")
+@click.option("--undo", is_flag=True, help="Print the statements that undo it.")
 def sql(technique: str, *, undo: bool) -> None:
     """A technique's migration, safe on a live table.
 

@@ -46,7 +46,7 @@ def _print(record: msgspec.Struct) -> None:
 @click.command()
 @click.argument("name", required=False)
 @FOLDER
-@click.option("--page", is_flag=True, help="Draw history.html beside that folder, too.")
+@click.option("--page", is_flag=True, help="Also draw history.html next to that folder.")
 @options.as_json
 def history(name: str | None, folder: Path, *, page: bool, as_json: bool) -> None:
     """The nights: all series, or the one called NAME.

@@ -15,16 +15,14 @@ from phasegate.cli.verbs.answering import print_summary
 jobs = click.option(
     "--jobs", type=options.POSITIVE, default=2, show_default=True, help="Seeding processes."
 )
-fresh = click.option(
-    "--fresh", is_flag=True, help="Seed again even if the same data set is at hand."
-)
+fresh = click.option("--fresh", is_flag=True, help="Seed again even if the same data set exists.")
 
 
 @click.command()
 @click.option("--users", type=options.POSITIVE, help="Registered users of the largest data set.")
 @options.seed_number
 @jobs
-@click.option("--quick", is_flag=True, help="The small form: 2,000 users, under 90 s.")
+@click.option("--quick", is_flag=True, help="A small run: 2,000 users, under 90 s.")
 @fresh
 @click.option("--budget", type=click.FloatRange(min=1), help="Seconds for all benchmarks.")
 @options.compute
@@ -74,10 +72,14 @@ def run(
 @options.database_url
 @options.seed_number
 @jobs
-@click.option("--locale", "locales", multiple=True, help="Faker's, as en_US; may be repeated.")
-@click.option("--replace", is_flag=True, help="Drop another data set of phasegate's first.")
+@click.option(
+    "--locale", "locales", multiple=True, help="Faker locale, such as en_US; may be repeated."
+)
+@click.option(
+    "--replace", is_flag=True, help="First drop a different data set that phasegate made."
+)
 @fresh
-@click.option("--describe", is_flag=True, help="Only say how the data are distributed.")
+@click.option("--describe", is_flag=True, help="Only print how the data are distributed.")
 @options.as_json
 def seed(
     users: int,

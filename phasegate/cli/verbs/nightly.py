@@ -18,7 +18,7 @@ BUDGET_S = 300.0
 
 
 @click.command()
-@click.option("--baseline", required=True, help="Tag, branch or commit to hold HEAD against.")
+@click.option("--baseline", required=True, help="Tag, branch or commit to compare HEAD with.")
 @click.option(
     "--users", type=options.POSITIVE, default=USERS, show_default=True, help="Registered users."
 )
@@ -32,7 +32,9 @@ BUDGET_S = 300.0
 @click.option(
     "--only", multiple=True, help="Series to measure: a pattern as 'sql/join*', or a part of an id."
 )
-@click.option("--all", "everything", is_flag=True, help="Measure also where nothing differs.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Also measure series whose code does not differ."
+)
 @options.seed_number
 @FOLDER
 @options.as_json

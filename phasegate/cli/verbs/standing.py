@@ -21,7 +21,7 @@ from phasegate.stack import health as health_room
 @click.option("--users", type=options.POSITIVE, help="Registered users of the data set [2000].")
 @options.seed_number
 @options.compute
-@click.option("--port", type=options.PORT, help="Of the API; any free one by default.")
+@click.option("--port", type=options.PORT, help="Port of the API [any free one].")
 def up(
     level: int, users: int | None, seed: int | None, compute: str | None, port: int | None
 ) -> None:
