@@ -44,7 +44,7 @@ def test_what_stands_around_a_key_is_left_out_with_a_word(text: str, said: tuple
 def test_what_no_head_of_a_request_may_hold_is_refused_unquoted(text: str, why: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read_key(text, "SUPABASE_ANON_KEY")
-    assert caught.value.what == f"SUPABASE_ANON_KEY holds {why}, which no key does"
+    assert caught.value.what == f"SUPABASE_ANON_KEY contains {why}, which no key has"
     assert "Hush" not in str(caught.value)
 
 

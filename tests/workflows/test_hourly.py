@@ -173,7 +173,7 @@ def test_psql_gets_its_address_by_environment_alone(runner: Any) -> None:
     [
         ("", "it is empty"),
         ("mysql://me:hidden@h/d", "it does not begin with postgresql://"),
-        ("postgresql://me:hidden/word@h/d", "an @ stands behind the host"),
+        ("postgresql://me:hidden/word@h/d", "there is an @ after the host"),
         ("postgresql://me:hid@den@h/d", "it holds more than one @"),
     ],
 )
