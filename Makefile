@@ -50,7 +50,7 @@ check: setup-dev ## lint, types, import contracts, workflows
 	@$(BIN)/actionlint -shellcheck= -pyflakes=
 	@$(BIN)/zizmor --offline --no-progress --quiet .github/workflows
 
-perf: setup-dev ## our figures beside peers' and limits, as ratios in one run
+perf: setup-dev ## our figures compared with peers and limits, as ratios in one run
 	@$(BIN)/python -m instruments perf
 
 nightly: setup ## HEAD against a pinned commit, and drift since (BASELINE=v1, by default origin/main)

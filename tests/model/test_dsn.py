@@ -79,7 +79,9 @@ def test_libpqs_variables_decide_what_the_address_leaves_open() -> None:
         "PGHOST": "h", "PGSSLMODE": "verify-full", "PGSSLROOTCERT": "system"
     }).url  # fmt: skip
     assert Dsn.of("postgresql://h/d", "D", {"PGSSLMODE": "disable"}).url.endswith("sslmode=disable")
-    with pytest.raises(ConfigurationError, match=r"D with PGSSLMODE .* sslmode is not one of disable"):
+    with pytest.raises(
+        ConfigurationError, match=r"D with PGSSLMODE .* sslmode is not one of disable"
+    ):
         Dsn.of("postgresql://h/d", "D", {"PGSSLMODE": "on"})
 
 
