@@ -13,7 +13,9 @@ from typing import Any, NoReturn
 from locust import User, events, tag, task
 from locust.env import Environment
 
+from phasegate.load.locust_csv import install_csv_writer
 from phasegate.load.locust_events import Crew
+from phasegate.load.locust_options import adapt
 from phasegate.load.options import add_arguments
 from phasegate.model.catalogue import load
 from phasegate.model.errors import PhasegateError
@@ -87,5 +89,12 @@ def on_init(environment: Environment, **_: Any) -> None:
         stop(error, aloud=not (options and options.worker and options.processes))
 
 
-events.init_command_line_parser.add_listener(add_arguments)
+def on_parser(parser: Any, **_: Any) -> None:
+    """Enter our arguments, and make Locust's own do what they say."""
+    add_arguments(parser)
+    adapt(parser)
+
+
+install_csv_writer()
+events.init_command_line_parser.add_listener(on_parser)
 events.init.add_listener(on_init)

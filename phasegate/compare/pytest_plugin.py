@@ -5,6 +5,7 @@ Reads `DATABASE_URL`; writes the record that `--record` names, whole or not at a
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from phasegate.compare import pytest_options
 from phasegate.compare import spend_budget as leftover
 from phasegate.compare.connections import Unavailable
 from phasegate.compare.engine import BudgetTooSmall
@@ -27,6 +29,9 @@ from phasegate.records import store
 # Seconds for a whole session by hand, unless --budget says otherwise: what one data set's share
 # is in `phasegate run`.
 BUDGET_S = 60.0
+
+# Of all options, pytest's and its plug-ins' too.
+_defaults = argparse.Namespace()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,8 +52,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="techniques whose N* lies below this size, comma-separated: their p95 needs no bound",
     )
     group.addoption("--record", type=Path, default=None, help="write a BenchmarkRecord here")
+    global _defaults
+    _defaults = parser.parse_known_args([])
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse options that a session of ours cannot follow, before it collects anything."""
+    try:
+        pytest_options.refuse(config, _defaults)
+    except PhasegateError as error:
+        pytest.exit(str(error), returncode=int(error.exit_code))
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> None:
     """Keep this computer's name out of files that are meant to be shown."""
     machine_info["node"] = ""

@@ -1,6 +1,7 @@
 """The master's part of a test: leases the load to workers, adds up their reports, writes records.
 
-A local run is a master with one worker in the same process. Writes `<out>/<stage>.json`.
+A local run is a master with one worker in the same process. Writes `<out>/<stage>.json`,
+and never over one that is there.
 
 Every worker gets a slot, and sends a last report of its own accord or when told to end. A worker
 whose last report does not come is lost, and what was measured is marked so.
@@ -8,10 +9,12 @@ whose last report does not come is lost, and what was measured is marked so.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -128,6 +131,22 @@ class Conductor:
             begun_s += stage.duration_s
         self.records = tuple(records)
         if self._settings.out is not None:
-            for record in self.records:
-                store.write(self._settings.out / f"{record.stage}.json", record)
+            self.records = tuple(_written(self._settings.out, record) for record in self.records)
         return self.records
+
+
+def _written(folder: Path, record: LoadRecord) -> LoadRecord:
+    """Write `record` into `folder` and return it; its stage gets a number where the name is taken.
+
+    What an earlier test measured stays: the web UI starts one test after the other.
+    """
+    stage = record.stage
+    for number in itertools.count(2):
+        if not (folder / f"{stage}.json").exists():
+            break
+        stage = f"{record.stage}-{number}"
+    if stage != record.stage:
+        log.info("%s has a record of stage %s: this one is %s", folder, record.stage, stage)
+        record = msgspec.structs.replace(record, stage=stage)
+    store.write(folder / f"{stage}.json", record)
+    return record

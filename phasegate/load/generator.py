@@ -145,8 +145,11 @@ class Generator:
             stage_at=self.stage_at,
         )
 
-    def start(self, kinds: Sequence[str]) -> None:
-        """Begin. `kinds` are the sessions to draw from; those that write only where allowed."""
+    def start(self, kinds: Sequence[str], *, equal_weights: bool = False) -> None:
+        """Begin. `kinds` are the sessions to draw from; those that write only where allowed.
+
+        They are drawn by the catalogue's weights, or all alike.
+        """
         sessions = self._catalogue.sessions
         weights = {
             "browse": sessions.browse_weight,
@@ -156,7 +159,7 @@ class Generator:
         }
         allowed = [k for k in kinds if self._settings.allow_writes or k not in WRITING_KINDS]
         self._kinds = allowed or ["browse"]
-        self._weights = [weights[kind] for kind in self._kinds]
+        self._weights = [1.0 if equal_weights else weights[kind] for kind in self._kinds]
         self._reporter = gevent.spawn(self._report_regularly)
         if self._settings.is_open:
             self._arrivals = gevent.spawn(self._dispatch)

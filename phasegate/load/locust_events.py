@@ -22,6 +22,7 @@ from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, Runner, Wor
 from phasegate.load.coordinator import Conductor
 from phasegate.load.counters import StageTally
 from phasegate.load.generator import Generator
+from phasegate.load.locust_options import exit_code_given, refuse, starts_by_itself
 from phasegate.load.locust_statistics import feed
 from phasegate.load.sessions import KINDS, ON_DEMAND_KINDS
 from phasegate.load.settings import Settings, host_of, keys_from, keys_read, settings_from
@@ -54,6 +55,7 @@ class Crew:
         self._lease: dict[str, Any] | None = None
         self._interrupted = False
         self._verdicts: list[Verdict] = []
+        self._exit_code_on_error: int | None = None
 
     def join(self, environment: Environment) -> None:
         """Listen to `environment`.
@@ -64,6 +66,11 @@ class Crew:
         self._environment = environment
         runner = self._runner
         options = environment.parsed_options or argparse.Namespace()
+        self._exit_code_on_error = exit_code_given(options)
+        refuse(options, arrivals=False)
+        if isinstance(runner, WorkerRunner) and options.processes:
+            # Forked: its part of the statistics is no result. Locust takes --csv and --html away.
+            options.json, options.json_file = False, None
         keys_from(os.environ, options)
         address = host_of(options, environment.host, os.environ)
         if address is not None:
@@ -75,13 +82,14 @@ class Crew:
             for remark in remarks:
                 log.warning("%s", remark)
         if environment.host and not isinstance(runner, WorkerRunner):
-            self._settings()
+            settings = self._settings()
+            refuse(options, arrivals=settings.is_open and starts_by_itself(options))
         if isinstance(runner, (MasterRunner, LocalRunner)):
             runner.register_message(REPORT, self._on_report)
         if isinstance(runner, (WorkerRunner, LocalRunner)):
             runner.register_message(LEASE, self._on_lease)
             runner.register_message(END, self._on_end, concurrent=True)
-        gevent.signal_handler(signal.SIGINT, _interrupt)
+        gevent.signal_handler(signal.SIGINT, self._on_interrupt)
         environment.events.test_start.add_listener(self._on_test_start)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.quitting.add_listener(self._on_quitting)
@@ -159,7 +167,8 @@ class Crew:
         )
         tagged = bool(getattr(self._environment.parsed_options, "tags", None))
         self._generator.start(
-            [kind for kind in kinds if kind in KINDS and (tagged or kind not in ON_DEMAND_KINDS)]
+            [kind for kind in kinds if kind in KINDS and (tagged or kind not in ON_DEMAND_KINDS)],
+            equal_weights=bool(getattr(self._environment.parsed_options, "equal_weights", False)),
         )
 
     def _watch(self, conductor: Conductor) -> None:
@@ -170,10 +179,39 @@ class Crew:
 
     def _stop(self) -> None:
         options, runner = self._environment.parsed_options, self._runner
-        if options is not None and options.headless:
-            runner.quit()
-        else:
+        if options is None or not options.headless:
             runner.stop()
+        if options is not None and options.autostart and not options.headless:
+            self._quit_after(options.autoquit)
+        elif options is not None and options.headless:
+            runner.quit()
+
+    def _quit_after(self, pause_s: int) -> None:
+        """`--autoquit`, which Locust heeds at the end of `--run-time` alone; -1 for never."""
+        if pause_s < 0:
+            return
+        gevent.sleep(pause_s)
+        self._runner.quit()
+        if self._environment.web_ui is not None:
+            self._environment.web_ui.stop()
+
+    def _on_interrupt(self) -> None:
+        """Ctrl-C: end the test in order, so that whatever Locust writes afterwards is complete.
+
+        The second one ends it as it is, and a worker leaves the order to its master.
+        """
+        again, self._interrupted = self._interrupted, True
+        if again or self._conductor is None or isinstance(self._runner, WorkerRunner):
+            _interrupt()
+        else:
+            gevent.spawn(self._end_by_hand)
+
+    def _end_by_hand(self) -> None:
+        options = self._environment.parsed_options
+        self._runner.quit()
+        # Without the web UI it is the runner that the main greenlet waits for.
+        if options is None or not options.headless:
+            _interrupt()
 
     def _on_test_stopping(self, **_: Any) -> None:
         runner, conductor = self._runner, self._conductor
@@ -192,11 +230,24 @@ class Crew:
         """The process ends: by Ctrl-C, by a signal, or because the test is over."""
         self._interrupted = True
         self._on_test_stopping()
-        options = self._environment.parsed_options
-        if options is not None and options.headless and self._verdicts:
-            self._environment.process_exit_code = max(
-                EXIT_CODES[verdict] for verdict in self._verdicts
-            )
+        runner, options = self._runner, self._environment.parsed_options
+        if isinstance(runner, WorkerRunner):
+            self._send_statistics(runner)
+        elif options is not None and starts_by_itself(options) and self._verdicts:
+            self._environment.process_exit_code = self._exit_code()
+
+    def _exit_code(self) -> int:
+        """The worst verdict's, or what `--exit-code-on-error` says where something failed."""
+        runner, asked = self._runner, self._exit_code_on_error
+        if asked is not None and (runner.errors or runner.exceptions):
+            return asked
+        return max(EXIT_CODES[verdict] for verdict in self._verdicts)
+
+    def _send_statistics(self, runner: WorkerRunner) -> None:
+        """To the master: Locust's worker sends its last ones only where the master tells it to."""
+        data: dict[str, Any] = {}
+        self._environment.events.report_to_master.fire(client_id=runner.client_id, data=data)
+        runner.send_message("stats", data)
 
     def _write(self, conductor: Conductor) -> None:
         if conductor.records:

@@ -149,7 +149,7 @@ ARGUMENTS = (
     Argument(
         "out",
         "",
-        "write DIR/<stage>.json when the test ends",
+        "write DIR/<stage>.json when the test ends, never over one that is there",
         "DIR",
         in_web_ui=False,
     ),

@@ -1,0 +1,122 @@
+"""Which of Locust's own options are refused. Reads the parsed options; imports no locust.
+
+Every option of `locust --help` does what it says or is refused here, in one line with exit code 2;
+docs/locust-options.md lists them all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from phasegate.model.errors import UsageError
+
+UNTOUCHED = "No request was sent"
+
+# (attribute of the parsed options, as it is written, why, what to do instead)
+REFUSED = (
+    (
+        "stop_timeout",
+        "--stop-timeout",
+        "at the end answers under way are waited for and no session goes on",
+        "Leave it out",
+    ),
+    (
+        "enable_rebalancing",
+        "--enable-rebalancing",
+        "a test is shared among the workers that are there when it starts",
+        "Leave it out, and start the workers first",
+    ),
+)
+
+RATIO_MISLEADS = (
+    "which sessions are driven hangs on --tags, and it looks at none",
+    "Their weights are [sessions] of the catalogue, which phasegate.toml overrides",
+)
+# Locust acts on these as soon as the options are read: why, and what to do instead.
+REFUSED_AT_ONCE = {
+    "--show-task-ratio": RATIO_MISLEADS,
+    "--show-task-ratio-json": RATIO_MISLEADS,
+    "--otel": (
+        "requests go through a client of this locustfile's own, which OpenTelemetry does not see",
+        "Leave it out; --out writes every endpoint's latencies",
+    ),
+}
+
+VARIABLES = {"--otel": "LOCUST_ENABLE_OPENTELEMETRY"}
+
+# In the open model, where Locust's users only stand by.
+REFUSED_WITH_ARRIVALS = (
+    (
+        "num_users",
+        "--users",
+        "sessions arrive at a rate, whatever the number of Locust's users",
+        "Give --users-registered N or --arrival-rate PER_S alone",
+    ),
+    (
+        "spawn_rate",
+        "--spawn-rate",
+        "sessions arrive at a rate, whatever the number of Locust's users",
+        "Give --ramp S for a rate that rises",
+    ),
+)
+
+
+def refuse(options: argparse.Namespace, *, arrivals: bool) -> None:
+    """Refuse what this locustfile cannot do.
+
+    Args:
+        options: as parsed, before Locust fills in its defaults.
+        arrivals: whether they ask for an arrival rate and start a test without the web UI's form.
+
+    Raises:
+        UsageError: an option would have no effect; it is named.
+    """
+    refused = REFUSED + (REFUSED_WITH_ARRIVALS if arrivals else ())
+    for attribute, option, why, then in refused:
+        if getattr(options, attribute, None):
+            variable = f"LOCUST_{option[2:].replace('-', '_').upper()}"
+            raise UsageError(
+                f"{option} (or {variable}) would have no effect: {why}",
+                untouched=UNTOUCHED,
+                then=then,
+            )
+
+
+def starts_by_itself(options: argparse.Namespace) -> bool:
+    """Whether a test begins, and may end, without anybody at the web UI."""
+    return bool(getattr(options, "headless", False) or getattr(options, "autostart", False))
+
+
+class _Refusal(argparse.Action):
+    """Ends the program where an option is given that Locust acts on before it asks anybody."""
+
+    def __call__(self, _parser: Any, _options: Any, value: Any, _option: Any = None) -> None:
+        if str(value).lower() in ("false", "0", "no", "off"):  # as a variable may have it
+            return
+        option = self.option_strings[0]
+        why, then = REFUSED_AT_ONCE[option]
+        error = UsageError(f"{option} is refused: {why}", untouched=UNTOUCHED, then=then)
+        print(error.sentence(), file=sys.stderr)  # noqa: T201 - before Locust's own output
+        sys.exit(error.exit_code)
+
+
+def adapt(parser: argparse.ArgumentParser) -> None:
+    """Have `--exit-code-on-error` tell whether it was given; refuse what Locust answers at once."""
+    parser.set_defaults(exit_code_on_error=None)
+    group = parser.add_argument_group("refused options", conflict_handler="resolve")
+    for option in REFUSED_AT_ONCE:
+        variable: Any = {"env_var": VARIABLES[option]} if option in VARIABLES else {}
+        action: Any = group.add_argument(
+            option, action=_Refusal, nargs="?", default=False, **variable
+        )
+        action.include_in_web_ui = False
+
+
+def exit_code_given(options: argparse.Namespace) -> int | None:
+    """`--exit-code-on-error` if it was given; else None, and Locust gets its own default."""
+    given: int | None = getattr(options, "exit_code_on_error", None)
+    if given is None:
+        options.exit_code_on_error = 1
+    return given
