@@ -1,7 +1,8 @@
 """HEAD and baseline in turns: blocks of the same calls, on two copies of one data set.
 
 Starts a process per side (`stack.remote_measure`) and makes the databases `phasegate_night_a` and
-`…_b`; both are gone at the end, come what may. Each side brings its copy to its own stack level.
+`…_b`; both are dropped at the end, also after an error. Each side brings
+its copy to its own stack level.
 """
 
 from __future__ import annotations
