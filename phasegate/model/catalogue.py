@@ -18,6 +18,9 @@ from phasegate.model.errors import ConfigurationError
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 FORMAT_VERSION = 1
 
+PROJECT_TABLES = ("project", "levels", "parts")
+"""Tables of `phasegate.toml` that say what is measured; the others replace the catalogue's."""
+
 # Two years: log ids carry milliseconds since the start in 39 bits, beside 24 for the user.
 DAYS_MAX = 730
 
@@ -327,11 +330,20 @@ def load(overrides: Path | None = None) -> Catalogue:
     Raises:
         ConfigurationError: unreadable file, unknown key, wrong type; the key is named.
     """
-    tables = _read_toml(CATALOGUE)
-    origin = CATALOGUE.name
-    if overrides is not None:
-        tables = _merged(tables, _read_toml(overrides))
-        origin = overrides.name
+    if overrides is None:
+        return merged_catalogue({}, CATALOGUE.name)
+    tables = _read_toml(overrides)
+    own = {key: value for key, value in tables.items() if key not in PROJECT_TABLES}
+    return merged_catalogue(own, overrides.name)
+
+
+def merged_catalogue(overrides: dict[str, Any], origin: str) -> Catalogue:
+    """The shipped catalogue with the entries of `overrides` in place.
+
+    Raises:
+        ConfigurationError: unknown key, wrong type; the key is named, and `origin` as its file.
+    """
+    tables = _merged(_read_toml(CATALOGUE), overrides)
     try:
         return msgspec.convert(tables, Catalogue, strict=True)
     except msgspec.ValidationError as error:

@@ -1,9 +1,31 @@
-"""The project that is measured: where its folders are."""
+"""The project that is measured: found, read, checked. `docs/project.md` is its contract.
 
-from __future__ import annotations
+Reads `phasegate.toml`, `benchmarks/*/technique.toml` and the SQL beside them; writes nothing.
+"""
 
 from pathlib import Path
 
+from phasegate.project.contract import ENGINE_PARTS, About, ArmFile, ClientPart, CostFile, Level
+from phasegate.project.find import VARIABLE, find_project
+from phasegate.project.load import Project, load_project
+from phasegate.project.technique import TechniqueFolder, transactional
+
+__all__ = [
+    "ENGINE_PARTS",
+    "VARIABLE",
+    "About",
+    "ArmFile",
+    "ClientPart",
+    "CostFile",
+    "Level",
+    "Project",
+    "TechniqueFolder",
+    "find_project",
+    "load_project",
+    "transactional",
+]
+
+# Until every room takes a `Project`: the checkout that this file lies in.
 ROOT = Path(__file__).resolve().parents[2]
 LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"
 BENCHMARKS = ROOT / "benchmarks"

@@ -1,0 +1,159 @@
+"""Reads and checks a project: one line that names file and key for whatever is wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from phasegate.model.catalogue import PROJECT_TABLES, Catalogue, merged_catalogue
+from phasegate.model.errors import ConfigurationError, UsageError
+from phasegate.project.contract import (
+    ENGINE_PARTS,
+    About,
+    ClientPart,
+    Level,
+    ProjectFile,
+    TechniqueFile,
+)
+from phasegate.project.find import FILE, find_project
+from phasegate.project.technique import TechniqueFolder
+
+T = TypeVar("T")
+
+NOTHING = "Nothing was started"
+DOCUMENTED = "docs/project.md documents every key"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project that was read and checked.
+
+    Attributes:
+        root: its folder, absolute.
+        about: name, title, where its users are.
+        levels: ascending; level 1 is the first.
+        client_parts: ways of the client to read, by name.
+        techniques: by id, in the order of their names.
+        catalogue: the defaults in force, the project's overrides included.
+    """
+
+    root: Path
+    about: About
+    levels: tuple[Level, ...]
+    client_parts: dict[str, ClientPart]
+    techniques: dict[str, TechniqueFolder]
+    catalogue: Catalogue
+
+    @property
+    def seed(self) -> Path:
+        """Schema and population."""
+        return self.root / "seed"
+
+    @property
+    def locustfile(self) -> Path:
+        """Sessions."""
+        return self.root / "loadtests" / "locustfile.py"
+
+    @property
+    def benchmarks(self) -> Path:
+        """Techniques and `bench_*.py`."""
+        return self.root / "benchmarks"
+
+    @property
+    def results(self) -> Path:
+        """Where runs are kept unless a flag says otherwise."""
+        return self.root / "results"
+
+    def level(self, number: int) -> Level:
+        """Level `number`, counted from 1.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if not 1 <= number <= len(self.levels):
+            raise UsageError(
+                f"There is no stack level {number}",
+                untouched=NOTHING,
+                then=f"Choose one of 1 to {len(self.levels)}",
+            )
+        return self.levels[number - 1]
+
+    def parts_of(self, number: int) -> frozenset[str]:
+        """The parts of level `number`."""
+        return frozenset(self.level(number).parts)
+
+    def check_parts(self, parts: tuple[str, ...], where: str) -> None:
+        """ConfigurationError for a part that nobody knows; `where` says who named it."""
+        known = {*self.techniques, *self.client_parts, *ENGINE_PARTS}
+        unknown = [part for part in parts if part not in known]
+        if unknown:
+            raise ConfigurationError(
+                f"{where}: there is no part {unknown[0]!r}",
+                untouched=NOTHING,
+                then=f"Choose among {', '.join(sorted(known))}",
+            )
+
+
+def load_project(root: Path | None = None) -> Project:
+    """The project in `root`; without it, where `find_project` finds one.
+
+    Raises:
+        ConfigurationError: there is none, or a file of it says what it must not; file and key are
+            named.
+    """
+    folder = root or find_project()
+    path = folder / FILE
+    tables = _toml(path)
+    own = {key: value for key, value in tables.items() if key in PROJECT_TABLES}
+    file = _converted(own, ProjectFile, FILE)
+    overrides = {key: value for key, value in tables.items() if key not in PROJECT_TABLES}
+    project = Project(
+        root=folder,
+        about=file.project,
+        levels=file.levels,
+        client_parts=file.parts,
+        techniques=_techniques(folder / "benchmarks"),
+        catalogue=merged_catalogue(overrides, FILE),
+    )
+    for number, level in enumerate(file.levels, 1):
+        project.check_parts(level.parts, f"{FILE}: levels[{number - 1}].parts")
+    return project
+
+
+def _techniques(folder: Path) -> dict[str, TechniqueFolder]:
+    found = {}
+    for path in sorted(folder.glob("*/technique.toml")):
+        name = f"benchmarks/{path.parent.name}/{path.name}"
+        entry = _converted(_toml(path), TechniqueFile, name)
+        found[path.parent.name] = TechniqueFolder(path.parent.name, path.parent, entry)
+    for id_, technique in found.items():
+        other = technique.file.same_migration_as
+        if other and other not in found:
+            raise ConfigurationError(
+                f"benchmarks/{id_}/technique.toml: `same_migration_as`: there is no technique "
+                f"{other!r}",
+                untouched=NOTHING,
+            )
+    return found
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"Cannot read {path.name}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path.name} is not UTF-8 at byte {error.start}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path.name} is not valid TOML: {error}") from error
+
+
+def _converted(tables: dict[str, Any], kind: type[T], name: str) -> T:
+    try:
+        return msgspec.convert(tables, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{name}: {error}", untouched=NOTHING, then=DOCUMENTED) from error
