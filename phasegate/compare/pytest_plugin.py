@@ -130,10 +130,10 @@ def _database(config: pytest.Config) -> Dsn:
         dsn = Dsn.of(os.environ[DSN_VARIABLE], DSN_VARIABLE)
     except PhasegateError as error:
         pytest.exit(f"{FAILURE}{error} Nothing was measured.", returncode=int(error.exit_code))
-    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
-    for remark in dsn.remarks:
-        terminal.ensure_newline()
-        terminal.write_line(f"{FAILURE}{remark}")
+    capture: Any = config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        for remark in dsn.remarks:
+            print(f"\n{FAILURE}{remark}", end="")  # noqa: T201 - on the terminal, once
     return dsn
 
 
