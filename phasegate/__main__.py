@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from phasegate.model.address import without_credentials
 from phasegate.model.errors import ExitCode, PhasegateError
 
 INTERRUPTED = (
@@ -49,13 +50,14 @@ def _exit_code(command: Callable[[], click.Command], name: str) -> int:
     try:
         return int(command().main(prog_name=name, standalone_mode=False) or ExitCode.HOLDS)
     except PhasegateError as error:
-        click.echo(f"phasegate: {error.sentence()}", err=True)
+        click.echo(f"phasegate: {without_credentials(error.sentence())}", err=True)
         return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else name
         hint = f"See `{where} --help`."
-        click.echo(f"phasegate: {error.format_message()} Nothing was started. {hint}", err=True)
+        said = without_credentials(error.format_message())
+        click.echo(f"phasegate: {said} Nothing was started. {hint}", err=True)
         return ExitCode.WRONG_CALL
     except (KeyboardInterrupt, click.Abort):
         click.echo(f"\nphasegate: {INTERRUPTED}", err=True)

@@ -31,6 +31,8 @@ PORT_MAX = 65_535
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.:-]*)://")
 _NAME_OF_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?")
+# Up to the last @: a password may hold one. Paths have lost one of the two slashes.
+_CREDENTIALS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*:/+[^\s@/:]*:[^\n]*@[^\s'\",;)]*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 
 
@@ -228,30 +230,29 @@ def is_loopback(host: str) -> bool:
         return host.lower() in ("", "localhost") or host.startswith("/")
 
 
-def ipv6_hint(host: str, port: int | None) -> str:
-    """What to do where `host` has IPv6 addresses alone and this machine has no way there.
+POOLER_HINT = (
+    "That host has an IPv6 address only, and this machine has no way there: use the pooler's "
+    "address, which has IPv4 (Supabase: Connect, Session pooler: "
+    "aws-….pooler.supabase.com, port 5432, user postgres.PROJECT)"
+)
 
-    Empty where that is not so, or cannot be told. Asks the resolver and the routing table; sends
-    nothing to the host.
-    """
+
+def is_ipv6_only(host: str) -> bool:
+    """Whether all addresses of `host` are IPv6. Asks the resolver; False where it knows none."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return ""
-    if not found or any(family != socket.AF_INET6 for family, *_ in found):
-        return ""
-    for family, kind, protocol, _, address in found:
-        try:
-            with socket.socket(family, kind, protocol) as probe:
-                probe.connect(address)  # of a datagram socket: looks for a route, sends nothing
-        except OSError:
-            continue
-        return ""
-    return (
-        "That host has an IPv6 address only, and this machine has no IPv6: use the pooler's "
-        "address, which has IPv4 (Supabase: Connect, Session pooler: "
-        "aws-….pooler.supabase.com, port 5432, user postgres.PROJECT)"
-    )
+        return False
+    return bool(found) and all(family == socket.AF_INET6 for family, *_ in found)
+
+
+def without_credentials(text: str) -> str:
+    """`text` of an error, where an address with a password in it is not shown.
+
+    The last wall, for what was given as something else (a file, a run, a number) and is quoted by
+    whoever could make nothing of it.
+    """
+    return _CREDENTIALS.sub("(an address, which is not shown)", text)
 
 
 EXAMPLE = "http://127.0.0.1:8000 or https://name.supabase.co"

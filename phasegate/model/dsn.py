@@ -8,6 +8,7 @@ asyncpg, libpq and psql. The password is quoted nowhere; a text that cannot be r
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -338,10 +339,18 @@ def redact(text: str) -> str:
         return "a database URL that cannot be read"
 
 
+# Drivers' words where no server answered: by errno (asyncpg), by its text (libpq), or by time.
+_NO_WAY = (
+    *(f"[Errno {number}]" for number in (errno.ENETUNREACH, errno.EHOSTUNREACH)),
+    *(os.strerror(number) for number in (errno.ENETUNREACH, errno.EHOSTUNREACH)),
+    *("Cannot assign requested address", "TimeoutError", "timeout expired", "Address family"),
+)
+
+
 def advice(dsn: Dsn, reason: str) -> str:
     """What to do where a connection to `dsn` failed with a driver's `reason`; empty: nobody knows.
 
-    Asks the resolver and this machine's routes; sends nothing to the server.
+    Asks the resolver; sends nothing to the server.
     """
     if "rejected SSL upgrade" in reason or "does not support SSL" in reason:
         return (
@@ -350,4 +359,6 @@ def advice(dsn: Dsn, reason: str) -> str:
         )
     if "certificate verify failed" in reason:
         return ROOT_CERTIFICATE
-    return address.ipv6_hint(dsn.host, dsn.port) if dsn.host else ""
+    if any(words in reason for words in _NO_WAY) and address.is_ipv6_only(dsn.host):
+        return address.POOLER_HINT
+    return ""

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from phasegate.project import LOCUSTFILE
 from phasegate.stack.tokens import mint_key
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,6 +130,28 @@ def test_a_key_with_harmless_surroundings_is_used_with_a_word(command: Command) 
     assert "The API does not answer" in ran.stdout
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("seed", "--users", "9", "{}"),
+        ("seed", "--users", "{}"),
+        ("gate", "--to", "2", "{}"),
+        ("compare", "{}", "{}"),
+        ("sql", "{}"),
+        ("up", "--compute", "{}"),
+        ("{}",),
+    ],
+)
+def test_an_address_in_the_wrong_place_stays_unsaid(
+    command: Command, arguments: tuple[str, ...]
+) -> None:
+    dsn = f"postgresql://me:{SECRET} {SECRET}@{SECRET}@127.0.0.1:1/db"
+    ran = command((*PHASEGATE, *(each.replace("{}", dsn) for each in arguments)))
+    assert ran.returncode == 2
+    assert "an address, which is not shown" in ran.stderr
+    assert leaked(ran.stdout + ran.stderr) == []
+
+
 FOR_OTHERS = (
     "pgbouncer=true&connection_limit=1&pool_timeout=20&schema=public&connect_timeout=15"
     "&channel_binding=require&gssencmode=disable&sslaccept=accept_invalid_certs&tpyo=1\r"
@@ -185,7 +208,7 @@ def test_credentials_in_a_url_reach_no_output_no_record_and_no_process(
         held.bind(("127.0.0.1", 0))
         held.listen()  # takes connections and says nothing: the stage lasts as long as it was asked
         url = f"http://me:{SECRET}@127.0.0.1:{held.getsockname()[1]}"
-        command = [*LOCUST[:-2], "--processes", "2", "--out", str(tmp_path), "--stage-duration=2"]
+        command = [*LOCUST[:-2], "--out", str(tmp_path), "--stage-duration=2"]
         process = subprocess.Popen(
             [*command, "--arrival-rate=5", "--stage-name=s"],
             env={**environment, **KEYS, "SUPABASE_URL": url},

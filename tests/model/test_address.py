@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import socket
-
 import pytest
 
-from phasegate.model.address import Address, ipv6_hint
+from phasegate.model.address import Address, is_ipv6_only, without_credentials
 from phasegate.model.errors import ConfigurationError
 
 
@@ -51,17 +49,21 @@ def test_what_is_no_url_is_described_and_never_quoted(text: str, why: str) -> No
     assert caught.value.__cause__ is None
 
 
-def has_a_way_to(host: str) -> bool:
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((host, 5432))
-        except OSError:
-            return False
-    return True
+def test_a_host_of_ipv6_alone_is_known() -> None:
+    assert is_ipv6_only("2001:db8::1")
+    assert not is_ipv6_only("127.0.0.1")
+    assert not is_ipv6_only("no-such-host.invalid")
 
 
-def test_a_host_of_ipv6_alone_gets_the_poolers_address_where_there_is_no_ipv6() -> None:
-    documented = "2001:db8::1"  # RFC 3849: routed nowhere, so this sends nothing anywhere
-    assert ("pooler.supabase.com" in ipv6_hint(documented, 5432)) is not has_a_way_to(documented)
-    assert ipv6_hint("127.0.0.1", 5432) == ""
-    assert ipv6_hint("", None) == ""
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("There is no run 'postgresql:/u:Hush@h/db', neither", "There is no run '(an', neither"),
+        ("No 'https://u:Hu sh@Hush@h:1/x'.", "No '(an'."),
+        ("to postgresql://me@h:1/db: no", "to postgresql://me@h:1/db: no"),
+        ("Write it as http://127.0.0.1:8000 or so", "Write it as http://127.0.0.1:8000 or so"),
+    ],
+)
+def test_an_address_that_was_given_as_something_else_is_not_shown(said: str, shown: str) -> None:
+    expected = shown.replace("(an", "(an address, which is not shown)")
+    assert without_credentials(said) == expected

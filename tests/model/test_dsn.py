@@ -191,3 +191,17 @@ def test_a_server_without_tls_gets_the_word_that_allows_it() -> None:
         assert "add sslmode=disable" in advice(dsn, said)
     assert "sslrootcert=FILE" in advice(dsn, "certificate verify failed")
     assert advice(dsn, "Connection refused") == ""
+
+
+def test_a_host_of_ipv6_alone_to_which_there_is_no_way_gets_the_poolers_address() -> None:
+    of_ipv6 = Dsn.of("postgresql://[2001:db8::1]/db", "D", NOTHING)
+    for said in (
+        "[Errno 101] Connect call failed",
+        "Network is unreachable",
+        "timeout expired",
+        "TimeoutError",
+    ):
+        assert "pooler.supabase.com" in advice(of_ipv6, said)
+        assert advice(Dsn.of("postgresql://127.0.0.1/db"), said) == ""
+    assert advice(of_ipv6, "[Errno 111] Connect call failed") == ""
+    assert advice(of_ipv6, "password authentication failed") == ""

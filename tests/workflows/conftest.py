@@ -154,7 +154,7 @@ def runner(tmp_path: Path) -> Runner:
     checkout = tmp_path / "checkout"
     for folder in (checkout, tmp_path / "temp", tmp_path / "bin"):
         folder.mkdir()
-    for folder in (".github", "phases"):
+    for folder in (".github", "phasegate/model"):
         shutil.copytree(ROOT / folder, checkout / folder)
     for name in ("Makefile", "pyproject.toml", "requirements.lock", "requirements-dev.lock"):
         shutil.copy(ROOT / name, checkout / name)
