@@ -35,7 +35,7 @@ OF_DATABASES = {
     "seed": (*PHASEGATE, "seed", "--users", "100"),
     "health": (*PHASEGATE, "health"),
     "gate": (*GATE, URL),
-    "self-check": (*PHASEGATE, "self-check"),
+    "self-check": (sys.executable, "-m", "instruments", "self-check"),
     "benchmarks": SELF_CHECK,
     "psql.py": PSQL,
 }
