@@ -30,6 +30,7 @@ from phasegate.stack.binaries import give_to_service_user
 from phasegate.stack.database import apply_sql
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer, run_program
+from phasegate.stack.postmaster import postmaster_of
 from phasegate.stack.tokens import mint
 
 DATABASE = "phasegate_api_perf"
@@ -193,7 +194,7 @@ def _rates(
     peer: Peer, api: Api, sent: Sequence[bytes], server: PostgresServer
 ) -> Iterator[PerfRow]:
     """Requests a second, and what one costs all processes but the load generator."""
-    postmaster = int((server.data_dir / "postmaster.pid").read_text("ascii").split("\n", 1)[0])
+    postmaster = postmaster_of(server.data_dir)
     rates: list[tuple[float, float]] = []
     costs: list[tuple[float, float]] = []
     for _ in range(REPETITIONS):

@@ -20,6 +20,7 @@ from phasegate.model.errors import CannotMeasure
 from phasegate.records.perf import PerfRow
 from phasegate.stack.binaries import give_to_service_user
 from phasegate.stack.postgres import PostgresServer, run_program
+from phasegate.stack.postmaster import postmaster_of
 
 DATABASE = "phasegate_benchmarks_perf"
 SETUP = Path(__file__).with_name("perf.sql")
@@ -66,7 +67,7 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
 def _one_core(server: PostgresServer) -> Iterator[None]:
     """This process, pgbench and the backends of both on one core, as the benchmarks run."""
     placement = Placement(server.dsn())
-    pid = int((server.data_dir / "postmaster.pid").read_text(encoding="ascii").split()[0])
+    pid = postmaster_of(server.data_dir)
     before = os.sched_getaffinity(pid) if hasattr(os, "sched_getaffinity") else set()
     placement.take(pid)
     try:

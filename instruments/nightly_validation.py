@@ -33,6 +33,7 @@ from phasegate.records import store
 from phasegate.records.run import Machine, Server
 from phasegate.stack.machine import describe_server, machine
 from phasegate.stack.postgres import PostgresServer
+from phasegate.stack.postmaster import postmaster_of
 from phasegate.stats.self_check import INJECTIONS
 
 PEERS_NOTE = (
@@ -195,7 +196,7 @@ def measure(
     begun = datetime.now(UTC)
     seeding.ensure_dataset(server, users=users, seed=seed)
     here = machine()
-    postmaster = int((server.data_dir / "postmaster.pid").read_text("ascii").split("\n", 1)[0])
+    postmaster = postmaster_of(server.data_dir)
     watch = Watch(postmaster)
     rounds = record(server, users=users, seed=seed, effort=chosen, on_round=on_round)
     origin = Origin(

@@ -13,6 +13,7 @@ from typing import Protocol, cast
 
 from phasegate.cli import console
 from phasegate.records import store
+from phasegate.records.faults import require_writable
 from phasegate.records.perf import PerfRecord, PerfRow
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
@@ -36,6 +37,7 @@ class _Room(Protocol):
 def measure(rooms: tuple[str, ...], results: Path) -> PerfRecord:
     """Measure `rooms`, each on a server that does nothing else, and store the record."""
     found: list[PerfRow] = []
+    require_writable(results, purpose="results")
     with (
         locked(cache_dir(), "make perf"),
         running_postgres(cluster_dir()) as server,

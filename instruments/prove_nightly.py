@@ -15,6 +15,7 @@ from phasegate.cli.circumstances import code_version, commit
 from phasegate.cli.verbs.nightly import USERS
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold
+from phasegate.records.faults import require_writable
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.postgres import cluster_dir, running_postgres
 
@@ -27,6 +28,7 @@ def prove(results: Path, catalogue: Catalogue) -> None:
             does not count.
         DoesNotHold: a goal is missed.
     """
+    require_writable(results, purpose="results")
     with (
         locked(cache_dir(), "python -m instruments perf --nightly"),
         running_postgres(cluster_dir()) as server,

@@ -19,6 +19,7 @@ from phasegate.load.locust_options import adapt
 from phasegate.load.options import add_arguments
 from phasegate.model.catalogue import load
 from phasegate.model.errors import PhasegateError
+from phasegate.records.faults import explained
 
 # As for every command: the entries of a file beside the caller replace the catalogue's.
 OVERRIDES = Path("phasegate.toml")
@@ -33,8 +34,8 @@ def stop(error: PhasegateError, *, aloud: bool = True) -> NoReturn:
 
 try:
     CATALOGUE = load(OVERRIDES if OVERRIDES.exists() else None)
-except PhasegateError as wrong:
-    stop(wrong)
+except Exception as wrong:
+    stop(explained(wrong))
 crew = Crew(CATALOGUE)
 
 
@@ -83,10 +84,10 @@ def on_init(environment: Environment, **_: Any) -> None:
     """Join the test that this process was started for, or say in one line why not."""
     try:
         crew.join(environment)
-    except PhasegateError as error:
+    except Exception as error:
         options = environment.parsed_options
         # A worker that was forked leaves the words to the process that it was forked from.
-        stop(error, aloud=not (options and options.worker and options.processes))
+        stop(explained(error), aloud=not (options and options.worker and options.processes))
 
 
 def on_parser(parser: Any, **_: Any) -> None:

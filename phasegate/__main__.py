@@ -12,7 +12,7 @@ from typing import NoReturn
 import click
 
 from phasegate.model.address import without_credentials
-from phasegate.model.errors import ExitCode, PhasegateError
+from phasegate.model.errors import ExitCode
 
 INTERRUPTED = (
     "Interrupted. What had been finished is kept, nothing half-done is counted, and every server "
@@ -49,9 +49,6 @@ def run_command(command: Callable[[], click.Command], name: str) -> NoReturn:
 def _exit_code(command: Callable[[], click.Command], name: str) -> int:
     try:
         return int(command().main(prog_name=name, standalone_mode=False) or ExitCode.HOLDS)
-    except PhasegateError as error:
-        click.echo(f"phasegate: {without_credentials(error.sentence())}", err=True)
-        return error.exit_code
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else name
@@ -66,6 +63,12 @@ def _exit_code(command: Callable[[], click.Command], name: str) -> int:
         # The reader went away (`| head`); keep Python from complaining about it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.HOLDS
+    except Exception as error:
+        from phasegate.records.faults import explained
+
+        wrong = explained(error)
+        click.echo(f"phasegate: {without_credentials(wrong.sentence())}", err=True)
+        return wrong.exit_code
 
 
 if __name__ == "__main__":

@@ -28,8 +28,8 @@ def phasegate() -> None:
     measuring.
 
     Exit codes: 0 holds · 1 does not hold · 2 the call or the configuration is wrong · 3 could not
-    be measured fairly. Defaults come from the catalogue; a phasegate.toml in the current folder
-    overrides it.
+    be measured fairly · 70 a defect of phasegate itself. Defaults come from the catalogue; a
+    phasegate.toml in the current folder overrides it.
     """
 
 

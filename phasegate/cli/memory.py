@@ -12,6 +12,9 @@ from pathlib import Path
 
 import psutil
 
+from phasegate.model.errors import CannotMeasure
+from phasegate.stack.postmaster import postmaster_of
+
 SAMPLE_EVERY_S = 0.5  # a few ms of work per sample on a tree of 20 processes
 
 
@@ -19,13 +22,13 @@ class MemorySampler:
     """Samples while it is entered; `bytes_max` is the peak so far.
 
     Args:
-        pid_files: `postmaster.pid` files of servers whose process trees count as well, although
-            they are nobody's children.
+        data_dirs: of servers whose process trees count as well, although they are nobody's
+            children.
     """
 
-    def __init__(self, *pid_files: Path) -> None:
+    def __init__(self, *data_dirs: Path) -> None:
         self.bytes_max = 0
-        self._pid_files = pid_files
+        self._data_dirs = data_dirs
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, name="memory", daemon=True)
 
@@ -57,10 +60,10 @@ class MemorySampler:
 
     def _processes(self) -> Iterator[psutil.Process]:
         roots = [psutil.Process()]
-        for pid_file in self._pid_files:
+        for data_dir in self._data_dirs:
             try:
-                roots.append(psutil.Process(int(pid_file.read_text(encoding="ascii").split()[0])))
-            except (OSError, ValueError, IndexError, psutil.Error):
+                roots.append(psutil.Process(postmaster_of(data_dir)))
+            except (CannotMeasure, OSError, psutil.Error):  # it has ended
                 continue
         seen: set[int] = set()
         for root in roots:

@@ -14,7 +14,8 @@ from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold, Refused
 from phasegate.nightly import drift
 from phasegate.nightly.measure import Plan, measure
-from phasegate.records import history
+from phasegate.records import history, store
+from phasegate.records.faults import require_writable
 from phasegate.records.night import NightRecord
 from phasegate.report import nights
 from phasegate.stack.cache import cache_dir, locked
@@ -33,6 +34,8 @@ def night(plan: Plan, catalogue: Catalogue, folder: Path) -> tuple[NightRecord, 
         CannotMeasure: HEAD itself cannot be measured; nothing was recorded.
     """
     with locked(cache_dir(), "phasegate nightly"):
+        require_writable(folder, purpose="the history")
+        require_writable(folder.parent / SUMMARY.parent, purpose="the summary")
         with console.step("measure HEAD and baseline") as show:
             record = measure(plan, catalogue, show)
         before = history.read(folder)
@@ -50,8 +53,7 @@ def night(plan: Plan, catalogue: Catalogue, folder: Path) -> tuple[NightRecord, 
         history.write(folder, judged)
         found = history.read(folder)
         summary = folder.parent / SUMMARY
-        summary.parent.mkdir(parents=True, exist_ok=True)
-        summary.write_text(nights.summary(judged, found), encoding="utf-8")
+        store.replace(summary, nights.summary(judged, found).encode())
         nights.build(found, folder.parent / PAGE)
     return judged, summary
 

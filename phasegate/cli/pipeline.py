@@ -21,6 +21,7 @@ from phasegate.load.capacity_matrix import Plan as MatrixPlan
 from phasegate.model.catalogue import Catalogue, Compute, Population
 from phasegate.model.errors import PhasegateError
 from phasegate.records import store
+from phasegate.records.faults import require_writable
 from phasegate.records.seed import SeedRecord
 from phasegate.seeding.target import check_disk
 from phasegate.seeding.template_database import COPIES
@@ -64,6 +65,7 @@ class DataSet:
 def run(plan: Plan, catalogue: Catalogue) -> Path:
     """Carry `plan` out and return the folder of the finished run."""
     with locked(cache_dir(), "phasegate run"):
+        require_writable(plan.results, purpose="results")
         check_disk(cache_dir(), sum(plan.sizes), COPIES)  # before the first size is seeded
         journal = Journal(
             users=plan.users,
@@ -73,8 +75,8 @@ def run(plan: Plan, catalogue: Catalogue) -> Path:
             results=plan.results,
         )
         data_dir = cluster_dir()
-        with running_postgres(data_dir) as server:
-            journal.server_pid_file = data_dir / "postmaster.pid"
+        with journal.kept_if_begun(), running_postgres(data_dir) as server:
+            journal.server_data_dir = data_dir
             journal.server = asyncio.run(circumstances.describe_server(server))
             data_sets = [
                 _seed(journal, server, plan, users, catalogue.population) for users in plan.sizes

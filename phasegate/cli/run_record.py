@@ -6,6 +6,7 @@ under its name. An interrupted run keeps its hidden folder, and `phasegate repor
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,7 +36,7 @@ class Journal:
     quick: bool
     results: Path = RESULTS
     server: Server | None = None
-    server_pid_file: Path | None = None
+    server_data_dir: Path | None = None
     levels: dict[int, tuple[StackPart, ...]] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
     machine: Machine = field(default_factory=circumstances.machine)
@@ -55,11 +56,11 @@ class Journal:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Record the wall time, the peak memory and the outcome of what is done inside."""
-        pid_files = () if self.server_pid_file is None else (self.server_pid_file,)
+        data_dirs = () if self.server_data_dir is None else (self.server_data_dir,)
         began = time.monotonic()
         outcome: StageOutcome = "done"
         note = ""
-        with MemorySampler(*pid_files) as memory:
+        with MemorySampler(*data_dirs) as memory:
             try:
                 yield
             except KeyboardInterrupt:
@@ -113,6 +114,16 @@ class Journal:
             stages=tuple(self.stages),
         )
         store.write(self.folder / "run.json", record)
+
+    @contextmanager
+    def kept_if_begun(self) -> Iterator[None]:
+        """Keep the hidden folder of a run that breaks off only where a stage of it was done."""
+        try:
+            yield
+        except BaseException:
+            if not any(stage.outcome == "done" for stage in self.stages):
+                shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def publish(self) -> Path:
         """Give the finished run its name; returns its folder."""

@@ -26,6 +26,7 @@ from phasegate.model.catalogue import Catalogue, Compute, Phase
 from phasegate.model.errors import CannotMeasure, ConfigurationError
 from phasegate.model.population import user_id
 from phasegate.records import store
+from phasegate.records.faults import require_writable
 from phasegate.records.load import LoadRecord
 from phasegate.records.target import FoundDatabase, TargetRecord
 from phasegate.stack.inspect import look_at
@@ -71,6 +72,7 @@ def run(plan: Plan, catalogue: Catalogue) -> Path:
             nothing was sent.
         CannotMeasure: the database cannot be reached, or the generator wrote no record.
     """
+    require_writable(plan.results, purpose="results")
     address = Address.of(plan.host)  # a wrong one is named before anything is opened
     file = "" if plan.users_file is None else str(plan.users_file)
     options = argparse.Namespace(target="", users_file=file)
@@ -81,16 +83,17 @@ def run(plan: Plan, catalogue: Catalogue) -> Path:
     journal = Journal(
         users=users, sizes=(users,), seed=plan.seed, quick=False, results=plan.results
     )
-    with journal.stage("database"), console.step("look at the database"):
-        record = look(
-            plan.database_url, users, host=plan.host, seed=plan.seed, users_file=plan.users_file,
-            compute=plan.compute, reads_only=not plan.allow_writes,
-            request_budget=plan.request_budget,
-        )  # fmt: skip
-        store.write(journal.folder / "target.json", record)
-    name = f"load: level {plan.level} at the peak of {users:,} users"
-    with journal.stage(name), console.step(name):
-        _drive(plan, catalogue, target, journal.folder, is_local=address.is_loopback)
+    with journal.kept_if_begun():
+        with journal.stage("database"), console.step("look at the database"):
+            record = look(
+                plan.database_url, users, host=plan.host, seed=plan.seed,
+                users_file=plan.users_file, compute=plan.compute,
+                reads_only=not plan.allow_writes, request_budget=plan.request_budget,
+            )  # fmt: skip
+            store.write(journal.folder / "target.json", record)
+        name = f"load: level {plan.level} at the peak of {users:,} users"
+        with journal.stage(name), console.step(name):
+            _drive(plan, catalogue, target, journal.folder, is_local=address.is_loopback)
     journal.skip("benchmarks", COMPARE_WITH)
     # matplotlib takes a second to import; only this step needs it.
     from phasegate import report
@@ -140,6 +143,7 @@ def complete(
         ConfigurationError: the folder holds no load, or a file of it is not whole.
         CannotMeasure: the database cannot be reached.
     """
+    require_writable(folder, purpose="the run")
     loads = [store.read(path, LoadRecord) for path in sorted((folder / "load").glob("*.json"))]
     if not loads:
         raise ConfigurationError(

@@ -9,7 +9,7 @@ import argparse
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -25,6 +25,7 @@ from phasegate.compare.technique import Compare, Technique
 from phasegate.model.dsn import Dsn, advice
 from phasegate.model.errors import PhasegateError
 from phasegate.records import store
+from phasegate.records.faults import explained, require_writable
 
 # Seconds for a whole session by hand, unless --budget says otherwise: what one data set's share
 # is in `phasegate run`.
@@ -32,6 +33,7 @@ BUDGET_S = 60.0
 
 # Of all options, pytest's and its plug-ins' too.
 _defaults = argparse.Namespace()
+FIRST_FAULT = pytest.StashKey[PhasegateError]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,20 +110,46 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         stay_raised=config.getoption("--stay-raised"),
         settled=frozenset(config.getoption("--settled").split(",")),
     )
+    path = config.getoption("--record")
     try:
+        if path is not None:
+            require_writable(path.absolute().parent, purpose="the record")
         lab.__enter__()
-    except PhasegateError as error:
-        said = " ".join(part for part in (str(error), advice(dsn, str(error))) if part)
-        pytest.exit(f"{FAILURE}{said} Nothing was measured.", returncode=int(error.exit_code))
+    except Exception as error:
+        wrong = explained(error)
+        said = " ".join(part for part in (str(wrong), advice(dsn, str(wrong))) if part)
+        pytest.exit(f"{FAILURE}{said} Nothing was measured.", returncode=int(wrong.exit_code))
     try:
         yield lab
-        path = config.getoption("--record")
         if path is not None and not request.session.testsfailed:
-            if not config.getoption("benchmark_disable"):
-                _spend_leftover(lab)
-            store.write(path, lab.record())
+            _conclude(config, path, lab)
     finally:
         lab.__exit__()
+
+
+def _conclude(config: pytest.Config, path: Path, lab: Lab) -> None:
+    """Spend what is left of the budget, and write the record."""
+    try:
+        if not config.getoption("benchmark_disable"):
+            leftover.spend(lab, lambda what: _progress(lab, what))
+        store.write(path, lab.record())
+    except Exception as error:
+        _fail(config, error)
+
+
+def _fail(config: pytest.Config, error: Exception) -> NoReturn:
+    """Fail this test in one line; the session then ends with the code of its first fault."""
+    wrong = explained(error)
+    config.stash.setdefault(FIRST_FAULT, wrong)
+    print(f"{FAILURE}{wrong}")  # noqa: T201 - see run.py
+    pytest.fail(str(wrong), pytrace=False)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where something could not be measured, say so by the exit code, not by pytest's own 1."""
+    fault = session.config.stash.get(FIRST_FAULT, None)
+    if fault is not None and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
+        session.exitstatus = fault.exit_code
 
 
 def _database(config: pytest.Config) -> Dsn:
@@ -137,20 +165,12 @@ def _database(config: pytest.Config) -> Dsn:
     return dsn
 
 
-def _spend_leftover(lab: Lab) -> None:
-    try:
-        leftover.spend(lab, lambda what: _progress(lab, what))
-    except PhasegateError as error:
-        print(f"{FAILURE}{error}")  # noqa: T201 - see run.py
-        pytest.fail(str(error), pytrace=False)
-
-
 def _progress(lab: Lab, what: str) -> None:
     print(f"{PROGRESS}{what} ({lab.dataset.users:,} users)")  # noqa: T201 - see run.py
 
 
 @pytest.fixture
-def compare(lab: Lab, benchmark: Any) -> Compare:
+def compare(lab: Lab, benchmark: Any, pytestconfig: pytest.Config) -> Compare:
     """Measure a technique (once per session) and replay one arm, `before` or `after`."""
 
     def compared(technique: Technique, arm: str) -> None:
@@ -160,9 +180,8 @@ def compare(lab: Lab, benchmark: Any) -> Compare:
         except (Unavailable, BudgetTooSmall) as error:
             lab.skip(technique, error)
             pytest.skip(str(error))
-        except PhasegateError as error:
-            print(f"{FAILURE}{error}")  # noqa: T201 - see run.py
-            pytest.fail(str(error), pytrace=False)
+        except Exception as error:
+            _fail(pytestconfig, error)
         shown = comparison.before if arm == "before" else comparison.after
         benchmark.extra_info.update(extra_info(comparison, shown, lab.dataset))
         replay(benchmark, shown.call_ns)

@@ -34,6 +34,7 @@ from phasegate.stack.pgbouncer_install import (
     pgbouncer_version,
 )
 from phasegate.stack.postgres import PostgresServer, start_postgres, stop_postgres
+from phasegate.stack.postmaster import postmaster_of
 from phasegate.stack.replica import (
     PRIMARY_SETTINGS,
     Replica,
@@ -164,11 +165,6 @@ def running_level(
     )
     with ExitStack() as undo:
         yield build(undo, server, dsn, wanted, lambda _: None)
-
-
-def postmaster_of(data_dir: Path) -> int:
-    """Process id of the server that runs on `data_dir`."""
-    return int((data_dir / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0])
 
 
 def settings_for(wanted: Wanted) -> dict[str, str]:

@@ -12,6 +12,7 @@ import argparse
 import logging
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -30,6 +31,7 @@ from phasegate.load.summary import Clicks
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, ExitCode, PhasegateError
 from phasegate.model.verdict import Verdict
+from phasegate.records.faults import explained, require_writable
 
 log = logging.getLogger("phasegate.load")
 
@@ -56,6 +58,7 @@ class Crew:
         self._interrupted = False
         self._verdicts: list[Verdict] = []
         self._exit_code_on_error: int | None = None
+        self._fault: PhasegateError | None = None
 
     def join(self, environment: Environment) -> None:
         """Listen to `environment`.
@@ -81,9 +84,12 @@ class Crew:
                 remarks += key.remarks
             for remark in remarks:
                 log.warning("%s", remark)
-        if environment.host and not isinstance(runner, WorkerRunner):
-            settings = self._settings()
-            refuse(options, arrivals=settings.is_open and starts_by_itself(options))
+        if not isinstance(runner, WorkerRunner):
+            if environment.host:
+                settings = self._settings()
+                refuse(options, arrivals=settings.is_open and starts_by_itself(options))
+            if getattr(options, "out", None):
+                require_writable(Path(options.out), purpose="records")
         if isinstance(runner, (MasterRunner, LocalRunner)):
             runner.register_message(REPORT, self._on_report)
         if isinstance(runner, (WorkerRunner, LocalRunner)):
@@ -120,15 +126,16 @@ class Crew:
     def _on_test_start(self, **_: Any) -> None:
         try:
             self._start()
-        except PhasegateError as error:
-            log.error("%s", error.sentence())  # noqa: TRY400 - one line, no traceback
-            self._environment.process_exit_code = error.exit_code
+        except Exception as error:
+            self._give_up(error)
             gevent.spawn(self._stop)
-        except Exception:
-            # Locust would log it and go on, with nobody to end the test.
-            log.exception("The test could not be started")
-            self._environment.process_exit_code = ExitCode.INVALID
-            gevent.spawn(self._stop)
+
+    def _give_up(self, error: Exception) -> None:
+        """Say in one line what went wrong; the process then ends with its exit code."""
+        wrong = explained(error)
+        log.error("%s", wrong.sentence())
+        self._fault = wrong
+        self._environment.process_exit_code = wrong.exit_code
 
     def _start(self) -> None:
         runner, settings = self._runner, self._settings()
@@ -143,6 +150,7 @@ class Crew:
     def _conduct(self, settings: Settings, workers: list[str]) -> None:
         runner = self._runner
         self._verdicts.clear()
+        self._fault = None
         self._conductor = Conductor(settings, self._catalogue.workload, workers, self._is_missing)
         for worker in workers:
             runner.send_message(LEASE, self._conductor.lease(worker), worker)
@@ -233,6 +241,8 @@ class Crew:
         runner, options = self._runner, self._environment.parsed_options
         if isinstance(runner, WorkerRunner):
             self._send_statistics(runner)
+        elif self._fault is not None:
+            self._environment.process_exit_code = self._fault.exit_code
         elif options is not None and starts_by_itself(options) and self._verdicts:
             self._environment.process_exit_code = self._exit_code()
 
@@ -252,7 +262,12 @@ class Crew:
     def _write(self, conductor: Conductor) -> None:
         if conductor.records:
             return
-        for record in conductor.finish():
+        try:
+            records = conductor.finish()
+        except Exception as error:
+            self._give_up(error)
+            return
+        for record in records:
             clicks = Clicks.of(record)
             judgement = clicks.judge(self._catalogue.slo)
             if conductor.is_open:  # used as any locustfile is, Locust's own exit codes hold

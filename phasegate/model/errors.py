@@ -5,9 +5,11 @@
     ├── ConfigurationError    2  a setting, file or environment variable is wrong
     │   └── Refused           2  the call is well-formed, but carrying it out would do harm
     ├── DoesNotHold           1  measured fairly, and the answer is no
-    └── CannotMeasure         3  INVALID: could not be measured fairly
+    ├── CannotMeasure         3  INVALID: could not be measured fairly
+    └── Unforeseen           70  a defect of phasegate itself; the traceback is kept in a file
 
 `__main__.main` is the one place that catches them, prints the message and exits.
+What is none of these becomes one of them by `records.faults.explained`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ class ExitCode(IntEnum):
     DOES_NOT_HOLD = 1
     WRONG_CALL = 2
     INVALID = 3
+    UNFORESEEN = 70  # EX_SOFTWARE of sysexits.h: no verdict of any kind
 
 
 class PhasegateError(Exception):
@@ -69,3 +72,9 @@ class CannotMeasure(PhasegateError):
     """INVALID: the thing asked about could not be measured fairly."""
 
     exit_code = ExitCode.INVALID
+
+
+class Unforeseen(PhasegateError):
+    """A defect of phasegate: nobody foresaw what happened, and it says nothing of the target."""
+
+    exit_code = ExitCode.UNFORESEEN

@@ -30,6 +30,7 @@ from phasegate.records.night import Circumstances, NightRecord, Series
 from phasegate.stack.cache import cache_dir
 from phasegate.stack.machine import describe_server, machine
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
+from phasegate.stack.postmaster import postmaster_of
 from phasegate.stack.remote_measure import ChildFault
 from phasegate.stats.self_check import redrawn
 
@@ -114,7 +115,7 @@ def measure_on(
         server, users=plan.users, seed=plan.seed, population=catalogue.population
     )
     rig = Rig(server, plan.users, plan.seed, plan.rounds)
-    postmaster = int((server.data_dir / "postmaster.pid").read_text("ascii").split("\n", 1)[0])
+    postmaster = postmaster_of(server.data_dir)
     night = _Night(plan, rig, Watch(postmaster), say)
     night.compare()
     found = _suspects(plan.root, night.baseline_commit)

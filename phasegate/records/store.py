@@ -7,6 +7,7 @@ version that it does not know and names the key of a value that does not fit.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -35,13 +36,35 @@ class _Header(msgspec.Struct):
 
 
 def write(path: Path, record: Record) -> None:
-    """Write `record` to `path`, creating folders; the file appears whole or not at all."""
+    """Write `record` to `path`, creating folders; the file appears whole or not at all.
+
+    Raises:
+        ConfigurationError: the folder is read-only or full, or closed to this account.
+    """
     if record.format_version != record.FORMAT_VERSION:
         raise ValueError(f"{type(record).__name__} {record.format_version} is not this version's")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    replace(path, msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write `content` to `path`, creating folders; the file appears whole or not at all.
+
+    Raises:
+        ConfigurationError: the folder is read-only or full, or closed to this account.
+    """
     beside = path.with_name(f".{path.name}.partial")
-    beside.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n")
-    os.replace(beside, path)  # noqa: PTH105 - the name of the system call that is meant
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(content)
+        os.replace(beside, path)  # noqa: PTH105 - the name of the system call that is meant
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise ConfigurationError(
+            f"Cannot write {path}: {error.strerror}",
+            untouched="What was there is as it was",
+            then="Make room or open the folder, or name another, and start again",
+        ) from error
 
 
 def read(path: Path, kind: type[R]) -> R:

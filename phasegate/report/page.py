@@ -7,13 +7,13 @@ files.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from phasegate.model.catalogue import Catalogue
+from phasegate.records import store
 from phasegate.records.gate import GateRecord
 from phasegate.report import figures, headline, money, savings, style, tables, transition
 from phasegate.report import format as words
@@ -133,9 +133,7 @@ def markdown(found: Findings) -> str:
 
 def replace(path: Path, text: str) -> None:
     """Write `text` so that `path` appears whole or not at all."""
-    beside = path.with_name(f".{path.name}.partial")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)  # noqa: PTH105 - the name of the system call that is meant
+    store.replace(path, text.encode())
 
 
 def write(run: Run, catalogue: Catalogue) -> Path:

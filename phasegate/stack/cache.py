@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TextIO
 
 import platformdirs
 import psutil
@@ -21,6 +22,12 @@ from phasegate.model.errors import ConfigurationError, Refused
 
 CACHE_VARIABLE = "PHASEGATE_CACHE_DIR"
 OCCUPANT = "occupant.json"
+
+# Within double quotes a shell gives these a meaning.
+UNQUOTABLE = frozenset('"$`\\')
+# PostgreSQL's MAXPGPATH is 1,024 bytes; the longest name below the cache folder takes about 150.
+PATH_BYTES_MAX = 800
+SHOWN_MAX = 120
 
 
 def running_as_root() -> bool:
@@ -31,20 +38,70 @@ def running_as_root() -> bool:
 def cache_dir() -> Path:
     """The cache folder, created if need be and readable by the user that runs PostgreSQL."""
     named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        path = Path(named).expanduser().resolve()
-    elif running_as_root():
-        path = Path("/var/cache/phasegate")
-    else:
-        path = platformdirs.user_cache_path("phasegate")
+    then = f"Name another one in {CACHE_VARIABLE}"
     try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o755)
+        if named:
+            path = Path(named).expanduser().resolve()
+        elif running_as_root():
+            path = Path("/var/cache/phasegate")
+        else:
+            path = platformdirs.user_cache_path("phasegate")
+        require_plain(path, then=then)
+        make_open(path)
     except OSError as error:
         raise ConfigurationError(
-            f"Cannot create the cache folder {path}: {error.strerror}",
-            then=f"Name another one in {CACHE_VARIABLE}",
+            f"Cannot create the cache folder {_shown(path)}: {error.strerror}",
+            untouched="Nothing was started",
+            then=then,
+        ) from error
+    except (RuntimeError, ValueError) as error:  # a home that nobody has, links in a circle
+        raise ConfigurationError(
+            f"{CACHE_VARIABLE} names no folder: {error}", untouched="Nothing was started", then=then
         ) from error
     return path
+
+
+def require_plain(path: Path, *, then: str, bytes_max: int = PATH_BYTES_MAX) -> None:
+    """Refuse a name that PostgreSQL's programs cannot pass on to each other.
+
+    pg_ctl and initdb start others by a shell's command line with the name between double quotes
+    (`start_postmaster` in pg_ctl.c, `find_other_exec` in exec.c), and settings are text in UTF-8.
+
+    Raises:
+        ConfigurationError: such a character, or bytes that are no UTF-8, is in `path`.
+    """
+    name = str(path)
+    wrong = sorted({each for each in name if each in UNQUOTABLE or not each.isprintable()})
+    if wrong or len(os.fsencode(name)) > bytes_max:
+        why = (
+            f"holds {' '.join(map(ascii, wrong))}, which PostgreSQL's programs cannot take"
+            if wrong
+            else f"is longer than {bytes_max} bytes, and PostgreSQL cuts names off at 1,024"
+        )
+        raise ConfigurationError(
+            f"The name of {_shown(path)} {why}", untouched="Nothing was started", then=then
+        )
+
+
+def _shown(path: Path) -> str:
+    """`path` in one short line, whatever is in it."""
+    name = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in str(path))
+    return name if len(name) <= SHOWN_MAX else f"{name[:SHOWN_MAX]}…"
+
+
+def make_open(path: Path) -> None:
+    """Create `path` and what it lies in; whatever the umask, other accounts may enter those."""
+    if path.is_dir():
+        return
+    if path.parent != path:
+        make_open(path.parent)
+    try:
+        path.mkdir()
+    except FileExistsError:  # another process was first
+        if not path.is_dir():
+            raise
+        return
+    path.chmod(0o755)
 
 
 @dataclass(frozen=True)
@@ -81,6 +138,22 @@ def occupant_of(folder: Path) -> Occupant | None:
     return occupant if same else None
 
 
+def _lock_file(folder: Path) -> TextIO:
+    """The lock, opened, which shows whether the folder may be written to.
+
+    Raises:
+        ConfigurationError: it may not.
+    """
+    try:
+        return (folder / "lock").open("a+", encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot write to the cache folder {folder}: {error.strerror}",
+            untouched="Nothing was started or changed",
+            then=f"Name another one in {CACHE_VARIABLE}",
+        ) from error
+
+
 @contextmanager
 def locked(folder: Path, purpose: str, *, beside_occupant: bool = False) -> Iterator[None]:
     """Hold `folder` for this process alone.
@@ -93,8 +166,7 @@ def locked(folder: Path, purpose: str, *, beside_occupant: bool = False) -> Iter
     Raises:
         Refused: another process holds it; its process id and purpose are named.
     """
-    path = folder / "lock"
-    with path.open("a+", encoding="utf-8") as handle:
+    with _lock_file(folder) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -14,13 +14,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import psutil
 
 from phasegate.model.errors import CannotMeasure, ConfigurationError
-from phasegate.stack.binaries import give_to_service_user, service_user
+from phasegate.stack.binaries import as_service_user, give_to_service_user
 from phasegate.stack.pgbouncer_console import PgBouncer, admin
 from phasegate.stack.pgbouncer_install import (
     PREPARED_FROM,
@@ -115,10 +114,6 @@ def start_pgbouncer(
     stop_pgbouncer(folder)  # left behind by a run that was killed
     chosen = free_port(port)
     _write_files(folder, server_dsn, chosen, pool_size, clients_max, version)
-    user = service_user()
-    identity: dict[str, Any] = (
-        {} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": []}
-    )
     process = subprocess.Popen(
         [program, "--quiet", folder / "pgbouncer.ini"],
         cwd="/",
@@ -127,7 +122,7 @@ def start_pgbouncer(
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C is for us: we stop it in order
         env={**os.environ, **library_path(program)},
-        **identity,
+        **as_service_user(),
     )
     pooler = PgBouncer(folder, chosen, process.pid, version, server_dsn)
     try:

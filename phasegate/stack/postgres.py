@@ -18,8 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from phasegate.model.errors import CannotMeasure, Refused
-from phasegate.stack.binaries import give_to_service_user, programs, server_version, service_user
-from phasegate.stack.cache import cache_dir
+from phasegate.stack.binaries import (
+    as_service_user,
+    give_to_service_user,
+    programs,
+    require_reachable,
+    server_version,
+    service_user,
+)
+from phasegate.stack.cache import cache_dir, make_open
+from phasegate.stack.postmaster import is_running
 
 SUPERUSER = "postgres"
 REPLICA_SLOT = "phasegate_replica"
@@ -116,17 +124,14 @@ def run_program(name: str, *arguments: str | Path, **options: Any) -> str:
     Raises:
         CannotMeasure: it failed; the end of what it said is quoted.
     """
-    user = service_user()
-    identity: dict[str, Any] = (
-        {} if user is None else {"user": user.uid, "group": user.gid, "extra_groups": []}
-    )
     done = subprocess.run(
         [programs() / name, *arguments],
         check=False,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",  # it quotes names of files, whatever bytes they have
         cwd="/",
-        **identity,
+        **as_service_user(),
         **options,
     )
     if done.returncode != 0:
@@ -138,9 +143,63 @@ def run_program(name: str, *arguments: str | Path, **options: Any) -> str:
 def create_cluster(data_dir: Path) -> None:
     """Initialise `data_dir` unless it already holds a cluster of this major version.
 
+    The folder appears whole or not at all: initdb works beside it. What an initdb that failed or
+    was killed left behind is removed.
+
     Raises:
-        Refused: it holds one of another major version.
+        Refused: it holds one of another major version or account, or something else.
+        CannotMeasure: initdb failed; nothing of it was kept.
     """
+    if _holds_cluster(data_dir):
+        return
+    make_open(data_dir.parent)
+    require_reachable(data_dir.parent)
+    secret = _password_file(data_dir)
+    secret.unlink(missing_ok=True)
+    secret.touch(mode=0o600)
+    secret.write_text(secrets.token_urlsafe(24), encoding="ascii")
+    give_to_service_user(secret)
+    beside = data_dir.with_name(f".{data_dir.name}.partial")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(mode=0o700)
+    give_to_service_user(beside)
+    try:
+        run_program(
+            "initdb",
+            *("--pgdata", beside, "--username", SUPERUSER, "--pwfile", secret),
+            *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"),
+        )
+        beside.rename(data_dir)  # an empty folder of that name gives way
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        secret.unlink(missing_ok=True)
+        raise
+
+
+def _password_file(data_dir: Path) -> Path:
+    """Made before the cluster, so a folder beside it that is no cluster is half of one of ours."""
+    return data_dir.with_name(f"{data_dir.name}.password")
+
+
+def _holds_cluster(data_dir: Path) -> bool:
+    """Whether a whole cluster that may be used is there; half of one of ours is removed.
+
+    Raises:
+        Refused: it must not be used, or the folder holds something else.
+    """
+    if not data_dir.exists():
+        return False
+    expected = os.geteuid() if (user := service_user()) is None else user.uid
+    foreign = Refused(
+        f"{data_dir} belongs to another account than the one that servers run as here "
+        f"(user ids {data_dir.stat().st_uid} and {expected})",
+        untouched="Nothing was changed",
+        then="Use it from that account, or name another folder",
+    )
+    is_foreign = data_dir.stat().st_uid != expected
+    if is_foreign and os.geteuid() != 0:  # who may not look inside
+        raise foreign
+    ours = _password_file(data_dir).exists()
     marker = data_dir / "PG_VERSION"
     if marker.exists():
         found = marker.read_text(encoding="ascii").strip()
@@ -150,19 +209,19 @@ def create_cluster(data_dir: Path) -> None:
                 untouched="Nothing was changed",
                 then="Name another folder, or remove that one",
             )
-        return
-    data_dir.parent.mkdir(parents=True, exist_ok=True)
-    data_dir.mkdir(mode=0o700, exist_ok=True)
-    give_to_service_user(data_dir)
-    secret = data_dir.with_name(f"{data_dir.name}.password")
-    secret.touch(mode=0o600)
-    secret.write_text(secrets.token_urlsafe(24), encoding="ascii")
-    give_to_service_user(secret)
-    run_program(
-        "initdb",
-        *("--pgdata", data_dir, "--username", SUPERUSER, "--pwfile", secret),
-        *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"),
-    )
+    if not (marker.exists() and (data_dir / "global" / "pg_control").exists()):
+        if ours:
+            shutil.rmtree(data_dir)
+        elif any(data_dir.iterdir()):
+            raise Refused(
+                f"{data_dir} is not empty, and no cluster",
+                untouched="Nothing was changed",
+                then="Name another folder",
+            )
+        return False
+    if is_foreign:
+        raise foreign
+    return True
 
 
 @contextmanager
@@ -192,7 +251,7 @@ def start_postgres(
 ) -> PostgresServer:
     """As `running_postgres`, but the server outlives this process; `stop_postgres` ends it."""
     create_cluster(data_dir)
-    if _is_running(data_dir):
+    if is_running(data_dir):
         stop_postgres(data_dir)  # left behind by a run that was killed; the cache lock is ours
     chosen = free_port(port)
     in_force = {**SETTINGS, "shared_buffers": f"{shared_buffers_mb()}MB", **(settings or {})}
@@ -202,7 +261,7 @@ def start_postgres(
         "listen_addresses": "127.0.0.1",
         "unix_socket_directories": "",
     }
-    secret = data_dir.with_name(f"{data_dir.name}.password").read_text(encoding="ascii")
+    secret = _password_file(data_dir).read_text(encoding="ascii")
     server = PostgresServer(data_dir, chosen, secret, in_force)
     server.log.touch()
     give_to_service_user(server.log)
@@ -218,15 +277,18 @@ def start_postgres(
             start_new_session=True,  # Ctrl-C is for us: we stop the server in order
             stdin=subprocess.DEVNULL,
         )
-    except CannotMeasure as error:
-        tail = " / ".join(server.log.read_text(encoding="utf-8").splitlines()[-3:])
-        raise CannotMeasure(f"PostgreSQL does not start: {tail}") from error
+    except BaseException as error:  # Ctrl-C included: nobody else knows of it yet
+        stop_postgres(data_dir)
+        if not isinstance(error, CannotMeasure):
+            raise
+        tail = " / ".join(server.log.read_text("utf-8", "replace").splitlines()[-3:])
+        raise CannotMeasure(f"PostgreSQL does not start: {tail or error.what}") from error
     return server
 
 
 def stop_postgres(data_dir: Path) -> None:
     """Stop the server on `data_dir`, if one runs: clients are cut off, nothing is lost."""
-    if _is_running(data_dir):
+    if is_running(data_dir):
         run_program(
             "pg_ctl",
             *("stop", "--pgdata", data_dir, "--mode", "fast", "--wait", "--silent"),
@@ -237,22 +299,8 @@ def stop_postgres(data_dir: Path) -> None:
 def _write_settings(data_dir: Path, options: Mapping[str, str]) -> None:
     """Replace `postgresql.auto.conf`, which overrides `postgresql.conf`."""
     path = data_dir / "postgresql.auto.conf"
-    quoted = ((name, value.replace("'", "''")) for name, value in options.items())
+    quoted = (
+        (name, value.replace("\\", "\\\\").replace("'", "''")) for name, value in options.items()
+    )
     path.write_text("".join(f"{name} = '{value}'\n" for name, value in quoted), encoding="utf-8")
     give_to_service_user(path)
-
-
-def _is_running(data_dir: Path) -> bool:
-    pid_file = data_dir / "postmaster.pid"
-    if not pid_file.exists():
-        return False
-    pid = int(pid_file.read_text(encoding="ascii").split("\n", 1)[0])
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    # The number may have been given to another program since.
-    command = Path(f"/proc/{pid}/comm")
-    return not command.exists() or command.read_text(encoding="ascii").startswith("postgres")

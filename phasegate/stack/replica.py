@@ -166,12 +166,13 @@ def _start(primary: PostgresServer, data_dir: Path, port: int | None, pgpass: Pa
     signal_file = data_dir / "standby.signal"
     signal_file.touch()
     give_to_service_user(signal_file)
+    quoted = str(pgpass).replace("'", r"\'")  # a backslash is refused with the folder
     settings = {
         **primary.settings,
         **REPLICA_SETTINGS,
         # A file for the password: settings end up in records, and this is one of them.
         "primary_conninfo": f"host=127.0.0.1 port={primary.port} user={SUPERUSER}"
-        f" passfile='{pgpass}' application_name={REPLICA_SLOT}",
+        f" passfile='{quoted}' application_name={REPLICA_SLOT}",
         "primary_slot_name": REPLICA_SLOT,
     }
     replica = Replica(primary, start_postgres(data_dir, port=port, settings=settings))

@@ -20,6 +20,7 @@ import pytest
 
 from phasegate.api import Api, running_api
 from phasegate.stack.postgres import PostgresServer, running_postgres, start_postgres
+from phasegate.stack.postmaster import postmaster_of
 from phasegate.stack.tokens import mint
 
 SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - of this test run alone
@@ -196,10 +197,6 @@ def test_a_zero_byte_is_the_callers_mistake(
     assert service.fingerprint() == before
 
 
-def _postmaster(server: PostgresServer) -> int:
-    return int((server.data_dir / "postmaster.pid").read_text("ascii").split("\n", 1)[0])
-
-
 @pytest.fixture
 def own_server(apply_files: Any, execute: Any) -> Iterator[PostgresServer]:
     """A server that may be killed."""
@@ -229,7 +226,7 @@ def test_postgres_killed_and_restarted_under_load(own_server: PostgresServer) ->
         for thread in threads:
             thread.start()
         time.sleep(0.5)
-        os.kill(_postmaster(own_server), signal.SIGKILL)
+        os.kill(postmaster_of(own_server.data_dir), signal.SIGKILL)
         time.sleep(1.0)
         during = len(answers)
         _start_again(own_server)
@@ -266,7 +263,7 @@ def _start_again(server: PostgresServer) -> None:
 
 def test_an_api_without_its_database_says_so_until_it_comes(own_server: PostgresServer) -> None:
     with running_api(own_server.dsn(), jwt_secret=SECRET, pool_size=1) as api:
-        os.kill(_postmaster(own_server), signal.SIGKILL)
+        os.kill(postmaster_of(own_server.data_dir), signal.SIGKILL)
         time.sleep(0.3)
         with _client(api) as client:
             answer = client.get("/profiles")

@@ -119,7 +119,7 @@ def gate(
             request_budget=request_budget or staging.REQUEST_BUDGET,
             allow_writes=allow_writes,
             users_file=users_file,
-            results=results.resolve(),
+            results=results.absolute(),
         )
         folder = staging.run(plan, catalogue)
     _say_verdict(report.gate(folder, to, level, catalogue), as_json=as_json)

@@ -50,7 +50,7 @@ def run(
         quick=quick,
         jobs=jobs,
         fresh=fresh,
-        results=results.resolve(),
+        results=results.absolute(),
         compute=options.compute_of(catalogue, compute),
         cell_s=defaults.cell_s,
         probe_s=defaults.probe_s,

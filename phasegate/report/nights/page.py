@@ -62,7 +62,6 @@ def build(found: History, out: Path) -> Path:
     that says so.
     """
     clean = History(tuple(scrub.night(night) for night in found.nights), found.damaged)
-    out.parent.mkdir(parents=True, exist_ok=True)
     page.replace(out, render(clean))
     return out
 
