@@ -85,11 +85,7 @@ class Crew:
             for remark in remarks:
                 log.warning("%s", remark)
         if not isinstance(runner, WorkerRunner):
-            if environment.host:
-                settings = self._settings()
-                refuse(options, arrivals=settings.is_open and starts_by_itself(options))
-            if getattr(options, "out", None):
-                require_writable(Path(options.out), purpose="records")
+            self._check(options)
         if isinstance(runner, (MasterRunner, LocalRunner)):
             runner.register_message(REPORT, self._on_report)
         if isinstance(runner, (WorkerRunner, LocalRunner)):
@@ -99,6 +95,14 @@ class Crew:
         environment.events.test_start.add_listener(self._on_test_start)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.quitting.add_listener(self._on_quitting)
+
+    def _check(self, options: argparse.Namespace) -> None:
+        """Refuse, before anything is sent, options that make no sense and a folder that is shut."""
+        if self._environment.host:
+            settings = self._settings()
+            refuse(options, arrivals=settings.is_open and starts_by_itself(options))
+        if getattr(options, "out", None):
+            require_writable(Path(options.out), purpose="records")
 
     def closed_session(self, kind: str) -> None:
         """One session of a Locust user."""
