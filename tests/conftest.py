@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
+import shutil
 import signal
+import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +22,7 @@ import pytest
 
 from phasegate.records.night import Circumstances, Evidence, NightRecord, Ratios, Series
 from phasegate.records.run import Machine, Server
+from phasegate.stack.binaries import BIN_VARIABLE, give_to_service_user, programs, server_version
 from phasegate.stack.database import apply_sql
 from phasegate.stack.postgres import PostgresServer, running_postgres
 from phasegate.stats.paired import ALARM_CONFIDENCE, ratio_of_logs
@@ -152,6 +157,52 @@ def postgres() -> Iterator[PostgresServer]:
         home.chmod(0o755)  # as root, the server runs as another user
         with running_postgres(home / "data", settings={"shared_buffers": "256MB"}) as server:
             yield server
+
+
+@dataclass(frozen=True)
+class TlsServer:
+    """A server with a certificate for 127.0.0.1 that it signed itself."""
+
+    server: PostgresServer
+    certificate: Path
+
+
+@contextmanager
+def _serving_tls(programs_folder: Path) -> Iterator[TlsServer]:
+    if not (programs_folder / "postgres").exists() or shutil.which("openssl") is None:
+        pytest.skip(f"no PostgreSQL in {programs_folder}, or no openssl for a certificate")
+    with pytest.MonkeyPatch.context() as patched, tempfile.TemporaryDirectory() as folder:
+        patched.setenv(BIN_VARIABLE, str(programs_folder))
+        programs.cache_clear()
+        server_version.cache_clear()
+        home = Path(folder)
+        home.chmod(0o755)
+        certificate, key = home / "server.crt", home / "server.key"
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+        command += ["-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(command, check=True, capture_output=True)
+        key.chmod(0o600)
+        give_to_service_user(key)
+        settings = {
+            "shared_buffers": "128MB",
+            "ssl": "on",
+            "ssl_cert_file": str(certificate),
+            "ssl_key_file": str(key),
+        }
+        try:
+            with running_postgres(home / "data", settings=settings) as server:
+                yield TlsServer(server, certificate)
+        finally:
+            patched.undo()
+            programs.cache_clear()
+            server_version.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def serving_tls() -> Callable[[Path], AbstractContextManager[TlsServer]]:
+    """Starts the PostgreSQL in a folder of programs with TLS, which the embedded one has not."""
+    return _serving_tls
 
 
 async def _execute(dsn: str, statement: str) -> None:

@@ -24,9 +24,10 @@ def claims_of(user: str) -> tuple[str, str]:
 class Connection(Session):
     """A `libpq.Session` that counts; what is not counted is for the engine, not for arms."""
 
-    def __init__(self, dsn: str) -> None:
-        super().__init__(dsn)
+    def __init__(self, dsn: str, *, near_port: int | None = None) -> None:
+        super().__init__(dsn, near_port=near_port)
         self._dsn = dsn
+        self._near_port = near_port
         self.round_trips = 0
         self.first: tuple[str, tuple[str | None, ...]] | None = None
 
@@ -55,7 +56,7 @@ class Connection(Session):
         self.round_trips += 5
         if self.first is None:
             self.first = sql, arguments
-        opened = Session(self._dsn)
+        opened = Session(self._dsn, near_port=self._near_port)
         try:
             opened.execute("begin")
             opened.once(CLAIM, *claims_of(user))

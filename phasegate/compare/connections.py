@@ -14,9 +14,11 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 from phasegate.compare.connection import Connection
 from phasegate.compare.cpu_affinity import Placement, is_local
+from phasegate.compare.libpq import Session
 from phasegate.compare.subprocess_protocol import REPLICA_VARIABLE as REPLICA_VARIABLE
 from phasegate.compare.technique import DIRECT, Route, Via
 from phasegate.model.dsn import Dsn
@@ -30,6 +32,8 @@ from phasegate.stack.replica import CATCH_UP_TIMEOUT_S, measure_lag
 CATCH_UP_POLL_S = 0.1
 # Round trips timed to say what a route really takes.
 PROBES = 21
+
+S = TypeVar("S", bound=Session)
 
 
 class Unavailable(ConfigurationError):
@@ -52,7 +56,7 @@ class Routes:
             Unavailable: the machine lacks the pooler, or there is no replica.
         """
         if route not in self._open:
-            connection = Connection(self.address(route))
+            connection = self.open(route, Connection)
             self._stack.callback(connection.close)
             if route.via is Via.PROXY:  # whose backend is an ordinary one of this server
                 self._placement.take(connection.backend_pid)
@@ -63,28 +67,27 @@ class Routes:
         """Close what was opened, and end what was started."""
         self._stack.close()
 
-    def address(self, route: Route) -> str:
-        """DSN of that way, with a proxy or pooler of its own started for it if need be.
+    def open(self, route: Route, kind: type[S]) -> S:
+        """A new connection of that way, with a proxy or pooler started for it if need be.
 
         Raises:
             Unavailable: the machine lacks the pooler, or there is no replica.
         """
         if route == DIRECT:
-            return self._dsn
+            return kind(self._dsn)
         if route.via is Via.POOLER:
-            return self._pooler()
+            return kind(self._pooler())
         if route.via is Via.REPLICA:
-            return _replica(self._dsn)
-        return self._delayed(route.delay_ms)
+            return kind(_replica(self._dsn))
+        return kind(self._dsn, near_port=self._delayed(route.delay_ms))
 
-    def _delayed(self, delay_ms: float) -> str:
+    def _delayed(self, delay_ms: float) -> int:
         server = Dsn.of(self._dsn)
         host, port = server.host or "127.0.0.1", str(server.port or 5432)
         proxy = self._helper("phasegate.compare.latency_proxy", host, port, str(delay_ms))
         if proxy.stdout is None:  # cannot be: a pipe was asked for
             raise Unavailable("The delaying proxy has no output")
-        listening = int(proxy.stdout.readline())
-        return server.at(host="127.0.0.1", port=listening).url
+        return int(proxy.stdout.readline())
 
     def _helper(self, module: str, *arguments: str) -> subprocess.Popen[str]:
         """A process of ours that ends with its standard input, so with this one at the latest."""

@@ -282,7 +282,7 @@ class Lab:
         """A connection for what runs beside `arm`, on any core: it is load, not measured."""
         if arm.beside is None:
             return None
-        session = Session(self.routes.address(arm.beside.route))
+        session = self.routes.open(arm.beside.route, Session)
         stack.callback(session.close)
         return session
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,10 +29,16 @@ async def _execute(dsn: str, *statements: str) -> None:
 @pytest.fixture(scope="session")
 def population(postgres: PostgresServer) -> str:
     """Name of a template database at stack level 1."""
-    asyncio.run(_execute(postgres.dsn(), f"create database {TEMPLATE}"))
+    populate(postgres)
+    return TEMPLATE
+
+
+def populate(server: PostgresServer) -> str:
+    """Make the population on `server`, and return its DSN."""
+    asyncio.run(_execute(server.dsn(), f"create database {TEMPLATE}"))
     asyncio.run(
         _execute(
-            postgres.dsn(TEMPLATE),
+            server.dsn(TEMPLATE),
             read_sql("schema"),
             POPULATION,
             read_sql("keys"),
@@ -42,8 +48,14 @@ def population(postgres: PostgresServer) -> str:
             "analyze",
         )
     )
-    apply_level(postgres.dsn(TEMPLATE), 1)
-    return TEMPLATE
+    apply_level(server.dsn(TEMPLATE), 1)
+    return server.dsn(TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def populated_server() -> Callable[[PostgresServer], str]:
+    """Fills a server of a test's own; the DSN of what it then holds."""
+    return populate
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ def test_values_come_as_text_and_nulls_as_none(session: Session) -> None:
 
 def test_a_null_parameter_is_null(session: Session) -> None:
     assert session.once("select $1::text is null", None).column(0) == ["t"]
+    assert session.prepared("select $1::text is null", None).column(0) == ["t"]
 
 
 def test_a_statement_is_prepared_once_and_forgotten_on_demand(session: Session) -> None:
@@ -63,6 +64,10 @@ def test_a_server_that_hangs_up_is_an_error_not_a_crash(session: Session, databa
     other.once("select pg_terminate_backend($1)", str(session.backend_pid))
     with pytest.raises(StatementError, match=r"terminat|closed"):
         session.execute("select pg_sleep(5)")
+    for again in (session.execute, session.once, session.prepared):
+        with pytest.raises(StatementError, match=r"hung up|no connection|closed"):
+            again("select 1")
+    session.cancel()
     other.close()
 
 

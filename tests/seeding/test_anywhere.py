@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
 
 from phasegate.model.errors import CannotMeasure
 from phasegate.seeding import ensure_dataset, seed_database
-from phasegate.stack.binaries import BIN_VARIABLE, give_to_service_user, programs, server_version
 from phasegate.stack.database import redact
 from phasegate.stack.pgbouncer import find_pgbouncer, running_pgbouncer
-from phasegate.stack.postgres import PostgresServer, running_postgres
+from phasegate.stack.postgres import PostgresServer
 
 Query = Callable[..., list[asyncpg.Record]]
 
@@ -59,51 +58,11 @@ def test_a_load_through_a_transaction_pooler_is_the_same(
 
 @pytest.fixture(params=OLD_PROGRAMS, ids=lambda major: f"PostgreSQL {major}")
 def old_server(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, serving_tls: Callable[[Path], AbstractContextManager[Any]]
 ) -> Iterator[PostgresServer]:
     """An older PostgreSQL, with TLS."""
-    folder = OLD_PROGRAMS[request.param]
-    if not (folder / "postgres").exists() or shutil.which("openssl") is None:
-        pytest.skip(f"no PostgreSQL {request.param} in {folder}, or no openssl for TLS")
-    monkeypatch.setenv(BIN_VARIABLE, str(folder))
-    programs.cache_clear()
-    server_version.cache_clear()
-    try:
-        with tempfile.TemporaryDirectory(prefix="phasegate-test-") as folder:
-            home = Path(folder)
-            home.chmod(0o755)
-            certificate, key = home / "server.crt", home / "server.key"
-            make = [
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "rsa:2048",
-                "-nodes",
-                "-subj",
-                "/CN=test",
-                "-days",
-                "2",
-            ]
-            subprocess.run(
-                [*make, "-keyout", str(key), "-out", str(certificate)],
-                check=True,
-                capture_output=True,
-            )
-            key.chmod(0o600)
-            give_to_service_user(key)
-            settings = {
-                "shared_buffers": "128MB",
-                "ssl": "on",
-                "ssl_cert_file": str(certificate),
-                "ssl_key_file": str(key),
-            }
-            with running_postgres(home / "data", settings=settings) as server:
-                yield server
-    finally:
-        monkeypatch.undo()
-        programs.cache_clear()
-        server_version.cache_clear()
+    with serving_tls(OLD_PROGRAMS[request.param]) as started:
+        yield started.server
 
 
 def test_an_older_server_over_tls_gets_the_same_data_and_can_reuse_them(
