@@ -67,7 +67,7 @@ def read_dataset(
             untouched="Nothing was changed",
             then="Give the server's own address (Supabase: the direct connection, port 5432)",
         )
-    if not session.once((SQL / "is_marked.sql").read_text(encoding="utf-8"))():
+    if not session.once(read_sql("is_marked"))():
         raise ConfigurationError(
             "There is no seeded data in this database",
             untouched="Nothing was changed",

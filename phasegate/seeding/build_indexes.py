@@ -46,7 +46,7 @@ def key_statements() -> tuple[tuple[str, str], ...]:
 
 async def _in_one_transaction(dsn: str, statements: Iterable[str]) -> None:
     async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
-        await connection.execute(sql("settings"))
+        await connection.execute(read_sql("settings"))
         await connection.execute(sql("finish_memory"))
         await connection.execute(sql("finish_workers"), NO_CORE_TO_SPARE)
         for statement in statements:
@@ -84,7 +84,7 @@ async def finish(dsn: str, tables: tuple[str, ...]) -> None:
         dsn, (f"{text} not valid" for table, text in foreign if table != PARTITIONED)
     )
     async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
-        await connection.execute(sql("settings"))
+        await connection.execute(read_sql("settings"))
         unchecked = await connection.fetch(sql("unchecked_keys"))
     checks = [(row["table"], row["statement"]) for row in unchecked]
     await _side_by_side(dsn, [*checks, *(pair for pair in foreign if pair[0] == PARTITIONED)])

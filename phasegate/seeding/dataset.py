@@ -30,7 +30,7 @@ from phasegate.seeding.target import (
     sql,
     whole_record,
 )
-from phasegate.stack.database import connected, redact
+from phasegate.stack.database import connected, read_sql, redact
 
 
 def seed_database(
@@ -111,7 +111,7 @@ def _hold(runner: asyncio.Runner, dsn: str) -> Iterator[None]:
     async def take() -> bool:
         connection = await stack.enter_async_context(connected(dsn, statement_cache_size=0))
         await stack.enter_async_context(connection.transaction())
-        await connection.execute(sql("settings"))
+        await connection.execute(read_sql("settings"))
         return bool(await connection.fetchval(sql("advisory_lock")))
 
     async def let_go() -> None:
@@ -206,7 +206,7 @@ class _Load:
             connected(self._dsn, statement_cache_size=0) as connection,
             connection.transaction(),
         ):
-            await connection.execute(sql("settings"))
+            await connection.execute(read_sql("settings"))
             sizes = await connection.fetch(sql("relations"))
             record = SeedRecord(
                 format_version=SeedRecord.FORMAT_VERSION,

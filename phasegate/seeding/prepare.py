@@ -34,7 +34,7 @@ async def prepare(connection: asyncpg.Connection, plan: Plan, where: str, *, our
     months = Year(plan.population).months
     marks = (plan.key, plan.users, plan.seed, months[0].date(), len(months) - 1)
     async with connection.transaction():
-        await connection.execute(sql("settings"))
+        await connection.execute(read_sql("settings"))
         await connection.execute(sql("marker"))
         await connection.execute(sql("mark_loading"), *marks)
         if ours:
@@ -61,12 +61,12 @@ async def close_what_is_open(connection: asyncpg.Connection, found: Found, where
         Refused: some are open, and the role may not change them; nothing was changed.
     """
     async with connection.transaction(readonly=True):
-        await connection.execute(sql("settings"))
+        await connection.execute(read_sql("settings"))
         if not await connection.fetch(sql("open_tables")):
             return
     check_may_write(found, where)
     async with connection.transaction():
-        await connection.execute(sql("settings"))
+        await connection.execute(read_sql("settings"))
         await _close(connection)
 
 

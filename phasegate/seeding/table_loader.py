@@ -20,9 +20,8 @@ import asyncpg
 
 from phasegate.seeding.copy_encoder import HEADER, TRAILER
 from phasegate.seeding.tables import COLUMNS, Block
-from phasegate.seeding.target import sql
 from phasegate.seeding.timeline import Year
-from phasegate.stack.database import connected
+from phasegate.stack.database import connected, read_sql
 
 LOGS = "activity_logs"
 PARTITIONED = "activity_logs_partitioned"
@@ -112,7 +111,7 @@ async def _copy(
 async def _fill(dsn: str, table: str, feed: _Feed, first_month: tuple[int, int]) -> None:
     """Replace the contents of `table` by what comes through `feed`."""
     async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
-        await connection.execute(sql("settings"))
+        await connection.execute(read_sql("settings"))
         await connection.execute(f"truncate table public.{table}")
         block = await feed.advance()
         if table != PARTITIONED:

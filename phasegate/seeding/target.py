@@ -22,6 +22,7 @@ from phasegate.seeding.rights import (
     check_may_read,
     check_server,
 )
+from phasegate.stack.database import read_sql
 
 SQL_FOLDER = Path(__file__).with_name("sql")
 
@@ -58,7 +59,7 @@ async def inspect(connection: asyncpg.Connection, where: str) -> tuple[Marker | 
     """
     marker = None
     async with connection.transaction(readonly=True):
-        await connection.execute(sql("settings"))
+        await connection.execute(read_sql("settings"))
         found = await connection.fetchrow(sql("circumstances"))
         check_server(found, where)
         check_may_read(found, where)
@@ -107,7 +108,7 @@ async def is_unaltered(
     """
     try:
         async with connection.transaction(readonly=True):
-            await connection.execute(sql("settings"))
+            await connection.execute(read_sql("settings"))
             counted = await connection.fetch(sql("count_rows"))
     except asyncpg.InsufficientPrivilegeError as error:
         raise cannot_count(found, where) from error

@@ -139,10 +139,10 @@ def _inside_a_loop() -> bool:
 async def execute_sql(connection: asyncpg.Connection, *names: str) -> None:
     """Run `stack/sql/<name>.sql` of each name, in order, all in one transaction.
 
-    `search_path` is `public` for that transaction, whatever the role's own is.
+    What the role has set for itself (search_path, limits of time) does not hold meanwhile.
     """
     async with connection.transaction():
-        await connection.execute("set local search_path = public")
+        await connection.execute(read_sql("settings"))
         for name in names:
             await connection.execute(read_sql(name))
 

@@ -64,6 +64,11 @@ def queries(connection: asyncpg.Connection) -> Queries:
     )
 
 
+def install_query() -> str:
+    """The SQL that makes pgqueuer's tables in our schema; it fails where they are there."""
+    return QueryBuilderEnvironment(QUEUE).build_install_query()
+
+
 async def install_on(connection: asyncpg.Connection) -> None:
     """As `install`, on a connection that the caller owns, outside a transaction."""
     await connection.execute("select pg_advisory_lock(hashtext('phasegate.heavy'))")

@@ -96,7 +96,9 @@ def seed(
     """Fill a PostgreSQL with a deterministic population.
 
     Users, projects, tasks and activity logs, the same bytes for the same seed. The database
-    must be empty, or one that phasegate filled; anything else is refused. Without a
+    must be empty, or one that phasegate filled; anything else is refused. Row-level security is on
+    from the start: on a Supabase project with the policies, elsewhere nobody but the owner sees a
+    row until `phasegate sql --level N --apply` gives users theirs. Without a
     database URL, phasegate's own server is filled, and the next run finds the data there.
     """
     catalogue = options.catalogue()

@@ -1,4 +1,5 @@
--- First in every transaction of ours. They end with it, as a pooler wants it.
+-- First in every transaction of ours that reads or changes a data set. They end with it, as a pooler
+-- wants it.
 set local search_path = public;
 -- Whoever holds a lock on our tables gets this long to let go; then we give up and say so.
 set local lock_timeout = '30s';
