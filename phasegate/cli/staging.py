@@ -25,6 +25,7 @@ from phasegate.model.address import Address
 from phasegate.model.catalogue import Catalogue, Compute, Phase
 from phasegate.model.errors import CannotMeasure, ConfigurationError
 from phasegate.model.population import user_id
+from phasegate.model.verdict import NO_LOAD, code_of
 from phasegate.records import store
 from phasegate.records.faults import require_writable
 from phasegate.records.load import LoadRecord
@@ -67,10 +68,14 @@ class Plan:
 def run(plan: Plan, catalogue: Catalogue) -> Path:
     """Carry `plan` out and return the folder of the finished run.
 
+    Where the sessions did not meet the application, the folder stays hidden: it can be judged, and
+    is never taken for the newest run.
+
     Raises:
         ConfigurationError: a key is missing or no user's, or a DSN or file of users is wrong;
             nothing was sent.
-        CannotMeasure: the database cannot be reached, or the generator wrote no record.
+        CannotMeasure: the database cannot be reached, the API refuses before any load, or the
+            generator wrote no record.
     """
     require_writable(plan.results, purpose="results")
     address = Address.of(plan.host)  # a wrong one is named before anything is opened
@@ -92,8 +97,11 @@ def run(plan: Plan, catalogue: Catalogue) -> Path:
             )  # fmt: skip
             store.write(journal.folder / "target.json", record)
         name = f"load: level {plan.level} at the peak of {users:,} users"
-        with journal.stage(name), console.step(name):
-            _drive(plan, catalogue, target, journal.folder, is_local=address.is_loopback)
+        try:
+            with journal.stage(name), console.step(name):
+                load = _drive(plan, catalogue, target, journal.folder, is_local=address.is_loopback)
+        except CannotMeasure:
+            return journal.folder  # its run.json says why, and a verdict that
     journal.skip("benchmarks", COMPARE_WITH)
     # matplotlib takes a second to import; only this step needs it.
     from phasegate import report
@@ -101,6 +109,8 @@ def run(plan: Plan, catalogue: Catalogue) -> Path:
     journal.write("complete")
     with console.step("report"):
         report.build(journal.folder, catalogue)
+    if NO_LOAD & {code_of(reason) for reason in load.invalid}:
+        return journal.folder
     return journal.publish()
 
 
@@ -168,7 +178,7 @@ def _acting(users: int, seed: int, users_file: Path | None) -> list[str]:
 
 def _drive(
     plan: Plan, catalogue: Catalogue, target: Target, folder: Path, *, is_local: bool
-) -> None:
+) -> LoadRecord:
     """One stage at the modelled peak with head-room, sampled where the database is known."""
     users = plan.phase.users_max
     stage = f"level-{plan.level}-{users}-users"
@@ -208,3 +218,4 @@ def _drive(
             f"{plan.host} received no request in {plan.duration_s:g} s",
             then="Give --duration more seconds",
         )
+    return load

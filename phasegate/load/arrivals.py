@@ -7,10 +7,13 @@ sessions that were due meanwhile, as it would in life.
 
 from __future__ import annotations
 
+import logging
 import math
 import random
 import time
+import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import gevent
 from gevent.pool import Pool
@@ -25,6 +28,11 @@ from phasegate.load.timer import Alarm
 SESSIONS_MAX = 2_000
 
 DRAIN_POLL_S = 0.01
+
+# Of an error's message: it may quote an answer.
+ERROR_LENGTH_MAX = 120
+
+log = logging.getLogger("phasegate.load")
 
 Session = Callable[[float], None]
 """Carries out one session, given when it was due (`time.perf_counter()`)."""
@@ -72,6 +80,7 @@ class Dispatcher:
         self._session = session
         self._alarm = alarm
         self._pool = Pool(sessions_max)
+        self._told: set[str] = set()
         self._guests: set[gevent.Greenlet] = set()
         self._patience_ends_s = math.inf
 
@@ -123,6 +132,21 @@ class Dispatcher:
         except gevent.GreenletExit:
             outcome = "cut"
             raise
+        except Exception as error:
+            # Raised further, it would be printed for every session: thousands a second.
+            what = _described(error)
+            if what not in self._told:
+                self._told.add(what)
+                log.error("A session failed by an error of its code: %s", what)  # noqa: TRY400 - one line
+                log.debug("Where it happened", exc_info=True)
+            self._recorder.tally(stage).broke(what)
         finally:
             sessions = self._recorder.tally(stage).sessions
             setattr(sessions, outcome, getattr(sessions, outcome) + 1)
+
+
+def _described(error: Exception) -> str:
+    """Type, message and place of `error`, in one line."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    said = " ".join(str(error).split())[:ERROR_LENGTH_MAX]
+    return f"{type(error).__name__}: {said} ({Path(place.filename).name}:{place.lineno})"

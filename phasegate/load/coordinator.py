@@ -25,6 +25,7 @@ from phasegate.load.counters import StageTally
 from phasegate.load.generator import DRAIN_S, start_delay_s
 from phasegate.load.settings import Settings
 from phasegate.load.summary import record_of
+from phasegate.load.validity import HOPELESS_ANSWERS_MIN, hopeless
 from phasegate.model.catalogue import Workload
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
@@ -45,6 +46,7 @@ class Conductor:
         workload: for the modelled rate in the record.
         workers: the ids of the generator processes.
         is_missing: whether a worker stopped sending heartbeats.
+        requests_sent: before the load, of the budget.
     """
 
     def __init__(
@@ -53,11 +55,13 @@ class Conductor:
         workload: Workload,
         workers: Sequence[str],
         is_missing: Callable[[str], bool],
+        requests_sent: int = 0,
     ) -> None:
         self._settings = settings
         self._workload = workload
         self._workers = tuple(workers)
         self._is_missing = is_missing
+        self._requests_sent = requests_sent
         self._last_from: set[str] = set()
         self._tallies: dict[int, StageTally] = {}
         self._started_s = time.monotonic() + start_delay_s(settings)
@@ -65,17 +69,30 @@ class Conductor:
         self._ended_s: float | None = None
         self._done = Event()
         self.records: tuple[LoadRecord, ...] = ()
+        # What went well for long does not hide that nothing does any more.
+        self._recent = StageTally()
+        self.hopeless = ""
+        """Why the test may as well end; empty while something can come of it."""
 
     def lease(self, worker: str) -> dict[str, Any]:
         """What `worker` is told before it starts."""
-        return {"slot": self._workers.index(worker), "slots": len(self._workers)}
+        return {
+            "slot": self._workers.index(worker),
+            "slots": len(self._workers),
+            "requests_sent": self._requests_sent,
+        }
 
     def add(self, worker: str, encoded: bytes, *, last: bool) -> None:
         """Count a report of `worker`."""
         if worker not in self._workers:
             return
         for stage, tally in msgspec.msgpack.decode(encoded, type=dict[int, StageTally]).items():
-            self._tallies.setdefault(stage, StageTally()).merge(tally)
+            total = self._tallies.setdefault(stage, StageTally())
+            total.merge(tally)
+            self._recent.merge(tally)
+            self.hopeless = self.hopeless or hopeless(total) or hopeless(self._recent)
+            if sum(self._recent.statuses.values()) >= HOPELESS_ANSWERS_MIN:
+                self._recent = StageTally()
         if last:
             self._last_from.add(worker)
 
@@ -89,9 +106,14 @@ class Conductor:
         """Workers whose last report is not there."""
         return tuple(worker for worker in self._workers if worker not in self._last_from)
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a last report is still to come."""
+        return any(not self._is_missing(worker) for worker in self.missing)
+
     def wait(self) -> None:
         """Return when every worker has sent its last report, or is lost."""
-        while any(not self._is_missing(worker) for worker in self.missing):
+        while self.is_under_way:
             gevent.sleep(POLL_S)
 
     def mark_end(self) -> None:

@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import msgspec
 
+from phasegate.load.expectations import Failure
 from phasegate.load.histogram import Histogram
+from phasegate.load.refusals import MESSAGES_MAX, RATE_LIMITED, REFUSALS, UNAUTHORISED
+
+HTTP_OK = 200
+
+# Whose words are kept.
+COUNTED = REFUSALS | UNAUTHORISED | {RATE_LIMITED}
 
 
 class EndpointTally(msgspec.Struct):
@@ -83,6 +90,22 @@ class CacheTally(msgspec.Struct):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
+class SeenTally(msgspec.Struct):
+    """Clicks of one name that expect to show something."""
+
+    shown_share: float
+    """Of such clicks, the least share that does show something."""
+    clicks: int = 0
+    """Those that were answered."""
+    empty: int = 0
+    """Of those, the ones that showed nothing."""
+
+    def merge(self, other: SeenTally) -> None:
+        """Add what `other` counted."""
+        self.clicks += other.clicks
+        self.empty += other.empty
+
+
 class StageTally(msgspec.Struct):
     """Everything counted in one stage, by one generator process or by all."""
 
@@ -104,7 +127,54 @@ class StageTally(msgspec.Struct):
     connections: int = 0
     """Opened for requests that were answered or failed."""
     refusals: dict[str, int] = {}
-    """Answers of 401 and 403 by what they said (`load.auth_errors`); some of many."""
+    """Answers that say that the call is wrong, not the load, as `404 PGRST205 Could not find …`;
+    of many different ones some (`load.refusals`)."""
+    misshapen: dict[str, int] = {}
+    """Answers in another form than expected, by what was wrong; likewise."""
+    seen: dict[str, SeenTally] = {}
+    """By click."""
+    errors: dict[str, int] = {}
+    """What broke sessions, by type, message and place; of many different ones some."""
+
+    @property
+    def statuses(self) -> dict[int, int]:
+        """Answers by status, over all endpoints; 0 stands for none."""
+        found: dict[int, int] = {}
+        for endpoint in self.endpoints.values():
+            for status, count in endpoint.statuses.items():
+                found[status] = found.get(status, 0) + count
+        return found
+
+    def alike(self) -> dict[int, int]:
+        """Refusals by status; those that sent a page with a status of success count as 200."""
+        found = {status: n for status, n in self.statuses.items() if status in COUNTED}
+        for said, count in self.refusals.items():
+            if status_of(said) not in COUNTED:
+                found[HTTP_OK] = found.get(HTTP_OK, 0) + count
+        return found
+
+    @property
+    def refused(self) -> int:
+        """Answers that say that the address, the schema or the project is wrong, not the load."""
+        elsewhere = UNAUTHORISED | {RATE_LIMITED}
+        return sum(n for status, n in self.alike().items() if status not in elsewhere)
+
+    def failed(self, status: int, failure: Failure, problem: str) -> None:
+        """Count a failed answer by what was wrong with it, where that is worth a reason."""
+        if failure is Failure.UNEXPECTED:
+            _count(self.misshapen, problem)
+        elif failure is not Failure.STATUS or status in COUNTED:
+            _count(self.refusals, f"{status} {problem}")
+
+    def broke(self, what: str) -> None:
+        """Count an error that ended a session."""
+        _count(self.errors, what)
+
+    def saw(self, click: str, shown_share: float, *, empty: bool) -> None:
+        """Count a click that expects to show something in `shown_share` of all cases."""
+        seen = self.seen.setdefault(click, SeenTally(shown_share))
+        seen.clicks += 1
+        seen.empty += empty
 
     def merge(self, other: StageTally) -> None:
         """Add what `other` counted."""
@@ -124,5 +194,19 @@ class StageTally(msgspec.Struct):
         self.rows_created += other.rows_created
         self.rows_removed += other.rows_removed
         self.connections += other.connections
-        for said, count in other.refusals.items():
-            self.refusals[said] = self.refusals.get(said, 0) + count
+        for name in ("refusals", "misshapen", "errors"):
+            counted = getattr(self, name)
+            for what, count in getattr(other, name).items():
+                counted[what] = counted.get(what, 0) + count
+        for name, seen in other.seen.items():
+            self.seen.setdefault(name, SeenTally(seen.shown_share)).merge(seen)
+
+
+def status_of(said: str) -> int:
+    """The status in front of a refusal."""
+    return int(said.partition(" ")[0])
+
+
+def _count(into: dict[str, int], what: str) -> None:
+    if what in into or len(into) < MESSAGES_MAX:
+        into[what] = into.get(what, 0) + 1

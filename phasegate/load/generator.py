@@ -60,6 +60,7 @@ class Rows:
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        self._refused = 0
         self._left: dict[tuple[str, int], tuple[UserApi, list[str]]] = {}
 
     def add(self, api: UserApi, task_id: str) -> None:
@@ -73,6 +74,8 @@ class Rows:
         for (_, stage), (api, ids) in self._left.items():
             pool.spawn(self._remove, stage, api, ids)
         pool.join()
+        if self._refused:
+            log.warning("%d rows that sessions created could not be removed", self._refused)
         self._left.clear()
 
     def _remove(self, stage: int, api: UserApi, ids: list[str]) -> None:
@@ -81,7 +84,7 @@ class Rows:
         if answer.status in (200, 204):
             self._recorder.tally(stage).rows_removed += len(ids)
         else:
-            log.warning("%d rows of user %s could not be removed", len(ids), api.user_id)
+            self._refused += len(ids)
 
 
 class Generator:
@@ -92,6 +95,7 @@ class Generator:
         catalogue: workload, population and sessions.
         slot: this process's number, 0..slots-1.
         slots: generator processes that share the load.
+        requests_sent: before the load, of the budget of all processes.
         report: gets the tallies.
         on_folded: see `Recorder`.
     """
@@ -103,6 +107,7 @@ class Generator:
         *,
         slot: int,
         slots: int,
+        requests_sent: int = 0,
         report: Report,
         on_folded: Folded | None = None,
     ) -> None:
@@ -123,7 +128,9 @@ class Generator:
             clock=time.perf_counter,
             signal=Event,
         )
-        self._budget = Budget(share_of(settings.request_budget, slot, slots), self._spent)
+        budget = settings.request_budget
+        left = None if budget is None else max(budget - requests_sent, 0)
+        self._budget = Budget(share_of(left, slot, slots), self._spent)
         self._people = [self._people_of(stage.users) for stage in settings.stages]
         self._processor = Processor()
         self._started_s = time.perf_counter() + start_delay_s(settings)

@@ -20,7 +20,8 @@ import msgspec
 from locust.env import Environment
 from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, Runner, WorkerRunner
 
-from phasegate.load.coordinator import Conductor
+from phasegate.load import preflight
+from phasegate.load.coordinator import POLL_S, Conductor
 from phasegate.load.counters import StageTally
 from phasegate.load.generator import Generator
 from phasegate.load.locust_options import exit_code_given, refuse, starts_by_itself
@@ -29,8 +30,8 @@ from phasegate.load.sessions import KINDS, ON_DEMAND_KINDS
 from phasegate.load.settings import Settings, host_of, keys_from, keys_read, settings_from
 from phasegate.load.summary import Clicks
 from phasegate.model.catalogue import Catalogue
-from phasegate.model.errors import CannotMeasure, ExitCode, PhasegateError
-from phasegate.model.verdict import Verdict
+from phasegate.model.errors import CannotMeasure, ExitCode, PhasegateError, UsageError
+from phasegate.model.verdict import NO_LOAD, Verdict, code_of
 from phasegate.records.faults import explained, require_writable
 
 log = logging.getLogger("phasegate.load")
@@ -79,6 +80,7 @@ class Crew:
         if address is not None:
             environment.host = address.url
         if not isinstance(runner, WorkerRunner):
+            _check_tags(environment)
             remarks = [*(address.remarks if address else ())]
             for key in keys_read(os.environ):
                 remarks += key.remarks
@@ -143,19 +145,23 @@ class Crew:
 
     def _start(self) -> None:
         runner, settings = self._runner, self._settings()
-        if isinstance(runner, MasterRunner):
-            workers = [w.id for w in runner.clients.values() if w.state != STATE_MISSING]
-            self._conduct(settings, workers)
-        elif isinstance(runner, LocalRunner):
-            self._conduct(settings, [LOCAL])
+        self._generator = self._conductor = None  # of an earlier test, in the web UI
+        if isinstance(runner, (MasterRunner, LocalRunner)):
+            sent = preflight.check(settings, self._catalogue, self._kinds)
+            workers = [LOCAL]
+            if isinstance(runner, MasterRunner):
+                workers = [w.id for w in runner.clients.values() if w.state != STATE_MISSING]
+            self._conduct(settings, workers, sent)
         if isinstance(runner, (WorkerRunner, LocalRunner)):
             self._generate(settings)
 
-    def _conduct(self, settings: Settings, workers: list[str]) -> None:
+    def _conduct(self, settings: Settings, workers: list[str], requests_sent: int) -> None:
         runner = self._runner
         self._verdicts.clear()
         self._fault = None
-        self._conductor = Conductor(settings, self._catalogue.workload, workers, self._is_missing)
+        self._conductor = Conductor(
+            settings, self._catalogue.workload, workers, self._is_missing, requests_sent
+        )
         for worker in workers:
             runner.send_message(LEASE, self._conductor.lease(worker), worker)
         gevent.spawn(self._watch, self._conductor)
@@ -171,21 +177,30 @@ class Crew:
             self._catalogue,
             slot=lease["slot"],
             slots=lease["slots"],
+            requests_sent=lease["requests_sent"],
             report=self._report,
             on_folded=lambda name, rows: feed(self._environment, name, rows),
         )
-        kinds = dict.fromkeys(
-            str(getattr(task, "__name__", "")) for task in _tasks(self._environment)
-        )
-        tagged = bool(getattr(self._environment.parsed_options, "tags", None))
         self._generator.start(
-            [kind for kind in kinds if kind in KINDS and (tagged or kind not in ON_DEMAND_KINDS)],
+            self._kinds,
             equal_weights=bool(getattr(self._environment.parsed_options, "equal_weights", False)),
         )
 
+    @property
+    def _kinds(self) -> list[str]:
+        """Kinds of session to draw from."""
+        tasks = [task for user in self._environment.user_classes for task in user.tasks]
+        kinds = dict.fromkeys(str(getattr(task, "__name__", "")) for task in tasks)
+        tagged = bool(getattr(self._environment.parsed_options, "tags", None))
+        return [kind for kind in kinds if kind in KINDS and (tagged or kind not in ON_DEMAND_KINDS)]
+
     def _watch(self, conductor: Conductor) -> None:
-        """End the test once every worker is through with it."""
-        conductor.wait()
+        """End the test once every worker is through with it, or nothing can come of it."""
+        while conductor.is_under_way and not conductor.hopeless:
+            gevent.sleep(POLL_S)
+        if conductor.is_under_way:
+            log.error("The test ends here, since nothing can come of it: %s", conductor.hopeless)
+            self._end(conductor)
         self._write(conductor)
         self._stop()
 
@@ -226,7 +241,14 @@ class Crew:
             _interrupt()
 
     def _on_test_stopping(self, **_: Any) -> None:
-        runner, conductor = self._runner, self._conductor
+        conductor = self._conductor
+        self._end(conductor)
+        if conductor is not None:
+            self._write(conductor)
+
+    def _end(self, conductor: Conductor | None) -> None:
+        """Have all generators finish, and wait for their last reports."""
+        runner = self._runner
         if isinstance(runner, MasterRunner) and conductor is not None:
             for worker in conductor.missing:
                 runner.send_message(END, {"interrupted": self._interrupted}, worker)
@@ -235,8 +257,6 @@ class Crew:
             conductor.mark_end()
         if self._generator is not None:
             self._generator.finish(interrupted=self._interrupted)
-        if conductor is not None:
-            self._write(conductor)
 
     def _on_quitting(self, **_: Any) -> None:
         """The process ends: by Ctrl-C, by a signal, or because the test is over."""
@@ -274,7 +294,8 @@ class Crew:
         for record in records:
             clicks = Clicks.of(record)
             judgement = clicks.judge(self._catalogue.slo)
-            if conductor.is_open:  # used as any locustfile is, Locust's own exit codes hold
+            # Used as any locustfile is, Locust's own exit codes hold, unless there was no load.
+            if conductor.is_open or NO_LOAD & {code_of(reason) for reason in record.invalid}:
                 self._verdicts.append(judgement.verdict)
             log.info(
                 "stage %s: %s (%d clicks, p95 %s)%s",
@@ -317,6 +338,32 @@ def _interrupt() -> None:
     gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
 
 
-def _tasks(environment: Environment) -> list[Any]:
-    """The tasks that `--tags` and `--exclude-tags` left."""
-    return [task for user in environment.user_classes for task in user.tasks]
+def _check_tags(environment: Environment) -> None:
+    """Locust takes tags that no task has, and then raises for every user, for ever.
+
+    Raises:
+        UsageError: there is no such tag, or those that there are leave no session to carry out.
+    """
+    options = environment.parsed_options
+    asked = {name: set(getattr(options, name, None) or ()) for name in ("tags", "exclude_tags")}
+    tasks = [task for user in environment.user_classes for task in user.tasks]
+    of_task = [set(getattr(task, "locust_tag_set", ())) for task in tasks]
+    known = sorted(set[str]().union(*of_task))
+    then = f"Choose among {', '.join(known)}"
+    for name, tags in asked.items():
+        unknown = sorted(tags - set(known))
+        if unknown:
+            raise UsageError(
+                f"--{name.replace('_', '-')}: no session has the tag {', '.join(unknown)}",
+                untouched="No request was sent",
+                then=then,
+            )
+    if not any(
+        (not asked["tags"] or tags & asked["tags"]) and not tags & asked["exclude_tags"]
+        for tags in of_task
+    ):
+        raise UsageError(
+            "--tags and --exclude-tags leave no session to carry out",
+            untouched="No request was sent",
+            then=then,
+        )

@@ -13,6 +13,7 @@ import numpy as np
 from locust.env import Environment
 from locust.stats import StatsEntry, bucket_response_time
 
+from phasegate.load.expectations import Failure
 from phasegate.load.recorder import BYTES, DONE_S, DUE_S, FAILED, STATUS, Rows
 
 # Locust's runner listens itself.
@@ -30,12 +31,20 @@ def feed(environment: Environment, name: str, rows: Rows) -> None:
     stats = environment.stats
     for entry in (stats.total, stats.get(path, method)):
         entry.extend(_entry(entry, rows, latency_ms))
-    for status in rows[rows[:, FAILED] > 0][:, STATUS]:
-        stats.log_error(method, path, _error(int(status)))
+    for row in rows[rows[:, FAILED] > 0]:
+        stats.log_error(method, path, _error(row))
 
 
-def _error(status: int) -> str:
-    return f"HTTP {status}" if status else "no answer"
+WORDS = {
+    Failure.REDIRECT: ", a redirect",
+    Failure.NOT_JSON: ", but no JSON",
+    Failure.UNEXPECTED: ", but of another form than expected",
+}
+
+
+def _error(row: Rows) -> str:
+    status = int(row[STATUS])
+    return f"HTTP {status}{WORDS.get(Failure(int(row[FAILED])), '')}" if status else "no answer"
 
 
 def _fire(environment: Environment, method: str, path: str, rows: Rows, latency_ms: Rows) -> None:
@@ -45,7 +54,7 @@ def _fire(environment: Environment, method: str, path: str, rows: Rows, latency_
             name=path,
             response_time=float(latency),
             response_length=int(row[BYTES]),
-            exception=_error(int(row[STATUS])) if row[FAILED] else None,
+            exception=_error(row) if row[FAILED] else None,
             context={},
         )
 

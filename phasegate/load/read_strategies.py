@@ -26,16 +26,25 @@ from urllib.parse import quote
 
 import gevent
 
-from phasegate.load.auth_errors import MESSAGES_MAX, REFUSED, said
 from phasegate.load.budget import Budget
 from phasegate.load.cache import TtlCache
+from phasegate.load.expectations import ID, NONE, OBJECT, Expected, Failure, Rows
 from phasegate.load.recorder import Recorder
+from phasegate.load.refusals import failure_of
 from phasegate.load.transport import Answer, Transport
 from phasegate.model.errors import UsageError
 
 Task = dict[str, Any]
 Page = tuple[list[Task], int]
 """Tasks, newest first, each with its `projects` object or None; and the bytes that they took."""
+
+# The columns that a session goes on with; an answer without them is none.
+TASKS = Rows({"project_id": ID + NONE})
+TASKS_WITH_PROJECTS = Rows({"project_id": ID + NONE, "projects": OBJECT + NONE})
+PROJECTS = Rows({"name": (object,), "color": (object,)})
+ANY_ROWS = Rows()
+
+IF_CHANGED = b"If-None-Match"
 
 
 class RequestFailed(Exception):
@@ -46,9 +55,22 @@ class SessionOver(Exception):
     """The test is closing, or may send no more: the session ends where it is."""
 
 
+OnFailure = Callable[[str, Answer, str], None]
+"""Told the name of a request that failed, its answer, and what is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that the session can go on with."""
+
+    answer: Answer
+    body: Any
+    """Decoded, in the form that was expected; None where nothing was, or nothing came."""
+
+
 @dataclass(slots=True)
 class UserApi:
-    """One user's requests: sent, timed, recorded.
+    """One user's requests: sent, timed, checked, recorded.
 
     `stage` and `due_s` are those of the click under way; the first request of a click was due with
     the click, each further one when the answer before it was there.
@@ -62,14 +84,24 @@ class UserApi:
     budget: Budget
     stage: int = 0
     due_s: float = 0.0
+    on_failure: OnFailure | None = None
 
     def send(
-        self, name: str, method: str, path: str, body: Any = None, headers: bytes = b""
-    ) -> Answer:
+        self,
+        name: str,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: bytes = b"",
+        expects: Expected | None = None,
+    ) -> Reply:
         """One request; `headers` are further header lines, each with its CRLF.
 
+        `expects` is the form of the answer's body; where None, any but a web page will do.
+
         Raises:
-            RequestFailed: no answer, or a status of 400 or above.
+            RequestFailed: no answer, a status of 400 or above, a redirect, or a body of another
+                form than expected.
             SessionOver: the request budget is spent; nothing was sent.
         """
         if not self.budget.spend():
@@ -85,17 +117,15 @@ class UserApi:
         except gevent.GreenletExit:
             # Cut off while waiting: it was sent, and it was not answered.
             recorder.record(
-                self.stage, name_id, due_s, sent_s, time.perf_counter(), 0, 0, failed=True
+                self.stage, name_id, due_s, sent_s, time.perf_counter(), 0, 0, Failure.STATUS
             )
             raise
-        failed = answer.status == 0 or answer.status >= 400
+        failure, decoded, problem = failure_of(
+            answer, expects, asked_if_changed=headers.startswith(IF_CHANGED)
+        )
+        tally = recorder.tally(self.stage)
         if answer.opened:
-            recorder.tally(self.stage).connections += 1
-        if answer.status in REFUSED:
-            found = recorder.tally(self.stage).refusals
-            message = said(answer)
-            if message in found or len(found) < MESSAGES_MAX:
-                found[message] = found.get(message, 0) + 1
+            tally.connections += 1
         recorder.record(
             self.stage,
             name_id,
@@ -104,35 +134,26 @@ class UserApi:
             answer.done_s,
             answer.status,
             answer.wire_bytes,
-            failed,
+            failure,
         )
         self.due_s = answer.done_s
-        if failed:
-            raise RequestFailed(answer.error or answer.status)
-        return answer
+        if failure:
+            tally.failed(answer.status, failure, problem)
+            if self.on_failure is not None:
+                self.on_failure(name, answer, problem)
+            raise RequestFailed(answer.error or f"{answer.status} {problem}")
+        return Reply(answer, decoded)
 
-    def rows(self, name: str, method: str, path: str, body: Any = None) -> tuple[list[Any], int]:
+    def rows(
+        self, name: str, method: str, path: str, body: Any = None, expects: Rows = ANY_ROWS
+    ) -> tuple[list[Any], int]:
         """The rows that a request answers with, and their size in bytes.
 
         Raises:
-            RequestFailed: as `send`, or the answer is no JSON array.
+            RequestFailed: as `send`.
         """
-        return decoded(self.send(name, method, path, body))
-
-
-def decoded(answer: Answer) -> tuple[list[Any], int]:
-    """The rows of `answer`, and their size in bytes.
-
-    Raises:
-        RequestFailed: it is no JSON array.
-    """
-    try:
-        rows = answer.json()
-    except ValueError as error:
-        raise RequestFailed(f"not JSON: {error}") from error
-    if not isinstance(rows, list):
-        raise RequestFailed("not a JSON array")
-    return rows, answer.wire_bytes
+        reply = self.send(name, method, path, body, expects=expects)
+        return reply.body, reply.answer.wire_bytes
 
 
 class Reader(Protocol):
@@ -150,7 +171,7 @@ class Reader(Protocol):
 
 
 def _list_path(api: UserApi, select: str, project_id: str | None) -> str:
-    project = f"&project_id=eq.{quote(project_id)}" if project_id else ""
+    project = f"&project_id=eq.{quote(str(project_id))}" if project_id else ""
     return (
         f"/rest/v1/tasks?select={select}&user_id=eq.{api.user_id}{project}"
         f"&order=created_at.desc&limit={api.page_tasks}"
@@ -162,13 +183,15 @@ class NPlusOne:
 
     def tasks(self, api: UserApi, project_id: str | None = None) -> Page:
         """See `Reader`."""
-        rows, size = api.rows("GET tasks", "GET", _list_path(api, "*", project_id))
+        path = _list_path(api, "*", project_id)
+        rows, size = api.rows("GET tasks", "GET", path, expects=TASKS)
         projects: dict[str, Any] = {}
         for wanted in dict.fromkeys(row["project_id"] for row in rows if row["project_id"]):
             found, more = api.rows(
                 "GET projects (one of N)",
                 "GET",
-                f"/rest/v1/projects?select=name,color&id=eq.{quote(wanted)}",
+                f"/rest/v1/projects?select=name,color&id=eq.{quote(str(wanted))}",
+                expects=PROJECTS,
             )
             projects[wanted] = found[0] if found else None
             size += more
@@ -184,7 +207,8 @@ class Embedded:
     def tasks(self, api: UserApi, project_id: str | None = None) -> Page:
         """See `Reader`."""
         select = "*,projects(name,color)"
-        return api.rows("GET tasks (embedded)", "GET", _list_path(api, select, project_id))
+        path = _list_path(api, select, project_id)
+        return api.rows("GET tasks (embedded)", "GET", path, expects=TASKS_WITH_PROJECTS)
 
     def written(self, api: UserApi) -> None:
         """See `Reader`."""
@@ -228,16 +252,19 @@ class Conditional:
         """See `Reader`; an unchanged page takes no bytes."""
         key = (api.user_id, project_id)
         known = self._pages.get(key)
-        headers = b"If-None-Match: %b\r\n" % known[0] if known else b""
+        headers = b"%b: %b\r\n" % (IF_CHANGED, known[0]) if known else b""
         path = _list_path(api, "*,projects(name,color)", project_id)
-        answer = api.send("GET tasks (conditional)", "GET", path, headers=headers)
+        reply = api.send(
+            "GET tasks (conditional)", "GET", path, headers=headers, expects=TASKS_WITH_PROJECTS
+        )
+        answer = reply.answer
         tally = self._tally.tally  # only now: a report in the meantime has taken the earlier one
         if answer.status == 304 and known is not None:
             tally.hits += 1
             tally.saved_bytes += known[1][1]
             return known[1][0], 0
         tally.misses += 1
-        page = decoded(answer)
+        page = reply.body, answer.wire_bytes
         etag = answer.headers.get(b"etag")
         if etag is not None:
             tally.validators += 1

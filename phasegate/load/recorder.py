@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasegate.load.counters import EndpointTally, SecondTally, StageTally
+from phasegate.load.expectations import Failure
 
-# Columns of a row.
+# Columns of a row; FAILED is the number of a `Failure`.
 STAGE, NAME, DUE_S, SENT_S, DONE_S, STATUS, BYTES, FAILED = range(8)
 WIDTH = 8
 
@@ -56,10 +57,10 @@ class Recorder:
         done_s: float,
         status: int,
         size_bytes: int,
-        failed: bool,
+        failure: Failure,
     ) -> None:
         """One request. Times are seconds of one clock; `status` 0 means no answer."""
-        self._rows.extend((stage, name_id, due_s, sent_s, done_s, status, size_bytes, failed))
+        self._rows.extend((stage, name_id, due_s, sent_s, done_s, status, size_bytes, failure))
 
     def record_action(
         self, stage: int, name_id: int, due_s: float, begun_s: float, done_s: float, failed: bool
@@ -119,7 +120,7 @@ class Recorder:
             own = requests[at_s == second]
             total = tally.seconds.setdefault(int(second), SecondTally())
             total.requests += len(own)
-            total.failures += int(own[:, FAILED].sum())
+            total.failures += int(np.count_nonzero(own[:, FAILED]))
             total.latency.add(microseconds(own[:, DONE_S] - own[:, DUE_S]))
 
 
@@ -131,7 +132,7 @@ def microseconds(spans_s: NDArray[np.float64]) -> NDArray[np.int64]:
 
 def _count(tally: EndpointTally, rows: Rows) -> None:
     tally.requests += len(rows)
-    tally.failures += int(rows[:, FAILED].sum())
+    tally.failures += int(np.count_nonzero(rows[:, FAILED]))
     tally.response_bytes += int(rows[:, BYTES].sum())
     tally.latency.add(microseconds(rows[:, DONE_S] - rows[:, DUE_S]))
     tally.service.add(microseconds(rows[:, DONE_S] - rows[:, SENT_S]))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from phasegate.load.stages import rate_with_enough_sessions
-from phasegate.model.errors import CannotMeasure
+from phasegate.model.errors import CannotMeasure, ConfigurationError, ExitCode, PhasegateError
 from phasegate.project import LOCUSTFILE
 from phasegate.records import store
 from phasegate.records.load import Connections, LoadRecord
@@ -28,6 +28,9 @@ THINK_TIME_SCALE = 0.05
 
 # Over and above the stage: start of the interpreter, drain, removal of rows.
 OVERHEAD_S = 90.0
+
+# In front of what the generator says when it does not begin (`load.locust_events`).
+ERROR_MARK = "/ERROR/phasegate.load: "
 
 # For a generator that was told to end: an interrupted drain, and the removal of rows.
 END_S = 30.0
@@ -104,7 +107,8 @@ def run_stage(
         manners: towards a target of somebody else's; None for a stack of our own.
 
     Raises:
-        CannotMeasure: locust wrote no record; the end of its log is quoted.
+        CannotMeasure: locust wrote no record; what it said, or the end of its log, is quoted.
+        ConfigurationError: the same, where a setting is wrong.
     """
     rate = arrival_rate_per_s
     if enough_sessions:
@@ -129,16 +133,21 @@ def run_stage(
         options |= manners.options
     command = _command(target, processes, manners)
     log = out / f"{stage}.log"
-    _spawn(command, _environment(target, options), log, warm_up_s + duration_s + OVERHEAD_S)
+    code = _spawn(command, _environment(target, options), log, warm_up_s + duration_s + OVERHEAD_S)
     if not path.exists():
-        raise _nothing_written(stage, log)
+        raise _nothing_written(stage, log, code)
     return store.read(path, LoadRecord)
 
 
-def _nothing_written(stage: str, log: Path) -> CannotMeasure:
-    said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return CannotMeasure(
-        f"The load stage '{stage}' wrote no record: {said[-1] if said else 'no output'}",
+def _nothing_written(stage: str, log: Path, exit_code: int) -> PhasegateError:
+    """Why there is no record: in the generator's own words, where it said why it did not begin."""
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    own = [line.partition(ERROR_MARK)[2] for line in lines if ERROR_MARK in line]
+    kind = ConfigurationError if exit_code == ExitCode.WRONG_CALL else CannotMeasure
+    if own:
+        return kind(own[0])
+    return kind(
+        f"The load stage '{stage}' wrote no record: {lines[-1] if lines else 'no output'}",
         then=f"Read {log}",
     )
 
@@ -165,8 +174,11 @@ def _environment(target: Target, options: dict[str, str]) -> dict[str, str]:
     return {**inherited, **ours, **keys}
 
 
-def _spawn(command: list[str], environment: dict[str, str], log: Path, limit_s: float) -> None:
-    """Run `command` to its end; on Ctrl-C it gets its own chance to clean up."""
+def _spawn(command: list[str], environment: dict[str, str], log: Path, limit_s: float) -> int:
+    """Run `command` to its end and return its exit code.
+
+    On Ctrl-C it gets its own chance to clean up.
+    """
     with log.open("wb") as said:
         # A session of its own: Ctrl-C is for us, who end it in order; and Linux, which shares the
         # processor among sessions first, then gives it a share beside the stack's.
@@ -179,7 +191,7 @@ def _spawn(command: list[str], environment: dict[str, str], log: Path, limit_s: 
             start_new_session=True,
         )
         try:
-            child.wait(timeout=limit_s)
+            return child.wait(timeout=limit_s)
         except subprocess.TimeoutExpired:
             _end(child)
             raise CannotMeasure(

@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from phasegate.load.expectations import ALWAYS, ID, NUMBER, TEXT, USUALLY, Fields, Maybe, Rows
 from phasegate.load.read_strategies import Reader, RequestFailed, SessionOver, Task, UserApi
 from phasegate.load.recorder import Recorder
 from phasegate.load.timer import Alarm
@@ -34,6 +35,14 @@ HEAVY = "/functions/v1/process-heavy-task"
 HEAVY_BODY = {"waitMs": 200}
 HEAVY_POLL_S = 0.25
 HEAVY_POLLS_MAX = 40  # ten seconds; a queue further behind has failed its users
+
+
+ACCEPTED = Fields({"taskId": ID})
+PROGRESS = Fields({"status": TEXT})
+STATS = Rows({"task_count": NUMBER})
+LOG = Rows({"action": TEXT})
+CREATED = Rows({"id": ID})
+CHANGED = Maybe(Rows())
 
 
 class Created(Protocol):
@@ -86,24 +95,24 @@ class Session:
 
     def browse(self) -> None:
         """Look around."""
-        self.click("open list", self._open_list)
+        self.click("open list", self._open_list, shows=USUALLY)
         if any(task["project_id"] for task in self._page):
-            self.click("open project", self._open_project)
-            self.click("open list", self._open_list)
-        self.click("read stats", self._read_stats)
+            self.click("open project", self._open_project, shows=ALWAYS)
+            self.click("open list", self._open_list, shows=USUALLY)
+        self.click("read stats", self._read_stats, shows=ALWAYS)
 
     def organise(self) -> None:
         """Write down what is to be done, and do it."""
-        self.click("open list", self._open_list)
-        self.click("create task", self._create_task)
-        self.click("open list", self._open_list)
+        self.click("open list", self._open_list, shows=USUALLY)
+        self.click("create task", self._create_task, shows=ALWAYS)
+        self.click("open list", self._open_list, shows=USUALLY)
         if self._created_id is not None:
-            self.click("complete task", self._complete_task)
-            self.click("open list", self._open_list)
+            self.click("complete task", self._complete_task, shows=ALWAYS)
+            self.click("open list", self._open_list, shows=USUALLY)
 
     def heavy(self) -> None:
         """Have heavy work done: on the spot, or accepted at once and asked after until done."""
-        self.click("open list", self._open_list)
+        self.click("open list", self._open_list, shows=USUALLY)
         if self.around.level < LEVEL_OF_QUEUE:
             self.click("heavy work (sync)", self._heavy_sync)
         else:
@@ -113,11 +122,20 @@ class Session:
 
     def analyse(self) -> None:
         """Look at the list, then at the whole of one's own log."""
-        self.click("open list", self._open_list)
-        self.click("read log", self._read_log)
+        self.click("open list", self._open_list, shows=USUALLY)
+        self.click("read log", self._read_log, shows=USUALLY)
 
-    def click(self, name: str, act: Callable[[], None]) -> None:
+    def click(
+        self, name: str, act: Callable[[], Sized | None], *, shows: float | None = None
+    ) -> None:
         """Wait until the click is due, carry it out, and count it.
+
+        Args:
+            name: of the click.
+            act: carries it out; returns what the user then sees, None where there is nothing to
+                look at.
+            shows: the share of such clicks that show something at the least. With `ALWAYS`, one
+                that shows nothing has failed. None where it says nothing.
 
         Raises:
             SessionOver: the test closed before it was due.
@@ -134,8 +152,8 @@ class Session:
         begun_s = time.perf_counter()
         failed = True
         try:
-            act()
-            failed = False
+            seen = act()
+            failed = seen is not None and self._saw_too_little(name, stage, seen, shows)
         except RequestFailed:
             pass  # recorded; the user sees an error and goes on
         except SessionOver:
@@ -145,6 +163,14 @@ class Session:
             raise
         done_s = self._count(name, stage, begun_s, failed=failed)
         self.due_s = done_s
+
+    def _saw_too_little(self, name: str, stage: int, seen: Sized, shows: float | None) -> bool:
+        """Count what a click showed; True where it showed nothing and always has to."""
+        if shows is None:
+            return False
+        empty = not len(seen)
+        self.around.recorder.tally(stage).saw(name, shows, empty=empty)
+        return empty and shows == ALWAYS
 
     def _count(self, name: str, stage: int, begun_s: float, *, failed: bool) -> float:
         """Record a click that ends now, and return when that is."""
@@ -164,15 +190,15 @@ class Session:
             self.around.recorder.lag(stage, time.perf_counter() - self.due_s)
 
     def _heavy_sync(self) -> None:
-        self.api.send("POST process-heavy-task-sync", "POST", f"{HEAVY}-sync", HEAVY_BODY)
+        name = "POST process-heavy-task-sync"
+        self.api.send(name, "POST", f"{HEAVY}-sync", HEAVY_BODY, expects=PROGRESS)
 
     def _heavy_accept(self) -> None:
         self._heavy_id = None
-        answer = self.api.send("POST process-heavy-task", "POST", HEAVY, HEAVY_BODY)
-        try:
-            self._heavy_id = str(answer.json()["taskId"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise RequestFailed("no taskId was answered") from error
+        reply = self.api.send(
+            "POST process-heavy-task", "POST", HEAVY, HEAVY_BODY, expects=ACCEPTED
+        )
+        self._heavy_id = str(reply.body["taskId"])
 
     def _await_heavy(self) -> None:
         """Ask until it is done, and count the time since it was asked for."""
@@ -184,16 +210,17 @@ class Session:
             self.api.due_s = time.perf_counter()
             try:
                 path = f"{HEAVY}?taskId={self._heavy_id}"
-                status = self.api.send("GET process-heavy-task", "GET", path).json()["status"]
-            except (RequestFailed, ValueError, KeyError, TypeError):
+                reply = self.api.send("GET process-heavy-task", "GET", path, expects=PROGRESS)
+            except RequestFailed:
                 continue
+            status = reply.body["status"]
             if status in ("done", "failed"):
                 break
         recorder, self.due_s = self.around.recorder, time.perf_counter()
         name_id = recorder.name_id("heavy work")
         recorder.record_completion(stage, name_id, asked_s, self.due_s, status != "done")
 
-    def _read_log(self) -> None:
+    def _read_log(self) -> Sized:
         replica = self.around.level >= LEVEL_OF_QUEUE
         path = (
             f"/rest/v1/activity_logs?select=action,created_at&user_id=eq.{self.api.user_id}"
@@ -203,37 +230,45 @@ class Session:
         # phasegate's API follows it.
         headers = b"Prefer: count=exact\r\n" + (b"x-read-replica: true\r\n" if replica else b"")
         name = f"GET activity_logs ({'replica' if replica else 'primary'})"
-        self.api.send(name, "GET", path, headers=headers)
+        rows: list[Task] = self.api.send(name, "GET", path, headers=headers, expects=LOG).body
+        return rows
 
-    def _open_list(self) -> None:
+    def _open_list(self) -> Sized:
         self._page = self.around.reader.tasks(self.api)[0]
+        return self._page
 
-    def _open_project(self) -> None:
-        projects = sorted({task["project_id"] for task in self._page if task["project_id"]})
-        self.around.reader.tasks(self.api, self.rng.choice(projects))
+    def _open_project(self) -> Sized:
+        projects = sorted(
+            {task["project_id"] for task in self._page if task["project_id"]}, key=str
+        )
+        return self.around.reader.tasks(self.api, self.rng.choice(projects))[0]
 
-    def _read_stats(self) -> None:
-        self.api.send("POST rpc/user_stats", "POST", "/rest/v1/rpc/user_stats", {})
+    def _read_stats(self) -> Sized:
+        path = "/rest/v1/rpc/user_stats"
+        return self.api.rows("POST rpc/user_stats", "POST", path, {}, expects=STATS)[0]
 
-    def _create_task(self) -> None:
+    def _create_task(self) -> Sized:
         project_ids = [task["project_id"] for task in self._page if task["project_id"]]
         body = {
             "user_id": self.api.user_id,
             "project_id": self.rng.choice(project_ids) if project_ids else None,
             "title": f"{TAG}: water the plants",
         }
-        rows, _ = self.api.rows("POST tasks", "POST", "/rest/v1/tasks", body)
+        rows, _ = self.api.rows("POST tasks", "POST", "/rest/v1/tasks", body, expects=CREATED)
         self.around.reader.written(self.api)
-        if not rows:
-            raise RequestFailed("the created row was not returned")
-        self._created_id = str(rows[0]["id"])
-        self.around.created.add(self.api, self._created_id)
+        if rows:
+            self._created_id = str(rows[0]["id"])
+            self.around.created.add(self.api, self._created_id)
+        return rows
 
-    def _complete_task(self) -> None:
+    def _complete_task(self) -> Sized | None:
         body = {"status": "done", "completed_at": datetime.now(UTC).isoformat()}
         path = f"/rest/v1/tasks?id=eq.{self._created_id}"
-        self.api.send("PATCH tasks", "PATCH", path, body)
+        reply = self.api.send("PATCH tasks", "PATCH", path, body, expects=CHANGED)
         self.around.reader.written(self.api)
+        # Row-level security may hide the row: then nothing was changed, and none is returned.
+        changed: list[Task] | None = reply.body
+        return changed
 
 
 KINDS: dict[str, Callable[[Session], None]] = {

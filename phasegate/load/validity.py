@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from phasegate.load.auth_errors import advice
-from phasegate.load.counters import StageTally
+from collections.abc import Collection
+
+from phasegate.load.counters import StageTally, status_of
+from phasegate.load.expectations import is_too_empty
+from phasegate.load.refusals import FORM_ADVICE, RATE_LIMITED, UNAUTHORISED, advice
 from phasegate.load.stages import Stage
 from phasegate.model.verdict import Reason
 
@@ -23,6 +26,23 @@ NO_ETAG = (
     "Supabase's gateway send none: put a gateway that adds them in front, or choose --arm embedded"
 )
 
+EMPTY_ADVICE = (
+    "the users that sessions act as own nothing there, or do not exist: give the --seed of the "
+    "data set and no more --users-registered than it has, or --users-file with users who own "
+    "something; see too that the policies let them read"
+)
+
+# As many as may fail by the shipped objective: a server that is only overloaded gives none of them.
+REFUSED_SHARE_MAX = 0.01
+
+# A test ends as soon as this much is sure to have happened, since nothing can come of it any more:
+# answers, and the share of them that is the same refusal, or in a form that nobody expected;
+# sessions that failed by an error of the locustfile's.
+HOPELESS_ANSWERS_MIN = 40
+HOPELESS_REFUSED_SHARE = 0.95
+HOPELESS_MISSHAPEN_SHARE = 0.5
+HOPELESS_BROKEN = 5
+
 # Of a stage's length: a test stopped by hand ends its last stage early.
 DURATION_SHARE_MIN = 0.99
 
@@ -41,25 +61,12 @@ def reasons(
     """
     sessions = tally.sessions
     lag_ms = tally.lag.percentile_ms(99) or 0.0
-    statuses: dict[int, int] = {}
-    for endpoint in tally.endpoints.values():
-        for status, count in endpoint.statuses.items():
-            statuses[status] = statuses.get(status, 0) + count
-    refused = statuses.get(401, 0) + statuses.get(403, 0)
-    limited = statuses.get(429, 0)
     achieved = sessions.finished / sessions.due if sessions.due else 1.0
     is_open = stage.sessions_per_s > 0
     findings = (
         (workers_lost > 0, Reason.WORKER_LOST, f"{workers_lost} generator process(es) went away"),
-        (sessions.broken > 0, Reason.BROKEN, f"{sessions.broken} sessions failed by an error here"),
-        (not statuses, Reason.EMPTY, "no request was sent"),
-        (
-            arm == "conditional" and tally.cache.misses > 0 and tally.cache.validators == 0,
-            Reason.NOT_SERVED,
-            NO_ETAG,
-        ),
-        (refused > 0, Reason.AUTHORISATION, _refusals(refused, tally.refusals)),
-        (limited > 0, Reason.RATE_LIMITED, f"{limited} answers were 429"),
+        (sessions.broken > 0, Reason.BROKEN, _broken(tally)),
+        *_of_answers(tally, arm),
         (
             tally.cpu_share_max >= CPU_SHARE_MAX,
             Reason.GENERATOR_CPU,
@@ -94,10 +101,96 @@ def reasons(
     return tuple(f"{code}: {sentence}" for found, code, sentence in findings if found)
 
 
-def _refusals(refused: int, by_message: dict[str, int]) -> str:
-    """How many answers were refusals, what most of them said, and what to do."""
-    counted = f"{refused} answers were 401 or 403"
-    if not by_message:
-        return counted
-    most = max(by_message, key=lambda message: by_message[message])
-    return f"{counted} ({most}): {advice(most)}"
+def _of_answers(tally: StageTally, arm: str) -> tuple[tuple[bool, Reason, str], ...]:
+    """Whether the sessions met the application: by what they were answered."""
+    statuses = tally.statuses
+    answers = sum(statuses.values())
+    misshapen = sum(tally.misshapen.values())
+    unauthorised = sum(statuses.get(status, 0) for status in UNAUTHORISED)
+    limited = statuses.get(RATE_LIMITED, 0)
+    empty = [
+        f"{seen.empty} of {seen.clicks} clicks '{click}' showed nothing"
+        for click, seen in sorted(tally.seen.items())
+        if is_too_empty(seen.clicks, seen.empty, seen.shown_share)
+    ]
+    return (
+        (not statuses, Reason.EMPTY, "no request was sent"),
+        (
+            tally.refused > answers * REFUSED_SHARE_MAX,
+            Reason.REFUSED,
+            f"{_share(tally.refused, answers)} were refusals{_most(tally.refusals)}",
+        ),
+        (
+            misshapen > answers * REFUSED_SHARE_MAX,
+            Reason.ANSWERS_UNEXPECTED,
+            f"{_misshapen(tally, answers)}: {FORM_ADVICE}",
+        ),
+        (bool(empty), Reason.ANSWERS_EMPTY, f"{'; '.join(empty)}: {EMPTY_ADVICE}"),
+        (
+            arm == "conditional" and tally.cache.misses > 0 and tally.cache.validators == 0,
+            Reason.NOT_SERVED,
+            NO_ETAG,
+        ),
+        (
+            unauthorised > 0,
+            Reason.AUTHORISATION,
+            f"{unauthorised} answers were 401 or 403{_most(tally.refusals, UNAUTHORISED)}",
+        ),
+        (limited > 0, Reason.RATE_LIMITED, f"{limited} answers were 429"),
+    )
+
+
+def hopeless(tally: StageTally) -> str:
+    """Why a test under way may as well end; empty while something can come of it.
+
+    Args:
+        tally: of all that was counted so far.
+    """
+    if tally.sessions.broken >= HOPELESS_BROKEN:
+        return _broken(tally)
+    statuses = tally.statuses
+    answers = sum(count for status, count in statuses.items() if status)
+    if answers < HOPELESS_ANSWERS_MIN:
+        return ""
+    alike = tally.alike()
+    status = max(alike, key=lambda one: alike[one], default=0)
+    if alike and alike[status] >= answers * HOPELESS_REFUSED_SHARE:
+        return f"{_share(alike[status], answers)} were the same refusal" + _most(
+            tally.refusals, {status}
+        )
+    if sum(tally.misshapen.values()) >= answers * HOPELESS_MISSHAPEN_SHARE:
+        return _misshapen(tally, answers)
+    return ""
+
+
+def _misshapen(tally: StageTally, answers: int) -> str:
+    held, count = _largest(tally.misshapen), sum(tally.misshapen.values())
+    return f"{_share(count, answers)} held something else than expected ({held})"
+
+
+def _broken(tally: StageTally) -> str:
+    what = _largest(tally.errors)
+    said = f"{tally.sessions.broken} sessions failed by an error of their code"
+    return f"{said} ({what})" if what else said
+
+
+def _share(count: int, answers: int) -> str:
+    return f"{count} of {answers} answers"
+
+
+def _largest(counted: dict[str, int]) -> str:
+    return max(counted, key=lambda what: counted[what], default="")
+
+
+def _most(refusals: dict[str, int], statuses: Collection[int] | None = None) -> str:
+    """What most refusals (of `statuses`, if given) said, and what to do; empty without any."""
+    among = {
+        said: count
+        for said, count in refusals.items()
+        if (statuses is None or status_of(said) in statuses)
+    }
+    if not among:
+        return ""
+    said = _largest(among)
+    status, _, message = said.partition(" ")
+    return f" ({said}): {advice(int(status), message)}"

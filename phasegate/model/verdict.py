@@ -31,6 +31,9 @@ class Reason(StrEnum):
     LAG = "schedule-lag"
     DROPPED = "dropped"
     NOT_ACHIEVED = "not-achieved"
+    REFUSED = "refused"
+    ANSWERS_UNEXPECTED = "answers-unexpected"
+    ANSWERS_EMPTY = "answers-empty"
     AUTHORISATION = "authorisation"
     RATE_LIMITED = "rate-limited"
     WORKER_LOST = "worker-lost"
@@ -54,6 +57,19 @@ LAGS_PER_CLICK = 5
 # They spare the server load that it was due: what was measured is better than what would have
 # been, so a missed objective stays missed.
 FLATTERING = frozenset({Reason.DROPPED, Reason.NOT_ACHIEVED})
+
+# The sessions did not meet the application: neither verdict nor cost can be read from such a load.
+NO_LOAD = frozenset(
+    {
+        Reason.REFUSED,
+        Reason.ANSWERS_UNEXPECTED,
+        Reason.ANSWERS_EMPTY,
+        Reason.AUTHORISATION,
+        Reason.RATE_LIMITED,
+        Reason.BROKEN,
+        Reason.EMPTY,
+    }
+)
 
 # They only made it harder: a miss says nothing, and a pass is one all the more.
 HARDENING = frozenset({Reason.SHARED})

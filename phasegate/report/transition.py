@@ -34,6 +34,9 @@ from phasegate.report.traffic import StageTraffic
 LEVEL_MAX = 3
 """Phase 4 runs on the stack of level 3; there is no other."""
 
+# A sentence with its cause and remedy; a step's note is never longer than what a terminal shows.
+REASON_LENGTH_MAX = 600
+
 WEIGHT = {"fails": 0, "cost": 1, "invalid": 2, "missing": 3, "alert": 4, "note": 5}
 WHY_NOT: dict[Advice, Why] = {
     "slower": "harmful here",
@@ -262,6 +265,14 @@ def _priced_from(found: Findings, stage: StageTraffic | None) -> tuple[str, ...]
     return (*files, stage.source) if stage else tuple(files)
 
 
+def _why_failed(found: Findings) -> str:
+    """What the step that failed said, behind a colon; empty where none did."""
+    said = [
+        stage.note for stage in found.run.run.stages if stage.outcome == "failed" and stage.note
+    ]
+    return f": {plain(said[-1], REASON_LENGTH_MAX)}" if said else ""
+
+
 def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
     """The verdict on entering phase `to`.
 
@@ -287,7 +298,7 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
     if target is None or (profile is not None and profile.database is not None):
         reasons += _of_money(profile, size, catalogue, _priced_from(found, stage))
     if found.run.run.outcome != "complete":
-        text = f"The run {found.run.ended}"
+        text = f"The run {found.run.ended}{_why_failed(found)}"
         reasons.append(Reason(kind="invalid", text=text, sources=("run.json",)))
     if not found.techniques:
         text = "No technique was compared, so none can be named as the next"

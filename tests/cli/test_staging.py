@@ -190,7 +190,51 @@ def test_a_key_that_is_refused_is_invalid_and_no_verdict_on_the_stack(gate, stag
         DATABASE_URL=staging.dsn, SUPABASE_JWT_SECRET=other, SUPABASE_ANON_KEY=mint_key(other),
     )  # fmt: skip
     assert (found.verdict["decision"], found.code) == ("INVALID", 3)
-    assert any("authorisation" in text for text in found.reasons("invalid"))
+    (why,) = (text for text in found.reasons("invalid") if "The run failed" in text)
+    assert "401 PGRST301" in why
+    assert "SUPABASE_JWT_SECRET" in why
+    assert found.folder is None, "it must not become the newest run"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        # Half of them are not there, and three of 100 sessions see an empty list as it is.
+        ("--to", "3", "--level", "2"),
+        ("--to", "2", "--seed", "99"),
+    ],
+)
+def test_sessions_of_users_that_are_not_there_are_no_load(asked, gate, staging):
+    found = gate(*live(staging), *asked)
+    assert (found.verdict["decision"], found.code) == ("INVALID", 3)
+    (why,) = (text for text in found.reasons("invalid") if "answers-empty" in text)
+    assert "'open list' showed nothing" in why
+    assert "--users-registered" in why
+    assert found.folder is None, "it must not become the newest run"
+
+
+def test_a_table_that_the_api_does_not_serve_is_named_before_any_load(gate, staging):
+    import asyncio
+
+    import asyncpg
+
+    async def rename(statement: str) -> None:
+        connection = await asyncpg.connect(staging.dsn)
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(rename("alter table public.tasks rename to other_tasks"))
+    try:
+        found = gate(*live(staging))
+    finally:
+        asyncio.run(rename("alter table public.other_tasks rename to tasks"))
+    assert (found.verdict["decision"], found.code) == ("INVALID", 3)
+    (why,) = (text for text in found.reasons("invalid") if "The run failed" in text)
+    assert "gives 404 " in why
+    assert "public.tas" in why
+    assert "seed it" in why
+    assert "No load was sent" in why
+    assert found.folder is None
 
 
 def test_a_host_and_a_run_contradict_each_other_and_nothing_is_sent(gate, staging, tmp_path):

@@ -106,16 +106,21 @@ def test_nothing_starts_once_the_test_closes() -> None:
     assert recorder.tally(0).sessions.due == 1
 
 
-def test_an_error_of_ours_in_a_session_is_counted(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_error_in_a_sessions_code_is_counted_and_said_once(
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     def session(_: float) -> None:
         raise ZeroDivisionError
 
     recorder = Recorder((0.0,))
     dispatcher = Dispatcher(recorder, session, Alarm())
-    dispatcher.dispatch(iter([(0, 0.0)]), time.perf_counter())
+    dispatcher.dispatch(iter([(0, 0.0)] * 3), time.perf_counter())
     dispatcher.drain(1)
-    assert recorder.tally(0).sessions.broken == 1
-    assert "ZeroDivisionError" in capfd.readouterr().err
+    assert recorder.tally(0).sessions.broken == 3
+    assert list(recorder.tally(0).errors.values()) == [3]
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert "ZeroDivisionError" in said
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_the_alarm_wakes_in_order_and_hardly_late() -> None:

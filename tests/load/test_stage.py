@@ -20,7 +20,7 @@ from phasegate.load.generator import START_DELAY_S
 from phasegate.load.histogram import Histogram, merged
 from phasegate.load.run import LOCUSTFILE, Target, run_stage
 from phasegate.load.settings import LOCAL_JWT_SECRET
-from phasegate.model.errors import CannotMeasure
+from phasegate.model.errors import ConfigurationError
 from phasegate.model.verdict import code_of
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
@@ -154,8 +154,9 @@ def test_a_connection_is_opened_for_each_request_where_that_is_asked_for(
     requests = sum(endpoint.requests for endpoint in record.endpoints)
     assert requests == record.connections_opened > 100
     counted = server.counted()
-    assert counted["connections"] - 1 == sum(counted["requests"].values())
-    assert requests == counted["connections"] - 1 - counted["requests"]["DELETE tasks"]
+    of_the_load = counted["connections"] - 1 - sum(counted["preflight"].values())
+    assert of_the_load == sum(counted["requests"].values())
+    assert requests == of_the_load - counted["requests"]["DELETE tasks"]
 
 
 def test_a_server_frozen_for_3_of_15_seconds_gives_a_p99_of_2_seconds(
@@ -194,22 +195,22 @@ def test_a_server_frozen_for_3_of_15_seconds_gives_a_p99_of_2_seconds(
 def test_refusals_make_a_stage_invalid(
     status: int, code: str, tiny_server: Start, tmp_path: Path
 ) -> None:
-    record = stage(tiny_server("--status", str(status)), tmp_path, duration_s=1.0)
+    told = ("--status", str(status), "--after", "10")
+    record = stage(tiny_server(*told), tmp_path, duration_s=1.0)
     (reason,) = (said for said in record.invalid if code_of(said) == code)
     if code == "authorisation":
-        assert "(as told): " in reason
+        assert f"({status} as told): " in reason
 
 
-def test_a_server_that_is_gone_gives_failures_not_silence(
+def test_a_server_that_goes_away_gives_failures_not_silence(
     tiny_server: Start, tmp_path: Path
 ) -> None:
     server = tiny_server()
-    server.process.kill()
-    server.process.wait()
-    record = stage(server, tmp_path, duration_s=1.0)
-    assert record.endpoints
-    assert all(set(endpoint.statuses) == {"0"} for endpoint in record.endpoints)
-    assert all(endpoint.failures == endpoint.requests for endpoint in record.endpoints)
+    threading.Timer(2.5, server.process.kill).start()
+    record = stage(server, tmp_path, duration_s=4.0)
+    for endpoint in record.endpoints:
+        assert endpoint.failures == endpoint.statuses.get("0", 0)
+    assert sum(endpoint.failures for endpoint in record.endpoints) > 20
 
 
 def test_secrets_reach_neither_the_log_nor_the_record(tiny_server: Start, tmp_path: Path) -> None:
@@ -222,7 +223,7 @@ def test_secrets_reach_neither_the_log_nor_the_record(tiny_server: Start, tmp_pa
 
 
 def test_an_address_that_is_none_is_named_with_the_log(tmp_path: Path) -> None:
-    with pytest.raises(CannotMeasure, match="'ftp://x' is no address"):
+    with pytest.raises(ConfigurationError, match="wrote no record: --host cannot be read"):
         run_stage(
             Target("ftp://x", "key", "secret"),
             stage="s",
@@ -285,17 +286,16 @@ def test_the_supabase_clis_stack_is_driven_by_name_or_says_that_it_signs_with_ot
     )
     assert server.url.endswith(":54321")
     assert "POST tasks" in server.counted()["requests"] or not is_trusted
-    record = store.read(tmp_path / "s.json", LoadRecord)
-    refusals = [said for said in record.invalid if code_of(said) == "authorisation"]
     if is_trusted:
-        assert not refusals
+        record = store.read(tmp_path / "s.json", LoadRecord)
+        assert "authorisation" not in {code_of(said) for said in record.invalid}
         assert all(endpoint.failures == 0 for endpoint in record.endpoints)
     else:
         assert done.returncode == 3
-        (refusal,) = refusals
-        assert "(PGRST301 No suitable key or wrong key type)" in refusal
-        assert "auth.signing_keys_path" in refusal
-        assert "--users-file" in refusal
+        assert not server.counted()["requests"]
+        assert "401 PGRST301 No suitable key or wrong key type" in done.stderr
+        assert "auth.signing_keys_path" in done.stderr
+        assert "--users-file" in done.stderr
 
 
 def test_tags_choose_the_sessions(tiny_server: Start) -> None:
@@ -347,8 +347,10 @@ def test_no_request_exceeds_the_budget(processes: int, tiny_server: Start, tmp_p
     assert done.returncode == 3
     assert "budget of 61 requests is spent" in done.stderr
     record = store.read(tmp_path / "s.json", LoadRecord)
-    assert sum(endpoint.requests for endpoint in record.endpoints) == 61
-    assert sum(server.counted()["requests"].values()) == 61
+    counted = server.counted()
+    before = sum(counted["preflight"].values())
+    assert sum(endpoint.requests for endpoint in record.endpoints) == 61 - before
+    assert sum(counted["requests"].values()) == 61 - before
     assert "interrupted" in {code_of(reason) for reason in record.invalid}
 
 

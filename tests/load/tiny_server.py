@@ -1,9 +1,15 @@
 """A real HTTP server that answers like the API, counts every request, and does as it is told.
 
     python tiny_server.py [--status CODE] [--delay-ms N] [--remembers] [--trusts SECRET] [--port N]
+                          [--body TEXT] [--html] [--location URL] [--knows-key KEY]
+                          [--after N] [--only TEXT]
+
+--status, --body, --html and --location say what it answers instead of what it should, from the
+request after the first N on, and only where a path holds TEXT.
 
 Prints its port. GET /counts answers what it counted: requests by `METHOD table`, and bytes sent in
-bodies. It is a program of its own, so that a test can freeze it with SIGSTOP.
+bodies; those of the session before the load are counted apart. It is a program of its own, so that
+a test can freeze it with SIGSTOP.
 """
 
 from __future__ import annotations
@@ -35,7 +41,11 @@ TASKS = json.dumps(ROWS).encode()
 # PostgREST 14's words to a token that none of its keys has signed.
 NO_KEY = b'{"code":"PGRST301","message":"No suitable key or wrong key type"}'
 
+LOG = b'[{"action":"task.viewed","created_at":"2026-01-01T00:00:00Z"}]'
+STATS = b'[{"user_id":null,"task_count":20,"completed_count":3,"last_activity":null}]'
+
 counts: Counter[str] = Counter()
+preflight: Counter[str] = Counter()
 clients: Counter[str] = Counter()
 body_bytes: Counter[str] = Counter()
 last_at = [0.0]  # of a request that is no removal, by the system's clock
@@ -49,6 +59,7 @@ class Connection(asyncio.Protocol):
     delay_s: float
     remembers: bool
     trusts: str
+    told: argparse.Namespace
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -62,7 +73,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self.url = b""
-        self.authorization = ""
+        self.authorization = self.key = self.client_info = ""
         self.body = b""
 
     def on_url(self, url: bytes) -> None:
@@ -71,6 +82,10 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if name.lower() == b"authorization":
             self.authorization = value.decode()
+        elif name.lower() == b"apikey":
+            self.key = value.decode()
+        elif name.lower() == b"x-client-info":
+            self.client_info = value.decode()
 
     def on_body(self, body: bytes) -> None:
         self.body += body
@@ -81,16 +96,34 @@ class Connection(asyncio.Protocol):
             self.answer(200, self.counted())
             return
         name = f"{method} {path.partition('?')[0].removeprefix('/rest/v1/')}"
+        if "preflight" in self.client_info:
+            preflight[name] += 1
+            self.finish(*self.answer_to(method, path))
+            return
         counts[name] += 1
         if method != "DELETE":
             last_at[0] = time.time()
         clients[self.client] += 1
-        status, body = self.respond(method, path)
-        if self.status:
-            status, body = self.status, b'{"message":"as told"}'
-        if self.trusts and not self.is_trusted():
-            status, body = 401, NO_KEY
+        status, body = self.answer_to(method, path)
         body_bytes[name] += len(body)
+        self.finish(status, body)
+
+    def answer_to(self, method: str, path: str) -> tuple[int, bytes]:
+        status, body = self.respond(method, path)
+        told = self.told
+        asked = sum(counts.values()) - counts["connections"]
+        if asked >= told.after and told.only in path:
+            if self.status:
+                status, body = self.status, b'{"message":"as told"}'
+            if told.body is not None:
+                body = told.body.encode()
+        if told.knows_key and self.key != told.knows_key:
+            status, body = 401, b'{"message":"Invalid API key","hint":"Double check it"}'
+        elif self.trusts and not self.is_trusted():
+            status, body = 401, NO_KEY
+        return status, body
+
+    def finish(self, status: int, body: bytes) -> None:
         if self.delay_s:
             asyncio.get_running_loop().call_later(self.delay_s, self.answer, status, body)
         else:
@@ -115,6 +148,10 @@ class Connection(asyncio.Protocol):
             return 200, self.tasks(path)
         if path.startswith("/rest/v1/projects"):
             return 200, b'[{"name":"home","color":"#112233"}]'
+        if path.startswith("/rest/v1/activity_logs"):
+            return 200, LOG
+        if path.startswith("/rest/v1/rpc/user_stats"):
+            return 200, STATS
         return 200, b"[]"
 
     def is_trusted(self) -> bool:
@@ -129,7 +166,7 @@ class Connection(asyncio.Protocol):
         if not self.remembers:
             return TASKS
         user = path.partition("user_id=eq.")[2].partition("&")[0]
-        return json.dumps([*ROWS, {"id": user, "project_id": None, "n": written[user]}]).encode()
+        return json.dumps([*ROWS, {**ROWS[0], "id": user, "n": written[user]}]).encode()
 
     def heavy(self, method: str, path: str) -> tuple[int, bytes]:
         if method == "POST":
@@ -143,6 +180,7 @@ class Connection(asyncio.Protocol):
     def counted(self) -> bytes:
         told: dict[str, Any] = {
             "requests": {name: n for name, n in counts.items() if name != "connections"},
+            "preflight": preflight,
             "clients": clients,
             "connections": counts["connections"],
             "bytes": body_bytes,
@@ -153,7 +191,11 @@ class Connection(asyncio.Protocol):
 
     def answer(self, status: int, body: bytes) -> None:
         length = b"" if status in (204, 304) else b"content-length: %d\r\n" % len(body)
-        self.transport.write(b"HTTP/1.1 %d OK\r\n%b\r\n%b" % (status, length, body))
+        kind = b"text/html" if self.told.html else b"application/json"
+        head = length + b"content-type: %b\r\n" % kind
+        if self.told.location:
+            head += b"location: %b\r\n" % self.told.location.encode()
+        self.transport.write(b"HTTP/1.1 %d OK\r\n%b\r\n%b" % (status, head, body))
 
 
 async def main() -> None:
@@ -164,7 +206,14 @@ async def main() -> None:
     parser.add_argument("--remembers", action="store_true")
     parser.add_argument("--trusts", default="")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--body")
+    parser.add_argument("--html", action="store_true")
+    parser.add_argument("--location", default="")
+    parser.add_argument("--knows-key", default="")
+    parser.add_argument("--after", type=int, default=0)
+    parser.add_argument("--only", default="")
     options = parser.parse_args()
+    Connection.told = options
     Connection.remembers, Connection.trusts = options.remembers, options.trusts
     Connection.status, Connection.delay_s = options.status, options.delay_ms / 1000
     server = await asyncio.get_running_loop().create_server(Connection, options.host, options.port)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from phasegate.load.auth_errors import (
+from phasegate.load.refusals import (
     EXPIRED_ADVICE,
     KEY_ADVICE,
     MESSAGE_LENGTH_MAX,
@@ -61,7 +61,7 @@ def refusal(body: bytes) -> str:
 )
 def test_a_refusal_says_what_to_do(body: bytes, message: str, then: str) -> None:
     assert refusal(body) == message
-    assert advice(message) == then
+    assert advice(401, message) == then
 
 
 def test_a_refusal_is_no_longer_than_a_sentence() -> None:

@@ -1,0 +1,181 @@
+"""One session before the load: what no load changes is found at once, and said with its cause.
+
+Sends the clicks of one reading session as one user, without think time; records nothing. Where the
+API refuses the user, one request more, with the key alone, tells the key from the token.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from typing import NoReturn
+
+import jwt
+from gevent.event import Event
+
+from phasegate.load.budget import Budget
+from phasegate.load.cache import TtlCache
+from phasegate.load.read_strategies import ARMS, Task, UserApi
+from phasegate.load.recorder import Recorder
+from phasegate.load.refusals import (
+    KEY_ADVICE,
+    PERMISSION_CODE,
+    RATE_LIMITED,
+    REFUSALS,
+    TOKEN_ADVICE,
+    UNAUTHORISED,
+    UNREACHABLE,
+    USERS_TOKEN_ADVICE,
+    advice,
+    said,
+)
+from phasegate.load.sessions import WRITING_KINDS, Session, Surroundings
+from phasegate.load.settings import Settings
+from phasegate.load.timer import Alarm
+from phasegate.load.transport import Answer, Transport
+from phasegate.load.users import TOKEN_LIFETIME_S, Listed
+from phasegate.model.address import Address
+from phasegate.model.catalogue import Catalogue
+from phasegate.model.errors import CannotMeasure
+from phasegate.model.population import user_id
+from phasegate.stack.tokens import mint
+
+# Who waits longer for one answer of an API without load need not wait for its load.
+TIMEOUT_S = 15.0
+
+# How operators tell these requests from the load's.
+CLIENT = "phasegate preflight"
+
+NO_ANSWER_ADVICE = (
+    "see that the API is up, and that --host (or SUPABASE_URL) is its address, with http or https "
+    "as it is served"
+)
+
+
+class _NothingCreated:
+    """A session that reads leaves no row."""
+
+    def add(self, api: UserApi, task_id: str) -> None:
+        """See `load.sessions.Created`."""
+
+
+def check(settings: Settings, catalogue: Catalogue, kinds: Sequence[str]) -> int:
+    """Try one session of each reading kind of `kinds`; returns the number of requests sent.
+
+    Raises:
+        CannotMeasure: the API does not answer, refuses, or answers in a form that the session
+            cannot go on with. Status, code, cause and remedy are named; no load was sent.
+    """
+    keeps = settings.connections == "keep-alive"
+    transport = Transport(settings.host, timeout_s=TIMEOUT_S, keeps=keeps)
+    try:
+        return _Preflight(settings, catalogue, transport).run(kinds)
+    finally:
+        transport.close()
+
+
+class _Preflight:
+    def __init__(self, settings: Settings, catalogue: Catalogue, transport: Transport) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._catalogue = catalogue
+        file = settings.users_file
+        self._who, self._token = (
+            (str(user_id(settings.seed, 0)), "") if file is None else Listed(file).of_index(0)
+        )
+        self._minted = not self._token
+        if self._minted:
+            self._token = mint(settings.jwt_secret, self._who, lifetime_s=TOKEN_LIFETIME_S)
+
+    def run(self, kinds: Sequence[str]) -> int:
+        budget = Budget(self._settings.request_budget, lambda: None)
+        recorder = Recorder((0.0,))
+        sessions = self._catalogue.sessions
+        cache: TtlCache[list[Task]] = TtlCache(
+            ttl_s=sessions.cache_ttl_s, entries_max=1, clock=time.perf_counter, signal=Event
+        )
+        around = Surroundings(
+            recorder=recorder,
+            reader=ARMS[self._settings.arm](cache),
+            workload=self._catalogue.workload,
+            think_time_scale=0.0,
+            alarm=Alarm(),
+            created=_NothingCreated(),
+            level=self._settings.level,
+            stage_at=lambda _: 0,
+        )
+        api = UserApi(
+            transport=self._transport,
+            recorder=recorder,
+            head=self._head(f"Bearer {self._token}"),
+            user_id=self._who,
+            page_tasks=sessions.page_tasks,
+            budget=budget,
+            on_failure=self._judge,
+        )
+        try:
+            for kind in [kind for kind in kinds if kind not in WRITING_KINDS] or ["browse"]:
+                Session(around, api, random.Random(0), time.perf_counter()).run(kind)
+        finally:
+            around.alarm.close()
+        return budget.sent
+
+    def _head(self, authorization: str | None) -> bytes:
+        lines = {"apikey": self._settings.anon_key, "X-Client-Info": CLIENT}
+        if authorization:
+            lines["Authorization"] = authorization
+        return self._transport.head(lines)
+
+    def _judge(self, name: str, answer: Answer, problem: str) -> None:
+        """End it all where the answer is one that no load explains."""
+        status = answer.status
+        if status == 0:
+            self._stop(name, f"no answer ({answer.error})", NO_ANSWER_ADVICE)
+        if status in UNAUTHORISED:
+            self._stop(name, f"{status} {problem}", self._advice_on_keys(status, problem))
+        known = REFUSALS | UNREACHABLE | {RATE_LIMITED}
+        if status < 400 or status in known:
+            self._stop(name, f"{status} {problem}", advice(status, problem))
+
+    def _advice_on_keys(self, status: int, problem: str) -> str:
+        """Which of key and token is at fault: the key is asked about alone."""
+        found = advice(status, problem)
+        if problem.startswith(PERMISSION_CODE):
+            return found
+        if found is TOKEN_ADVICE and self._minted and self._key_is_of_the_same_secret():
+            return found
+        alone = self._transport.request("GET", "/rest/v1/", self._head(None))
+        if alone.status in UNAUTHORISED and said(alone) == problem:
+            return KEY_ADVICE
+        if found is TOKEN_ADVICE and not self._minted:
+            return USERS_TOKEN_ADVICE
+        return TOKEN_ADVICE if found is KEY_ADVICE and self._minted else found
+
+    def _key_is_of_the_same_secret(self) -> bool:
+        """Whether key and token stand and fall together."""
+        try:
+            jwt.decode(
+                self._settings.anon_key,
+                self._settings.jwt_secret,
+                algorithms=["HS256"],
+                options={"verify_aud": False, "verify_exp": False, "verify_iat": False},
+            )
+        except jwt.PyJWTError:
+            return False
+        return True
+
+    def _stop(self, name: str, what: str, then: str) -> NoReturn:
+        for secret in (self._token, self._settings.anon_key, self._settings.jwt_secret):
+            if secret:
+                what = what.replace(secret, "…")
+        raise CannotMeasure(
+            f"INVALID before any load: {name} at {where(self._settings.host)} gives {what}",
+            untouched="No load was sent",
+            then=then[0].upper() + then[1:],
+        )
+
+
+def where(url: str) -> str:
+    """The host and port in `url`, without path and credentials."""
+    return Address.of(url).header
