@@ -93,7 +93,7 @@ def on_init(environment: Environment, **_: Any) -> None:
 def on_parser(parser: Any, **_: Any) -> None:
     """Enter our arguments, and make Locust's own do what they say."""
     add_arguments(parser)
-    adapt(parser)
+    adapt(parser, stop)
 
 
 install_csv_writer()

@@ -10,9 +10,13 @@ from collections.abc import Iterator
 
 from phasegate import seeding
 from phasegate.cli import console
+from phasegate.cli.options import near
 from phasegate.levels.up_down import State
 from phasegate.levels.up_down import up as start_level
-from phasegate.model.catalogue import Compute, Population
+from phasegate.load.options import STAGE_DURATION_S
+from phasegate.load.stages import rate_with_enough_sessions
+from phasegate.model.catalogue import Compute, Population, Workload
+from phasegate.project import LOCUSTFILE
 from phasegate.stack.health import Check
 from phasegate.stack.postgres import PostgresServer
 
@@ -40,8 +44,15 @@ def up(
     return start_level(level=level, prepare=prepare, compute=compute, port=port)
 
 
-def state_lines(state: State) -> Iterator[str]:
-    """What is up, then what a shell needs to use it: `eval` of the `export` lines works."""
+def state_lines(state: State, *, users: int, seed: int, workload: Workload) -> Iterator[str]:
+    """What is up, then what a shell needs to use it: `eval` of the `export` lines works.
+
+    Args:
+        state: what is up.
+        users: registered users of its data set.
+        seed: of its data set.
+        workload: its rate, raised where too few sessions would come to judge by.
+    """
     for part in state.parts:
         yield f"# {part.name:<12}{part.outcome:<10}{part.note}"
     yield "# Stop it with `phasegate down`. For a shell:"
@@ -49,6 +60,20 @@ def state_lines(state: State) -> Iterator[str]:
     yield f"export SUPABASE_URL='{state.url}'"
     yield f"export SUPABASE_ANON_KEY='{state.anon_key}'"
     yield f"export SUPABASE_JWT_SECRET='{state.jwt_secret}'"
+    yield "# Drive it, with these set:"
+    yield f"# {load_command(state, users=users, seed=seed, workload=workload)}"
+
+
+def load_command(state: State, *, users: int, seed: int, workload: Workload) -> str:
+    """A line for a shell that drives what is up as its users would, long enough to be judged."""
+    duration_s = STAGE_DURATION_S
+    modelled = workload.arrival_rate_per_s(users)
+    rate = rate_with_enough_sessions(modelled, duration_s)
+    more = f" --arrival-rate {rate:g}" if rate > modelled else ""
+    return (
+        f"locust -f {near(LOCUSTFILE)} --headless --host {state.url} --level {state.level} "
+        f"--users-registered {users} --seed {seed} --stage-duration {duration_s:g}{more}"
+    )
 
 
 def check_lines(checks: tuple[Check, ...]) -> Iterator[str]:

@@ -29,6 +29,7 @@ from phasegate.load.locust_statistics import feed
 from phasegate.load.sessions import KINDS, ON_DEMAND_KINDS
 from phasegate.load.settings import Settings, host_of, keys_from, keys_read, settings_from
 from phasegate.load.summary import Clicks
+from phasegate.load.target_level import LEVEL_ASSUMED, level_in_words, level_told_by
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, ExitCode, PhasegateError, UsageError
 from phasegate.model.verdict import NO_LOAD, Verdict, code_of
@@ -146,6 +147,12 @@ class Crew:
     def _start(self) -> None:
         runner, settings = self._runner, self._settings()
         self._generator = self._conductor = None  # of an earlier test, in the web UI
+        options = self._environment.parsed_options
+        if options is not None and not options.level and not isinstance(runner, WorkerRunner):
+            told = level_told_by(settings.host)
+            log.info("%s", level_in_words(told))
+            options.level = told or LEVEL_ASSUMED  # as workers will be told it
+            settings = self._settings()
         if isinstance(runner, (MasterRunner, LocalRunner)):
             sent = preflight.check(settings, self._catalogue, self._kinds)
             workers = [LOCAL]

@@ -7,10 +7,10 @@ docs/locust-options.md lists them all.
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Callable
 from typing import Any
 
-from phasegate.model.errors import UsageError
+from phasegate.model.errors import PhasegateError, UsageError
 
 UNTOUCHED = "No request was sent"
 
@@ -92,18 +92,24 @@ def starts_by_itself(options: argparse.Namespace) -> bool:
 class _Refusal(argparse.Action):
     """Ends the program where an option is given that Locust acts on before it asks anybody."""
 
+    end: Callable[[PhasegateError], object]
+
     def __call__(self, _parser: Any, _options: Any, value: Any, _option: Any = None) -> None:
         if str(value).lower() in ("false", "0", "no", "off"):  # as a variable may have it
             return
         option = self.option_strings[0]
         why, then = REFUSED_AT_ONCE[option]
         error = UsageError(f"{option} is refused: {why}", untouched=UNTOUCHED, then=then)
-        print(error.sentence(), file=sys.stderr)  # noqa: T201 - before Locust's own output
-        sys.exit(error.exit_code)
+        self.end(error)
 
 
-def adapt(parser: argparse.ArgumentParser) -> None:
-    """Have `--exit-code-on-error` tell whether it was given; refuse what Locust answers at once."""
+def adapt(parser: argparse.ArgumentParser, end: Callable[[PhasegateError], object]) -> None:
+    """Have `--exit-code-on-error` tell whether it was given; refuse what Locust answers at once.
+
+    Args:
+        parser: Locust's.
+        end: says why there is no test, and ends the program.
+    """
     parser.set_defaults(exit_code_on_error=None)
     group = parser.add_argument_group("refused options", conflict_handler="resolve")
     for option in REFUSED_AT_ONCE:
@@ -112,6 +118,7 @@ def adapt(parser: argparse.ArgumentParser) -> None:
             option, action=_Refusal, nargs="?", default=False, **variable
         )
         action.include_in_web_ui = False
+        action.end = end
 
 
 def exit_code_given(options: argparse.Namespace) -> int | None:

@@ -96,9 +96,10 @@ ARGUMENTS = (
     ),
     Argument(
         "level",
-        2,
-        "stack level of the target; says which client is used",
-        choices=(1, 2, 3),
+        0,
+        "stack level of the target, which says which client is used (the reference API is asked; "
+        "else 2)",
+        choices=(0, 1, 2, 3),
     ),
     Argument(
         "arm",

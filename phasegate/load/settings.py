@@ -22,6 +22,7 @@ from phasegate.load.options import (
 )
 from phasegate.load.read_strategies import arm_of
 from phasegate.load.stages import Stage, modelled, parse_size
+from phasegate.load.target_level import LEVEL_ASSUMED
 from phasegate.load.users import Listed
 from phasegate.model.address import Address
 from phasegate.model.catalogue import Catalogue
@@ -195,8 +196,8 @@ def settings_from(
         jwt_secret=jwt_secret,
         stages=stages,
         warm_up=stages[0].name == "warm-up",
-        level=options.level,
-        arm=arm_of(options.arm, options.level),
+        level=options.level or LEVEL_ASSUMED,
+        arm=arm_of(options.arm, options.level or LEVEL_ASSUMED),
         seed=options.seed,
         think_time_scale=options.think_time_scale,
         request_budget=options.request_budget or (None if address.is_loopback else REMOTE_BUDGET),

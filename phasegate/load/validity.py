@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 from phasegate.load.counters import StageTally, status_of
 from phasegate.load.expectations import is_too_empty
 from phasegate.load.refusals import FORM_ADVICE, RATE_LIMITED, UNAUTHORISED, advice
-from phasegate.load.stages import Stage
+from phasegate.load.stages import SESSIONS_MIN, Stage
 from phasegate.model.verdict import Reason
 
 # Locust's own limit: above it, a single-threaded generator answers to itself, not to the server.
@@ -66,7 +67,7 @@ def reasons(
     findings = (
         (workers_lost > 0, Reason.WORKER_LOST, f"{workers_lost} generator process(es) went away"),
         (sessions.broken > 0, Reason.BROKEN, _broken(tally)),
-        *_of_answers(tally, arm),
+        *_of_answers(stage, tally, arm),
         (
             tally.cpu_share_max >= CPU_SHARE_MAX,
             Reason.GENERATOR_CPU,
@@ -101,7 +102,7 @@ def reasons(
     return tuple(f"{code}: {sentence}" for found, code, sentence in findings if found)
 
 
-def _of_answers(tally: StageTally, arm: str) -> tuple[tuple[bool, Reason, str], ...]:
+def _of_answers(stage: Stage, tally: StageTally, arm: str) -> tuple[tuple[bool, Reason, str], ...]:
     """Whether the sessions met the application: by what they were answered."""
     statuses = tally.statuses
     answers = sum(statuses.values())
@@ -114,7 +115,7 @@ def _of_answers(tally: StageTally, arm: str) -> tuple[tuple[bool, Reason, str], 
         if is_too_empty(seen.clicks, seen.empty, seen.shown_share)
     ]
     return (
-        (not statuses, Reason.EMPTY, "no request was sent"),
+        (not statuses, Reason.EMPTY, _nothing_sent(stage)),
         (
             tally.refused > answers * REFUSED_SHARE_MAX,
             Reason.REFUSED,
@@ -137,6 +138,19 @@ def _of_answers(tally: StageTally, arm: str) -> tuple[tuple[bool, Reason, str], 
             f"{unauthorised} answers were 401 or 403{_most(tally.refusals, UNAUTHORISED)}",
         ),
         (limited > 0, Reason.RATE_LIMITED, f"{limited} answers were 429"),
+    )
+
+
+def _nothing_sent(stage: Stage) -> str:
+    """That nothing was, at which rate nothing is surprising, and what to give instead."""
+    rate = stage.sessions_per_s
+    if not rate:
+        return "no request was sent"
+    enough_s = math.ceil(SESSIONS_MIN / rate)
+    return (
+        f"no request was sent: the rate is one session in {1 / rate:.3g} s, and the stage lasted "
+        f"{stage.duration_s:g} s; give --stage-duration {enough_s} ({SESSIONS_MIN} sessions), or "
+        "more --users-registered or --arrival-rate"
     )
 
 

@@ -56,6 +56,7 @@ written: Counter[str] = Counter()
 
 class Connection(asyncio.Protocol):
     status: int
+    level: int
     delay_s: float
     remembers: bool
     trusts: str
@@ -94,6 +95,10 @@ class Connection(asyncio.Protocol):
         method, path = self.parser.get_method().decode(), self.url.decode()
         if path == "/counts":
             self.answer(200, self.counted())
+            return
+        if path == "/ready":  # a question that no user asks, and PostgREST has no word for
+            level = Connection.level
+            self.answer(200 if level else 404, json.dumps({"level": level}).encode())
             return
         name = f"{method} {path.partition('?')[0].removeprefix('/rest/v1/')}"
         if "preflight" in self.client_info:
@@ -206,6 +211,7 @@ async def main() -> None:
     parser.add_argument("--remembers", action="store_true")
     parser.add_argument("--trusts", default="")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--level", type=int, default=0)
     parser.add_argument("--body")
     parser.add_argument("--html", action="store_true")
     parser.add_argument("--location", default="")
@@ -213,7 +219,7 @@ async def main() -> None:
     parser.add_argument("--after", type=int, default=0)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    Connection.told = options
+    Connection.told, Connection.level = options, options.level
     Connection.remembers, Connection.trusts = options.remembers, options.trusts
     Connection.status, Connection.delay_s = options.status, options.delay_ms / 1000
     server = await asyncio.get_running_loop().create_server(Connection, options.host, options.port)

@@ -30,15 +30,17 @@ def up(
     Prints how to reach it; `phasegate down` ends it.
     """
     catalogue = options.catalogue()
+    size = users or catalogue.run.quick_users
+    number = catalogue.run.seed if seed is None else seed
     state = local.up(
         level=level,
-        users=users or catalogue.run.quick_users,
-        number=catalogue.run.seed if seed is None else seed,
+        users=size,
+        number=number,
         population=catalogue.population,
         compute=options.compute_of(catalogue, compute),
         port=port,
     )
-    for line in local.state_lines(state):
+    for line in local.state_lines(state, users=size, seed=number, workload=catalogue.workload):
         click.echo(line)
 
 

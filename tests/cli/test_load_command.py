@@ -1,0 +1,33 @@
+"""`phasegate up` prints a line that drives what is up."""
+
+from __future__ import annotations
+
+import shlex
+
+import pytest
+
+from phasegate.cli.own_stack import state_lines
+from phasegate.levels.up_down import State
+from phasegate.model.catalogue import load
+
+STATE = State(
+    format_version=State.FORMAT_VERSION, level=3, compute=None, started_at="2026-01-01T00:00:00",
+    complete=True, dsn="postgresql://x", url="http://127.0.0.1:8123", anon_key="k",
+    jwt_secret="", data_dir="/nowhere", processes=(), parts=(),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("users", "raised"), [(2_000, True), (100_000, False)])
+def test_up_prints_a_load_with_host_level_users_and_seed(users: int, raised: bool) -> None:
+    lines = list(state_lines(STATE, users=users, seed=7, workload=load().workload))
+    # A comment, since the lines are for `eval` too.
+    line = next(line for line in lines if line.startswith("# locust"))
+    words = shlex.split(line[2:])
+    options = dict(zip(words[4::2], words[5::2], strict=True))
+    assert words[:4] == ["locust", "-f", "loadtests/locustfile.py", "--headless"]
+    assert options["--host"] == "http://127.0.0.1:8123"
+    assert (options["--level"], options["--seed"]) == ("3", "7")
+    assert options["--users-registered"] == str(users)
+    assert ("--arrival-rate" in options) == raised
+    rate = float(options.get("--arrival-rate", load().workload.arrival_rate_per_s(users)))
+    assert rate * float(options["--stage-duration"]) >= 28
