@@ -36,6 +36,8 @@ DELAY_MS = 8.0
 # late by about half a millisecond.
 FASTHTTP_RATIO_MIN = 0.95
 K6_RATIO_MIN = 1.0
+# Below it a client of one's own is not worth its lines (docs/decisions/0002-own-http-client.md).
+LIBRARY_RATIO_MIN = 1.1
 PERCENTILE_SHARE_MAX = 0.10
 PERCENTILE_MS_MAX = 0.5
 
@@ -67,6 +69,8 @@ def _cost_rows(url: str, k6: Path | None) -> Iterator[PerfRow]:
     measures: dict[str, Callable[[], float]] = {
         "ours": lambda: _per_core(_child("recorded", url, CLOSED_S)),
         "FastHttpUser": lambda: _per_core(_child("fasthttp", url, CLOSED_S)),
+        "our client": lambda: _per_core(_child("transport", url, CLOSED_S)),
+        "geventhttpclient": lambda: _per_core(_child("geventhttpclient", url, CLOSED_S)),
     }
     if k6 is not None:
         start_s = _k6_start_s(k6, url)
@@ -75,13 +79,18 @@ def _cost_rows(url: str, k6: Path | None) -> Iterator[PerfRow]:
     for _ in range(REPETITIONS):
         for name, measure in measures.items():
             found[name].append(measure())
-    for peer, least in (("FastHttpUser", FASTHTTP_RATIO_MIN), ("k6", K6_RATIO_MIN)):
+    recorded, alone = "with recording", "HTTP client alone"
+    for what, own, peer, least in (
+        (recorded, "ours", "FastHttpUser", FASTHTTP_RATIO_MIN),
+        (recorded, "ours", "k6", K6_RATIO_MIN),
+        (alone, "our client", "geventhttpclient", LIBRARY_RATIO_MIN),
+    ):
         if peer in found:
-            ratios = [a / b for a, b in zip(found["ours"], found[peer], strict=True)]
+            ratios = [a / b for a, b in zip(found[own], found[peer], strict=True)]
             yield _row(
-                "requests per generator core, with recording",
+                f"requests per generator core, {what}",
                 "requests/s",
-                found["ours"],
+                found[own],
                 found[peer],
                 peer=peer,
                 goal=f"≥ {least:g}",

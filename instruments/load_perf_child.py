@@ -1,10 +1,12 @@
 """One generator under comparison, in a process of its own; prints what it did as JSON.
 
-    python -m instruments.load_perf_child fasthttp|recorded URL SECONDS
+    python -m instruments.load_perf_child fasthttp|recorded|transport|geventhttpclient URL SECONDS
     python -m instruments.load_perf_child arrivals URL SECONDS RATE
 
 `fasthttp` is a bare FastHttpUser; `recorded` sends the same request the way sessions do, through
-transport, recorder and Locust's statistics. `arrivals` dispatches one request at constant
+transport, recorder and Locust's statistics. `transport` and `geventhttpclient` are the two HTTP
+clients alone, without Locust and without recording: the library is what FastHttpUser is built on
+(docs/decisions/0002-own-http-client.md). `arrivals` dispatches one request at constant
 intervals, as k6's constant-arrival-rate does.
 """
 
@@ -16,6 +18,7 @@ import time
 from typing import Any
 
 import gevent
+from geventhttpclient import HTTPClient
 from locust import User, task
 from locust.contrib.fasthttp import FastHttpUser
 from locust.env import Environment
@@ -92,6 +95,40 @@ def closed(user: type[User], url: str, seconds: float) -> dict[str, float]:
     return {"requests": requests, "cpu_s": cpu_s, "wall_s": wall_s}
 
 
+def alone(kind: str, url: str, seconds: float) -> dict[str, float]:
+    """Requests and processor seconds of `USERS` greenlets that send without pause."""
+    if kind == "transport":
+        transport = Transport(url)
+        head = transport.head(HEADERS)
+
+        def send() -> None:
+            transport.request("GET", PATH, head).json()
+
+    else:
+        client = HTTPClient.from_url(url, concurrency=USERS, network_timeout=30, headers=HEADERS)
+
+        def send() -> None:
+            answer = client.request("GET", PATH)
+            json.loads(bytes(answer.read()))
+
+    done = 0
+
+    def repeat() -> None:
+        nonlocal done
+        while True:
+            send()
+            done += 1
+
+    senders = [gevent.spawn(repeat) for _ in range(USERS)]
+    gevent.sleep(WARM_UP_S)
+    before, cpu_s, wall_s = done, time.process_time(), time.perf_counter()
+    gevent.sleep(seconds)
+    requests = done - before
+    cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
+    gevent.killall(senders)
+    return {"requests": requests, "cpu_s": cpu_s, "wall_s": wall_s}
+
+
 def open_arrivals(url: str, seconds: float, rate: float) -> dict[str, Any]:
     """Percentiles of one request at each of constant intervals."""
     recorder, transport = Recorder((time.perf_counter(),)), Transport(url)
@@ -119,6 +156,8 @@ def main(kind: str, url: str, seconds: float, rate: float) -> None:
     """Run one and print it."""
     if kind == "arrivals":
         done: dict[str, Any] = open_arrivals(url, seconds, rate)
+    elif kind in ("transport", "geventhttpclient"):
+        done = alone(kind, url, seconds)
     else:
         done = closed(Bare if kind == "fasthttp" else Recorded, url, seconds)
     print(json.dumps(done))  # noqa: T201 - read by who started it

@@ -126,6 +126,8 @@ class StageTally(msgspec.Struct):
     rows_removed: int = 0
     connections: int = 0
     """Opened for requests that were answered or failed."""
+    resent: int = 0
+    """Requests sent again, because the server had closed the kept connection meanwhile."""
     refusals: dict[str, int] = {}
     """Answers that say that the call is wrong, not the load, as `404 PGRST205 Could not find …`;
     of many different ones some (`load.refusals`)."""
@@ -194,6 +196,7 @@ class StageTally(msgspec.Struct):
         self.rows_created += other.rows_created
         self.rows_removed += other.rows_removed
         self.connections += other.connections
+        self.resent += other.resent
         for name in ("refusals", "misshapen", "errors"):
             counted = getattr(self, name)
             for what, count in getattr(other, name).items():

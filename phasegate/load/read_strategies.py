@@ -126,6 +126,8 @@ class UserApi:
         tally = recorder.tally(self.stage)
         if answer.opened:
             tally.connections += 1
+        if answer.resent:
+            tally.resent += 1
         recorder.record(
             self.stage,
             name_id,

@@ -80,6 +80,7 @@ def record_of(
         seed=settings.seed,
         connections=settings.connections,
         connections_opened=tally.connections,
+        requests_resent=tally.resent,
     )
 
 

@@ -4,18 +4,23 @@ Connections are kept and used again, as a browser does, or opened for each reque
 does that starts, asks and ends: the TCP handshake, and TLS's, are then part of every answer's time.
 Reads and writes sockets. It exists because the generator must not be what is measured: a request
 through it costs a fraction of one through FastHttpUser (`instruments.load_perf` compares them). It
-follows no redirect and retries nothing, so one call is one request and one answer or none.
+follows no redirect. One call is one request and one answer or none, with one exception: a server
+may close an idle connection just as a request leaves for it, and that request is sent again, once
+and on a new connection, if sending it twice does what sending it once does (RFC 9110, 9.2.2;
+browsers do the same). Its latency still counts from when it was first sent.
 """
 
 from __future__ import annotations
 
 import errno
 import json
+import re
 import select
 import time
 import zlib
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, overload
 
 import gevent
 import httptools
@@ -23,6 +28,7 @@ from gevent import socket, ssl
 from gevent.monkey import get_original
 
 from phasegate.load.url import Address
+from phasegate.model.errors import ConfigurationError
 
 # Above PostgREST's longest: pool time-out 10 s, role time-out 8 s. Who waits longer has left.
 REQUEST_TIMEOUT_S = 30.0
@@ -31,6 +37,17 @@ REQUEST_TIMEOUT_S = 30.0
 IDLE_MAX = 1_000
 
 READ_BYTES = 65_536
+
+# What may be sent twice (RFC 9110, 9.2.2).
+IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+
+# How a connection ends that the other side has closed; a time-out is none of them.
+CLOSED = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
+# What ends a line, or is in no header's value or path that we send: anything but visible ASCII and,
+# in a header, blanks.
+UNFIT_IN_HEADER = re.compile(r"[^\x20-\x7e]")
+UNFIT_IN_PATH = re.compile(r"[^\x21-\x7e]")
 
 # The system's own: a look without waiting needs no detour through the event loop.
 poll, POLLIN = get_original("select", "poll"), select.POLLIN
@@ -51,6 +68,8 @@ class Answer:
     """Why there was no answer."""
     opened: bool = False
     """Whether a connection was opened for it."""
+    resent: bool = False
+    """Whether the server had closed the kept connection that it was first sent on."""
 
     @property
     def wire_bytes(self) -> int:
@@ -112,15 +131,18 @@ class _Message:
 class _Connection:
     """One socket with its parser."""
 
-    __slots__ = ("message", "socket")
+    __slots__ = ("answered", "message", "socket")
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
         self.message = _Message()
+        self.answered = False
+        """Whether a byte of the answer under way has come."""
 
     def exchange(self, request: bytes) -> int:
         """Send `request`, read its response into `message`, and return the status."""
         self.message.reset()
+        self.answered = False
         self.socket.sendall(request)
         message, parser, receive = self.message, self.message.parser, self.socket.recv
         while not message.complete:
@@ -129,7 +151,9 @@ class _Connection:
                 if message.ends_with_the_connection:
                     message.keeps_alive = False
                     break
-                raise ConnectionResetError("closed in the middle of an answer")
+                where = "in the middle of" if self.answered else "before"
+                raise ConnectionResetError(f"closed {where} an answer")
+            self.answered = True
             parser.feed_data(part)
         status: int = parser.get_status_code()
         return status
@@ -173,11 +197,15 @@ class Transport:
         self._tls = _tls_context() if address.is_tls else None
 
     def head(self, headers: dict[str, str]) -> bytes:
-        """The header lines that every request of a user has, encoded once."""
+        """The header lines that every request of a user has, encoded once.
+
+        Raises:
+            ConfigurationError: as `header_lines`.
+        """
         lines = {"Host": self._host, "Accept-Encoding": "gzip", **headers}
         if not self.keeps:
             lines["Connection"] = "close"
-        return "".join(f"{name}: {value}\r\n" for name, value in lines.items()).encode("latin-1")
+        return header_lines(lines)
 
     def request(
         self, method: str, path: str, head: bytes, body: bytes | None = None, extra: bytes = b""
@@ -189,7 +217,10 @@ class Transport:
         Raises:
             OSError: this machine has no port left to connect from, which is no failure of the
                 server's.
+            ConfigurationError: a character in `path` would end the line that it stands in.
         """
+        if UNFIT_IN_PATH.search(path):
+            raise _unfit("The path of a request")
         length = b"" if body is None else b"Content-Length: %d\r\n" % len(body)
         request = b"%b %b HTTP/1.1\r\n%b%b%b\r\n%b" % (
             method.encode(),
@@ -201,20 +232,46 @@ class Transport:
         )
         sent_s = time.perf_counter()
         connection = self._idle_one()
-        opened = False
+        if connection is None:
+            return self._exchange(None, request, sent_s)
+        answer = self._exchange(connection, request, sent_s, may_end=method in IDEMPOTENT)
+        if answer is not None:
+            return answer
+        return replace(self._exchange(None, request, sent_s), resent=True)
+
+    @overload
+    def _exchange(self, connection: None, request: bytes, sent_s: float) -> Answer: ...
+
+    @overload
+    def _exchange(
+        self, connection: _Connection, request: bytes, sent_s: float, *, may_end: bool
+    ) -> Answer | None: ...
+
+    def _exchange(
+        self,
+        connection: _Connection | None,
+        request: bytes,
+        sent_s: float,
+        *,
+        may_end: bool = False,
+    ) -> Answer | None:
+        """The answer over `connection`, or a new one; None if it `may_end` unanswered, and did."""
+        opened = connection is None
         try:
             if connection is None:
                 connection = self._open()
-                opened = True
             status = connection.exchange(request)
         except (OSError, httptools.HttpParserError) as error:
             # Time-outs, resets, TLS and name errors are all OSError.
             if connection is not None:
                 connection.socket.close()
+                if may_end and isinstance(error, CLOSED) and not connection.answered:
+                    return None
             if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
                 raise
             said = str(error) or type(error).__name__
-            return Answer(0, b"", {}, sent_s, time.perf_counter(), said, opened)
+            connected = opened and connection is not None
+            return Answer(0, b"", {}, sent_s, time.perf_counter(), said, connected)
         except gevent.GreenletExit:
             if connection is not None:
                 connection.socket.close()
@@ -246,6 +303,27 @@ class Transport:
         if self._tls is None:
             return _Connection(plain)
         return _Connection(self._tls.wrap_socket(plain, server_hostname=self._address[0]))
+
+
+def header_lines(headers: Mapping[str, str]) -> bytes:
+    """`headers` as they are sent, each line with its CRLF.
+
+    Raises:
+        ConfigurationError: a value holds a line break, another control character, or one that is
+            not ASCII; it is not quoted.
+    """
+    for name, value in headers.items():
+        if UNFIT_IN_HEADER.search(value):
+            raise _unfit(f"The header {name}")
+    return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii")
+
+
+def _unfit(what: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"{what} contains a line break, a control character or one that is not ASCII",
+        untouched="The request was not sent, and the value is not shown",
+        then="Correct the key, token or user's id that it is made of",
+    )
 
 
 def _tls_context() -> ssl.SSLContext:

@@ -130,3 +130,7 @@ class LoadRecord(Record, frozen=True, kw_only=True):
     connections_opened: int | None = None
     """For the requests of the stage, those cut off at its end left out; null in records older than
     this field."""
+    requests_resent: int | None = None
+    """Idempotent requests that were sent a second time, on a new connection, because the server had
+    closed the kept one before a byte of the answer came; each counts as one request, from when it
+    was due. Null in records older than this field."""

@@ -145,6 +145,21 @@ def test_connections_are_kept(tiny_server: Start, tmp_path: Path) -> None:
     assert record.connections_opened <= server.counted()["connections"] - 1 < 40
 
 
+def test_what_a_server_hangs_up_on_is_sent_again_or_a_failure_and_counted(
+    tiny_server: Start, tmp_path: Path
+) -> None:
+    server = tiny_server("--answers-per-connection", "8")
+    record = stage(server, tmp_path, duration_s=3.0)
+    hung_up = server.counted()["hung_up"]
+    assert record.requests_resent == hung_up["GET"] > 10
+    failures = {endpoint.name: endpoint.failures for endpoint in record.endpoints}
+    assert sum(failures.values()) == hung_up["POST"] + hung_up.get("PATCH", 0) > 0
+    assert not any(failed for name, failed in failures.items() if name.startswith("GET"))
+    answered = sum(endpoint.requests - endpoint.failures for endpoint in record.endpoints)
+    requests = server.counted()["requests"]
+    assert answered == sum(requests.values()) - requests.get("DELETE tasks", 0)
+
+
 def test_a_connection_is_opened_for_each_request_where_that_is_asked_for(
     tiny_server: Start, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ import gzip
 import shutil
 import socket
 import ssl
+import struct
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from phasegate.load.transport import Transport
+from phasegate.model.errors import ConfigurationError
 
 Serve = Callable[..., Transport]
 
@@ -103,6 +105,123 @@ def test_no_content_has_no_body(serve: Serve) -> None:
 def test_a_connection_that_the_server_closed_is_not_used_again(serve: Serve) -> None:
     transport = serve(PLAIN, PLAIN, close_after=True)
     assert transport.request("GET", "/", b"").status == 200
+    assert transport.request("GET", "/", b"").status == 200
+
+
+@pytest.fixture
+def hanging_up() -> Iterator[Callable[..., tuple[Transport, list[int]]]]:
+    """Starts a server that answers the first request of a connection and hangs up on the next.
+
+    `before` it does, it sends that much; `resets`: not in order, as a process that died. The list
+    counts the requests by connection.
+    """
+    listeners: list[socket.socket] = []
+
+    def start(
+        before: bytes = b"", *, resets: bool = False, tls: ssl.SSLContext | None = None
+    ) -> tuple[Transport, list[int]]:
+        listener = socket.create_server(("127.0.0.1", 0))
+        listeners.append(listener)
+        asked: list[int] = []
+
+        def serve_one() -> None:
+            plain, _ = listener.accept()
+            asked.append(0)
+            with tls.wrap_socket(plain, server_side=True) if tls else plain as connection:
+                for answer in (PLAIN, before):
+                    if connection.recv(65_536):
+                        asked[-1] += 1
+                        connection.sendall(answer)
+                if resets:
+                    now = struct.pack("ii", 1, 0)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, now)
+
+        def run() -> None:
+            while True:
+                try:
+                    serve_one()
+                except OSError:
+                    return
+
+        threading.Thread(target=run, daemon=True).start()
+        scheme = "https" if tls else "http"
+        return Transport(f"{scheme}://127.0.0.1:{listener.getsockname()[1]}", 5.0), asked
+
+    yield start
+    for listener in listeners:
+        listener.close()
+
+
+HangingUp = Callable[..., tuple[Transport, list[int]]]
+
+
+@pytest.mark.parametrize("resets", [False, True], ids=["in order", "reset"])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_a_request_that_a_kept_connection_lost_is_sent_again_on_a_new_one(
+    hanging_up: HangingUp, method: str, resets: bool
+) -> None:
+    transport, asked = hanging_up(resets=resets)
+    assert not transport.request("GET", "/", b"").resent
+    answer = transport.request(method, "/", b"")
+    assert (answer.status, answer.resent, answer.opened) == (200, True, True)
+    assert asked == [2, 1]
+
+
+def test_over_tls_it_is_sent_again_too(
+    hanging_up: HangingUp, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    transport, asked = hanging_up(tls=context)
+    answers = [transport.request("GET", "/", b"") for _ in range(2)]
+    assert [(answer.status, answer.resent) for answer in answers] == [(200, False), (200, True)]
+    assert asked == [2, 1]
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_what_must_not_happen_twice_is_not_sent_again(hanging_up: HangingUp, method: str) -> None:
+    transport, asked = hanging_up()
+    transport.request("GET", "/", b"")
+    answer = transport.request(method, "/", b"", b"{}")
+    assert (answer.status, answer.resent, answer.error) == (0, False, "closed before an answer")
+    assert asked == [2]
+
+
+def test_what_died_after_its_answer_had_begun_is_not_sent_again(hanging_up: HangingUp) -> None:
+    transport, asked = hanging_up(PLAIN[:9])
+    transport.request("GET", "/", b"")
+    answer = transport.request("GET", "/", b"")
+    assert (answer.status, answer.resent) == (0, False)
+    assert answer.error == "closed in the middle of an answer"
+    assert asked == [2]
+
+
+def test_what_was_lost_on_a_new_connection_or_kept_waiting_is_not_sent_again(
+    hanging_up: HangingUp, serve: Serve
+) -> None:
+    answer = serve(b"", close_after=True).request("GET", "/", b"")
+    assert (answer.status, answer.resent) == (0, False)
+    waits = serve(PLAIN, b"", PLAIN, timeout_s=0.2)
+    waits.request("GET", "/", b"")
+    answer = waits.request("GET", "/", b"")
+    assert (answer.status, answer.resent, answer.error) == (0, False, "timed out")
+
+
+@pytest.mark.parametrize("key", ["k\r\nX-Evil: 1", "k\n", "k\0", "k\x7f", "k\tk", "kä", "k\u2028"])
+def test_a_value_that_would_end_its_line_goes_into_no_header(key: str) -> None:
+    transport = Transport("http://127.0.0.1:1")
+    with pytest.raises(ConfigurationError, match="header apikey contains a line break") as told:
+        transport.head({"apikey": key})
+    assert key not in str(told.value)
+    assert transport.head({"apikey": "k .~!"}).endswith(b"apikey: k .~!\r\n")
+
+
+@pytest.mark.parametrize("user", ["u\r\nX: 1", "u u", "ü", "\0"])
+def test_a_value_that_would_end_its_line_goes_into_no_path(serve: Serve, user: str) -> None:
+    transport = serve(PLAIN)
+    with pytest.raises(ConfigurationError, match="path of a request contains"):
+        transport.request("GET", f"/rest/v1/tasks?user_id=eq.{user}", b"")
     assert transport.request("GET", "/", b"").status == 200
 
 

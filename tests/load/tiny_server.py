@@ -2,14 +2,15 @@
 
     python tiny_server.py [--status CODE] [--delay-ms N] [--remembers] [--trusts SECRET] [--port N]
                           [--body TEXT] [--html] [--location URL] [--knows-key KEY]
-                          [--after N] [--only TEXT]
+                          [--after N] [--only TEXT] [--answers-per-connection N]
 
 --status, --body, --html and --location say what it answers instead of what it should, from the
 request after the first N on, and only where a path holds TEXT.
 
 Prints its port. GET /counts answers what it counted: requests by `METHOD table`, and bytes sent in
-bodies; those of the session before the load are counted apart. It is a program of its own, so that
-a test can freeze it with SIGSTOP.
+bodies; those of the session before the load are counted apart. `hung_up` are the
+requests, by method, that came after --answers-per-connection: each finds its connection closed. It
+is a program of its own, so that a test can freeze it with SIGSTOP.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ last_at = [0.0]  # of a request that is no removal, by the system's clock
 tasks_left: set[str] = set()
 asked_for: Counter[str] = Counter()
 written: Counter[str] = Counter()
+hung_up: Counter[str] = Counter()
 
 
 class Connection(asyncio.Protocol):
@@ -61,11 +63,14 @@ class Connection(asyncio.Protocol):
     remembers: bool
     trusts: str
     told: argparse.Namespace
+    answers_max: int
+    """After so many, the next request finds the connection closed; 0: never."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         counts["connections"] += 1
+        self.answers = 0
         self.client = transport.get_extra_info("peername")[0]
         self.parser = httptools.HttpRequestParser(self)
 
@@ -105,6 +110,11 @@ class Connection(asyncio.Protocol):
             preflight[name] += 1
             self.finish(*self.answer_to(method, path))
             return
+        if self.answers_max and self.answers == self.answers_max:
+            hung_up[method] += 1
+            self.transport.abort()
+            return
+        self.answers += 1
         counts[name] += 1
         if method != "DELETE":
             last_at[0] = time.time()
@@ -191,6 +201,7 @@ class Connection(asyncio.Protocol):
             "bytes": body_bytes,
             "last_at": last_at[0],
             "tasks_left": len(tasks_left),
+            "hung_up": hung_up,
         }
         return json.dumps(told).encode()
 
@@ -218,8 +229,10 @@ async def main() -> None:
     parser.add_argument("--knows-key", default="")
     parser.add_argument("--after", type=int, default=0)
     parser.add_argument("--only", default="")
+    parser.add_argument("--answers-per-connection", type=int, default=0)
     options = parser.parse_args()
     Connection.told, Connection.level = options, options.level
+    Connection.answers_max = options.answers_per_connection
     Connection.remembers, Connection.trusts = options.remembers, options.trusts
     Connection.status, Connection.delay_s = options.status, options.delay_ms / 1000
     server = await asyncio.get_running_loop().create_server(Connection, options.host, options.port)
