@@ -43,7 +43,7 @@ PERCENTILE_MS_MAX = 0.5
 
 # As long as our own; another one, so that the server gives it delays of its own.
 PATH = "/rest/v1/tasks?select=*&user_id=eq.0198c0de-0000-7000-8000-000000000006&limit=20"
-K6_SCRIPT = Path(__file__).with_name("perf_k6.js")
+K6_SCRIPT = Path(__file__).with_name("load_perf_k6.js")
 K6_PERCENTILES = {"p50": "med", "p95": "p(95)", "p99": "p(99)"}
 CHILD_LIMIT_S = 60
 
