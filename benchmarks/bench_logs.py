@@ -145,14 +145,14 @@ GENERIC_PLAN = Technique(
     "generic_plan",
     before=statement(
         "generic_plan",
-        "read",
+        "query",
         "generic",
         lambda drawn: drawn.extra,
         arrange=sql_of("generic_plan", "before_arrange"),
     ),
     after=statement(
         "generic_plan",
-        "read",
+        "query",
         "custom",
         lambda drawn: drawn.extra,
         arrange=sql_of("generic_plan", "after_arrange"),

@@ -111,9 +111,9 @@ NO_USER_CREATED = sql_of("idx_tasks_user_created", "before_arrange")
 USER_CREATED = Technique(
     "idx_tasks_user_created",
     before=statement(
-        "idx_tasks_user_created", "list", "no index", _by_user, arrange=NO_USER_CREATED
+        "idx_tasks_user_created", "query", "no index", _by_user, arrange=NO_USER_CREATED
     ),
-    after=statement("idx_tasks_user_created", "list", "index", _by_user),
+    after=statement("idx_tasks_user_created", "query", "index", _by_user),
     costs=(
         relation_size("index size", "public.idx_tasks_user_created", of="public.tasks"),
         write_slow_down("insert", _ten_inserts("idx_tasks_user_created", NO_USER_CREATED)),
@@ -132,12 +132,12 @@ PROJECT = Technique(
     "idx_tasks_project",
     before=statement(
         "idx_tasks_project",
-        "list",
+        "query",
         "no index",
         lambda drawn: (drawn.project_id,),
         arrange=NO_PROJECT,
     ),
-    after=statement("idx_tasks_project", "list", "index", lambda drawn: (drawn.project_id,)),
+    after=statement("idx_tasks_project", "query", "index", lambda drawn: (drawn.project_id,)),
     costs=(
         relation_size("index size", "public.idx_tasks_project", of="public.tasks"),
         write_slow_down("insert", _ten_inserts("idx_tasks_project", NO_PROJECT)),
@@ -155,13 +155,13 @@ PROJECT_DELETE = Technique(
     "idx_tasks_project_delete",
     before=statement(
         "idx_tasks_project_delete",
-        "delete",
+        "query",
         "no index",
         lambda drawn: (drawn.project_id,),
         arrange=NO_PROJECT,
     ),
     after=statement(
-        "idx_tasks_project_delete", "delete", "index", lambda drawn: (drawn.project_id,)
+        "idx_tasks_project_delete", "query", "index", lambda drawn: (drawn.project_id,)
     ),
     writes="public.projects, public.tasks",
 )
@@ -177,12 +177,12 @@ RLS_UID = Technique(
     "rls_uid",
     before=statement(
         "rls_uid",
-        "list",
+        "query",
         "auth.uid()",
         lambda _: (),
         arrange=sql_of("rls_uid", "before_arrange"),
     ),
-    after=statement("rls_uid", "list", "(select auth.uid())", lambda _: ()),
+    after=statement("rls_uid", "query", "(select auth.uid())", lambda _: ()),
 )
 
 

@@ -62,11 +62,11 @@ def _by_user(drawn: Parameters) -> tuple[str | None, ...]:
 REPLICA = Technique(
     "replica",
     before=statement(
-        "replica", "list", "analytics on the primary", _by_user, beside=Beside(ANALYTICS)
+        "replica", "query", "analytics on the primary", _by_user, beside=Beside(ANALYTICS)
     ),
     after=statement(
         "replica",
-        "list",
+        "query",
         "analytics on the replica",
         _by_user,
         beside=Beside(ANALYTICS, Route(Via.REPLICA)),

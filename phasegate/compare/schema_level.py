@@ -69,7 +69,7 @@ class Raised:
         for found, technique in self._caller.once(
             "select found_level, technique from phasegate.benchmarking"
         )():
-            teardown = BENCHMARKS / "techniques" / (technique or "") / "teardown.sql"
+            teardown = BENCHMARKS / (technique or "") / "teardown.sql"
             if technique and teardown.exists():
                 self._caller.execute(sql_of(technique, "teardown"))
             if level == FULL_LEVEL:  # else somebody has chosen a level since

@@ -24,8 +24,8 @@ from phasegate.compare.engine import measure
 from phasegate.compare.libpq import Session
 from phasegate.compare.schema_level import Raised
 from phasegate.compare.technique import Arm, Parameters, Route, Technique, Via, sql_of
-from phasegate.model.catalogue import load
 from phasegate.model.errors import PhasegateError, Refused
+from phasegate.project import load_project
 from phasegate.records import benchmark as record
 from phasegate.stats.paired import ratio_of_logs
 from phasegate.stats.self_check import redrawn
@@ -135,7 +135,7 @@ class Lab:
         self.techniques: dict[str, Technique] = {}
         """Those that were measured."""
         self._done: dict[str, record.Comparison] = {}
-        self._titles = {entry.id: entry.title for entry in load().techniques}
+        self._titles = {id_: each.file.title for id_, each in load_project().techniques.items()}
         self._unmeasured: dict[str, PhasegateError] = {}
         self._skipped: dict[str, record.Skipped] = {}
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")

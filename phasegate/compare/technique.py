@@ -1,7 +1,7 @@
 """What a technique is: two arms that return the same rows, and what they need around them.
 
-Reads `benchmarks/techniques/<id>/*.sql`. A technique is one such folder, one entry in a
-`bench_*.py` and one line in the catalogue; CONTRIBUTING.md walks through adding one.
+Reads `benchmarks/<id>/*.sql`. A technique is one such folder and one entry in a `bench_*.py`;
+CONTRIBUTING.md walks through adding one.
 """
 
 from __future__ import annotations
@@ -167,8 +167,8 @@ class Technique:
 
 
 def sql_of(technique: str, name: str) -> str:
-    """The text of `techniques/<technique>/<name>.sql`."""
-    return (BENCHMARKS / "techniques" / technique / f"{name}.sql").read_text(encoding="utf-8")
+    """The text of `benchmarks/<technique>/<name>.sql`."""
+    return (BENCHMARKS / technique / f"{name}.sql").read_text(encoding="utf-8")
 
 
 Arguments = Callable[[Parameters], tuple[str | None, ...]]

@@ -120,33 +120,6 @@ class Population(Entry, frozen=True):
             raise ValueError("`projects_per_user_mean` must be 1 or more: each user has a project")
 
 
-class Technique(Entry, frozen=True):
-    """One step between stack levels that the benchmarks compare, before against after."""
-
-    id: str
-    """Of the folder in `benchmarks/techniques/` and of every record; never renamed."""
-    title: str
-    phase: int
-    """In which the scaling guide recommends it, or 0 (docs/method.md#the-scaling-guide)."""
-    cost: str
-    """What it costs, in words; the benchmarks measure how much."""
-    level: int | None = None
-    """First stack level that has it; None where none does."""
-    part: str = ""
-    """Name of the stack part that it adds, as records have it; empty where it is the client's."""
-    arms: tuple[str, ...] = ()
-    """Ways of a client to read that have it; empty where it is the stack's."""
-    superseded_by: str = ""
-    """A stack part beside which it has nothing to do."""
-    clicks: tuple[str, ...] = ()
-    """Clicks of the load test's sessions that make its call (`load/sessions.py`); none where
-    the modelled sessions never do. With their rate, its saving can be told."""
-    clicks_per_call: float = 1.0
-    """How many of them one measured call stands for."""
-    saves_nothing: str = ""
-    """Why its time is nothing that a compute size saves; empty where `clicks` say it."""
-
-
 class Sessions(Entry, frozen=True):
     """What a session of the load test does, and the client's cache."""
 
@@ -275,7 +248,6 @@ class Catalogue(Entry, frozen=True):
     phases: tuple[Phase, ...]
     slo: Slo
     workload: Workload
-    techniques: tuple[Technique, ...]
     run: Run
     population: Population
     sessions: Sessions

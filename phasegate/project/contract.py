@@ -67,32 +67,82 @@ class ProjectFile(Entry, frozen=True):
             raise ValueError(f"`parts` must not redefine the engine's {', '.join(hidden)}")
 
 
+Via = Literal["direct", "proxy", "pooler", "replica"]
+
+
 class ArmFile(Entry, frozen=True):
     """`[before]` or `[after]` of a technique."""
 
     title: str
     """As shown: `N+1`, `JOIN`."""
     query: str = ""
-    """File of its statement; `query.sql` for both arms, else `before.sql` and `after.sql`."""
+    """File of its statement; the technique's `query` where left out, else `query.sql`, else the
+    arm's own `before.sql` or `after.sql`."""
     parameters: tuple[str, ...] | None = None
-    """Names of drawn columns, in the order of $1, $2, …; the technique's where left out."""
+    """Drawn columns, in the order of $1, $2, …; the technique's where left out."""
     arrange: str = ""
     """File of SQL that is run before each block and rolled back after it. Where the technique has a
     migration and both arms ask the same, the undo arranges `before` by itself."""
+    via: Via = "direct"
+    """What stands between it and the server."""
+    delay_ms: float = 0.0
+    """What the proxy adds to each round trip; `via = "proxy"` alone takes it."""
+    beside: str = ""
+    """File of a statement that runs again and again while the arm is measured."""
+    beside_via: Via = "direct"
+    """Where that one runs."""
+
+    def __post_init__(self) -> None:
+        """Refuse a delay where nothing could delay."""
+        if (self.delay_ms > 0) != (self.via == "proxy"):
+            raise ValueError('`delay_ms` belongs to `via = "proxy"`, and must be above 0 there')
 
 
 class CostFile(Entry, frozen=True):
-    """One of `[[costs]]`: what is measured beside the arms."""
+    """One of `[[costs]]`: what is measured beside the arms, once for each data set."""
 
-    probe: Literal["relation_size", "write_slow_down", "refresh", "estimate_off"]
+    probe: Literal["relation_size", "write_slow_down", "refresh", "estimate_off", "stated"]
     title: str
     relation: str = ""
-    """Whose size is taken, or which is refreshed."""
+    """relation_size: whose bytes."""
     of: str = ""
-    """What the size is compared with."""
+    """relation_size: the table that they are compared with."""
     query: str = ""
-    """File of the statement that writes."""
+    """write_slow_down: file of the statement that writes, with and without the technique;
+    refresh: file of one that changes what the view reads, and returns how many did."""
     parameters: tuple[str, ...] = ()
+    """write_slow_down: drawn columns of the statement."""
+    writes: str = ""
+    """Tables that `query` writes to."""
+    role: Literal["user", "owner"] = "user"
+    """write_slow_down: whose rights the statement runs with."""
+    value: float = 0.0
+    """stated: a cost that is known without measuring."""
+    unit: str = ""
+    """stated: of `value`."""
+    note: str = ""
+    """In words, beside the figure."""
+
+    def __post_init__(self) -> None:
+        """Refuse a probe without what it needs; msgspec names the key."""
+        needed = {
+            "relation_size": {"relation", "of"},
+            "write_slow_down": {"query", "writes"},
+            "refresh": {"query", "writes"},
+            "stated": {"unit"},
+        }.get(self.probe, set())
+        missing = sorted(key for key in needed if not getattr(self, key))
+        if missing:
+            raise ValueError(f"the probe {self.probe} needs `{missing[0]}`")
+
+
+class Refresh(Entry, frozen=True):
+    """`[refresh]`: a materialised view that the technique keeps."""
+
+    view: str
+    """Schema-qualified; it needs a unique index, since readers are not to wait."""
+    every_s: float
+    """How often the part `refresh` fills it again: its answers are that old at most."""
 
 
 class TechniqueFile(Entry, frozen=True):
@@ -101,32 +151,44 @@ class TechniqueFile(Entry, frozen=True):
     title: str
     cost: str
     """What it costs, in words."""
+    asks: str = ""
+    """What its arms do, in a sentence."""
     phase: int = 0
     """In which the project's guide recommends it; 0 where none does."""
     clicks: tuple[str, ...] = ()
     """Clicks of the sessions that make its call; with their rate it has a price."""
     clicks_per_call: float = 1.0
+    """How many of them one measured call stands for."""
     saves_nothing: str = ""
     """Why its time is nothing that a compute size saves."""
-    part: str = ""
-    """The part that it adds: its own id where left out and it has a migration."""
+    parts: tuple[str, ...] = ()
+    """Any of which gives a stack the technique: its own id where left out and it has a migration,
+    that of `same_migration_as` where it names one."""
     superseded_by: str = ""
     """A part beside which it has nothing to do."""
     same_migration_as: str = ""
-    """The technique whose migration applies it, where it is measured more than once."""
-    present: str = ""
-    """A query that says whether it is in place: one boolean."""
+    """The technique whose migration or client's change applies it, where one is measured twice."""
+    needs: tuple[str, ...] = ()
+    """Parts of the database that must be there while it is measured, beyond the last level's."""
     role: Literal["user", "owner"] = "user"
     """Whose rights the statements run with: row-level security in force, or an operator's."""
+    query: str = ""
+    """File of the statement where both arms ask the same."""
     parameters: tuple[str, ...] = ()
-    writes: tuple[str, ...] = ()
+    """Drawn columns that the statements take, in the order of $1, $2, …"""
+    writes: str = ""
     """Tables that the arms write to; each call is then rolled back by itself."""
     same_rows: bool = True
     """False where the arms differ by design, as a count and an estimate of it."""
     server_major_min: int = 0
+    """Oldest PostgreSQL that has what it needs."""
     before: ArmFile | None = None
     """None where the arms are Python, in a `bench_*.py`."""
     after: ArmFile | None = None
     costs: tuple[CostFile, ...] = ()
-    refresh_every_s: float = msgspec.field(default=0.0)
-    """How often the part `refresh` runs `refresh.sql`; 0: never."""
+    refresh: Refresh | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse one arm without the other."""
+        if (self.before is None) != (self.after is None):
+            raise ValueError("`before` and `after` belong together")

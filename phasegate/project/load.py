@@ -20,6 +20,7 @@ from phasegate.project.contract import (
     TechniqueFile,
 )
 from phasegate.project.find import FILE, find_project
+from phasegate.project.technique import FILE as TECHNIQUE_FILE
 from phasegate.project.technique import TechniqueFolder
 
 T = TypeVar("T")
@@ -86,6 +87,59 @@ class Project:
         """The parts of level `number`."""
         return frozenset(self.level(number).parts)
 
+    def technique(self, id_: str) -> TechniqueFolder:
+        """The technique of that id.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if id_ not in self.techniques:
+            raise UsageError(
+                f"There is no technique {id_!r}",
+                untouched=NOTHING,
+                then=f"Choose one of {', '.join(self.techniques)}",
+            )
+        return self.techniques[id_]
+
+    def applied_by(self, id_: str) -> TechniqueFolder:
+        """The technique whose migration or client's change applies `id_`: itself, or another.
+
+        Raises:
+            UsageError: there is no technique `id_`.
+        """
+        technique = self.technique(id_)
+        other = technique.file.same_migration_as
+        return self.techniques[other] if other else technique
+
+    def parts_with(self, id_: str) -> tuple[str, ...]:
+        """The parts any of which gives a stack the technique `id_`; empty where none does.
+
+        Raises:
+            UsageError: there is no such technique.
+        """
+        named = self.technique(id_).file.parts
+        applied = self.applied_by(id_)
+        return named or applied.file.parts or ((applied.id,) if applied.migration else ())
+
+    def level_with(self, id_: str) -> int | None:
+        """The first level that has the technique `id_`; None where none has.
+
+        Raises:
+            UsageError: there is no such technique.
+        """
+        parts = set(self.parts_with(id_))
+        having = (n for n, level in enumerate(self.levels, 1) if parts & set(level.parts))
+        return next(having, None)
+
+    def migration_of(self, id_: str, *, undo: bool = False) -> str:
+        """What `phasegate sql` prints: the migration, its undo, or what a client changes.
+
+        Raises:
+            UsageError: there is no such technique.
+        """
+        technique = self.applied_by(id_)
+        return (technique.undo if undo else technique.migration) or technique.client
+
     def check_parts(self, parts: tuple[str, ...], where: str) -> None:
         """ConfigurationError for a part that nobody knows; `where` says who named it."""
         known = {*self.techniques, *self.client_parts, *ENGINE_PARTS}
@@ -121,24 +175,39 @@ def load_project(root: Path | None = None) -> Project:
     )
     for number, level in enumerate(file.levels, 1):
         project.check_parts(level.parts, f"{FILE}: levels[{number - 1}].parts")
+    _check_techniques(project)
     return project
 
 
 def _techniques(folder: Path) -> dict[str, TechniqueFolder]:
     found = {}
-    for path in sorted(folder.glob("*/technique.toml")):
-        name = f"benchmarks/{path.parent.name}/{path.name}"
-        entry = _converted(_toml(path), TechniqueFile, name)
+    for path in sorted(folder.glob(f"*/{TECHNIQUE_FILE}")):
+        entry = _converted(
+            _toml(path), TechniqueFile, f"{folder.name}/{path.parent.name}/{path.name}"
+        )
         found[path.parent.name] = TechniqueFolder(path.parent.name, path.parent, entry)
-    for id_, technique in found.items():
+    for technique in found.values():
         other = technique.file.same_migration_as
-        if other and other not in found:
+        if other and (other not in found or found[other].file.same_migration_as):
             raise ConfigurationError(
-                f"benchmarks/{id_}/technique.toml: `same_migration_as`: there is no technique "
-                f"{other!r}",
+                f"{technique.path}: `same_migration_as`: there is no technique {other!r} that has "
+                "a migration of its own",
                 untouched=NOTHING,
             )
+        technique.check()
     return found
+
+
+def _check_techniques(project: Project) -> None:
+    """Whether the parts that techniques name are known."""
+    for technique in project.techniques.values():
+        file = technique.file
+        project.check_parts(file.parts, f"{technique.path}: `parts`")
+        project.check_parts(file.needs, f"{technique.path}: `needs`")
+        project.check_parts(
+            (file.superseded_by,) if file.superseded_by else (),
+            f"{technique.path}: `superseded_by`",
+        )
 
 
 def _toml(path: Path) -> dict[str, Any]:

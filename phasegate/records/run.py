@@ -28,6 +28,15 @@ class Server(Part, frozen=True, kw_only=True):
     """Settings that differ from PostgreSQL's defaults."""
 
 
+RENAMED = {
+    "pgbouncer": "pooler",
+    "worker": "jobs",
+    "partitions": "partition_upkeep",
+    "policies": "rls_uid",
+}
+"""Parts that earlier versions recorded under other names."""
+
+
 class StackPart(Part, frozen=True, kw_only=True):
     """One part of a stack level."""
 

@@ -15,7 +15,6 @@ from phasegate.report import (
     comparison,
     figures,
     headline,
-    migrations,
     money,
     page,
     run_files,
@@ -30,11 +29,9 @@ __all__ = [
     "gate_lines",
     "level_of",
     "phase_to_enter",
-    "sql",
     "summary",
 ]
 
-sql = migrations.sql
 gate_lines = transition.lines
 phase_to_enter, level_of = transition.phase_to_enter, transition.level_of
 
@@ -69,7 +66,9 @@ def cost(run_dir: Path, users: int, catalogue: Catalogue | None = None) -> tuple
         raise ValueError("users must be positive")
     rules = catalogue or catalogue_room.load()
     found = figures.findings(run_files.read(run_dir), rules)
-    priced = money.money(found.profiles, rules, found.techniques, found.run.loads, (users,))
+    priced = money.money(
+        found.profiles, rules, found.techniques, found.run.loads, found.project, (users,)
+    )
     return money.lines(priced, users, rules)
 
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from phasegate.model.capacity import Profile
 from phasegate.model.catalogue import Catalogue
+from phasegate.project import Project, load_project
 from phasegate.report import effects, money, style, tables, traffic
 from phasegate.report import resource_usage as used
 from phasegate.report.charts import cache_hits as hits
@@ -45,6 +46,7 @@ class Findings:
 
     run: Run
     catalogue: Catalogue
+    project: Project
     techniques: tuple[Technique, ...]
     stages: tuple[StageTraffic, ...]
     """Without the steps of a search, whose verdicts are in `run.matrix`."""
@@ -81,8 +83,9 @@ class Plan:
     sources: Iterable[str]
 
 
-def findings(run: Run, catalogue: Catalogue) -> Findings:
-    """Everything that is computed from the records."""
+def findings(run: Run, catalogue: Catalogue, project: Project | None = None) -> Findings:
+    """Everything that is computed from the records; `project` is the one here if None."""
+    project = project or load_project()
     slo = catalogue.slo
     searched = {probe.stage for probe in run.matrix.searched} if run.matrix else set()
     stages = tuple(traffic.of_stage(load, slo) for load in run.loads if load.stage not in searched)
@@ -91,11 +94,12 @@ def findings(run: Run, catalogue: Catalogue) -> Findings:
     return Findings(
         run=run,
         catalogue=catalogue,
+        project=project,
         techniques=techniques,
         stages=stages,
         uses=used.of_stages(stages, run.samplers),
         profiles=found,
-        money=money.money(found, catalogue, techniques, run.loads),
+        money=money.money(found, catalogue, techniques, run.loads, project),
     )
 
 

@@ -12,6 +12,7 @@ from phasegate.model.capacity import Profile, Span, bill_at, connections_at, cor
 from phasegate.model.catalogue import Catalogue, GuideBand
 from phasegate.model.cost import Bill, band_of, beside
 from phasegate.model.limits import Limit, limits
+from phasegate.project import Project
 from phasegate.records.load import LoadRecord
 from phasegate.report.charts.costs import Curves, sizes
 from phasegate.report.effects import Technique
@@ -46,6 +47,7 @@ def money(
     catalogue: Catalogue,
     techniques: tuple[Technique, ...],
     loads: tuple[LoadRecord, ...],
+    project: Project,
     sizes_priced: tuple[int, ...] = (),
 ) -> Money | None:
     """Everything about capacity and cost; None where no data set was measured.
@@ -55,6 +57,7 @@ def money(
         catalogue: workload, usage, prices, alerts.
         techniques: whose savings are priced.
         loads: what the sessions did.
+        project: whose techniques and levels these are.
         sizes_priced: registered users to price; the phases' upper bounds where empty.
     """
     known = tuple(profile for profile in profiles if profile.database is not None)
@@ -72,7 +75,7 @@ def money(
             for profile in known
         },
         sizes=bounds,
-        saves=savings(techniques, loads, profiles, bounds, catalogue),
+        saves=savings(techniques, loads, profiles, bounds, catalogue, project),
     )
 
 

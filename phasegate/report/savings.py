@@ -11,8 +11,8 @@ from statistics import median
 
 from phasegate.model.capacity import REPLICAS_FROM_LEVEL, Profile
 from phasegate.model.catalogue import Catalogue
-from phasegate.model.catalogue import Technique as Entry
 from phasegate.model.savings import Calls, Saving, saving
+from phasegate.project import Project
 from phasegate.records.benchmark import Arm
 from phasegate.records.load import LoadRecord
 from phasegate.report.effects import Technique
@@ -67,13 +67,14 @@ def _calls(technique: Technique, per_session: float) -> Calls | None:
 
 def _of(
     technique: Technique,
-    entry: Entry | None,
+    project: Project,
     loads: Sequence[LoadRecord],
     profiles: dict[int, Profile],
     sizes: Sequence[int],
     catalogue: Catalogue,
 ) -> Saves:
     name, title = technique.technique, plain(technique.title, 80)
+    entry = project.techniques[name].file if name in project.techniques else None
     if entry is None or not entry.clicks:
         untold = entry.saves_nothing if entry and entry.saves_nothing else NEVER_ASKED
         return Saves(name, title, (), untold)
@@ -83,13 +84,14 @@ def _of(
     calls = _calls(technique, per_session)
     if calls is None:
         return Saves(name, title, (), "it was not timed")
-    level = min(entry.level or LEVEL_WITHOUT_IT, REPLICAS_FROM_LEVEL)
+    first = project.level_with(name)
+    level = min(first or LEVEL_WITHOUT_IT, REPLICAS_FROM_LEVEL)
     profile = profiles.get(level)
     found = [
         (size, saved)
         for size in sizes
         if profile is not None
-        and (saved := saving(size, calls, profile, catalogue, included=entry.level is not None))
+        and (saved := saving(size, calls, profile, catalogue, included=first is not None))
     ]
     untold = "" if found else f"the processor time of level {level} was not sampled"
     return Saves(name, title, tuple(found), untold)
@@ -101,14 +103,11 @@ def savings(
     profiles: Sequence[Profile],
     sizes: Sequence[int],
     catalogue: Catalogue,
+    project: Project,
 ) -> tuple[Saves, ...]:
     """Every technique at every one of `sizes` (registered users), those that save most first."""
-    entries = {entry.id: entry for entry in catalogue.techniques}
     by_level = {profile.level: profile for profile in profiles}
-    found = [
-        _of(each, entries.get(each.technique), loads, by_level, sizes, catalogue)
-        for each in techniques
-    ]
+    found = [_of(each, project, loads, by_level, sizes, catalogue) for each in techniques]
     return tuple(
         sorted(found, key=lambda one: -max((abs(s.cores) for _, s in one.at), default=-1.0))
     )

@@ -12,15 +12,14 @@ from collections.abc import Sequence
 
 from phasegate.model.capacity import Profile, bill_at, demand_at, missing
 from phasegate.model.catalogue import Catalogue, Phase
-from phasegate.model.catalogue import Technique as Entry
 from phasegate.model.cost import GB
 from phasegate.model.errors import UsageError
 from phasegate.model.verdict import Verdict
+from phasegate.project import Project
 from phasegate.records.gate import Decision, GateRecord, Kind, NextTechnique, NotYet, Reason, Why
-from phasegate.records.run import StackPart
+from phasegate.records.run import RENAMED, StackPart
 from phasegate.records.target import TargetRecord
 from phasegate.report import format as words
-from phasegate.report import migrations
 from phasegate.report.effects import Advice, Technique
 from phasegate.report.figures import Findings
 from phasegate.report.format import milliseconds, plain, speed, users
@@ -194,7 +193,7 @@ def _gain_ms(technique: Technique) -> float:
 
 
 def next_technique(
-    techniques: tuple[Technique, ...], size: int, had: frozenset[str]
+    techniques: tuple[Technique, ...], size: int, had: frozenset[str], project: Project
 ) -> NextTechnique | None:
     """Of those needed by `size` users and not `had` already, what takes most off the p95."""
     wanted = [
@@ -211,7 +210,8 @@ def next_technique(
         words.append(speed(effect.ratio.estimate))
     if best.crossed is not None:
         words.append(f"needed {needed_from(best.crossed)}")
-    command = f"phasegate sql {best.technique}" if migrations.known(best.technique) else None
+    known = best.technique in project.techniques
+    command = f"phasegate sql {best.technique}" if known else None
     at = f"at {users(effect.users)} users"
     return NextTechnique(
         technique=best.technique,
@@ -222,27 +222,29 @@ def next_technique(
 
 
 def had_by(
-    catalogue: Catalogue, level: int, parts: Sequence[StackPart], arm: str | None
+    project: Project, level: int, parts: Sequence[StackPart], arm: str | None
 ) -> frozenset[str]:
     """The techniques that a stack has, or has no use for beside a part that it has.
 
     Args:
-        catalogue: says which part, or which client, a technique adds.
+        project: says which part of a stack, or of a client, a technique adds.
         level: of the stack. Its definition speaks where the record of it names no such part.
         parts: of the stack, as recorded; a part that was skipped is not there.
         arm: the client's way to read; None where no load was driven.
     """
-    there = {part.name: part.outcome != "skipped" for part in parts}
+    there = {RENAMED.get(part.name, part.name): part.outcome != "skipped" for part in parts}
 
-    def has(technique: Entry) -> bool:
-        if there.get(technique.superseded_by):
+    def has(technique: str) -> bool:
+        if there.get(project.techniques[technique].file.superseded_by):
             return True
-        if technique.arms and arm is not None:
-            return arm in technique.arms
-        by_definition = technique.level is not None and technique.level <= level
-        return there.get(technique.part, by_definition)
+        names = project.parts_with(technique)
+        if arm is not None and any(name in project.client_parts for name in names):
+            return arm in names
+        recorded = [there[name] for name in names if name in there]
+        first = project.level_with(technique)
+        return any(recorded) if recorded else first is not None and first <= level
 
-    return frozenset(technique.id for technique in catalogue.techniques if has(technique))
+    return frozenset(technique for technique in project.techniques if has(technique))
 
 
 def _not_yet(techniques: tuple[Technique, ...], size: int) -> tuple[NotYet, ...]:
@@ -304,7 +306,7 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
         text = "No technique was compared, so none can be named as the next"
         reasons.append(Reason(kind="note", text=text, sources=()))
     parts = found.run.run.levels.get(judged, ())
-    had = had_by(catalogue, judged, parts, stage.arm if stage else None)
+    had = had_by(found.project, judged, parts, stage.arm if stage else None)
     kinds = {reason.kind for reason in reasons}
     decision: Decision = "GO"
     if kinds & {"fails", "cost"}:
@@ -319,7 +321,7 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
         users=size,
         level=judged,
         reasons=tuple(sorted(reasons, key=lambda reason: WEIGHT[reason.kind])),
-        next_technique=next_technique(found.techniques, size, had),
+        next_technique=next_technique(found.techniques, size, had, found.project),
         not_yet=_not_yet(found.techniques, size),
     )
 

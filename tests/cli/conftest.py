@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from phasegate.project import VARIABLE
+
+ROOT = Path(__file__).parents[2]
 CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
@@ -25,10 +28,10 @@ def cache() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def environment(cache: Path) -> dict[str, str]:
-    """The environment of a user without settings, whose cache folder is `cache`."""
+    """A user without settings, whose cache folder is `cache`, and the task app's project."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("SUPABASE_")}
     kept.pop("DATABASE_URL", None)
-    return {**kept, "PHASEGATE_CACHE_DIR": str(cache)}
+    return {**kept, "PHASEGATE_CACHE_DIR": str(cache), VARIABLE: str(ROOT)}
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ ROUNDS = {"sql": 1, "api": 1}
 USERS = 500
 
 # What the second commit does: one statement waits, and every request sends one more.
-STATEMENT = Path("benchmarks/techniques/keyset/after.sql")
+STATEMENT = Path("benchmarks/keyset/after.sql")
 EXCHANGE = "            rows = await connection.exchange(sent, cache_size=cache_size)\n"
 ONE_MORE = '            await connection.exchange([("select 1", ())], cache_size=cache_size)\n'
 

@@ -11,14 +11,18 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from phasegate import report, seeding
+from phasegate import seeding
 from phasegate.model.catalogue import load as load_catalogue
 from phasegate.model.errors import UsageError
 from phasegate.model.population import user_id
-from phasegate.report import migrations
+from phasegate.project import load_project, transactional
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer
 
+PROJECT = load_project()
+migration_of = PROJECT.migration_of
+MIGRATIONS = [id_ for id_, technique in PROJECT.techniques.items() if technique.migration]
+CLIENTS = [id_ for id_, technique in PROJECT.techniques.items() if technique.client]
 SEED = 3
 USERS = 120
 LOCK_TIMEOUT_S = 5.0
@@ -164,16 +168,16 @@ async def writing(dsn: str) -> AsyncIterator[Writer]:
         )
 
 
-@pytest.mark.parametrize("technique", migrations.names())
+@pytest.mark.parametrize("technique", MIGRATIONS)
 def test_up_and_undo_beside_a_writer_leave_everything_as_it_was(app, technique):
     async def all_of_it() -> Writer:
         async with writing(app) as writer:
-            await run(app, report.sql(technique))
+            await run(app, migration_of(technique))
             changed, _ = await look(app)
             assert set(changed) != set(before[0])
             # With the migration in place it goes on.
             await asyncio.wait_for(writer.goes_on(3), LOCK_TIMEOUT_S)
-            await run(app, report.sql(technique, undo=True))
+            await run(app, migration_of(technique, undo=True))
         return writer
 
     before = asyncio.run(look(app))
@@ -186,22 +190,22 @@ ONCE = ("logs_window",)
 """Refused once it is done: there is nothing to be made again."""
 
 
-@pytest.mark.parametrize("technique", [name for name in migrations.names() if name not in ONCE])
+@pytest.mark.parametrize("technique", [name for name in MIGRATIONS if name not in ONCE])
 def test_a_migration_can_be_run_twice_and_undone_twice(app, technique):
     before = asyncio.run(look(app))
     for undo in (False, True):
         states = []
         for _ in range(2):
-            asyncio.run(run(app, report.sql(technique, undo=undo)))
+            asyncio.run(run(app, migration_of(technique, undo=undo)))
             states.append(asyncio.run(look(app)))
         assert states[0] == states[1]
     assert states[1] == before
 
 
-@pytest.mark.parametrize("technique", migrations.names())
+@pytest.mark.parametrize("technique", MIGRATIONS)
 def test_a_migration_gives_up_where_it_cannot_have_its_lock_and_can_be_run_again(app, technique):
-    short = report.sql(technique).replace("'5s'", "'150ms'")
-    assert short != report.sql(technique)
+    short = migration_of(technique).replace("'5s'", "'150ms'")
+    assert short != migration_of(technique)
 
     async def behind_a_long_transaction() -> None:
         holder = await asyncpg.connect(app)
@@ -220,18 +224,18 @@ def test_a_migration_gives_up_where_it_cannot_have_its_lock_and_can_be_run_again
     else:
         with pytest.raises(asyncpg.LockNotAvailableError):
             asyncio.run(behind_a_long_transaction())
-    asyncio.run(run(app, report.sql(technique)))
-    asyncio.run(run(app, report.sql(technique, undo=True)))
+    asyncio.run(run(app, migration_of(technique)))
+    asyncio.run(run(app, migration_of(technique, undo=True)))
     assert asyncio.run(look(app)) == before
 
 
 def test_a_log_that_is_partitioned_already_is_refused_and_stays_whole(app):
-    asyncio.run(run(app, report.sql("logs_window")))
+    asyncio.run(run(app, migration_of("logs_window")))
     once = asyncio.run(look(app))
     with pytest.raises(asyncpg.PostgresError):
-        asyncio.run(run(app, report.sql("logs_window")))
+        asyncio.run(run(app, migration_of("logs_window")))
     assert asyncio.run(look(app)) == once
-    asyncio.run(run(app, report.sql("logs_window", undo=True)))
+    asyncio.run(run(app, migration_of("logs_window", undo=True)))
 
 
 def test_new_months_of_a_partitioned_log_are_pruned_and_guarded_like_the_table(app):
@@ -253,9 +257,9 @@ def test_new_months_of_a_partitioned_log_are_pruned_and_guarded_like_the_table(a
         finally:
             await connection.close()
 
-    asyncio.run(run(app, report.sql("logs_window")))
+    asyncio.run(run(app, migration_of("logs_window")))
     plan, seen, guarded = asyncio.run(ask())
-    asyncio.run(run(app, report.sql("logs_window", undo=True)))
+    asyncio.run(run(app, migration_of("logs_window", undo=True)))
     scanned = set(re.findall(r"Scan (?:using \S+ )?on (activity_logs_\w+?)(?:_pkey)? ", plan))
     assert len(scanned) == 1, plan
     assert re.fullmatch(r"activity_logs_p\d{4}_\d{2}", scanned.pop())
@@ -265,7 +269,7 @@ def test_new_months_of_a_partitioned_log_are_pruned_and_guarded_like_the_table(a
 
 def test_keys_made_without_uuidv7_are_version_7_and_in_order_of_time(app):
     # As on PostgreSQL before 18: the function is not found.
-    text = report.sql("uuid_keys").replace("pg_catalog.uuidv7()", "pg_catalog.not_there()")
+    text = migration_of("uuid_keys").replace("pg_catalog.uuidv7()", "pg_catalog.not_there()")
 
     async def ask() -> list[str]:
         connection = await asyncpg.connect(app)
@@ -280,40 +284,72 @@ def test_keys_made_without_uuidv7_are_version_7_and_in_order_of_time(app):
 
     asyncio.run(run(app, text))
     keys = asyncio.run(ask())
-    asyncio.run(run(app, report.sql("uuid_keys", undo=True)))
+    asyncio.run(run(app, migration_of("uuid_keys", undo=True)))
     assert keys == sorted(keys)
     assert {key[14] for key in keys} == {"7"}
     assert {key[19] for key in keys} <= set("89ab")
 
 
-@pytest.mark.parametrize("technique", migrations.names())
+@pytest.mark.parametrize("technique", MIGRATIONS)
 def test_a_migration_explains_itself_and_never_waits_for_a_lock_without_end(technique):
-    for text in (report.sql(technique), report.sql(technique, undo=True)):
+    for text in (migration_of(technique), migration_of(technique, undo=True)):
         assert text.startswith("-- ")
         assert "set lock_timeout" in text
-    for index in re.findall(r"create (?:unique )?index.*", report.sql(technique)):
+    for index in re.findall(r"create (?:unique )?index.*", migration_of(technique)):
         assert "concurrently" in index or "user_stats_user_id" in index
 
 
-@pytest.mark.parametrize("technique", migrations.clients())
+@pytest.mark.parametrize("technique", CLIENTS)
 def test_a_change_of_the_client_is_named_as_one_and_does_nothing_as_a_migration(technique):
-    text = report.sql(technique)
+    text = migration_of(technique)
     assert "no migration" in " ".join(text.replace("--", " ").split()) or "alone would" in text
     assert statements(text) == []
     assert "\n--     " in text, "no query is shown"
 
 
-def test_every_technique_of_the_catalogue_has_an_answer():
-    for technique in load_catalogue().techniques:
-        assert report.sql(technique.id).startswith("-- ")
+@pytest.mark.parametrize("technique", PROJECT.techniques)
+def test_every_technique_has_an_answer(technique):
+    assert migration_of(technique).startswith("-- ")
+
+
+@pytest.mark.parametrize("technique", MIGRATIONS)
+def test_present_tells_whether_a_migration_is_in_place(app, technique):
+    async def ask() -> bool:
+        connection = await asyncpg.connect(app)
+        try:
+            return bool(await connection.fetchval(PROJECT.techniques[technique].present))
+        finally:
+            await connection.close()
+
+    told = [asyncio.run(ask())]
+    for undo in (False, True):
+        asyncio.run(run(app, migration_of(technique, undo=undo)))
+        told.append(asyncio.run(ask()))
+    assert told == [False, True, False]
+
+
+@pytest.mark.parametrize("technique", MIGRATIONS)
+def test_a_migration_runs_inside_a_transaction_once_made_transactional(app, technique):
+    async def up_and_undo() -> None:
+        connection = await asyncpg.connect(app)
+        try:
+            async with connection.transaction():
+                await connection.execute(transactional(migration_of(technique)))
+                await connection.execute(transactional(migration_of(technique, undo=True)))
+        finally:
+            await connection.close()
+
+    before = asyncio.run(look(app))
+    asyncio.run(up_and_undo())
+    assert asyncio.run(look(app)) == before
 
 
 def test_a_technique_that_is_measured_twice_is_applied_once():
-    assert report.sql("idx_tasks_project_delete") == report.sql("idx_tasks_project")
+    assert migration_of("idx_tasks_project_delete") == migration_of("idx_tasks_project")
 
 
 def test_a_technique_that_there_is_not_is_named_with_those_that_there_are():
     with pytest.raises(UsageError, match="no technique 'joint'") as caught:
-        report.sql("joint")
+        migration_of("joint")
     assert "idx_tasks_user_created" in caught.value.sentence()
     assert "keyset" in caught.value.sentence()

@@ -13,10 +13,11 @@ import pytest
 from phasegate import report
 from phasegate.model.catalogue import load as load_catalogue
 from phasegate.model.errors import ConfigurationError, UsageError
+from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.gate import GateRecord
 from phasegate.records.load import LoadRecord
-from phasegate.records.run import RunRecord, StackPart
+from phasegate.records.run import RENAMED, RunRecord, StackPart
 from phasegate.records.sampler import SamplerRecord
 from phasegate.records.seed import Relation
 from phasegate.records.target import FoundDatabase, TargetRecord
@@ -143,10 +144,12 @@ def test_the_next_technique_of_the_published_run_is_no_part_of_the_judged_level(
     step = report.gate(PUBLISHED, to, level).next_technique
     if step is None:
         return
-    (entry,) = (t for t in load_catalogue().techniques if t.id == step.technique)
+    project = load_project()
     run = store.read(PUBLISHED / "run.json", RunRecord)
-    assert entry.part not in {part.name for part in run.levels[level]}
-    assert entry.level is None or entry.level > level
+    recorded = {RENAMED.get(part.name, part.name) for part in run.levels[level]}
+    assert not recorded & set(project.parts_with(step.technique))
+    first = project.level_with(step.technique)
+    assert first is None or first > level
 
 
 def test_the_published_run_has_a_next_technique_below_level_3():
@@ -161,27 +164,27 @@ def part(name, outcome="running"):
 
 def test_a_part_that_was_skipped_is_not_had_whatever_the_level():
     parts = (part("pgbouncer", "skipped"), part("replica"))
-    had = had_by(load_catalogue(), 3, parts, "embedded+cache")
+    had = had_by(load_project(), 3, parts, "embedded+cache")
     assert "pooled" not in had
     assert {"replica", "client_cache", "join", "idx_tasks_user_created", "user_stats"} <= had
 
 
 def test_a_part_that_is_recorded_is_had_although_the_level_is_defined_without():
-    had = had_by(load_catalogue(), 1, (part("user_stats", "in place"),), None)
+    had = had_by(load_project(), 1, (part("user_stats", "in place"),), None)
     assert {"user_stats", "user_stats_one", "rls_uid"} <= had
     assert not {"join", "idx_tasks_project", "client_cache", "keyset"} & had
 
 
 def test_the_clients_techniques_are_those_of_the_arm_that_was_driven():
-    had = had_by(load_catalogue(), 3, (), "n-plus-1")
+    had = had_by(load_project(), 3, (), "n-plus-1")
     assert not {"join", "client_cache"} & had
     assert "heavy_work" in had
 
 
 def test_an_index_for_flat_logs_is_not_proposed_beside_partitions():
-    catalogue = load_catalogue()
-    assert "logs_brin" in had_by(catalogue, 3, (part("partitions", "in place"),), None)
-    assert "logs_brin" not in had_by(catalogue, 2, (), None)
+    project = load_project()
+    assert "logs_brin" in had_by(project, 3, (part("partitions", "in place"),), None)
+    assert "logs_brin" not in had_by(project, 2, (), None)
 
 
 def test_what_can_wait_and_what_would_harm_is_listed(whole_run):

@@ -24,6 +24,8 @@ from phasegate.levels import up_down as local
 from phasegate.levels.runner import RunningLevel, running_level
 from phasegate.model import catalogue
 from phasegate.model.errors import CannotMeasure, ConfigurationError, Refused, UsageError
+from phasegate.project import load_project
+from phasegate.records.run import RENAMED
 from phasegate.stack import job_queue as heavy
 from phasegate.stack.cache import cache_dir, locked, occupant_of
 from phasegate.stack.compute import find_compute
@@ -99,8 +101,13 @@ def test_level_3_is_all_of_its_parts_and_leaves_the_server_as_it_was(
         if find_pgbouncer() is None:
             expected["pgbouncer"] = "skipped"
         assert outcomes(level) == expected
-        techniques = catalogue.load().techniques
-        assert {t.part or t.superseded_by for t in techniques} <= {"", *expected}
+        database_or_engine = {
+            part
+            for id_ in load_project().techniques
+            for part in load_project().parts_with(id_)
+            if part not in load_project().client_parts and load_project().level_with(id_)
+        }
+        assert database_or_engine <= {RENAMED.get(name, name) for name in expected}
         assert set(level.pids) == {name for name, how in expected.items() if how == "running"}
         assert all(psutil.pid_exists(pid) for pid in level.pids.values())
         assert setting(sql_on, server, "wal_level") == "replica"

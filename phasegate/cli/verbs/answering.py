@@ -206,9 +206,9 @@ def sql(
                 untouched="Nothing was changed",
                 then="Run it as your migrations are run, with psql or the Supabase CLI",
             )
-        from phasegate import report
+        from phasegate.project import load_project
 
-        click.echo(report.sql(technique, undo=undo), nl=False)
+        click.echo(load_project().migration_of(technique, undo=undo), nl=False)
         return
     if undo:
         raise UsageError(
