@@ -25,6 +25,7 @@ from phasegate.api.catalogue import read_catalogue
 from phasegate.api.compiler import Wanted, read
 from phasegate.api.database import SEARCH_PATH, SETTINGS_FIXED
 from phasegate.api.parameters import parse, split
+from phasegate.project import SeedFolder
 from phasegate.records.perf import PerfRow
 from phasegate.stack.binaries import give_to_service_user
 from phasegate.stack.database import apply_sql
@@ -98,7 +99,7 @@ def perf_database(server: PostgresServer) -> Iterator[str]:
     asyncio.run(_execute(server.dsn(), drop, f"create database {DATABASE}"))
     dsn = server.dsn(DATABASE)
     try:
-        apply_sql(dsn, "schema", "keys")
+        apply_sql(dsn, SeedFolder().schema, SeedFolder().keys)
         apply_level(dsn, 2)
         asyncio.run(_execute(dsn, _FILL, "vacuum analyze"))
         yield dsn

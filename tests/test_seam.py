@@ -26,8 +26,7 @@ FILES = sorted(
     if path.is_file() and path.suffix in SUFFIXES and "__pycache__" not in path.parts
 )
 
-# Until they have moved to seed/, benchmarks/ and loadtests/: files of the app inside the engine.
-APP_INSIDE = ("phasegate/stack/sql/schema.sql", "phasegate/stack/sql/keys.sql")
+# Until it has moved to loadtests/: a file of the app inside the engine.
 CLICKS_INSIDE = "phasegate/load/sessions.py"
 
 # Names of the app that are plain English, SQL or HTTP as well: looked for where only a name can
@@ -75,7 +74,7 @@ def _texts(pattern: str) -> list[str]:
 @cache
 def names() -> dict[str, frozenset[str]]:
     """What the app calls its things, by kind."""
-    schema = [*_texts("seed/*.sql"), *(text for path in APP_INSIDE for text in _texts(path))]
+    schema = _texts("seed/*.sql")
     changes = _texts("benchmarks/**/*.sql")
     created = [found for text in (*schema, *changes) for found in _CREATED.finditer(text)]
     bodies = [found["body"] for text in schema for found in _TABLE.finditer(text)]

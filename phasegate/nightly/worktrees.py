@@ -38,8 +38,7 @@ PATHS = {
 # Both sides get a copy of one data set, which HEAD's seeder loads into HEAD's tables.
 SEEDED_BY_HEAD = (
     "phasegate/seeding",
-    "phasegate/stack/sql/schema.sql",
-    "phasegate/stack/sql/keys.sql",
+    "seed",
 )
 
 # A lock's packages come from a registry, which may be slow; more than this is a hang.

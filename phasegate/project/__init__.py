@@ -8,6 +8,7 @@ from pathlib import Path
 from phasegate.project.contract import ENGINE_PARTS, About, ArmFile, ClientPart, CostFile, Level
 from phasegate.project.find import VARIABLE, find_project
 from phasegate.project.load import Project, load_project
+from phasegate.project.seed_folder import SeedFolder
 from phasegate.project.technique import TechniqueFolder, transactional
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "CostFile",
     "Level",
     "Project",
+    "SeedFolder",
     "TechniqueFolder",
     "find_project",
     "load_project",

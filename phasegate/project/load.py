@@ -20,6 +20,7 @@ from phasegate.project.contract import (
     TechniqueFile,
 )
 from phasegate.project.find import FILE, find_project
+from phasegate.project.seed_folder import SeedFolder
 from phasegate.project.technique import FILE as TECHNIQUE_FILE
 from phasegate.project.technique import TechniqueFolder
 
@@ -50,9 +51,9 @@ class Project:
     catalogue: Catalogue
 
     @property
-    def seed(self) -> Path:
+    def seed(self) -> SeedFolder:
         """Schema and population."""
-        return self.root / "seed"
+        return SeedFolder(self.root)
 
     @property
     def locustfile(self) -> Path:

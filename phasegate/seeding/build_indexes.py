@@ -1,7 +1,7 @@
 """What comes after the rows: keys and defaults, then statistics and the visibility map.
 
-Reads `stack/sql/keys.sql`, the one place that says which keys there are; runs its statements table
-by table over several connections, since each of them reads a whole table.
+Reads the project's `seed/keys.sql`; runs its statements table by table over several connections,
+since each of them reads a whole table.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from contextlib import suppress
 
 import asyncpg
 
+from phasegate.project import SeedFolder
 from phasegate.seeding.table_loader import PARTITIONED
 from phasegate.seeding.target import sql
 from phasegate.stack.database import connected, read_sql
@@ -34,7 +35,7 @@ def key_statements() -> tuple[tuple[str, str], ...]:
     Raises:
         ValueError: the file holds something else than `alter table …;`.
     """
-    text = re.sub(r"--[^\n]*", "", read_sql("keys"))
+    text = re.sub(r"--[^\n]*", "", read_sql(SeedFolder().keys))
     found = []
     for statement in filter(None, map(str.strip, text.split(";"))):
         match = _STATEMENT.fullmatch(statement)

@@ -10,6 +10,7 @@ import hashlib
 import msgspec
 
 from phasegate.model.catalogue import Population
+from phasegate.project import SeedFolder
 from phasegate.seeding.vocabulary import faker_version
 from phasegate.stack.database import read_sql
 
@@ -23,7 +24,7 @@ def dataset_key(seed: int, users: int, population: Population) -> str:
         "data_version": DATA_VERSION,
         "faker": faker_version(),
         "population": population,
-        "schema": [read_sql("schema"), read_sql("keys")],
+        "schema": [read_sql(SeedFolder().schema), read_sql(SeedFolder().keys)],
         "seed": seed,
         "users": users,
     }

@@ -1,7 +1,7 @@
 """Before the rows: empty tables, their policies and grants, and a marker that says `loading`.
 
-Reads `stack/sql/schema.sql`, `stack/sql/rls.sql` and `seed/sql`; writes the tables of `public` and
-the marker. One transaction: nobody ever sees the tables without row-level security.
+Reads the project's `seed/schema.sql` and `seed/policies.sql`, and `seeding/sql`; writes the tables
+and the marker. One transaction: nobody ever sees the tables without row-level security.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncpg
 
 from phasegate.model.errors import Refused
+from phasegate.project import SeedFolder
 from phasegate.seeding.plan import Plan
 from phasegate.seeding.rights import NOTHING_CHANGED, Found, check_may_write
 from phasegate.seeding.target import sql
@@ -31,6 +32,7 @@ async def prepare(connection: asyncpg.Connection, plan: Plan, where: str, *, our
     Raises:
         Refused: an object of another origin depends on those tables; nothing was changed.
     """
+    project = SeedFolder()
     months = Year(plan.population).months
     marks = (plan.key, plan.users, plan.seed, months[0].date(), len(months) - 1)
     async with connection.transaction():
@@ -41,7 +43,7 @@ async def prepare(connection: asyncpg.Connection, plan: Plan, where: str, *, our
             await _drop(connection, where)
         else:
             await connection.execute(sql("close_marker"))
-        await connection.execute(read_sql("schema"))
+        await connection.execute(read_sql(project.schema))
         await connection.execute(sql("make_partitions"))
         await connection.execute(sql("note_tables"))
         await _close(connection)
@@ -51,7 +53,7 @@ async def _close(connection: asyncpg.Connection) -> None:
     """Row-level security and no grants; then the policies and grants that the application has."""
     await connection.execute(sql("close_tables"))
     if await connection.fetchval(sql("has_api_roles")):
-        await connection.execute(read_sql("rls"))
+        await connection.execute(read_sql(SeedFolder().policies))
 
 
 async def close_what_is_open(connection: asyncpg.Connection, found: Found, where: str) -> None:

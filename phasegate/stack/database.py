@@ -64,9 +64,10 @@ def driver_arguments(dsn: str, timeout_s: float = CONNECT_TIMEOUT_S) -> dict[str
     return arguments
 
 
-def read_sql(name: str) -> str:
-    """The text of `stack/sql/<name>.sql`."""
-    return (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
+def read_sql(name: str | Path) -> str:
+    """The text of `stack/sql/<name>.sql`, or of a project's own file."""
+    path = name if isinstance(name, Path) else SQL_FOLDER / f"{name}.sql"
+    return path.read_text(encoding="utf-8")
 
 
 @asynccontextmanager
@@ -136,8 +137,8 @@ def _inside_a_loop() -> bool:
     return True
 
 
-async def execute_sql(connection: asyncpg.Connection, *names: str) -> None:
-    """Run `stack/sql/<name>.sql` of each name, in order, all in one transaction.
+async def execute_sql(connection: asyncpg.Connection, *names: str | Path) -> None:
+    """Run each file of `read_sql`, in order, all in one transaction.
 
     What the role has set for itself (search_path, limits of time) does not hold meanwhile.
     """
@@ -147,8 +148,8 @@ async def execute_sql(connection: asyncpg.Connection, *names: str) -> None:
             await connection.execute(read_sql(name))
 
 
-def apply_sql(dsn: str, *names: str) -> None:
-    """Run `stack/sql/<name>.sql` of each name on `dsn`: all of it, or nothing.
+def apply_sql(dsn: str, *names: str | Path) -> None:
+    """Run each file of `read_sql` on `dsn`: all of it, or nothing.
 
     Raises:
         CannotMeasure: the server cannot be reached.

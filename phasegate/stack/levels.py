@@ -7,22 +7,23 @@ other parts of a level (pooler, replica, worker) are processes: `levels.up_down`
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import asyncpg
 
 from phasegate.model.errors import UsageError
+from phasegate.project import SeedFolder
 from phasegate.stack.database import connected, execute_sql, run
 from phasegate.stack.partitions import manage_on
 
 LEVELS = (1, 2, 3)
 LEVEL_OF_WORKER = 3
 
-# Roles, the auth schema and row-level security, which every level stands on.
-FOUNDATION = ("supabase", "rls")
 # Heavy work exists at every level: done on the spot at 1 and 2, queued at 3.
 HEAVY_WORK = ("heavy_tasks",)
 
 
-def steps(level: int) -> tuple[str, ...]:
+def steps(level: int) -> tuple[str | Path, ...]:
     """The SQL files that bring a database of any level to `level`, in order.
 
     Raises:
@@ -36,7 +37,8 @@ def steps(level: int) -> tuple[str, ...]:
         )
     down = tuple(f"level_{n}_undo" for n in reversed(LEVELS) if n > level)
     up = tuple(f"level_{n}" for n in LEVELS if n <= level)
-    return FOUNDATION + down + up + HEAVY_WORK
+    # Roles, the auth schema and the project's row-level security: every level stands on these.
+    return ("supabase", SeedFolder().policies, *down, *up, *HEAVY_WORK)
 
 
 async def bring_to_level(connection: asyncpg.Connection, level: int) -> None:

@@ -19,7 +19,9 @@ from phasegate.api.database import CATALOGUE_AGE_MIN_S
 from phasegate.stack.postgres import PostgresServer
 from phasegate.stack.tokens import mint, mint_key
 
-SQL = Path(__file__).parents[2] / "phasegate" / "stack" / "sql"
+ROOT = Path(__file__).parents[2]
+SQL = ROOT / "phasegate" / "stack" / "sql"
+SEED = ROOT / "seed"
 SECRET = "a secret of forty-eight bytes, so that HS384 fits"  # noqa: S105 - of this test run alone
 
 ALICE = "00000000-0000-4000-8000-00000000000a"
@@ -65,12 +67,17 @@ ROWS = f"""
 """
 
 
+def _path(name: str) -> Path:
+    own = SEED / f"{name}.sql"
+    return own if own.exists() else SQL / f"{name}.sql"
+
+
 async def _apply(dsn: str, *names: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         for name in names:
             async with connection.transaction():
-                await connection.execute((SQL / f"{name}.sql").read_text("utf-8"))
+                await connection.execute(_path(name).read_text("utf-8"))
     finally:
         await connection.close()
 
@@ -103,7 +110,7 @@ class Owner:
 
 @pytest.fixture(scope="session")
 def apply_files() -> Callable[..., Awaitable[None]]:
-    """Coroutine (dsn, *names): runs stack/sql/<name>.sql, each in a transaction of its own."""
+    """Coroutine (dsn, *names): runs seed/<name>.sql or stack/sql/<name>.sql."""
     return _apply
 
 
@@ -116,7 +123,7 @@ def execute() -> Callable[[str, str], None]:
 @pytest.fixture
 def prepared(database: str) -> str:
     """DSN of a database with tables, keys, roles and policies, and no rows."""
-    asyncio.run(_apply(database, "schema", "keys", "supabase", "rls"))
+    asyncio.run(_apply(database, "schema", "keys", "supabase", "policies"))
     return database
 
 
@@ -176,7 +183,7 @@ def shared_service(postgres: PostgresServer) -> Iterator[Service]:
     """One API on one database for all tests that leave the rows as they were."""
     asyncio.run(_execute(postgres.dsn(), "create database api_shared"))
     dsn = postgres.dsn("api_shared")
-    asyncio.run(_apply(dsn, "schema", "keys", "supabase", "rls", "level_1"))
+    asyncio.run(_apply(dsn, "schema", "keys", "supabase", "policies", "level_1"))
     asyncio.run(_execute(dsn, ROWS))
     owner = Owner(dsn)
     with running_api(dsn, jwt_secret=SECRET, pool_size=4) as api:

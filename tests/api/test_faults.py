@@ -204,7 +204,7 @@ def own_server(apply_files: Any, execute: Any) -> Iterator[PostgresServer]:
         Path(folder).chmod(0o755)  # as root, the server runs as another user
         settings = {"shared_buffers": "32MB"}
         with running_postgres(Path(folder) / "data", settings=settings) as server:
-            asyncio.run(apply_files(server.dsn(), "schema", "keys", "supabase", "rls"))
+            asyncio.run(apply_files(server.dsn(), "schema", "keys", "supabase", "policies"))
             execute(server.dsn(), f"insert into profiles values ('{USER}', 'A', 'en', now())")
             yield server
 

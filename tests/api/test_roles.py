@@ -1,4 +1,4 @@
-"""supabase.sql and rls.sql: what they leave behind, and that they can be run again, and at once."""
+"""supabase.sql and policies.sql: what they leave behind, also run again or at once."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_second_run_takes_no_lock_that_a_reader_would_wait_for(
             async with reader.transaction():
                 await reader.execute("select from tasks")
                 async with asyncio.timeout(10):
-                    await apply_files(prepared, "supabase", "rls")
+                    await apply_files(prepared, "supabase", "policies")
         finally:
             await reader.close()
 
@@ -48,7 +48,7 @@ def test_several_databases_of_a_new_cluster_can_be_prepared_at_once(
         for number in range(3):
             await _fetch(server.dsn(), f"create database at_once_{number}")
         await asyncio.gather(*(apply_files(dsn, "schema", "keys") for dsn in dsns))
-        await asyncio.gather(*(apply_files(dsn, "supabase", "rls") for dsn in dsns * 2))
+        await asyncio.gather(*(apply_files(dsn, "supabase", "policies") for dsn in dsns * 2))
 
     with tempfile.TemporaryDirectory(prefix="phasegate-test-") as folder:
         Path(folder).chmod(0o755)  # as root, the server runs as another user
@@ -64,7 +64,7 @@ def test_every_table_has_row_level_security_and_partitions_are_not_granted(
         await _fetch(
             database, "create table logs_rest partition of activity_logs_partitioned default"
         )
-        await apply_files(database, "supabase", "rls")
+        await apply_files(database, "supabase", "policies")
 
     asyncio.run(with_a_partition())
     bare = _fetch(

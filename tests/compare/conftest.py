@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from phasegate.project import SeedFolder
 from phasegate.stack.database import connected, read_sql
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer
@@ -39,9 +40,9 @@ def populate(server: PostgresServer) -> str:
     asyncio.run(
         _execute(
             server.dsn(TEMPLATE),
-            read_sql("schema"),
+            read_sql(SeedFolder().schema),
             POPULATION,
-            read_sql("keys"),
+            read_sql(SeedFolder().keys),
             "create schema phasegate",
             "create table phasegate.dataset (state text, users int, seed bigint, sha256 text)",
             f"insert into phasegate.dataset values ('complete', {USERS}, 1, 'feed')",

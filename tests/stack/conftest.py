@@ -9,10 +9,12 @@ from typing import Any
 import asyncpg
 import pytest
 
+from phasegate.project import SeedFolder
 from phasegate.stack.database import apply_sql, connected, run
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer
 
+PROJECT = SeedFolder()
 ALICE = uuid.UUID("00000000-0000-4000-8000-00000000000a")  # two tasks, one of them done
 BOB = uuid.UUID("00000000-0000-4000-8000-00000000000b")  # five open tasks
 CAROL = uuid.UUID("00000000-0000-4000-8000-00000000000c")  # no task
@@ -76,7 +78,7 @@ def carol() -> uuid.UUID:
 
 def make_app(dsn: str) -> None:
     """Fill an empty database with an application at level 1 and three users."""
-    apply_sql(dsn, "schema", "keys")
+    apply_sql(dsn, PROJECT.schema, PROJECT.keys)
     on(dsn, lambda connection: connection.execute(ROWS))
     apply_level(dsn, 1)
 

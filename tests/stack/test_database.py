@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from phasegate.model.errors import CannotMeasure, ConfigurationError
+from phasegate.project import SeedFolder
 from phasegate.stack import database as database_module
 from phasegate.stack.database import apply_sql, connected, redact, run, with_database, with_port
 
@@ -40,7 +41,7 @@ def test_an_unreachable_server_is_named_without_its_password() -> None:
         held.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
         dsn = f"postgresql://me:hush@127.0.0.1:{held.getsockname()[1]}/db"
         with pytest.raises(CannotMeasure, match="Cannot connect to postgresql://me@127") as caught:
-            apply_sql(dsn, "schema")
+            apply_sql(dsn, SeedFolder().schema)
     assert "hush" not in str(caught.value)
 
 
@@ -58,7 +59,7 @@ def test_a_server_that_accepts_and_says_nothing_does_not_hang_us() -> None:
 
 def test_what_is_no_dsn_is_a_configuration_error() -> None:
     with pytest.raises(ConfigurationError, match="database URL"):
-        apply_sql("mysql://me:hush@h/db", "schema")
+        apply_sql("mysql://me:hush@h/db", SeedFolder().schema)
 
 
 def test_a_file_that_fails_half_way_leaves_nothing_behind(
@@ -76,6 +77,6 @@ def test_a_file_that_fails_half_way_leaves_nothing_behind(
 
 def test_the_synchronous_face_works_inside_a_running_loop(database: str) -> None:
     async def inside() -> None:
-        apply_sql(database, "schema")
+        apply_sql(database, SeedFolder().schema)
 
     asyncio.run(inside())

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from phasegate.model.errors import CannotMeasure
+from phasegate.project import SeedFolder
 from phasegate.stack import replica as replica_module
 from phasegate.stack.database import apply_sql
 from phasegate.stack.postgres import PostgresServer, running_postgres, stop_postgres
@@ -44,7 +45,7 @@ def pair() -> Iterator[Replica]:
             running_postgres(home / "data", settings=settings) as primary,
             running_replica(primary, home / "replica") as replica,
         ):
-            apply_sql(primary.dsn(), "schema")
+            apply_sql(primary.dsn(), SeedFolder().schema)
             await_catch_up(replica)
             yield replica
 

@@ -17,12 +17,14 @@ from typing import Any
 import pytest
 import yaml
 
+from phasegate.project import SeedFolder
 from phasegate.stack.binaries import programs
 from phasegate.stack.database import apply_sql
 from phasegate.stack.levels import apply_level
 from phasegate.stack.partitions import maintain
 
 ROOT = Path(__file__).resolve().parents[2]
+PROJECT = SeedFolder(ROOT)
 WORKFLOWS = ROOT / ".github" / "workflows"
 EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 
@@ -197,7 +199,7 @@ def psql(runner: Runner) -> None:
 @pytest.fixture
 def level_3(database: str) -> str:
     """DSN of an empty application at level 3, which has the view of user statistics."""
-    apply_sql(database, "schema", "keys")
+    apply_sql(database, PROJECT.schema, PROJECT.keys)
     for level in (1, 3):
         apply_level(database, level)
     maintain(database)

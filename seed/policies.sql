@@ -1,5 +1,5 @@
 -- Row-level security on the application's tables and their partitions, and the grants of the API's
--- roles. Needs supabase.sql, schema.sql; idempotent; a second run takes no exclusive lock. Tables of
+-- roles. Needs schema.sql and what a Supabase project brings; idempotent; a second run takes no exclusive lock. Tables of
 -- somebody else's in the same schema are left alone.
 --
 -- The policies decide which rows exist for a user: their own. Nobody who has not signed in is asked
@@ -7,7 +7,7 @@
 -- table. A Supabase project's default privileges give all three roles everything on a new table,
 -- TRUNCATE included, which asks no policy: that is taken back here.
 
-select pg_advisory_xact_lock(hashtextextended('phasegate/rls.sql', 0));
+select pg_advisory_xact_lock(hashtextextended('policies.sql of the task app', 0));
 
 do $close$
 declare

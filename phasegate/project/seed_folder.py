@@ -1,0 +1,42 @@
+"""`seed/`: the project's schema, cut into the sections that a load needs, and its population.
+
+Reads nothing by itself but where the project is; writes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from phasegate.project.find import find_project
+
+
+@dataclass(frozen=True)
+class SeedFolder:
+    """The files of `seed/` in the project `root`; without it, where `find_project` finds one.
+
+    Raises:
+        ConfigurationError: there is no project.
+    """
+
+    root: Path = field(default_factory=find_project)
+
+    @property
+    def folder(self) -> Path:
+        """`seed/` itself."""
+        return self.root / "seed"
+
+    @property
+    def schema(self) -> Path:
+        """Tables, types and functions, without keys."""
+        return self.folder / "schema.sql"
+
+    @property
+    def keys(self) -> Path:
+        """Keys, indexes and constraints: what is made after the rows."""
+        return self.folder / "keys.sql"
+
+    @property
+    def policies(self) -> Path:
+        """Row-level security and grants: in force from the first moment."""
+        return self.folder / "policies.sql"
