@@ -9,8 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from phasegate.load.expectations import Failure
-from phasegate.load.histogram import Histogram
 from phasegate.load.refusals import MESSAGES_MAX, RATE_LIMITED, REFUSALS, UNAUTHORISED
+from phasegate.records.histogram import Histogram
 
 HTTP_OK = 200
 

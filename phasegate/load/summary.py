@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from phasegate.load.counters import EndpointTally, StageTally
-from phasegate.load.histogram import Histogram, merged
 from phasegate.load.read_strategies import CACHING_ARMS
 from phasegate.load.settings import Settings
 from phasegate.load.stages import Stage
 from phasegate.load.validity import reasons
 from phasegate.model.catalogue import Slo, Workload
 from phasegate.model.verdict import Judgement, judge
+from phasegate.records.histogram import Histogram, merged
 from phasegate.records.load import Cache, Endpoint, LoadRecord, Second, Sessions
 from phasegate.stats.quantile import upper_rank
 

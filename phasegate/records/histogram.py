@@ -1,14 +1,14 @@
 """HdrHistogram with 3 significant digits: sparse, filled in bulk, merged exactly.
 
-Pure: numbers in, numbers out. The layout is HdrHistogram's own (Tene, hdrhistogram.org), so
-`encode` is read by any of its implementations; only the filling is ours, because recording value
-by value in Python costs more than the request that is measured.
+Pure: numbers in, numbers out. Load records hold histograms in this form: the generator writes them,
+verdict and report read them, and percentiles are read off by one rule. The layout is HdrHistogram's
+own (Tene, hdrhistogram.org), so `encode` is read by any of its implementations; only the filling is
+ours, because recording value by value in Python costs more than the request that is measured.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -20,7 +20,7 @@ SIGNIFICANT_DIGITS = 3
 SUB_BUCKET_BITS = 11
 HALF = 1 << (SUB_BUCKET_BITS - 1)
 
-# An hour in µs. No request lives that long (`transport.REQUEST_TIMEOUT_S`), so nothing is clipped.
+# An hour in µs. No request lives that long (`load.transport.REQUEST_TIMEOUT_S`), none is clipped.
 VALUE_US_MAX = 3_600_000_000
 
 PERCENTILES: Mapping[str, float] = {
@@ -70,27 +70,40 @@ class Histogram(msgspec.Struct):
         """How many values were counted."""
         return sum(self.counts.values())
 
-    def percentile_ms(self, percent: float) -> float | None:
-        """The value, in ms, that at least `percent` (0..100) of all do not exceed.
-
-        Nearest rank, and the upper end of its bucket, as HdrHistogram answers; None when empty.
-        """
-        total = self.total
-        if total == 0:
+    @property
+    def mean_s(self) -> float | None:
+        """The mean in seconds, each value taken for the middle of its bucket; None when empty."""
+        if not self.counts:
             return None
-        wanted = max(1, math.ceil(total * percent / 100 - 1e-9))
-        seen = 0
-        for index in sorted(self.counts):
-            seen += self.counts[index]
-            if seen >= wanted:
-                return bucket_bounds_us(index)[1] / 1000
-        raise AssertionError("unreachable: the ranks end with the last bucket")
+        middles = ((sum(bucket_bounds_us(index)) / 2, n) for index, n in self.counts.items())
+        return sum(middle * n for middle, n in middles) / self.total / 1e6
+
+    def at_percents_ms(self, percents: Sequence[float]) -> dict[float, float]:
+        """By percent (0..100): the value, in ms, that at least so many of all do not exceed.
+
+        Nearest rank, and the upper end of its bucket, as HdrHistogram answers; nothing when empty.
+        """
+        if not self.counts:
+            return {}
+        indices = sorted(self.counts)
+        reached = np.cumsum([self.counts[index] for index in indices])
+        ranks = np.maximum(1, np.ceil(np.array(percents) * reached[-1] / 100 - 1e-9))
+        places = np.searchsorted(reached, ranks).tolist()
+        return {
+            percent: bucket_bounds_us(indices[place])[1] / 1000
+            for percent, place in zip(percents, places, strict=True)
+        }
+
+    def percentile_ms(self, percent: float) -> float | None:
+        """One of `at_percents_ms`; None when empty."""
+        return self.at_percents_ms((percent,)).get(percent)
 
     def percentiles_ms(self) -> dict[str, float]:
         """`PERCENTILES` and `max` by name, in ms; empty when nothing was counted."""
         if not self.counts:
             return {}
-        named = {name: self.percentile_ms(percent) or 0.0 for name, percent in PERCENTILES.items()}
+        values = self.at_percents_ms(tuple(PERCENTILES.values()))
+        named = {name: values[percent] for name, percent in PERCENTILES.items()}
         return {**named, "max": bucket_bounds_us(max(self.counts))[1] / 1000}
 
     def encode(self) -> str:
@@ -103,24 +116,24 @@ class Histogram(msgspec.Struct):
 
     @classmethod
     def decode(cls, encoded: str) -> Histogram:
-        """The histogram that `encode` wrote.
+        """The histogram that `encode` wrote, or another implementation, of whatever range.
 
         Raises:
             ValueError: it is none.
         """
         try:
-            standard = HdrHistogram.decode(encoded)
+            standard = HdrHistogram.decode(encoded.encode("ascii"))
+            # The library's own iterators walk every empty bucket.
+            counts = np.ctypeslib.as_array(standard.encoder.payload.counts)
+            places = np.nonzero(counts)[0].tolist()
+            lows = [standard.get_value_from_index(place) for place in places]
         except Exception as error:  # the library raises whatever its parts raise
-            raise ValueError(f"not an HdrHistogram: {error}") from error
-        values = [
-            (item.value_iterated_to, item.count_at_value_iterated_to)
-            for item in standard.get_recorded_iterator()
-        ]
-        counts: dict[int, int] = {}
-        for value, count in values:
-            index = int(bucket_indices(np.array([value], dtype=np.int64))[0])
-            counts[index] = counts.get(index, 0) + count
-        return cls(counts)
+            raise ValueError("not an HdrHistogram") from error
+        found: dict[int, int] = {}
+        indices = bucket_indices(np.array(lows, dtype=np.int64)).tolist()
+        for index, count in zip(indices, counts[places].tolist(), strict=True):
+            found[index] = found.get(index, 0) + count
+        return cls(found)
 
 
 def merged(histograms: Iterable[Histogram]) -> Histogram:

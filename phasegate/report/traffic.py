@@ -13,8 +13,8 @@ from typing import Literal
 from phasegate.model.catalogue import Slo
 from phasegate.model.errors import ConfigurationError
 from phasegate.model.verdict import Judgement, judge
+from phasegate.records.histogram import Histogram, merged
 from phasegate.records.load import Cache, Endpoint, LoadRecord, Second
-from phasegate.report.hdr import Latencies, merged
 from phasegate.stats.quantile import upper_rank
 
 PERCENTILES = (50.0, 95.0, 99.0)
@@ -76,8 +76,14 @@ class StageTraffic:
         return self.cache.hits / (self.cache.hits + self.cache.misses)
 
 
-def _checked(parts: tuple[Endpoint, ...], blobs: list[str], where: str) -> Latencies:
-    found = merged(blobs, where)
+def _checked(parts: tuple[Endpoint, ...], blobs: list[str], where: str) -> Histogram:
+    try:
+        found = merged(Histogram.decode(blob) for blob in blobs)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{where} holds a histogram that cannot be decoded",
+            then="Measure again, or report on another run",
+        ) from error
     if found.total > sum(part.requests for part in parts):
         raise ConfigurationError(
             f"{where} contradicts itself: its histograms hold more than its counts",
@@ -103,10 +109,10 @@ def of_stage(load: LoadRecord, slo: Slo, *, judged_at_peak: bool = True) -> Stag
     due = _checked(parts, [part.latency_hdr for part in parts], where)
     sent = _checked(load.endpoints, [part.service_hdr for part in load.endpoints], where)
     _checked(load.endpoints, [part.latency_hdr for part in load.endpoints], where)
-    latency = due.percentiles_ms(PERCENTILES)
+    latency = due.at_percents_ms(PERCENTILES)
     rank = upper_rank(due.total)
     at = None if rank is None else 100 * rank / due.total
-    high_ms = None if at is None else due.percentiles_ms((at,))[at]
+    high_ms = None if at is None else due.percentile_ms(at)
     events, failures = sum(p.requests for p in parts), sum(p.failures for p in parts)
     asked, modelled = load.rate_sessions_per_s, load.modelled_sessions_per_s
     head_room = asked / modelled if asked and modelled else None
@@ -123,7 +129,7 @@ def of_stage(load: LoadRecord, slo: Slo, *, judged_at_peak: bool = True) -> Stag
         offered_sessions_per_s=load.offered_sessions_per_s,
         achieved_sessions_per_s=load.achieved_sessions_per_s,
         latency_ms=latency,
-        service_ms=sent.percentiles_ms(PERCENTILES),
+        service_ms=sent.at_percents_ms(PERCENTILES),
         service_s=sent.mean_s,
         sessions=(
             load.sessions.finished
@@ -144,6 +150,6 @@ def of_stage(load: LoadRecord, slo: Slo, *, judged_at_peak: bool = True) -> Stag
             schedule_lag_ms_p99=load.schedule_lag_ms_p99,
         ),
         seconds=load.seconds,
-        curve=tuple((ms, q) for q, ms in due.percentiles_ms(CURVE_PERCENTILES).items()),
+        curve=tuple((ms, q) for q, ms in due.at_percents_ms(CURVE_PERCENTILES).items()),
         head_room=head_room,
     )

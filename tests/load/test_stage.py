@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from phasegate.load.generator import START_DELAY_S
-from phasegate.load.histogram import Histogram, merged
 from phasegate.load.run import LOCUSTFILE, Target, run_stage
 from phasegate.load.settings import LOCAL_JWT_SECRET
 from phasegate.model.errors import ConfigurationError
 from phasegate.model.verdict import code_of
 from phasegate.records import store
+from phasegate.records.histogram import Histogram, merged
 from phasegate.records.load import LoadRecord
 
 if TYPE_CHECKING:

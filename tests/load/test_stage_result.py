@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phasegate.load.histogram import Histogram
 from phasegate.load.stage_result import Driven, marked_where_shared, says_nothing
 from phasegate.model.catalogue import load as catalogue
 from phasegate.model.verdict import code_of
+from phasegate.records.histogram import Histogram
 from phasegate.records.load import Endpoint, LoadRecord
 from phasegate.records.sampler import Component, Sample, SamplerRecord
 
