@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test check perf nightly perf-nightly lock clean
+.PHONY: help run setup setup-dev test test-fast fmt check perf nightly perf-nightly lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ run: setup ## fresh clone → results/<run>/report.html (USERS=2000 for a small 
 
 setup: $(VENV)/.run-$(shell cksum < requirements.lock | cut -d' ' -f1) ## the environment alone
 
-setup-dev: $(VENV)/.dev-$(shell cksum < requirements-dev.lock | cut -d' ' -f1)
+setup-dev: $(VENV)/.dev-$(shell cksum < requirements-dev.lock | cut -d' ' -f1) ## the environment with the tools of the tests
 
 # One stamp per lock file's content: a changed lock installs again, an unchanged one costs nothing.
 $(VENV)/.run-%: | $(VENV)/bin/python
@@ -41,6 +41,13 @@ $(VENV)/bin/python:
 
 test: check ## everything that must pass, from a fresh clone
 	@$(BIN)/pytest
+
+test-fast: setup-dev ## the unit tests alone, in a minute
+	@$(BIN)/pytest -q -m unit
+
+fmt: setup-dev ## format, and mend what the linter can
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format --quiet .
 
 check: setup-dev ## lint, types, import contracts, workflows
 	@$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import itertools
 import math
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -32,6 +33,38 @@ def pytest_configure() -> None:
     # Started in a shell's background, a process ignores Ctrl-C, and so do its children; the tests
     # send it to theirs.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# Whole commands as a user runs them, and pages in a browser.
+END_TO_END = ("cli", "workflows", "test_browser.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test `e2e`, `integration` or `unit`, unless its module says it itself."""
+    for item in items:
+        if any(item.get_closest_marker(mark) for mark in ("unit", "integration", "e2e")):
+            continue
+        if any(part in END_TO_END for part in item.path.parts):
+            item.add_marker("e2e")
+        elif "postgres" in getattr(item, "fixturenames", ()):
+            item.add_marker("integration")
+        else:
+            item.add_marker("unit")
+
+
+@pytest.fixture(autouse=True)
+def _a_unit_test_stands_alone(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test that starts a process or opens a connection is no unit test, and says so."""
+    if request.node.get_closest_marker("unit") is None:
+        return
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("a unit test starts no process and opens no connection: mark it integration")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

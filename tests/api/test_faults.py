@@ -209,6 +209,7 @@ def own_server(apply_files: Any, execute: Any) -> Iterator[PostgresServer]:
             yield server
 
 
+@pytest.mark.integration
 def test_postgres_killed_and_restarted_under_load(own_server: PostgresServer) -> None:
     answers: list[tuple[int, str, float]] = []
     stop = threading.Event()
@@ -261,6 +262,7 @@ def _start_again(server: PostgresServer) -> None:
             return
 
 
+@pytest.mark.integration
 def test_an_api_without_its_database_says_so_until_it_comes(own_server: PostgresServer) -> None:
     with running_api(own_server.dsn(), jwt_secret=SECRET, pool_size=1) as api:
         os.kill(postmaster_of(own_server.data_dir), signal.SIGKILL)

@@ -69,6 +69,7 @@ def test_a_taken_port_is_refused_before_anything_starts(prepared: str) -> None:
             pass
 
 
+@pytest.mark.integration
 def test_a_database_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("phasegate.api.launch.READY_TIMEOUT_S", 2.0)
     with (

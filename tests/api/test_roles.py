@@ -40,6 +40,7 @@ def test_a_second_run_takes_no_lock_that_a_reader_would_wait_for(
     asyncio.run(beside_a_reader())
 
 
+@pytest.mark.integration
 def test_several_databases_of_a_new_cluster_can_be_prepared_at_once(
     apply_files: Apply,
 ) -> None:

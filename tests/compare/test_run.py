@@ -176,6 +176,7 @@ def test_an_interrupt_leaves_no_process_no_file_and_the_database_as_it_was(
     assert current_level(populated) == 1
 
 
+@pytest.mark.integration
 def test_a_budget_too_small_to_say_anything_is_refused_before_measuring(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="too small to say"):
         run_benchmarks({USERS: "unused"}, seed_sha256={}, seed=1, out=tmp_path, budget_s=0.5)
@@ -200,6 +201,7 @@ def test_by_hand_a_saved_run_is_compared_with_as_with_any_pytest_benchmark(
     assert "(NOW)" in done.stdout
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

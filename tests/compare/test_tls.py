@@ -52,6 +52,7 @@ def test_a_session_encrypts_where_the_address_says_so(tls: Any) -> None:
     session.close()
 
 
+@pytest.mark.integration
 def test_the_certificate_is_held_against_the_one_that_the_user_trusts(
     tls: Any, tmp_path: Path
 ) -> None:
@@ -85,6 +86,7 @@ def test_this_machines_certificates_are_found_where_python_finds_them(
     session.close()
 
 
+@pytest.mark.integration
 def test_a_proxy_that_delays_is_no_reason_not_to_verify_the_server(tls: Any) -> None:
     dsn = f"{tls.server.dsn()}?sslmode=verify-full&sslrootcert={tls.certificate}"
     direct = Connection(dsn)
@@ -116,6 +118,7 @@ def test_a_server_on_another_machine_is_asked_for_tls_unless_told_otherwise(
     session.close()
 
 
+@pytest.mark.integration
 def test_pytest_benchmarks_measures_a_server_that_takes_tls_alone(
     tls: Any, population: str, tmp_path: Path
 ) -> None:

@@ -17,6 +17,8 @@ from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.records.matrix import MatrixRecord
 
+pytestmark = pytest.mark.integration
+
 if TYPE_CHECKING:
     from tests.loadtests.conftest import Busy, TinyServer
 

@@ -24,5 +24,6 @@ def test_any_few_hundred_delays_have_the_whole_distribution() -> None:
         assert part[395] == pytest.approx(8.0 * 3.2000, rel=0.08)  # exp(0.5 * z of 0.99)
 
 
+@pytest.mark.integration
 def test_the_peers_script_is_shipped() -> None:
     assert "constant-arrival-rate" in K6_SCRIPT.read_text(encoding="utf-8")

@@ -24,6 +24,8 @@ from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.stack.postgres import free_port
 
+pytestmark = pytest.mark.integration
+
 if TYPE_CHECKING:
     from tests.load.conftest import TinyServer
 

@@ -19,6 +19,8 @@ from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.stack.tokens import mint_key
 
+pytestmark = pytest.mark.integration
+
 SECRET = "a-secret-of-the-tests-that-is-32-bytes-long"  # noqa: S105 - opens nothing
 MASTER, WORKERS = "10.77.0.1", ("10.77.0.2", "10.77.0.3")
 

@@ -25,6 +25,8 @@ from phasegate.records import store
 from phasegate.records.histogram import Histogram, merged
 from phasegate.records.load import LoadRecord
 
+pytestmark = pytest.mark.integration
+
 if TYPE_CHECKING:
     from tests.loadtests.conftest import Busy, TinyServer
 

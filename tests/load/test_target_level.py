@@ -19,6 +19,8 @@ from phasegate.load.target_level import level_told_by
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 
+pytestmark = pytest.mark.integration
+
 if TYPE_CHECKING:
     from tests.load.conftest import TinyServer
 

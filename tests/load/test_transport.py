@@ -230,6 +230,7 @@ def test_a_connection_is_used_again_and_that_is_told(serve: Serve) -> None:
     assert [transport.request("GET", "/", b"").opened for _ in range(2)] == [True, False]
 
 
+@pytest.mark.integration
 def test_a_connection_per_request_says_so_and_is_not_used_again(
     serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,6 +291,7 @@ def certificate(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.integration
 def test_https_works_with_a_certificate_that_is_trusted(
     serve: Serve, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +303,7 @@ def test_https_works_with_a_certificate_that_is_trusted(
     assert transport.request("GET", "/", b"").body == BODY
 
 
+@pytest.mark.integration
 def test_https_with_a_certificate_that_is_not_trusted_is_no_answer(
     serve: Serve, certificate: Path
 ) -> None:

@@ -20,6 +20,8 @@ from phasegate.model.verdict import code_of
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 
+pytestmark = pytest.mark.integration
+
 if TYPE_CHECKING:
     from tests.loadtests.conftest import TinyServer
 

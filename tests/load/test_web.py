@@ -13,10 +13,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from phasegate.load.run import LOCUSTFILE
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.stack.postgres import free_port
+
+pytestmark = pytest.mark.integration
 
 if TYPE_CHECKING:
     from tests.loadtests.conftest import TinyServer

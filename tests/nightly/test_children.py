@@ -12,6 +12,8 @@ from phasegate.model.errors import CannotMeasure
 from phasegate.records.night import Evidence
 from phasegate.stack.remote_measure import PROTOCOL, Child, ChildFault, Named
 
+pytestmark = pytest.mark.integration
+
 ADDRESS = "postgresql://u:s3cret@127.0.0.1:1/d"
 
 ELSEWHERE = {"protocol": PROTOCOL, "root": "/", "series": []}

@@ -13,6 +13,8 @@ from phasegate.model.errors import CannotMeasure
 from phasegate.nightly import drift
 from phasegate.stack.cache import CACHE_VARIABLE
 
+pytestmark = pytest.mark.integration
+
 KEY = "sql/join/after"
 
 

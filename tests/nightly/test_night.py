@@ -132,6 +132,7 @@ def _left_behind(repository: Path) -> list[str]:
     return _git(repository, "worktree", "list").splitlines()[1:] + asyncio.run(databases())
 
 
+@pytest.mark.integration
 @pytest.mark.usefixtures("quiet")
 def test_what_became_slower_is_found_and_nothing_else(repository: Path, tmp_path: Path) -> None:
     plan = _plan(repository, "pinned", "sql/keyset", budget_s=5.0)
@@ -225,6 +226,7 @@ def test_a_second_nightly_at_the_same_time_is_refused_and_names_the_first(
             room.night(_plan(repository, "pinned"), load(), tmp_path)
 
 
+@pytest.mark.integration
 @pytest.mark.usefixtures("quiet")
 def test_an_interrupted_night_leaves_no_process_no_worktree_and_no_database(
     repository: Path, tmp_path: Path

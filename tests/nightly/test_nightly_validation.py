@@ -171,6 +171,7 @@ def test_series_that_not_every_repeat_has_are_left_out_and_one_repeat_is_too_few
         proof.recorded(list(rounds(repeats=2)))
 
 
+@pytest.mark.integration
 @pytest.mark.usefixtures("otava")
 def test_the_whole_proof_of_tiny_recordings(tmp_path):
     origin = proof.Origin(

@@ -9,6 +9,8 @@ import pytest
 from phasegate.model.errors import ConfigurationError
 from phasegate.nightly import suspects
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def repository(tmp_path):

@@ -12,6 +12,8 @@ from phasegate.model.errors import ConfigurationError
 from phasegate.nightly import worktrees as trees
 from phasegate.nightly.worktrees import NoBaseline
 
+pytestmark = pytest.mark.integration
+
 FILES = {
     "phasegate/stack/remote_measure.py": "",
     "stack/sql/level.sql": "select 1",

@@ -18,6 +18,8 @@ from phasegate.records import store
 from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.records.load import LoadRecord
 
+pytestmark = pytest.mark.integration  # draws every chart
+
 CHARTS = (
     "phase-matrix", "when-needed", "ratios", "latency-by-users", "load-percentiles", "load-shares",
     "load-seconds", "cache-hits", "monthly-cost", "limits", "distributions",

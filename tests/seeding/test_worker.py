@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.integration
+
 # Eight blocks of a MB are taken and let go, over and over, as a queue of them is in a load.
 SCRIPT = """
 import resource, sys

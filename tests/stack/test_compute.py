@@ -47,6 +47,7 @@ def test_what_is_not_emulated_is_said() -> None:
     assert "IOPS" in said
 
 
+@pytest.mark.integration
 def test_nano_refuses_the_connection_that_a_nano_would_refuse() -> None:
     nano = find_compute(CATALOGUE, "nano")
 

@@ -36,6 +36,7 @@ def test_a_dsn_can_name_another_database_or_port_and_keeps_the_rest() -> None:
     assert with_port("postgresql://localhost/db", 1) == "postgresql://localhost:1/db"
 
 
+@pytest.mark.integration
 def test_an_unreachable_server_is_named_without_its_password() -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))  # bound but not listening: connections are refused
@@ -45,6 +46,7 @@ def test_an_unreachable_server_is_named_without_its_password() -> None:
     assert "hush" not in str(caught.value)
 
 
+@pytest.mark.integration
 def test_a_server_that_accepts_and_says_nothing_does_not_hang_us() -> None:
     async def connect(port: int) -> None:
         async with connected(f"postgresql://me@127.0.0.1:{port}/db", timeout_s=0.3):

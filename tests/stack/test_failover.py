@@ -28,6 +28,8 @@ from phasegate.stack.replica import (
 )
 from phasegate.stack.tokens import mint
 
+pytestmark = pytest.mark.integration
+
 On = Callable[..., Any]
 SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - of this test run alone
 MARKED = {"x-read-replica": "true"}

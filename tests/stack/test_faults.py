@@ -26,6 +26,8 @@ from phasegate.stack.pgbouncer_install import find_pgbouncer, install_command
 from phasegate.stack.postgres import PostgresServer, running_postgres, start_postgres
 from phasegate.stack.tokens import mint
 
+pytestmark = pytest.mark.integration
+
 On = Callable[..., Any]
 SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - of this test run alone
 # PostgREST's answers to a database that is away, was lost, or has no connection free; 08P01 is

@@ -169,6 +169,7 @@ def test_an_exhausted_pool_fails_by_its_waiting_requests() -> None:
     assert (saturated.outcome, saturated.value) == ("failed", 5.0)
 
 
+@pytest.mark.integration
 def test_an_unreachable_database_fails_once_and_the_rest_is_skipped() -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
@@ -180,6 +181,7 @@ def test_an_unreachable_database_fails_once_and_the_rest_is_skipped() -> None:
     assert line.startswith("::error title=phasegate health (database)::Cannot connect")
 
 
+@pytest.mark.integration
 def test_an_unreachable_api_fails_and_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health_api, "TIMEOUT_S", 0.3)
     with socket.socket() as mute:
@@ -221,12 +223,14 @@ def hosted() -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.integration
 def test_a_hosted_project_is_well_with_its_key_and_tells_no_pool(hosted: str) -> None:
     found = by_name(check(hosted, anon_key="anon"))
     assert (found["api"].outcome, found["auth"].outcome) == ("ok", "ok")
     assert found["pool"].said == "Only phasegate's own API tells"
 
 
+@pytest.mark.integration
 def test_a_hosted_project_without_its_key_says_which_variable_is_missing(hosted: str) -> None:
     found = by_name(check(hosted))
     assert found["api"].outcome == "failed"

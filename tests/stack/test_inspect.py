@@ -109,6 +109,7 @@ def test_a_role_that_row_level_security_shows_less_to_is_refused_rather_than_bel
         execute(database, "drop owned by inspector", "drop role inspector")
 
 
+@pytest.mark.integration
 def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
     with pytest.raises(CannotMeasure, match="Cannot connect") as caught:
         look_at("postgresql://me:not-to-be-shown@127.0.0.1:9/app")

@@ -294,6 +294,7 @@ def test_the_worker_refreshes_the_statistics_when_it_starts_late_and_on_its_sche
         stop_worker(every_second)
 
 
+@pytest.mark.integration
 def test_a_worker_without_a_database_is_an_error_that_names_it(tmp_path: Path) -> None:
     with pytest.raises(
         CannotMeasure, match=r"worker on postgresql://me@127\.0\.0\.1:1/x"

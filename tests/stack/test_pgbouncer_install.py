@@ -16,6 +16,8 @@ from phasegate.stack.pgbouncer_install import (
     unpacked_pgbouncer,
 )
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:

@@ -30,6 +30,8 @@ from phasegate.stack.replica import (
     start_replica,
 )
 
+pytestmark = pytest.mark.integration
+
 On = Callable[..., Any]
 # Processes are killed here, never the machine: what is written stays written without fsync too.
 SMALL = {"shared_buffers": "64MB", "max_connections": "30", "fsync": "off"}

@@ -80,6 +80,7 @@ def test_a_components_processor_time_and_memory_are_its_own(database: str, tmp_p
     assert record.samples[0].components[0].memory_bytes > 20_000_000
 
 
+@pytest.mark.integration
 def test_a_database_that_is_away_is_named_and_the_rest_is_sampled(tmp_path: Path) -> None:
     dsn = "postgresql://nobody:wrong@127.0.0.1:1/none"
     with sampling(dsn, stage="s", out=tmp_path, interval_s=0.1) as path:

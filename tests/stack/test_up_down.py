@@ -36,6 +36,8 @@ from phasegate.stack.postgres import PostgresServer, running_postgres, start_pos
 from phasegate.stack.replica import PRIMARY_SETTINGS, measure_lag, start_replica
 from phasegate.stack.tokens import mint
 
+pytestmark = pytest.mark.integration
+
 On = Callable[..., Any]
 # Processes are killed here, never the machine: what is written stays written without fsync too.
 SMALL = {"shared_buffers": "64MB", "fsync": "off"}
