@@ -44,6 +44,7 @@ def test_a_taken_port_is_named_and_nothing_is_started() -> None:
             free_port(port)
 
 
+@pytest.mark.integration
 def test_a_cluster_of_another_major_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "PG_VERSION").write_text("9\n")
