@@ -22,6 +22,7 @@ from phasegate.api.pipeline import PipelinedConnection
 from phasegate.api.pool import UNREACHABLE, Connection, Pool, answer_to
 from phasegate.api.settings import Settings
 from phasegate.api.statement import Statement, Values
+from phasegate.stack.database import driver_arguments
 
 CATALOGUE_AGE_MIN_S = 0.2
 """A name that is not found makes the catalogue be read again, no more often than this."""
@@ -72,9 +73,10 @@ class Database:
         self._preludes: dict[str, tuple[str, str, tuple[str, ...]]] = {}
 
     async def _connect(self) -> Connection:
+        arguments = driver_arguments(self._dsn)
+        arguments["timeout"] = self._settings.acquire_timeout_s  # a request waits no longer
         return await asyncpg.connect(
-            self._dsn,
-            timeout=self._settings.acquire_timeout_s,
+            **arguments,
             statement_cache_size=self._settings.statement_cache_size,
             connection_class=PipelinedConnection,
         )

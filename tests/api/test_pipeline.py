@@ -6,10 +6,13 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
+import uvloop
 
 from phasegate.api.errors import ApiError
 from phasegate.api.pipeline import ConnectionBroken, PipelinedConnection, ServerError
@@ -48,6 +51,29 @@ def test_each_statement_gives_its_first_row_as_text(database: str, cache_size: i
         assert rows[0] == (b"2", None, "ä".encode())
         assert rows[1:4] == [(b"5",), (), ()]
         assert rows[4] == (b"x" * 3_000_000,)
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_an_exchange_works_over_tls(
+    serving_tls: Callable[[Path], AbstractContextManager[Any]], new_loop: Callable[[], Any]
+) -> None:
+    in_use = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
+
+    async def work(dsn: str) -> Any:
+        connection = await asyncpg.connect(dsn, connection_class=PipelinedConnection)
+        statements = [(in_use, ()), ("select repeat('x', 3000000)", ())]
+        rows = [await connection.exchange(statements, cache_size=CACHED) for _ in range(3)]
+        assert await connection.fetchval("select 7") == 7
+        await connection.close(timeout=5)
+        return rows
+
+    # Debian 12's: the embedded server has no TLS.
+    with (
+        serving_tls(Path("/usr/lib/postgresql/15/bin")) as tls,
+        asyncio.Runner(loop_factory=new_loop) as runner,
+    ):
+        rows = runner.run(work(f"{tls.server.dsn()}?sslmode=require"))
+    assert rows == [[(b"t",), (b"x" * 3_000_000,)]] * 3
 
 
 def test_an_error_undoes_the_whole_exchange_and_leaves_the_connection_usable(
