@@ -183,7 +183,10 @@ class Hosting(Entry, frozen=True):
 
 
 class GuideBand(Entry, frozen=True):
-    """What the scaling guide says that a month in a phase costs; None: no upper end."""
+    """What the scaling guide says that a month in a phase costs; None: no upper end.
+
+    docs/method.md#the-scaling-guide
+    """
 
     phase: int
     usd_low: float
