@@ -12,7 +12,7 @@ import click
 from instruments import nightly_validation as proof
 from phasegate.cli import console, options
 from phasegate.cli.circumstances import code_version, commit
-from phasegate.cli.verbs.nightly import USERS
+from phasegate.cli.nightly import USERS
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold
 from phasegate.records.faults import require_writable

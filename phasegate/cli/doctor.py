@@ -7,9 +7,18 @@ import platform
 import shutil
 from collections.abc import Iterator
 
+import click
+
 from phasegate.cli.circumstances import code_version
 from phasegate.stack.binaries import BIN_VARIABLE, programs, server_version, service_user
 from phasegate.stack.cache import CACHE_VARIABLE, cache_dir
+
+
+@click.command()
+def doctor() -> None:
+    """What is on this machine, and where things are kept."""
+    for line in lines():
+        click.echo(line)
 
 
 def lines() -> Iterator[str]:

@@ -1,52 +1,81 @@
-"""The command line as a whole: its help, its version, its verbs in the order of the flow."""
+"""The command line as a whole: its help, its version, its verbs in the order of the flow.
+
+Each verb is a module of its name beside this one, imported when it is called: rooms are slow to
+import, and no verb needs all of them.
+"""
 
 from __future__ import annotations
+
+import os
+from importlib import import_module
+from pathlib import Path
 
 import click
 
 from phasegate.cli.circumstances import code_version
-from phasegate.cli.verbs import answering, history, measuring, nightly, standing
+from phasegate.project import VARIABLE, find_project
+
+VERBS = (
+    "run",
+    "seed",
+    "up",
+    "down",
+    "health",
+    "report",
+    "gate",
+    "cost",
+    "compare",
+    "sql",
+    "nightly",
+    "history",
+    "digest",
+    "doctor",
+)
+"""In the order of the flow, as the help lists them."""
 
 
-class _InOrder(click.Group):
-    """Lists the verbs as they were added, which is the order of the flow."""
+class _Verbs(click.Group):
+    """Finds a verb by importing its module."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         del ctx
-        return list(self.commands)
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        verb: click.Command = getattr(import_module(f"phasegate.cli.{cmd_name}"), cmd_name)
+        return verb
 
 
 @click.group(
-    cls=_InOrder,
+    cls=_Verbs,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(code_version(), prog_name="phasegate")
-def phasegate() -> None:
+@click.option(
+    "--project",
+    "folder",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=f"Folder of the project [the current one, or the nearest above it; {VARIABLE}].",
+)
+@click.pass_context
+def phasegate(ctx: click.Context, folder: Path | None) -> None:
     """Can this Postgres app go from 1k to 10k to 100k users?
 
     What breaks first, which fix helps, from how many users on, and what will it cost: answered by
-    measuring.
+    measuring the project of the current folder.
 
     Exit codes: 0 holds · 1 does not hold · 2 the call or the configuration is wrong · 3 could not
-    be measured fairly · 70 a defect of phasegate itself. Defaults come from the catalogue; a
-    phasegate.toml in the current folder overrides it.
+    be measured fairly · 70 a defect of phasegate itself. Defaults come from the catalogue; the
+    project's phasegate.toml overrides it.
     """
-
-
-for _verb in (
-    measuring.run,
-    measuring.seed,
-    standing.up,
-    standing.down,
-    standing.health,
-    answering.report,
-    answering.gate,
-    answering.cost,
-    answering.compare,
-    answering.sql,
-    nightly.nightly,
-    history.history,
-    history.digest,
-    standing.doctor,
-):
-    phasegate.add_command(_verb)
+    if folder is not None:
+        # By the environment, so that every process of a run has the same project.
+        os.environ[VARIABLE] = str(folder.resolve())
+    if ctx.invoked_subcommand is None:
+        find_project()  # without one there is nothing to list verbs for: its error says what to do
+        click.echo(ctx.get_help())

@@ -1,21 +1,21 @@
-"""What several verbs share: the catalogue in force, parameter types, naming a run."""
+"""What several verbs share: the project and its catalogue, parameter types, naming a run."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import click
+import msgspec
 from click.core import ParameterSource
 
-from phasegate.cli.run_record import RESULTS
-from phasegate.model import catalogue as catalogues
 from phasegate.model.address import Address
+from phasegate.model.catalogue import Catalogue, Compute
 from phasegate.model.dsn import DATABASE_URL, Dsn
 from phasegate.model.errors import ConfigurationError
+from phasegate.project import VARIABLE, Project, load_project
 from phasegate.stack.compute import find_compute
-
-OVERRIDES = Path("phasegate.toml")
 
 
 def say(remarks: Iterable[str]) -> None:
@@ -60,15 +60,32 @@ def read_api_url(ctx: click.Context, param: click.Parameter, value: str | None) 
     return address.url
 
 
+def read_results(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
+    """The folder that was named, else the project's own `results/`; absolute."""
+    del ctx, param
+    return project().results if value is None else value.absolute()
+
+
 POSITIVE = click.IntRange(min=1)
 PORT = click.IntRange(1, 65535)
-LEVEL = click.IntRange(1, 3)
+LEVEL = click.IntRange(min=1)
+"""Of a stack; which there are, `Project.level` knows."""
 FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
-results = click.option(
-    "--results", type=FOLDER, default=RESULTS, help="Where runs are kept [results/]."
+run_argument = click.argument(
+    "run", metavar="[RUN]", required=False, type=click.Path(path_type=Path)
 )
+results = click.option(
+    "--results",
+    type=FOLDER,
+    callback=read_results,
+    help="Where runs are kept [results/ of the project].",
+)
+jobs = click.option(
+    "--jobs", type=POSITIVE, default=2, show_default=True, help="Seeding processes."
+)
+fresh = click.option("--fresh", is_flag=True, help="Seed again even if the same data set exists.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 database_url = click.option(
     "--database-url",
@@ -83,12 +100,23 @@ compute = click.option(
 )
 
 
-def catalogue() -> catalogues.Catalogue:
-    """The shipped catalogue, overridden by a `phasegate.toml` in the current folder."""
-    return catalogues.load(OVERRIDES if OVERRIDES.exists() else None)
+def project() -> Project:
+    """The project of this call. From here on every process that is started has it too.
+
+    Raises:
+        ConfigurationError: there is none, or a file of it is wrong.
+    """
+    found = load_project()
+    os.environ[VARIABLE] = str(found.root)
+    return found
 
 
-def compute_of(defaults: catalogues.Catalogue, name: str | None) -> catalogues.Compute | None:
+def catalogue() -> Catalogue:
+    """The defaults in force: the shipped catalogue with the project's overrides."""
+    return project().catalogue
+
+
+def compute_of(defaults: Catalogue, name: str | None) -> Compute | None:
     """The compute size of that name; None for this machine as it is.
 
     Raises:
@@ -103,20 +131,27 @@ def run_folder(named: Path | None) -> Path:
     Raises:
         ConfigurationError: there is no such run, or none at all.
     """
+    if named is not None and named.is_dir():
+        return named
+    kept = project().results
     if named is not None:
-        found = next((path for path in (named, RESULTS / named) if path.is_dir()), None)
-        if found is None:
-            raise ConfigurationError(
-                f"There is no run {str(named)!r}, neither here nor in {RESULTS.name}/",
-                then="Give the folder of a run, or its id",
-            )
-        return found
-    runs = sorted(path.parent for path in RESULTS.glob("2*/run.json"))
+        if (kept / named).is_dir():
+            return kept / named
+        raise ConfigurationError(
+            f"There is no run {str(named)!r}, neither here nor in {near(kept)}",
+            then="Give the folder of a run, or its id",
+        )
+    runs = sorted(path.parent for path in kept.glob("2*/run.json"))
     if not runs:
         raise ConfigurationError(
-            f"There is no run in {RESULTS.name}/ yet", then="Make one with `phasegate run`"
+            f"There is no run in {near(kept)} yet", then="Make one with `phasegate run`"
         )
     return runs[-1]
+
+
+def print_json(record: msgspec.Struct) -> None:
+    """`record` as JSON, indented."""
+    click.echo(msgspec.json.format(msgspec.json.encode(record), indent=1))
 
 
 def near(path: Path) -> str:

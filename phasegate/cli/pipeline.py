@@ -6,6 +6,7 @@ Writes `results/<run-id>/` and the cache folder; leaves no process behind, howev
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,31 +14,36 @@ from pathlib import Path
 from phasegate import seeding
 from phasegate.cli import circumstances, console
 from phasegate.cli import drive_matrix as matrix
-from phasegate.cli import replica_benchmark as replicated
 from phasegate.cli.run_record import Journal
-from phasegate.compare.run import run_benchmarks
+from phasegate.compare.run import add_replica, run_benchmarks
 from phasegate.levels.runner import RunningLevel
 from phasegate.load.capacity_matrix import Plan as MatrixPlan
 from phasegate.model.catalogue import Catalogue, Compute, Population
 from phasegate.model.errors import PhasegateError
 from phasegate.records import store
+from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.records.faults import require_writable
 from phasegate.records.seed import SeedRecord
 from phasegate.seeding.target import check_disk
 from phasegate.seeding.template_database import COPIES
 from phasegate.stack.cache import cache_dir, locked
+from phasegate.stack.database import apply_sql
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
+from phasegate.stack.replica import feeding, running_replica
 
-LEVELS = (1, 2, 3)
 LOAD = "load: the phase matrix"
 BENCHMARKS = "benchmarks"
 REPLICA = "benchmarks: on a replica"
+# About 40 blocks of its comparison; making the replica takes longer than this.
+REPLICA_BUDGET_S = 4.0
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """What one run does."""
 
+    levels: tuple[int, ...]
+    """Of the project, ascending."""
     users: int
     sizes: tuple[int, ...]
     seed: int
@@ -62,7 +68,7 @@ class DataSet:
     record: SeedRecord
 
 
-def run(plan: Plan, catalogue: Catalogue) -> Path:
+def run(plan: RunPlan, catalogue: Catalogue) -> Path:
     """Carry `plan` out and return the folder of the finished run."""
     with locked(cache_dir(), "phasegate run"):
         require_writable(plan.results, purpose="results")
@@ -87,7 +93,7 @@ def run(plan: Plan, catalogue: Catalogue) -> Path:
 
 
 def _seed(
-    journal: Journal, server: PostgresServer, plan: Plan, users: int, population: Population
+    journal: Journal, server: PostgresServer, plan: RunPlan, users: int, population: Population
 ) -> DataSet:
     name = f"seed {users:,} users"
     with journal.stage(name), console.row_bar(name) as move:
@@ -108,11 +114,11 @@ def _load(
     journal: Journal,
     server: PostgresServer,
     data_sets: list[DataSet],
-    plan: Plan,
+    plan: RunPlan,
     catalogue: Catalogue,
 ) -> None:
     wanted = MatrixPlan(
-        levels=LEVELS,
+        levels=plan.levels,
         # The small form walks through each level once.
         sizes=plan.sizes[-1:] if plan.quick else plan.sizes,
         seed=plan.seed,
@@ -146,7 +152,7 @@ def _benchmark(
     journal: Journal,
     server: PostgresServer,
     data_sets: list[DataSet],
-    plan: Plan,
+    plan: RunPlan,
     catalogue: Catalogue,
 ) -> None:
     out = journal.folder / "bench"
@@ -167,14 +173,38 @@ def _benchmark(
         journal.stage(REPLICA),
         console.step(REPLICA) as show,
     ):
-        replicated.measure(
-            server,
-            data_sets[-1].dsn,
-            records[-1],
-            seed=plan.seed,
+        _benchmark_on_replica(server, data_sets[-1].dsn, records[-1], plan.seed, out, show)
+
+
+def _benchmark_on_replica(
+    server: PostgresServer,
+    dsn: str,
+    record: BenchmarkRecord,
+    seed: int,
+    out: Path,
+    on_progress: Callable[[str], None],
+) -> None:
+    """Add the comparison that needs a replica to the record of the largest data set.
+
+    It comes after all others: what feeding a replica takes makes every write dearer. The server
+    keeps those settings until it stops.
+
+    Raises:
+        CannotMeasure: there is no room for a replica, it does not start, or the session failed.
+    """
+    on_progress("restart the server")
+    primary = feeding(server)
+    apply_sql(dsn, "warm")
+    on_progress("copy the server")
+    with running_replica(primary, _parts_folder() / "replica") as replica:
+        add_replica(
+            record,
+            dsn,
+            replica.dsn(dsn.rpartition("/")[2]),
+            seed=seed,
             out=out,
-            folder=_parts_folder(),
-            on_progress=show,
+            budget_s=REPLICA_BUDGET_S,
+            on_progress=on_progress,
         )
 
 

@@ -21,8 +21,6 @@ from phasegate.model.errors import PhasegateError
 from phasegate.records import store
 from phasegate.records.run import Machine, RunRecord, Server, StackPart, Stage
 
-RESULTS = circumstances.ROOT / "results"
-
 StageOutcome = Literal["done", "failed", "interrupted", "skipped"]
 
 
@@ -34,7 +32,7 @@ class Journal:
     sizes: tuple[int, ...]
     seed: int
     quick: bool
-    results: Path = RESULTS
+    results: Path
     server: Server | None = None
     server_data_dir: Path | None = None
     levels: dict[int, tuple[StackPart, ...]] = field(default_factory=dict)

@@ -48,7 +48,7 @@ COMPARE_WITH = "a staging run compares no technique; `phasegate run` does, on a 
 
 
 @dataclass(frozen=True)
-class Plan:
+class StagingPlan:
     """What one staging run does."""
 
     host: str
@@ -65,7 +65,7 @@ class Plan:
     results: Path
 
 
-def run(plan: Plan, catalogue: Catalogue) -> Path:
+def run(plan: StagingPlan, catalogue: Catalogue) -> Path:
     """Carry `plan` out and return the folder of the finished run.
 
     Where the sessions did not meet the application, the folder stays hidden: it can be judged, and
@@ -177,7 +177,7 @@ def _acting(users: int, seed: int, users_file: Path | None) -> list[str]:
 
 
 def _drive(
-    plan: Plan, catalogue: Catalogue, target: Target, folder: Path, *, is_local: bool
+    plan: StagingPlan, catalogue: Catalogue, target: Target, folder: Path, *, is_local: bool
 ) -> LoadRecord:
     """One stage at the modelled peak with head-room, sampled where the database is known."""
     users = plan.phase.users_max

@@ -6,9 +6,9 @@ import shlex
 
 import pytest
 
-from phasegate.cli.own_stack import state_lines
+from phasegate.cli.up import state_lines
 from phasegate.levels.up_down import State
-from phasegate.model.catalogue import load
+from phasegate.project import load_project
 
 STATE = State(
     format_version=State.FORMAT_VERSION, level=3, compute=None, started_at="2026-01-01T00:00:00",
@@ -19,7 +19,8 @@ STATE = State(
 
 @pytest.mark.parametrize(("users", "raised"), [(2_000, True), (100_000, False)])
 def test_up_prints_a_load_with_host_level_users_and_seed(users: int, raised: bool) -> None:
-    lines = list(state_lines(STATE, users=users, seed=7, workload=load().workload))
+    workload = load_project().catalogue.workload
+    lines = list(state_lines(STATE, project=load_project(), users=users, seed=7))
     # A comment, since the lines are for `eval` too.
     line = next(line for line in lines if line.startswith("# locust"))
     words = shlex.split(line[2:])
@@ -29,5 +30,5 @@ def test_up_prints_a_load_with_host_level_users_and_seed(users: int, raised: boo
     assert (options["--level"], options["--seed"]) == ("3", "7")
     assert options["--users-registered"] == str(users)
     assert ("--arrival-rate" in options) == raised
-    rate = float(options.get("--arrival-rate", load().workload.arrival_rate_per_s(users)))
+    rate = float(options.get("--arrival-rate", workload.arrival_rate_per_s(users)))
     assert rate * float(options["--stage-duration"]) >= 28

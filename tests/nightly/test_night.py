@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from phasegate.cli import nightly_run as room
+from phasegate.cli import nightly as room
 from phasegate.model.catalogue import load
 from phasegate.model.errors import CannotMeasure, DoesNotHold, Refused, UsageError
 from phasegate.nightly import machine_noise as circumstances

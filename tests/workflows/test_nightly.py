@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from phasegate.cli.nightly_run import SUMMARY
-from phasegate.cli.verbs.nightly import nightly
+from phasegate.cli.nightly import SUMMARY, nightly
 from phasegate.records import history
 from phasegate.records.night import Circumstances, Finding, NightRecord, Ratios, Series
 from phasegate.records.run import Machine, Server

@@ -4,12 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import click
+import msgspec
+
 from phasegate import seeding
-from phasegate.cli import console
+from phasegate.cli import console, options
 from phasegate.model.catalogue import Population
 from phasegate.records.seed import SeedRecord
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.postgres import cluster_dir, running_postgres
+
+
+@click.command()
+@click.option("--users", type=options.POSITIVE, required=True, help="Registered users.")
+@options.database_url
+@options.seed_number
+@options.jobs
+@click.option(
+    "--locale", "locales", multiple=True, help="Faker locale, such as en_US; may be repeated."
+)
+@click.option(
+    "--replace", is_flag=True, help="First drop a different data set that phasegate made."
+)
+@options.fresh
+@click.option("--describe", is_flag=True, help="Only print how the data are distributed.")
+@options.as_json
+def seed(
+    users: int,
+    database_url: str | None,
+    seed: int | None,
+    jobs: int,
+    locales: tuple[str, ...],
+    *,
+    replace: bool,
+    fresh: bool,
+    describe: bool,
+    as_json: bool,
+) -> None:
+    """Fill a PostgreSQL with a deterministic population.
+
+    The tables of the project, the same bytes for the same seed. The database
+    must be empty, or one that phasegate filled; anything else is refused. Row-level security is on
+    from the start: on a Supabase project with the policies, elsewhere nobody but the owner sees a
+    row until `phasegate sql --level N --apply` gives users theirs. Without a
+    database URL, phasegate's own server is filled, and the next run finds the data there.
+    """
+    catalogue = options.catalogue()
+    number = catalogue.run.seed if seed is None else seed
+    population = catalogue.population
+    if locales:
+        population = msgspec.structs.replace(population, locales=locales)
+    if describe:
+        click.echo(seeding.describe(users, number, population=population))
+        return
+    record = fill(
+        database_url,
+        users=users,
+        number=number,
+        jobs=jobs,
+        replace=replace,
+        fresh=fresh,
+        population=population,
+    )
+    if as_json:
+        click.echo(msgspec.json.encode(record))
+        return
+    for line in lines(record):
+        click.echo(line)
 
 
 def fill(
@@ -45,11 +106,6 @@ def fill(
                 on_progress=move,
             )
             return record
-
-
-def describe(users: int, number: int, population: Population) -> str:
-    """How the data of that call are distributed, as text; nothing is loaded."""
-    return seeding.describe(users, number, population=population)
 
 
 def lines(record: SeedRecord) -> Iterator[str]:

@@ -1,25 +1,29 @@
-"""Verbs that answer from the nights: history, digest."""
+"""`phasegate history`: the nights that were kept, as tables and charts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import click
-import msgspec
 
 from phasegate.cli import options
-from phasegate.cli.run_record import RESULTS
 from phasegate.model.errors import ConfigurationError
 from phasegate.records import history as history_room
 from phasegate.records.history import History
 
-HISTORY = RESULTS / "history"
+
+def _kept(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
+    """The folder that was named, else the project's own `results/history/`."""
+    del ctx, param
+    return options.project().results / "history" if value is None else value
+
+
 FOLDER = click.option(
     "--history",
     "folder",
     type=options.FOLDER,
-    default=HISTORY,
-    help="Where the nights are kept [results/history/].",
+    callback=_kept,
+    help="Where the nights are kept [results/history/ of the project].",
 )
 
 
@@ -39,10 +43,6 @@ def nights(folder: Path) -> History:
     return found
 
 
-def _print(record: msgspec.Struct) -> None:
-    click.echo(msgspec.json.format(msgspec.json.encode(record), indent=1))
-
-
 @click.command()
 @click.argument("name", required=False)
 @FOLDER
@@ -58,29 +58,10 @@ def history(name: str | None, folder: Path, *, page: bool, as_json: bool) -> Non
     found = nights(folder)
     line = room.find(found, name) if name else None
     if as_json:
-        _print(room.as_record(found, line))
+        options.print_json(room.as_record(found, line))
     else:
         for text in room.table(found) if line is None else room.chart(found, line):
             click.echo(text)
     if page:
         out = room.build(found, folder.resolve().parent / "history.html")
         click.echo(options.near(out), err=as_json)
-
-
-@click.command()
-@FOLDER
-@options.as_json
-def digest(folder: Path, *, as_json: bool) -> None:
-    """The newest night, to be read or pasted.
-
-    What moved, on what evidence, suspects, what to look at first: for a person or an AI assistant.
-    Without keys, addresses or rows of user data.
-    """
-    from phasegate.report import nights as room
-
-    found = nights(folder)
-    record = room.digest(found.nights[-1], found)
-    if as_json:
-        _print(record)
-    else:
-        click.echo(room.markdown(record), nl=False)

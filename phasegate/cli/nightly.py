@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from phasegate.cli import console
+import click
+
+from phasegate.cli import console, options
+from phasegate.cli.history import FOLDER
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold, Refused
 from phasegate.nightly import drift
@@ -17,12 +20,73 @@ from phasegate.nightly.measure import Plan, measure
 from phasegate.records import history, store
 from phasegate.records.faults import require_writable
 from phasegate.records.night import NightRecord
-from phasegate.report import nights
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stats.drift import ChangePoint
 
 SUMMARY = Path("nightly", "summary.md")
 PAGE = "history.html"
+
+# The upper bound of phase 2: large enough that plans are those of a grown app, and seeded, copied
+# and measured within a CI job.
+USERS = 10_000
+# Fifty series until each is known to ±1.5%, on a quiet machine.
+BUDGET_S = 300.0
+
+
+@click.command()
+@click.option("--baseline", required=True, help="Tag, branch or commit to compare HEAD with.")
+@click.option(
+    "--users", type=options.POSITIVE, default=USERS, show_default=True, help="Registered users."
+)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=1),
+    default=BUDGET_S,
+    show_default=True,
+    help="Seconds for all blocks; set-up comes on top.",
+)
+@click.option(
+    "--only", multiple=True, help="Series to measure: a pattern as 'sql/join*', or a part of an id."
+)
+@click.option(
+    "--all", "everything", is_flag=True, help="Also measure series whose code does not differ."
+)
+@options.seed_number
+@FOLDER
+@options.as_json
+def nightly(
+    baseline: str,
+    users: int,
+    budget: float,
+    only: tuple[str, ...],
+    *,
+    everything: bool,
+    seed: int | None,
+    folder: Path,
+    as_json: bool,
+) -> None:
+    """Hold HEAD against a baseline commit, and keep the night.
+
+    Measures both side by side wherever their code or SQL differs, looks for drift over the nights
+    kept so far, and writes a record and a summary. Exit codes: 0 nothing moved · 1 something did ·
+    3 the night does not count, or the baseline cannot be measured (it is recorded all the same).
+    """
+    catalogue = options.catalogue()
+    plan = Plan(
+        baseline=baseline,
+        users=users,
+        seed=catalogue.run.seed if seed is None else seed,
+        budget_s=budget,
+        only=only,
+        everything=everything,
+    )
+    record, summary = night(plan, catalogue, folder.resolve())
+    if as_json:
+        options.print_json(record)
+    else:
+        click.echo(summary.read_text(encoding="utf-8"), nl=False)
+        click.echo(options.near(summary))
+    conclude(record)
 
 
 def night(plan: Plan, catalogue: Catalogue, folder: Path) -> tuple[NightRecord, Path]:
@@ -33,6 +97,9 @@ def night(plan: Plan, catalogue: Catalogue, folder: Path) -> tuple[NightRecord, 
         ConfigurationError: this is no git checkout.
         CannotMeasure: HEAD itself cannot be measured; nothing was recorded.
     """
+    # matplotlib takes a second to import; the help does without it.
+    from phasegate.report import nights
+
     with locked(cache_dir(), "phasegate nightly"):
         require_writable(folder, purpose="the history")
         require_writable(folder.parent / SUMMARY.parent, purpose="the summary")

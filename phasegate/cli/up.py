@@ -1,29 +1,56 @@
-"""`phasegate up` and `phasegate health`: what they print.
+"""`phasegate up`: start a local stack that stays up, and print how to reach it.
 
-Starting and stopping is `levels.up_down`'s work, asking is `stack.health`'s; here their records
-become lines for a terminal.
+Starting is `levels.up_down`'s work; here its record becomes lines for a shell.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import click
+
 from phasegate import seeding
-from phasegate.cli import console
-from phasegate.cli.options import near
+from phasegate.cli import console, options
 from phasegate.levels.up_down import State
 from phasegate.levels.up_down import up as start_level
 from phasegate.load.options import STAGE_DURATION_S
 from phasegate.load.stages import rate_with_enough_sessions
-from phasegate.model.catalogue import Compute, Population, Workload
-from phasegate.project import LOCUSTFILE
-from phasegate.stack.health import Check
+from phasegate.model.catalogue import Compute, Population
+from phasegate.project import Project
 from phasegate.stack.postgres import PostgresServer
 
-MARKS = {"ok": "ok", "failed": "FAILED", "skipped": "skipped"}
 
-
+@click.command()
+@click.option("--level", type=options.LEVEL, default=1, show_default=True, help="Stack level.")
+@click.option("--users", type=options.POSITIVE, help="Registered users of the data set [2000].")
+@options.seed_number
+@options.compute
+@click.option("--port", type=options.PORT, help="Port of the API [any free one].")
 def up(
+    level: int, users: int | None, seed: int | None, compute: str | None, port: int | None
+) -> None:
+    """Start a local stack that stays up.
+
+    Prints how to reach it; `phasegate down` ends it.
+    """
+    project = options.project()
+    project.level(level)
+    catalogue = project.catalogue
+    size = users or catalogue.run.quick_users
+    number = catalogue.run.seed if seed is None else seed
+    state = start(
+        level=level,
+        users=size,
+        number=number,
+        population=catalogue.population,
+        compute=options.compute_of(catalogue, compute),
+        port=port,
+    )
+    for line in state_lines(state, project=project, users=size, seed=number):
+        click.echo(line)
+
+
+def start(
     *,
     level: int,
     users: int,
@@ -44,14 +71,14 @@ def up(
     return start_level(level=level, prepare=prepare, compute=compute, port=port)
 
 
-def state_lines(state: State, *, users: int, seed: int, workload: Workload) -> Iterator[str]:
+def state_lines(state: State, *, project: Project, users: int, seed: int) -> Iterator[str]:
     """What is up, then what a shell needs to use it: `eval` of the `export` lines works.
 
     Args:
         state: what is up.
+        project: whose sessions drive it, at the rate of its workload.
         users: registered users of its data set.
         seed: of its data set.
-        workload: its rate, raised where too few sessions would come to judge by.
     """
     for part in state.parts:
         yield f"# {part.name:<12}{part.outcome:<10}{part.note}"
@@ -61,23 +88,17 @@ def state_lines(state: State, *, users: int, seed: int, workload: Workload) -> I
     yield f"export SUPABASE_ANON_KEY='{state.anon_key}'"
     yield f"export SUPABASE_JWT_SECRET='{state.jwt_secret}'"
     yield "# Drive it, with these set:"
-    yield f"# {load_command(state, users=users, seed=seed, workload=workload)}"
+    yield f"# {load_command(state, project=project, users=users, seed=seed)}"
 
 
-def load_command(state: State, *, users: int, seed: int, workload: Workload) -> str:
+def load_command(state: State, *, project: Project, users: int, seed: int) -> str:
     """A line for a shell that drives what is up as its users would, long enough to be judged."""
     duration_s = STAGE_DURATION_S
-    modelled = workload.arrival_rate_per_s(users)
+    modelled = project.catalogue.workload.arrival_rate_per_s(users)
     rate = rate_with_enough_sessions(modelled, duration_s)
     more = f" --arrival-rate {rate:g}" if rate > modelled else ""
     return (
-        f"locust -f {near(LOCUSTFILE)} --headless --host {state.url} --level {state.level} "
+        f"locust -f {options.near(project.locustfile)} --headless --host {state.url} "
+        f"--level {state.level} "
         f"--users-registered {users} --seed {seed} --stage-duration {duration_s:g}{more}"
     )
-
-
-def check_lines(checks: tuple[Check, ...]) -> Iterator[str]:
-    """The answers as a table: name, outcome, what was said."""
-    width = max(len(one.name) for one in checks) + 2
-    for one in checks:
-        yield f"{one.name:<{width}}{MARKS[one.outcome]:<9}{one.said}"

@@ -1,0 +1,124 @@
+"""`phasegate gate`: GO, NO-GO or INVALID for entering a phase.
+
+Judges the files of a run; with `--host` a staging run is made first (`cli.staging`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from phasegate.cli import options, staging
+from phasegate.model.errors import CannotMeasure, DoesNotHold, UsageError
+from phasegate.records.gate import GateRecord
+
+
+@click.command()
+@options.run_argument
+@click.option("--to", type=click.IntRange(2, 4), required=True, help="The phase to enter: 2, 3, 4.")
+@click.option("--level", type=options.LEVEL, help="Stack level to judge [the phase's own].")
+@click.option(
+    "--host",
+    metavar="URL",
+    callback=options.read_api_url,
+    help="Load this API now and judge the result, instead of a RUN.",
+)
+@options.database_url
+@click.option("--compute", help="Compute size of the target, such as small; used for the price.")
+@click.option("--duration", type=click.FloatRange(min=1), help="Seconds at the full rate [60].")
+@click.option("--request-budget", type=options.POSITIVE, help="Cap on requests sent [20,000].")
+@click.option(
+    "--allow-writes",
+    is_flag=True,
+    help="Also drive sessions that write; they tidy up.",
+)
+@click.option("--users-file", type=options.FILE, help="Act as these users, not as the seeder's.")
+@options.seed_number
+@options.results
+@options.as_json
+def gate(
+    run: Path | None,
+    to: int,
+    level: int | None,
+    host: str | None,
+    database_url: str | None,
+    compute: str | None,
+    duration: float | None,
+    request_budget: int | None,
+    allow_writes: bool,
+    users_file: Path | None,
+    seed: int | None,
+    results: Path,
+    *,
+    as_json: bool,
+) -> None:
+    """GO, NO-GO or INVALID for entering a phase.
+
+    With the reasons, what to do next, and what not to do yet. Judged from
+    the files of RUN (a folder or an id; the newest run if left out), or of a
+    staging run made now: --host is driven at the phase's modelled peak with
+    head-room, and the database looked at read-only. SUPABASE_ANON_KEY and
+    SUPABASE_JWT_SECRET are its keys. RUN may hold the load of Locust's --out
+    alone; a database URL then adds what its target holds.
+    """
+    from phasegate import report
+
+    project = options.project()
+    catalogue = project.catalogue
+    if level is not None:
+        project.level(level)
+    phase = report.phase_to_enter(catalogue, to)
+    size = options.compute_of(catalogue, compute)
+    if host is None:
+        if duration or request_budget or allow_writes:
+            raise UsageError(
+                "--duration, --request-budget and --allow-writes need a --host",
+                untouched="Nothing was sent",
+                then="Add --host URL, or leave these options out",
+            )
+        folder = options.run_folder(run)
+        if database_url is not None and not (folder / "run.json").exists():
+            staging.complete(folder, database_url, size, users_file)
+    elif run is not None:
+        raise UsageError(
+            "--host makes a new run, so RUN cannot be given with it",
+            untouched="Nothing was sent",
+            then="Leave one of them out",
+        )
+    else:
+        plan = staging.StagingPlan(
+            host=host,
+            database_url=database_url,
+            phase=phase,
+            level=report.level_of(to, level),
+            compute=size,
+            seed=catalogue.run.seed if seed is None else seed,
+            duration_s=duration or staging.DURATION_S,
+            request_budget=request_budget or staging.REQUEST_BUDGET,
+            allow_writes=allow_writes,
+            users_file=users_file,
+            results=results,
+        )
+        folder = staging.run(plan, catalogue)
+    _say_verdict(report.gate(folder, to, level, catalogue), as_json=as_json)
+
+
+def _say_verdict(record: GateRecord, *, as_json: bool) -> None:
+    """Print it, and end with its exit code.
+
+    Raises:
+        DoesNotHold: NO-GO.
+        CannotMeasure: INVALID.
+    """
+    from phasegate import report
+
+    if as_json:
+        options.print_json(record)
+    else:
+        for line in report.gate_lines(record):
+            click.echo(line)
+    if record.decision == "NO-GO":
+        raise DoesNotHold(f"NO-GO for phase {record.phase}")
+    if record.decision == "INVALID":
+        raise CannotMeasure(f"INVALID: phase {record.phase} could not be judged")

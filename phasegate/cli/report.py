@@ -1,0 +1,32 @@
+"""`phasegate report`: draw a run again from its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from phasegate.cli import options
+
+
+@click.command()
+@options.run_argument
+def report(run: Path | None) -> None:
+    """Draw the charts and the page of RUN again from its files.
+
+    RUN is a folder or an id; the newest run if left out.
+    """
+    from phasegate import report
+
+    folder = options.run_folder(run)
+    report.build(folder, options.catalogue())
+    print_summary(folder)
+
+
+def print_summary(folder: Path) -> None:
+    """The five lines of a run and the path of its page."""
+    from phasegate import report
+
+    for line in report.summary(folder, options.catalogue()):
+        click.echo(line)
+    click.echo(options.near(folder / "report.html"))

@@ -1,0 +1,62 @@
+"""`phasegate run`: seed, load, benchmark and report, on a PostgreSQL of our own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from phasegate.cli import options, pipeline
+from phasegate.cli.report import print_summary
+
+
+@click.command()
+@click.option("--users", type=options.POSITIVE, help="Registered users of the largest data set.")
+@options.seed_number
+@options.jobs
+@click.option("--quick", is_flag=True, help="A small run: 2,000 users, under 90 s.")
+@options.fresh
+@click.option("--budget", type=click.FloatRange(min=1), help="Seconds for all benchmarks.")
+@options.compute
+@options.results
+def run(
+    users: int | None,
+    seed: int | None,
+    jobs: int,
+    *,
+    quick: bool,
+    fresh: bool,
+    budget: float | None,
+    compute: str | None,
+    results: Path,
+) -> None:
+    """Seed, load, benchmark and report, on a PostgreSQL of our own."""
+    project = options.project()
+    catalogue = project.catalogue
+    defaults = catalogue.run
+    chosen = users or (defaults.quick_users if quick else defaults.users)
+    sizes = defaults.sizes_up_to(chosen)
+    plan = pipeline.RunPlan(
+        levels=tuple(range(1, len(project.levels) + 1)),
+        users=chosen,
+        sizes=sizes,
+        seed=defaults.seed if seed is None else seed,
+        quick=quick,
+        jobs=jobs,
+        fresh=fresh,
+        results=results,
+        compute=options.compute_of(catalogue, compute),
+        cell_s=defaults.cell_s,
+        probe_s=defaults.probe_s,
+        probes_max=defaults.probes_max,
+        benchmark_budget_s=budget or defaults.benchmark_budget_s * len(sizes) / len(defaults.sizes),
+    )
+    if quick:
+        plan = replace(
+            plan,
+            cell_s=defaults.quick_cell_s,
+            probes_max=defaults.quick_probes_max,
+            benchmark_budget_s=budget or defaults.quick_benchmark_budget_s,
+        )
+    print_summary(pipeline.run(plan, catalogue))
