@@ -42,7 +42,7 @@ HEAVY_WORK = Technique(
     before=Arm("on the spot", ACCEPT, done_on_the_spot),
     after=Arm("202, queued", ACCEPT, queued),
     role=Role.OWNER,
-    writes="private.heavy_tasks, queue.pgqueuer",
+    writes="private.jobs, queue.pgqueuer",
 )
 
 

@@ -1,2 +1,2 @@
 -- … and done on the spot, while the user waits.
-select private.finish_heavy_task($1)
+select private.finish_job('process-heavy-task', $1)

@@ -1,7 +1,7 @@
 """The child process of `api.launch`: serves one listening socket until told to stop.
 
-Reads its settings from the environment, the socket and the life line from the file descriptors
-named in its arguments.
+Reads its settings from the environment, the project that it finds, the socket and the life line
+from the file descriptors named in its arguments.
 
     python -m phasegate.api SOCKET_FD LIFE_LINE_FD WORKERS     (LIFE_LINE_FD -1 for none)
 """
@@ -20,6 +20,7 @@ import uvicorn
 
 from phasegate.api.app import App
 from phasegate.api.settings import from_environment
+from phasegate.project import load_project
 
 GRACE_S = 5
 """For requests under way when the service is told to stop."""
@@ -41,7 +42,7 @@ def serve(listening: int, life_line: int) -> None:
     gc.set_threshold(COLLECT_AFTER_OBJECTS, 10, 10)
     server = uvicorn.Server(
         uvicorn.Config(
-            App(from_environment()),
+            App(from_environment(), load_project()),
             loop="uvloop",
             http="httptools",
             ws="none",

@@ -28,6 +28,7 @@ from phasegate.api.identity import Tokens, identify
 from phasegate.api.rest import Rest
 from phasegate.api.routing import choose
 from phasegate.api.settings import Settings
+from phasegate.project import Project
 
 logger = logging.getLogger(__name__)
 
@@ -36,12 +37,18 @@ PATIENCE_S = 0.25
 
 
 class App:
-    """The ASGI callable."""
+    """The ASGI callable.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: of this process.
+        project: whose users sign in, and whose background jobs can be asked for.
+    """
+
+    def __init__(self, settings: Settings, project: Project) -> None:
         self._settings = settings
         self._tokens = Tokens(settings.jwt_secret)
-        self._auth = Auth(settings, self._tokens)
+        self._auth = Auth(settings, self._tokens, project.about)
+        self._functions = functions.functions_of(project.jobs)
         self._rest = Rest(rows_max=settings.rows_max)
         self._primary = Database(settings.dsn, settings)
         self._replica = (
@@ -129,7 +136,9 @@ class App:
         if path.startswith("/auth/v1/"):
             return await self._auth.answer(request, identity, self._primary, path[9:])
         if path.startswith("/functions/v1/"):
-            return await functions.answer(request, identity, self._primary, path[14:])
+            return await functions.answer(
+                self._functions, request, identity, self._primary, path[14:]
+            )
         raise errors.unknown_path()
 
     async def _ready(self) -> Answer:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 
 import asyncpg
 import msgspec
@@ -173,6 +174,23 @@ class Database:
         else:
             answers: list[Row] = rows[1:]
             return answers
+        finally:
+            self.pool.release(connection, dirty=dirty)
+
+    @asynccontextmanager
+    async def owner(self) -> AsyncIterator[Connection]:
+        """A connection of the database's owner, for services that act above row-level security.
+
+        Raises:
+            ApiError: whatever PostgREST would answer to what goes wrong on it.
+        """
+        connection = await self.pool.acquire()
+        dirty = True
+        try:
+            yield connection
+            dirty = False
+        except Exception as error:
+            raise answer_to(error, anonymous=False, lost=connection.is_closed()) from error
         finally:
             self.pool.release(connection, dirty=dirty)
 

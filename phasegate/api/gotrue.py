@@ -8,16 +8,16 @@ signed with the project's secret, which PostgREST's rules then check.
 from __future__ import annotations
 
 import time
-import uuid
 from typing import Any
 from urllib.parse import parse_qs
 
 from phasegate.api import errors
-from phasegate.api.database import Asked, Database
+from phasegate.api.catalogue import quoted
+from phasegate.api.database import Database
 from phasegate.api.http import Answer, Request, json_answer
 from phasegate.api.identity import Identity, Tokens
 from phasegate.api.settings import Settings
-from phasegate.api.statement import Statement, Values
+from phasegate.project import About
 from phasegate.stack import tokens
 
 EMAIL_DOMAIN = "phasegate.local"
@@ -26,17 +26,32 @@ REFRESH_LIFETIME_S = 30 * 86400
 
 HEALTH = {"version": "phasegate", "name": "GoTrue", "description": "stand-in for Supabase Auth"}
 
-_USER_EXISTS = Statement(
-    "select id::text, to_json(created_at) #>> '{}' from public.profiles where id = $1::text::uuid",
-    (lambda values: values.pairs[0],),
-)
+_INVALID_TEXT = "22P02"
+
+
+def _user_exists(about: About) -> str:
+    """The user of key $1, a text: their key, and when they came (1970 where nobody knows).
+
+    $2 is the key's name. A record of the table's own gives the text the key's type, so that
+    its index is used.
+    """
+    table = ".".join(quoted(name) for name in about.users_table.split("."))
+    key = quoted(about.users_key)
+    named = f"(json_populate_record(null::{table}, json_build_object($2::text, $1::text))).{key}"
+    return (
+        f"select u.{key}::text,"  # noqa: S608 - quoted names of the project's file
+        " to_json(coalesce((to_json(u) ->> 'created_at')::timestamptz, to_timestamp(0))) #>> '{}'"
+        f" from {table} as u where u.{key} = {named}"
+    )
 
 
 class Auth:
     """The routes under `/auth/v1`."""
 
-    def __init__(self, settings: Settings, checker: Tokens) -> None:
+    def __init__(self, settings: Settings, checker: Tokens, about: About) -> None:
         self._settings = settings
+        self._user_exists = _user_exists(about)
+        self._users_key = about.users_key
         self._checker = checker
 
     async def answer(
@@ -72,13 +87,13 @@ class Auth:
         local, _, domain = str(body.get("email", "")).partition("@")
         if domain != EMAIL_DOMAIN or body.get("password") != self._settings.password:
             return None
-        return _uuid(local)
+        return local or None
 
     def _by_refresh_token(self, token: str) -> str | None:
         return tokens.subject_of_refresh(self._settings.jwt_secret, token)
 
     async def _user(self, identity: Identity, database: Database) -> Answer:
-        subject = _uuid(identity.subject or "")
+        subject = identity.subject
         user = None if subject is None else await self._found(subject, database)
         if user is None:
             return _refused(403, "bad_jwt", "invalid claim: missing sub claim")
@@ -86,10 +101,14 @@ class Auth:
 
     async def _found(self, subject: str, database: Database) -> dict[str, Any] | None:
         """The user as Supabase Auth describes one; it asks as itself, above row-level security."""
-        await database.catalogue()
-        asked = Asked("POST", "/auth/v1/token", "{}", read_only=True)
-        rows = await database.run(_SERVICE, asked, [_USER_EXISTS], Values((subject,)))
-        return _described(subject, (rows[0][1] or b"").decode()) if rows[0] else None
+        try:
+            async with database.owner() as connection:
+                row = await connection.fetchrow(self._user_exists, subject, self._users_key)
+        except errors.ApiError as error:
+            if error.code != _INVALID_TEXT:
+                raise
+            return None  # nothing that could be anybody's key
+        return None if row is None else _described(row[0], row[1])
 
     def _session(self, user: dict[str, Any]) -> dict[str, Any]:
         secret, subject = self._settings.jwt_secret, user["id"]
@@ -103,21 +122,11 @@ class Auth:
         }
 
 
-_SERVICE = Identity("service_role", '{"role":"service_role"}', None, float("inf"), 0)
-
-
 def _object(request: Request) -> dict[str, Any]:
     body = request.json()
     if not isinstance(body, dict):
         raise errors.invalid_body("Empty or invalid json")
     return body
-
-
-def _uuid(text: str) -> str | None:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        return None
 
 
 def _described(subject: str, created_at: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from phasegate.model.errors import ConfigurationError
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 FORMAT_VERSION = 1
 
-PROJECT_TABLES = ("project", "levels", "parts")
+PROJECT_TABLES = ("project", "levels", "parts", "jobs")
 """Tables of `phasegate.toml` that say what is measured; the others replace the catalogue's."""
 
 # Two years: log ids carry milliseconds since the start in 39 bits, beside 24 for the user.

@@ -5,7 +5,16 @@ Reads `phasegate.toml`, `benchmarks/*/technique.toml` and the SQL beside them; w
 
 from pathlib import Path
 
-from phasegate.project.contract import ENGINE_PARTS, About, ArmFile, ClientPart, CostFile, Level
+from phasegate.project.contract import (
+    ENGINE_PARTS,
+    ON_THE_SPOT,
+    About,
+    ArmFile,
+    ClientPart,
+    CostFile,
+    JobFile,
+    Level,
+)
 from phasegate.project.find import VARIABLE, find_project
 from phasegate.project.load import Project, load_project
 from phasegate.project.seed_folder import SeedFolder
@@ -13,11 +22,13 @@ from phasegate.project.technique import TechniqueFolder, transactional
 
 __all__ = [
     "ENGINE_PARTS",
+    "ON_THE_SPOT",
     "VARIABLE",
     "About",
     "ArmFile",
     "ClientPart",
     "CostFile",
+    "JobFile",
     "Level",
     "Project",
     "SeedFolder",

@@ -6,6 +6,7 @@ may stand in `phasegate.toml` too and replace single entries of the catalogue (`
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
@@ -51,15 +52,41 @@ class ClientPart(Entry, frozen=True):
     title: str
 
 
+class JobFile(Entry, frozen=True):
+    """`[jobs.NAME]`: work that a request asks for, done by a worker or on the spot."""
+
+    title: str
+    work: str
+    """File of the statement that does it: $1 is the user's key, $2 the id that the user named
+    (text; null for the whole account); one value, its result, as jsonb."""
+    owns: str = ""
+    """File of the statement that says whose an id is: $1 and $2 likewise; the id where it is that
+    user's, else no row. Without it no id may be named."""
+
+
+JOB_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
+"""Of a job: a part of a URL, and of names in the database."""
+
+ON_THE_SPOT = "-sync"
+"""Behind a job's name: the route that does its work while the caller waits."""
+
+
 class ProjectFile(Entry, frozen=True):
     """The project's own tables of `phasegate.toml`."""
 
     project: About
     levels: tuple[Level, ...]
     parts: dict[str, ClientPart] = msgspec.field(default_factory=dict)
+    jobs: dict[str, JobFile] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a project without levels, and a client's part that hides one of the engine's."""
+        """Refuse a project without levels, and names that cannot be, or hide another."""
+        for name in self.jobs:
+            if not JOB_NAME.fullmatch(name) or name.endswith(ON_THE_SPOT):
+                raise ValueError(
+                    f"`jobs.{name}` must be named with a-z, 0-9 and -, at most 50 of them, and not "
+                    f"end with {ON_THE_SPOT}"
+                )
         if not self.levels:
             raise ValueError("`levels` must name at least one level")
         hidden = sorted(set(self.parts) & set(ENGINE_PARTS))

@@ -15,6 +15,7 @@ from phasegate.project.contract import (
     ENGINE_PARTS,
     About,
     ClientPart,
+    JobFile,
     Level,
     ProjectFile,
     TechniqueFile,
@@ -39,6 +40,7 @@ class Project:
         about: name, title, where its users are.
         levels: ascending; level 1 is the first.
         client_parts: ways of the client to read, by name.
+        jobs: background jobs, by name.
         techniques: by id, in the order of their names.
         catalogue: the defaults in force, the project's overrides included.
     """
@@ -47,6 +49,7 @@ class Project:
     about: About
     levels: tuple[Level, ...]
     client_parts: dict[str, ClientPart]
+    jobs: dict[str, JobFile]
     techniques: dict[str, TechniqueFolder]
     catalogue: Catalogue
 
@@ -69,6 +72,28 @@ class Project:
     def results(self) -> Path:
         """Where runs are kept unless a flag says otherwise."""
         return self.root / "results"
+
+    def text(self, path: str, key: str) -> str:
+        """What a file of the project says; `key` names who asks for it.
+
+        Args:
+            path: below the project's folder.
+            key: as messages name it: `phasegate.toml: jobs.report.work`.
+
+        Raises:
+            ConfigurationError: there is no such file, or it lies elsewhere.
+        """
+        file = (self.root / path).resolve()
+        if not file.is_relative_to(self.root):
+            raise ConfigurationError(f"{key}: {path} lies outside the project", untouched=NOTHING)
+        try:
+            return file.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigurationError(
+                f"{key}: {path} cannot be read: {error.strerror}", untouched=NOTHING
+            ) from error
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f"{key}: {path} is not UTF-8", untouched=NOTHING) from error
 
     def level(self, number: int) -> Level:
         """Level `number`, counted from 1.
@@ -160,7 +185,7 @@ def load_project(root: Path | None = None) -> Project:
         ConfigurationError: there is none, or a file of it says what it must not; file and key are
             named.
     """
-    folder = root or find_project()
+    folder = (root or find_project()).resolve()
     path = folder / FILE
     tables = _toml(path)
     own = {key: value for key, value in tables.items() if key in PROJECT_TABLES}
@@ -171,12 +196,17 @@ def load_project(root: Path | None = None) -> Project:
         about=file.project,
         levels=file.levels,
         client_parts=file.parts,
+        jobs=file.jobs,
         techniques=_techniques(folder / "benchmarks"),
         catalogue=merged_catalogue(overrides, FILE),
     )
     for number, level in enumerate(file.levels, 1):
         project.check_parts(level.parts, f"{FILE}: levels[{number - 1}].parts")
     _check_techniques(project)
+    for name, job in file.jobs.items():
+        for key, named in (("work", job.work), ("owns", job.owns)):
+            if named:
+                project.text(named, f"{FILE}: jobs.{name}.{key}")
     return project
 
 

@@ -70,6 +70,20 @@ def read_sql(name: str | Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
+def literal(text: str) -> str:
+    """`text` as a literal of SQL: for scripts that are shown, which can have no parameters.
+
+    Raises:
+        ValueError: it holds a NUL, which no text of PostgreSQL's can.
+    """
+    if "\0" in text:
+        raise ValueError("a text of SQL cannot hold a NUL")
+    quoted = text.replace("'", "''")
+    if "\\" in quoted:
+        return "E'" + quoted.replace("\\", "\\\\") + "'"
+    return f"'{quoted}'"
+
+
 @asynccontextmanager
 async def connected(
     dsn: str, *, statement_cache_size: int | None = None, timeout_s: float = CONNECT_TIMEOUT_S

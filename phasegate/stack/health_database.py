@@ -29,7 +29,7 @@ STATS_AGE_S_MAX = 2 * 3600.0
 DEFAULT_ROWS_MAX = 0
 # Below one month ahead, the first of the month is an incident.
 AHEAD_MONTHS_MIN = 1
-# Heavy work is promised "in a moment"; nobody waits for a minute.
+# A job is promised "in a moment"; nobody waits for a minute.
 QUEUE_AGE_S_MAX = 60.0
 
 DATABASE_CHECKS = (
@@ -96,7 +96,7 @@ async def _ask(connection: asyncpg.Connection) -> tuple[Check, ...]:
             if row["has_partitions"]
             else (absent("default_partition"), absent("partitions_ahead"))
         ),
-        await _queue_age(connection) if row["has_heavy_tasks"] else absent("queue_age"),
+        await _queue_age(connection) if row["has_jobs"] else absent("queue_age"),
     )
 
 
@@ -175,11 +175,11 @@ async def _queue_age(connection: asyncpg.Connection) -> Check:
         connection,
         "select count(*) as waiting,"
         " coalesce(max(extract(epoch from now() - accepted_at)), 0)::float8 as age_s"
-        " from private.heavy_tasks where status = 'processing'",
+        " from private.jobs where status = 'processing'",
     )
     if row is None:
         return not_allowed("queue_age")
-    said = f"{row['waiting']} heavy tasks wait, the oldest for {row['age_s']:.0f} s"
+    said = f"{row['waiting']} jobs wait, the oldest for {row['age_s']:.0f} s"
     return measured("queue_age", said, row["age_s"], "s", QUEUE_AGE_S_MAX)
 
 

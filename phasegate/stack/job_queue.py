@@ -1,8 +1,9 @@
-"""Heavy work: accepted at once and done by a worker, or done on the spot for comparison.
+"""Background jobs: accepted at once and done by a worker, or done on the spot for comparison.
 
-Reads and writes `private.heavy_tasks` (stack/sql/heavy_tasks.sql) and pgqueuer's tables in schema
-`queue`. Every function takes a connection of the database's owner, as an Edge Function does that
-holds the service key: whose task it is, is checked here.
+Reads and writes `private.jobs` (stack/sql/jobs.sql) and pgqueuer's tables in schema `queue`. What
+a job does is the project's SQL (`[jobs.NAME]` of phasegate.toml), which `stack.background` declares
+to the database. Every function takes a connection of the database's owner, as an Edge Function does
+that holds the service key: whose a job is, is checked here.
 
 Exactly once, as its user sees it: pgqueuer delivers a job at least once, and the transaction that
 does the work also marks it done, so that a second delivery finds nothing left to do.
@@ -10,7 +11,6 @@ does the work also marks it done, so that a second delivery finds nothing left t
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -26,10 +26,6 @@ from pgqueuer.adapters.persistence.qb import (
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.domain.settings import DBSettings
 
-from phasegate.stack.database import connected, execute_sql, run
-
-ENTRYPOINT = "process_heavy_task"
-
 # A schema of its own: the API does not serve it, and row-level security does not come near it.
 QUEUE = DBSettings(db_schema="queue")
 
@@ -41,10 +37,10 @@ Status = Literal["processing", "done", "failed"]
 
 
 @dataclass(frozen=True)
-class HeavyTask:
-    """One piece of heavy work as its user sees it."""
+class Job:
+    """A job as its user sees it."""
 
-    task_id: uuid.UUID
+    task_id: str
     status: Status
     runs: int
     """Times that it was done."""
@@ -70,134 +66,118 @@ def install_query() -> str:
 
 
 async def install_on(connection: asyncpg.Connection) -> None:
-    """As `install`, on a connection that the caller owns, outside a transaction."""
-    await connection.execute("select pg_advisory_lock(hashtext('phasegate.heavy'))")
+    """Make pgqueuer's tables, or bring them up to its version; outside a transaction."""
+    await connection.execute("select pg_advisory_lock(hashtext('phasegate.queue'))")
     try:
-        await execute_sql(connection, "heavy_tasks")
         queue = queries(connection)
         if await queue.schema_is_installed():
             await queue.upgrade()
         else:
             await queue.install()
     finally:
-        await connection.execute("select pg_advisory_unlock(hashtext('phasegate.heavy'))")
+        await connection.execute("select pg_advisory_unlock(hashtext('phasegate.queue'))")
 
 
-def install(dsn: str) -> None:
-    """Make the tables and functions that heavy work needs. Idempotent.
-
-    Raises:
-        CannotMeasure: the server cannot be reached.
-    """
-
-    async def work() -> None:
-        async with connected(dsn) as connection:
-            await install_on(connection)
-
-    run(work())
-
-
-async def is_installed(connection: asyncpg.Connection) -> bool:
-    """Whether this database can accept heavy work."""
+async def is_queued(connection: asyncpg.Connection, job: str) -> bool:
+    """Whether this database can accept `job`: somebody is there who does it later."""
     return bool(
-        await connection.fetchval(
-            """
-            select to_regclass('private.heavy_tasks') is not null
-               and to_regclass('queue.pgqueuer') is not null
-            """
-        )
+        await connection.fetchval("select queued from private.job_kinds where job = $1", job)
     )
+
+
+async def queued_jobs(connection: asyncpg.Connection) -> tuple[str, ...]:
+    """The names of the jobs that a worker does in this database."""
+    rows = await connection.fetch("select job from private.job_kinds where queued order by job")
+    return tuple(row["job"] for row in rows)
 
 
 async def accept(
-    connection: asyncpg.Connection, user: uuid.UUID, task: uuid.UUID | None, wait_ms: int = 0
-) -> uuid.UUID | None:
-    """Take heavy work on: noted and queued in one transaction, or neither.
+    connection: asyncpg.Connection, job: str, user: str, named: str | None, wait_ms: int = 0
+) -> str | None:
+    """Take a job on: noted and queued in one transaction, or neither.
 
     Args:
         connection: of the database's owner.
-        user: who asks.
-        task: one of the user's tasks; None for a report over the whole account.
+        job: its name in the project.
+        user: who asks: the `sub` of their token.
+        named: what it is about, an id of the user's; None for the whole account.
         wait_ms: milliseconds that the work waits for a service elsewhere.
 
     Returns:
-        The id to ask after; None where the task is not the user's.
+        The id to ask after; None where what was named is not the user's.
     """
     async with connection.transaction():
-        noted = await _noted(connection, user, task, wait_ms)
+        noted = await _noted(connection, job, user, named, wait_ms)
         if noted is None:
             return None
         if noted["fresh"]:
-            await _enqueue(connection, [noted["task_id"]])
-    return uuid.UUID(str(noted["task_id"]))
+            await _enqueue(connection, [(job, noted["task_id"])])
+    return str(noted["task_id"])
 
 
 async def note(
-    connection: asyncpg.Connection, user: uuid.UUID, task: uuid.UUID | None, wait_ms: int = 0
-) -> uuid.UUID | None:
+    connection: asyncpg.Connection, job: str, user: str, named: str | None, wait_ms: int = 0
+) -> str | None:
     """As `accept`, without queueing it: for work that its caller does on the spot."""
-    noted = await _noted(connection, user, task, wait_ms)
-    return None if noted is None else uuid.UUID(str(noted["task_id"]))
+    noted = await _noted(connection, job, user, named, wait_ms)
+    return None if noted is None else str(noted["task_id"])
 
 
 async def _noted(
-    connection: asyncpg.Connection, user: uuid.UUID, task: uuid.UUID | None, wait_ms: int
+    connection: asyncpg.Connection, job: str, user: str, named: str | None, wait_ms: int
 ) -> asyncpg.Record | None:
     return await connection.fetchrow(
-        "select * from private.accept_heavy_task($1, $2, $3)", user, task, wait_ms
+        "select * from private.accept_job($1, $2, $3, $4)", job, user, named, wait_ms
     )
 
 
-async def _enqueue(connection: asyncpg.Connection, tasks: list[uuid.UUID]) -> None:
-    """Queue `tasks`; one that is queued already, or with a worker, stays as it is."""
+async def _enqueue(connection: asyncpg.Connection, jobs: list[tuple[str, str]]) -> None:
+    """Queue `jobs` (name, id); one that is queued already, or with a worker, stays as it is."""
     await queries(connection).enqueue(
-        [ENTRYPOINT] * len(tasks),
-        [task.bytes for task in tasks],
-        [0] * len(tasks),
-        dedupe_key=[str(task) for task in tasks],
+        [job for job, _ in jobs],
+        [task.encode() for _, task in jobs],
+        [0] * len(jobs),
+        dedupe_key=[f"{job}/{task}" for job, task in jobs],
         on_conflict="skip",
     )
 
 
-async def status(
-    connection: asyncpg.Connection, user: uuid.UUID, task: uuid.UUID
-) -> HeavyTask | None:
+async def status(connection: asyncpg.Connection, job: str, user: str, task: str) -> Job | None:
     """How `task` stands; None where it is not the user's, or was never asked for."""
-    row = await connection.fetchrow(
-        """
-        select id as task_id, status, runs, result, accepted_at, finished_at
-        from private.heavy_tasks where id = $1 and user_id = $2
-        """,
-        task,
-        user,
-    )
+    row = await connection.fetchrow("select * from private.job_status($1, $2, $3)", job, user, task)
     if row is None:
         return None
     fields = dict(row)
     result = fields.pop("result")
-    return HeavyTask(**fields, result=None if result is None else msgspec.json.decode(result))
+    return Job(**fields, result=None if result is None else msgspec.json.decode(result))
 
 
-async def finish(connection: asyncpg.Connection, task: uuid.UUID) -> bool:
+async def finish(connection: asyncpg.Connection, job: str, task: str) -> bool:
     """Do the work of `task` unless it is done; whether this call did it."""
-    return bool(await connection.fetchval("select private.finish_heavy_task($1)", task))
+    return bool(await connection.fetchval("select private.finish_job($1, $2)", job, task))
 
 
-async def give_up(connection: asyncpg.Connection, task: uuid.UUID) -> None:
+async def give_up(connection: asyncpg.Connection, job: str, task: str) -> None:
     """Tell the user that `task` failed for good."""
     await connection.execute(
         """
-        update private.heavy_tasks set status = 'failed', finished_at = clock_timestamp()
-        where id = $1 and status = 'processing'
+        update private.jobs set status = 'failed', finished_at = clock_timestamp()
+        where job = $1 and task_id = $2 and status = 'processing'
         """,
+        job,
         task,
     )
 
 
-async def wait_of(connection: asyncpg.Connection, task: uuid.UUID) -> int | None:
+async def wait_of(connection: asyncpg.Connection, job: str, task: str) -> int | None:
     """Milliseconds that `task` waits for a service elsewhere; None where nothing is left to do."""
     value = await connection.fetchval(
-        "select wait_ms from private.heavy_tasks where id = $1 and status = 'processing'", task
+        """
+        select wait_ms from private.jobs
+        where job = $1 and task_id = $2 and status = 'processing'
+        """,
+        job,
+        task,
     )
     return None if value is None else int(value)
 
@@ -209,15 +189,17 @@ async def adopt_orphans(connection: asyncpg.Connection) -> int:
     """
     rows = await connection.fetch(
         """
-        select h.id from private.heavy_tasks as h
-        where h.status = 'processing' and h.accepted_at < now() - interval '1 minute'
+        select j.job, j.task_id from private.jobs as j
+        join private.job_kinds as k using (job)
+        where k.queued and j.status = 'processing'
+          and j.accepted_at < now() - interval '1 minute'
           and not exists (
               select from queue.pgqueuer as q
-              where q.dedupe_key = h.id::text and q.status in ('queued', 'picked')
+              where q.dedupe_key = j.job || '/' || j.task_id and q.status in ('queued', 'picked')
           )
-        order by h.accepted_at limit 1000
+        order by j.accepted_at limit 1000
         """
     )
     if rows:
-        await _enqueue(connection, [row["id"] for row in rows])
+        await _enqueue(connection, [(row["job"], row["task_id"]) for row in rows])
     return len(rows)

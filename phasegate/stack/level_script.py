@@ -1,7 +1,7 @@
 """The part of a stack level that lives in the database, as one SQL text: shown, then applied.
 
-Reads `stack/sql/*.sql` and pgqueuer's own SQL. Runs the text that was shown, on demand alone, on a
-database that holds a data set of phasegate's; anybody else's is left alone.
+Reads `stack/sql/*.sql`, pgqueuer's own SQL and the project's jobs. Runs the text that was shown, on
+demand alone, on a database that holds a data set of phasegate's; anybody else's is left alone.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Callable
 import asyncpg
 
 from phasegate.model.errors import CannotMeasure, Refused
+from phasegate.project import load_project
+from phasegate.stack.background import background_of, background_sql
 from phasegate.stack.database import connected, read_sql, redact, run
 from phasegate.stack.levels import LEVEL_OF_WORKER, steps
 from phasegate.stack.partitions import partman_version
@@ -28,7 +30,7 @@ def script(level: int, *, has_queue: bool = False, partman: int | None = None) -
 
     Args:
         level: 1, 2 or 3.
-        has_queue: level 3's queue is there already, and stays.
+        has_queue: the queue is there already.
         partman: major version of pg_partman where the server has it.
 
     Raises:
@@ -36,14 +38,10 @@ def script(level: int, *, has_queue: bool = False, partman: int | None = None) -
     """
     names = ["settings", *steps(level)]
     pieces = [(name, read_sql(name)) for name in names]
+    project = load_project()
+    background = background_of(project, project.parts_of(level))
+    pieces += background_sql(background, has_queue=has_queue)
     if level == LEVEL_OF_WORKER:
-        if not has_queue:
-            # Imported where it is needed: pgqueuer's import takes longer than all the rest of this.
-            from phasegate.stack import job_queue
-
-            pieces.append(
-                ("pgqueuer's tables, in a schema of their own", job_queue.install_query())
-            )
         more = ["partitions", "manage_partitions"]
         if partman is not None:
             more += [f"partitions_partman_{partman}", "partitions_partman"]

@@ -1,7 +1,7 @@
 """The part of a stack level that lives in the database.
 
 Reads and runs `stack/sql/level_<n>.sql` and `level_<n>_undo.sql`; at level 3 it also installs the
-queue (`stack.job_queue`) and puts the log's partitions under maintenance (`stack.partitions`). The
+queue (`stack.background`) and puts the log's partitions under maintenance (`stack.partitions`). The
 other parts of a level (pooler, replica, worker) are processes: `levels.up_down`.
 """
 
@@ -12,15 +12,13 @@ from pathlib import Path
 import asyncpg
 
 from phasegate.model.errors import UsageError
-from phasegate.project import SeedFolder
+from phasegate.project import SeedFolder, load_project
+from phasegate.stack.background import arrange_on, background_of
 from phasegate.stack.database import connected, execute_sql, run
 from phasegate.stack.partitions import manage_on
 
 LEVELS = (1, 2, 3)
 LEVEL_OF_WORKER = 3
-
-# Heavy work exists at every level: done on the spot at 1 and 2, queued at 3.
-HEAVY_WORK = ("heavy_tasks",)
 
 
 def steps(level: int) -> tuple[str | Path, ...]:
@@ -38,17 +36,15 @@ def steps(level: int) -> tuple[str | Path, ...]:
     down = tuple(f"level_{n}_undo" for n in reversed(LEVELS) if n > level)
     up = tuple(f"level_{n}" for n in LEVELS if n <= level)
     # Roles, the auth schema and the project's row-level security: every level stands on these.
-    return ("supabase", SeedFolder().policies, *down, *up, *HEAVY_WORK)
+    return ("supabase", SeedFolder().policies, *down, *up)
 
 
 async def bring_to_level(connection: asyncpg.Connection, level: int) -> None:
     """As `apply_level`, on a connection that the caller owns."""
     await execute_sql(connection, *steps(level))
+    project = load_project()
+    await arrange_on(connection, background_of(project, project.parts_of(level)))
     if level == LEVEL_OF_WORKER:
-        # Imported where it is needed: pgqueuer's import takes longer than all the rest of this.
-        from phasegate.stack import job_queue as heavy
-
-        await heavy.install_on(connection)
         await manage_on(connection)
 
 

@@ -23,7 +23,7 @@ KEY_LIFETIME_S = 10 * 365 * 86400
 
 
 def mint(secret: str, user_id: str, *, lifetime_s: int = LIFETIME_S) -> str:
-    """A token that makes its bearer the user `user_id` (profiles.id) for `lifetime_s` seconds."""
+    """A token that makes its bearer the user `user_id` for `lifetime_s` seconds."""
     now = int(time.time())
     claims = {
         "sub": user_id,

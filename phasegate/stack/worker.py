@@ -1,4 +1,4 @@
-"""The background worker: does heavy work from the queue, and the chores that have a schedule.
+"""The background worker: does jobs from the queue, and the chores that have a schedule.
 
 Reads its settings from the environment; writes what `stack.job_queue` and the SQL functions of
 level 3 write, and its log. A process of its own: `python -m phasegate.stack.worker`. It may be
@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Job, Schedule
 
 from phasegate.model.errors import CannotMeasure
-from phasegate.stack import job_queue as heavy
+from phasegate.stack import job_queue
 from phasegate.stack.database import connected, driver_arguments, redact
 from phasegate.stack.partitions import maintain_on
 from phasegate.stack.processes import end
@@ -38,7 +37,7 @@ from phasegate.stack.processes import end
 VARIABLE = "PHASEGATE_WORKER_SETTINGS"
 READY = "ready"
 START_TIMEOUT_S = 20.0
-# A heavy task in its last statement is let finish; then it is cut off and done again later.
+# A job in its last statement is let finish; then it is cut off and done again later.
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.05
 CALLER_POLL_S = 0.5
@@ -46,11 +45,11 @@ CALLER_POLL_S = 0.5
 # A worker that has not been heard of for so long is taken for dead. Heart-beats come twice in that
 # time, so a stop of several seconds (a checkpoint, a paused container) is no death.
 HEARTBEAT_TIMEOUT_S = 10.0
-# At a time: heavy work shall not push the short requests off both cores.
+# At a time: jobs shall not push the short requests off both cores.
 CONCURRENCY = 2
 # pgqueuer wants room for two batches in the tasks that it may hold.
 BATCH_SIZE = 1
-# Attempts at a task that fails by itself, before its user is told.
+# Attempts at a job that fails by itself, before its user is told.
 ATTEMPTS_MAX = 5
 RETRY_DELAY_S = 1.0
 # Between attempts to reach a database that is away.
@@ -90,25 +89,25 @@ class _Chores:
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
 
-    async def heavy_task(self, job: Job) -> None:
-        """Do one heavy task; a database that goes away means again, not failed."""
-        task = uuid.UUID(bytes=job.payload or b"")
+    async def job(self, job: Job) -> None:
+        """Do one job; a database that goes away means again, not failed."""
+        name, task = job.entrypoint, (job.payload or b"").decode()
         try:
             async with self._pool.acquire() as connection:
-                wait_ms = await heavy.wait_of(connection, task)
+                wait_ms = await job_queue.wait_of(connection, name, task)
             if wait_ms is None:
                 return  # done already: this is a second delivery
             await asyncio.sleep(wait_ms / 1000)
             async with self._pool.acquire() as connection:
-                await heavy.finish(connection, task)
+                await job_queue.finish(connection, name, task)
         except (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError) as error:
             raise RetryRequested(timedelta(seconds=RETRY_DELAY_S), "database away") from error
         except asyncpg.PostgresError as error:
             if job.attempts + 1 < ATTEMPTS_MAX:
                 raise RetryRequested(timedelta(seconds=RETRY_DELAY_S), str(error)) from error
-            log.exception("heavy task %s failed for good", task)
+            log.exception("%s %s failed for good", name, task)
             async with self._pool.acquire() as connection:
-                await heavy.give_up(connection, task)
+                await job_queue.give_up(connection, name, task)
 
     async def refresh(self, _: Schedule | None = None) -> None:
         """Refresh the statistics view, where this database has one."""
@@ -134,7 +133,7 @@ class _Chores:
     async def orphans(self, _: Schedule | None = None) -> None:
         """Queue again what lost its job."""
         async with self._pool.acquire() as connection:
-            await heavy.adopt_orphans(connection)
+            await job_queue.adopt_orphans(connection)
 
 
 async def _serve(settings: Settings, stopping: asyncio.Event) -> None:
@@ -145,13 +144,14 @@ async def _serve(settings: Settings, stopping: asyncio.Event) -> None:
             **driver_arguments(settings.dsn), min_size=1, max_size=settings.concurrency + 1
         ) as pool,
     ):
-        await heavy.install_on(connection)
+        await job_queue.install_on(connection)
         chores = _Chores(pool)
         await chores.partitions()
         await chores.refresh_if_late()
-        queue = heavy.queries(connection)
-        worker = PgQueuer(queue.driver, channel=heavy.QUEUE.channel, queries=queue)
-        worker.entrypoint(heavy.ENTRYPOINT, accepts_context=False)(chores.heavy_task)
+        queue = job_queue.queries(connection)
+        worker = PgQueuer(queue.driver, channel=job_queue.QUEUE.channel, queries=queue)
+        for name in await job_queue.queued_jobs(connection):
+            worker.entrypoint(name, accepts_context=False)(chores.job)
         for name, cron, chore in (
             ("refresh_user_stats", settings.refresh_cron, chores.refresh),
             ("maintain_partitions", PARTITIONS_CRON, chores.partitions),
@@ -226,7 +226,7 @@ def start_worker(
         dsn: of the database, straight to the server and not through a pooler.
         log_path: file that it writes its log to.
         heartbeat_timeout_s: seconds of silence after which its work is given to another.
-        concurrency: heavy tasks at a time.
+        concurrency: jobs at a time.
         refresh_cron: when the statistics view is refreshed.
         start_timeout_s: seconds until it counts as not starting.
         outlives_caller: whether it goes on when this process ends.

@@ -119,18 +119,18 @@ def test_partitions_that_end_with_this_month_fail(level_3: str, sql_on: On) -> N
     assert (found.outcome, found.value) == ("failed", 0.0)
 
 
-def test_heavy_work_that_nobody_does_fails(level_3: str, sql_on: On) -> None:
+def test_a_job_that_nobody_does_fails(level_3: str, sql_on: On) -> None:
     sql_on(
         level_3,
         lambda c: c.execute(
-            "insert into private.heavy_tasks (id, user_id, status, accepted_at)"
-            " select gen_random_uuid(), id, 'processing', now() - interval '5 minutes'"
-            " from profiles"
+            "insert into private.jobs (job, task_id, named, owner, status, wait_ms, accepted_at)"
+            " select job, gen_random_uuid(), false, id, 'processing', 0,"
+            " now() - interval '5 minutes' from profiles, private.job_kinds"
         ),
     )
     found = by_name(check(None, level_3))["queue_age"]
     assert found.outcome == "failed"
-    assert found.said == "3 heavy tasks wait, the oldest for 300 s"
+    assert found.said == "3 jobs wait, the oldest for 300 s"
 
 
 def test_a_replication_slot_without_its_replica_fails() -> None:

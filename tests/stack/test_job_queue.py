@@ -17,19 +17,37 @@ import psutil
 import pytest
 
 from phasegate.model.errors import CannotMeasure
-from phasegate.stack import job_queue as heavy
-from phasegate.stack.job_queue import HeavyTask
+from phasegate.project import load_project
+from phasegate.stack import job_queue
+from phasegate.stack.background import arrange, background_of
+from phasegate.stack.job_queue import Job
 from phasegate.stack.levels import apply_level
 from phasegate.stack.worker import ATTEMPTS_MAX, Worker, running_worker, start_worker, stop_worker
 
 On = Callable[..., Any]
+JOB = "process-heavy-task"
 HEARTBEAT_S = 1.0  # short, so that a killed worker is missed within the test's patience
+
+
+@pytest.fixture(scope="session")
+def alice(alice: uuid.UUID) -> str:
+    return str(alice)
+
+
+@pytest.fixture(scope="session")
+def bob(bob: uuid.UUID) -> str:
+    return str(bob)
+
+
+@pytest.fixture(scope="session")
+def carol(carol: uuid.UUID) -> str:
+    return str(carol)
 
 
 @pytest.fixture
 def queue(app: str) -> str:
-    """DSN of an application that can accept heavy work."""
-    heavy.install(app)
+    """DSN of an application that accepts jobs."""
+    arrange(app, background_of(load_project(), {"jobs"}))
     return app
 
 
@@ -38,28 +56,25 @@ def served(
     shared_app: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Worker]]:
     """An application whose worker runs, for all tests that let it live."""
+    arrange(shared_app, background_of(load_project(), {"jobs"}))
     log = tmp_path_factory.mktemp("worker") / "w.log"
     with running_worker(shared_app, log, heartbeat_timeout_s=HEARTBEAT_S) as running:
         yield shared_app, running
 
 
-def accept(
-    sql_on: On, dsn: str, user: uuid.UUID, task: uuid.UUID | None = None, wait_ms: int = 0
-) -> uuid.UUID:
-    accepted = sql_on(dsn, lambda c: heavy.accept(c, user, task, wait_ms))
-    assert isinstance(accepted, uuid.UUID)
+def accept(sql_on: On, dsn: str, user: str, task: str | None = None, wait_ms: int = 0) -> str:
+    accepted = sql_on(dsn, lambda c: job_queue.accept(c, JOB, user, task, wait_ms))
+    assert isinstance(accepted, str)
     return accepted
 
 
-def status(sql_on: On, dsn: str, user: uuid.UUID, task: uuid.UUID) -> HeavyTask:
-    found = sql_on(dsn, lambda c: heavy.status(c, user, task))
-    assert isinstance(found, HeavyTask)
+def status(sql_on: On, dsn: str, user: str, task: str) -> Job:
+    found = sql_on(dsn, lambda c: job_queue.status(c, JOB, user, task))
+    assert isinstance(found, Job)
     return found
 
 
-def until_done(
-    sql_on: On, dsn: str, user: uuid.UUID, task: uuid.UUID, timeout_s: float = 30
-) -> HeavyTask:
+def until_done(sql_on: On, dsn: str, user: str, task: str, timeout_s: float = 30) -> Job:
     deadline = time.monotonic() + timeout_s
     while (found := status(sql_on, dsn, user, task)).status == "processing":
         assert time.monotonic() < deadline, "still processing"
@@ -74,7 +89,7 @@ def kill(worker: Worker) -> None:
 
 
 def test_work_is_accepted_at_once_and_done_once(
-    served: tuple[str, Worker], sql_on: On, alice: uuid.UUID
+    served: tuple[str, Worker], sql_on: On, alice: str
 ) -> None:
     queue, _ = served
     task = accept(sql_on, queue, alice)
@@ -87,7 +102,7 @@ def test_work_is_accepted_at_once_and_done_once(
 
 
 def test_without_a_worker_it_waits_and_is_reported_as_processing(
-    queue: str, sql_on: On, alice: uuid.UUID
+    queue: str, sql_on: On, alice: str
 ) -> None:
     task = accept(sql_on, queue, alice)
     found = status(sql_on, queue, alice, task)
@@ -95,44 +110,46 @@ def test_without_a_worker_it_waits_and_is_reported_as_processing(
 
 
 def test_a_foreign_task_is_neither_accepted_nor_shown(
-    queue: str, sql_on: On, alice: uuid.UUID, bob: uuid.UUID
+    queue: str, sql_on: On, alice: str, bob: str
 ) -> None:
     bobs = sql_on(
-        queue, lambda c: c.fetchval("select id from tasks where user_id = $1 limit 1", bob)
+        queue, lambda c: c.fetchval("select id::text from tasks where user_id = $1 limit 1", bob)
     )
-    assert sql_on(queue, lambda c: heavy.accept(c, alice, bobs)) is None
-    assert sql_on(queue, lambda c: heavy.accept(c, alice, uuid.uuid4())) is None
+    assert sql_on(queue, lambda c: job_queue.accept(c, JOB, alice, bobs)) is None
+    assert sql_on(queue, lambda c: job_queue.accept(c, JOB, alice, str(uuid.uuid4()))) is None
     assert sql_on(queue, lambda c: c.fetchval("select count(*) from queue.pgqueuer")) == 0
     task = accept(sql_on, queue, bob, bobs)
     assert task == bobs
-    assert sql_on(queue, lambda c: heavy.status(c, alice, task)) is None
+    assert sql_on(queue, lambda c: job_queue.status(c, JOB, alice, task)) is None
 
 
 def test_asking_twice_while_it_is_under_way_is_asking_once(
-    queue: str, sql_on: On, alice: uuid.UUID
+    queue: str, sql_on: On, alice: str
 ) -> None:
-    own = sql_on(queue, lambda c: c.fetchval("select id from tasks where user_id = $1", alice))
+    own = sql_on(
+        queue, lambda c: c.fetchval("select id::text from tasks where user_id = $1", alice)
+    )
     assert accept(sql_on, queue, alice, own) == accept(sql_on, queue, alice, own) == own
     assert sql_on(queue, lambda c: c.fetchval("select count(*) from queue.pgqueuer")) == 1
 
 
 def test_a_task_that_is_done_can_be_asked_for_again(
-    served: tuple[str, Worker], sql_on: On, alice: uuid.UUID
+    served: tuple[str, Worker], sql_on: On, alice: str
 ) -> None:
     queue, _ = served
-    own = sql_on(queue, lambda c: c.fetchval("select id from tasks where user_id = $1", alice))
+    own = sql_on(
+        queue, lambda c: c.fetchval("select id::text from tasks where user_id = $1", alice)
+    )
     for times in (1, 2):
         accept(sql_on, queue, alice, own)
         assert until_done(sql_on, queue, alice, own).runs == times
 
 
-def test_a_transaction_that_rolls_back_leaves_no_job(
-    queue: str, sql_on: On, alice: uuid.UUID
-) -> None:
+def test_a_transaction_that_rolls_back_leaves_no_job(queue: str, sql_on: On, alice: str) -> None:
     async def work(connection: asyncpg.Connection) -> int:
         transaction = connection.transaction()
         await transaction.start()
-        await heavy.accept(connection, alice, None)
+        await job_queue.accept(connection, JOB, alice, None)
         await transaction.rollback()
         return int(await connection.fetchval("select count(*) from queue.pgqueuer"))
 
@@ -141,7 +158,7 @@ def test_a_transaction_that_rolls_back_leaves_no_job(
 
 @pytest.mark.parametrize("after_s", [0.05, 0.4])
 def test_a_worker_killed_in_the_middle_loses_nothing_and_does_nothing_twice(
-    queue: str, sql_on: On, alice: uuid.UUID, tmp_path: Path, after_s: float
+    queue: str, sql_on: On, alice: str, tmp_path: Path, after_s: float
 ) -> None:
     tasks = [accept(sql_on, queue, alice, wait_ms=300) for _ in range(6)]
     first = start_worker(queue, tmp_path / "first.log", heartbeat_timeout_s=HEARTBEAT_S)
@@ -154,17 +171,17 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_does_nothing_twice(
     assert [found.runs for found in done] == [1] * len(tasks)
 
 
-def test_a_job_delivered_twice_is_done_once(queue: str, sql_on: On, alice: uuid.UUID) -> None:
+def test_a_job_delivered_twice_is_done_once(queue: str, sql_on: On, alice: str) -> None:
     task = accept(sql_on, queue, alice)
 
     async def twice(connection: asyncpg.Connection) -> list[bool]:
-        return [await heavy.finish(connection, task) for _ in range(2)]
+        return [await job_queue.finish(connection, JOB, task) for _ in range(2)]
 
     assert sql_on(queue, twice) == [True, False]
     assert status(sql_on, queue, alice, task).runs == 1
 
 
-def test_two_workers_at_the_same_task_do_it_once(queue: str, sql_on: On, alice: uuid.UUID) -> None:
+def test_two_workers_at_the_same_task_do_it_once(queue: str, sql_on: On, alice: str) -> None:
     task = accept(sql_on, queue, alice)
 
     async def both(connection: asyncpg.Connection) -> bool:
@@ -172,12 +189,12 @@ def test_two_workers_at_the_same_task_do_it_once(queue: str, sql_on: On, alice: 
         try:
             transaction = other.transaction()
             await transaction.start()
-            assert await heavy.finish(other, task)
+            assert await job_queue.finish(other, JOB, task)
             await connection.execute("set lock_timeout = '200ms'")
             with pytest.raises(asyncpg.LockNotAvailableError):
-                await heavy.finish(connection, task)  # it waits for the first one
+                await job_queue.finish(connection, JOB, task)  # it waits for the first one
             await transaction.commit()
-            return await heavy.finish(connection, task)
+            return await job_queue.finish(connection, JOB, task)
         finally:
             await other.close()
 
@@ -186,7 +203,7 @@ def test_two_workers_at_the_same_task_do_it_once(queue: str, sql_on: On, alice: 
 
 
 def test_the_worker_survives_the_loss_of_every_connection(
-    served: tuple[str, Worker], sql_on: On, alice: uuid.UUID
+    served: tuple[str, Worker], sql_on: On, alice: str
 ) -> None:
     queue, worker = served
     tasks = [accept(sql_on, queue, alice, wait_ms=300) for _ in range(3)]
@@ -206,19 +223,19 @@ def test_the_worker_survives_the_loss_of_every_connection(
 NEVER_DONE = """
 create or replace function private.refuse() returns trigger language plpgsql as
 $$ begin raise 'not today'; end $$;
-create trigger never_done before update on private.heavy_tasks
+create trigger never_done before update on private.jobs
 for each row when (new.status = 'done') execute function private.refuse();
 """
 
 
 def test_work_that_fails_by_itself_is_told_to_its_user(
-    served: tuple[str, Worker], sql_on: On, alice: uuid.UUID
+    served: tuple[str, Worker], sql_on: On, alice: str
 ) -> None:
     dsn, worker = served
 
-    async def accept_for_a_last_attempt(connection: asyncpg.Connection) -> uuid.UUID | None:
+    async def accept_for_a_last_attempt(connection: asyncpg.Connection) -> str | None:
         async with connection.transaction():
-            task = await heavy.accept(connection, alice, None)
+            task = await job_queue.accept(connection, JOB, alice, None)
             await connection.execute("update queue.pgqueuer set attempts = $1", ATTEMPTS_MAX - 1)
         return task
 
@@ -227,22 +244,22 @@ def test_work_that_fails_by_itself_is_told_to_its_user(
         task = sql_on(dsn, accept_for_a_last_attempt)
         assert until_done(sql_on, dsn, alice, task).status == "failed"
     finally:
-        sql_on(dsn, lambda c: c.execute("drop trigger never_done on private.heavy_tasks"))
+        sql_on(dsn, lambda c: c.execute("drop trigger never_done on private.jobs"))
     assert psutil.pid_exists(worker.pid)
 
 
 def test_a_user_who_leaves_takes_their_work_along(
-    served: tuple[str, Worker], sql_on: On, carol: uuid.UUID, bob: uuid.UUID
+    served: tuple[str, Worker], sql_on: On, carol: str, bob: str
 ) -> None:
     queue, _ = served
     task = accept(sql_on, queue, carol, wait_ms=400)
     sql_on(queue, lambda c: c.execute("delete from profiles where id = $1", carol))
-    assert sql_on(queue, lambda c: heavy.status(c, carol, task)) is None
+    assert sql_on(queue, lambda c: job_queue.status(c, JOB, carol, task)) is None
     assert until_done(sql_on, queue, bob, accept(sql_on, queue, bob)).status == "done"
 
 
 def test_no_user_may_reach_the_queue_or_the_tasks(
-    queue: str, sql_on: On, as_user: On, alice: uuid.UUID
+    queue: str, sql_on: On, as_user: On, alice: str
 ) -> None:
     async def reach(connection: asyncpg.Connection, statement: str) -> None:
         async with connection.transaction():
@@ -250,27 +267,27 @@ def test_no_user_may_reach_the_queue_or_the_tasks(
             await connection.fetch(statement)
 
     for statement in (
-        "select * from private.heavy_tasks",
+        "select * from private.jobs",
         "select * from queue.pgqueuer",
-        "select private.finish_heavy_task(gen_random_uuid())",
+        "select private.finish_job('process-heavy-task', 'x')",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             sql_on(queue, lambda c, s=statement: reach(c, s))
 
 
-def test_what_lost_its_job_is_queued_again(queue: str, sql_on: On, alice: uuid.UUID) -> None:
+def test_what_lost_its_job_is_queued_again(queue: str, sql_on: On, alice: str) -> None:
     task = accept(sql_on, queue, alice)
     sql_on(
         queue,
         lambda c: c.execute(
             "delete from queue.pgqueuer;"
-            "update private.heavy_tasks set accepted_at = now() - interval '5 minutes'"
+            "update private.jobs set accepted_at = now() - interval '5 minutes'"
         ),
     )
-    assert sql_on(queue, heavy.adopt_orphans) == 1
-    assert sql_on(queue, heavy.adopt_orphans) == 0
+    assert sql_on(queue, job_queue.adopt_orphans) == 1
+    assert sql_on(queue, job_queue.adopt_orphans) == 0
     key = sql_on(queue, lambda c: c.fetchval("select dedupe_key from queue.pgqueuer"))
-    assert key == str(task)
+    assert key == f"{JOB}/{task}"
 
 
 AGE = "select extract(epoch from now() - refreshed_at) from private.user_stats_refresh"
@@ -305,7 +322,7 @@ def test_a_worker_without_a_database_is_an_error_that_names_it(tmp_path: Path) -
 
 
 def test_the_dsn_is_in_neither_the_command_line_nor_the_log(
-    served: tuple[str, Worker], sql_on: On, alice: uuid.UUID
+    served: tuple[str, Worker], sql_on: On, alice: str
 ) -> None:
     queue, worker = served
     until_done(sql_on, queue, alice, accept(sql_on, queue, alice))
@@ -338,7 +355,7 @@ def test_a_worker_ends_when_whoever_started_it_is_killed(app: str, tmp_path: Pat
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        cwd=Path(heavy.__file__).parents[1],
+        cwd=Path(job_queue.__file__).parents[1],
     )
     assert caller.stdin is not None
     assert caller.stdout is not None

@@ -9,8 +9,7 @@ import asyncpg
 import pytest
 
 from phasegate.model.errors import UsageError
-from phasegate.stack import job_queue as heavy
-from phasegate.stack import partitions
+from phasegate.stack import job_queue, partitions
 from phasegate.stack.levels import LEVELS, apply_level, current_level
 
 On = Callable[..., Any]
@@ -33,7 +32,9 @@ def test_a_level_can_be_reached_from_any_other(app: str, sql_on: On, first: int,
     assert sql_on(app, lambda c: c.fetchval(INDEXES)) == EXPECTED[then]
     view = sql_on(app, lambda c: c.fetchval("select to_regclass('private.user_stats')"))
     assert (view is not None) == (then == 3)
-    assert sql_on(app, heavy.is_installed) == (then == 3)
+    assert sql_on(app, lambda c: job_queue.is_queued(c, "process-heavy-task")) == (then == 3)
+    queue = sql_on(app, lambda c: c.fetchval("select to_regnamespace('queue')"))
+    assert (queue is not None) == (then == 3)
     looked_after = sql_on(app, partitions.state_on)
     assert len(looked_after) == (then == 3)
     assert current_level(app) == then

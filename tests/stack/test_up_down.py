@@ -26,7 +26,7 @@ from phasegate.model import catalogue
 from phasegate.model.errors import CannotMeasure, ConfigurationError, Refused, UsageError
 from phasegate.project import load_project
 from phasegate.records.run import RENAMED
-from phasegate.stack import job_queue as heavy
+from phasegate.stack import job_queue
 from phasegate.stack.cache import cache_dir, locked, occupant_of
 from phasegate.stack.compute import find_compute
 from phasegate.stack.health import check
@@ -127,13 +127,13 @@ def test_level_3_is_all_of_its_parts_and_leaves_the_server_as_it_was(
 def test_every_part_of_level_3_finds_back_to_a_postgres_that_was_killed(
     home: Path, server: PostgresServer, sql_on: On, alice: uuid.UUID
 ) -> None:
-    def accept() -> uuid.UUID:
-        task = sql_on(level.dsn, lambda c: heavy.accept(c, alice, None))
-        assert isinstance(task, uuid.UUID)
-        return task
+    job, user = "process-heavy-task", str(alice)
 
-    def done(task: uuid.UUID) -> bool:
-        found = sql_on(level.dsn, lambda c: heavy.status(c, alice, task))
+    def accept() -> str:
+        return str(sql_on(level.dsn, lambda c: job_queue.accept(c, job, user, None)))
+
+    def done(task: str) -> bool:
+        found = sql_on(level.dsn, lambda c: job_queue.status(c, job, user, task))
         return bool(found.status == "done")
 
     def until(holds: Callable[[], bool]) -> None:

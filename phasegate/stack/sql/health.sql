@@ -19,7 +19,7 @@ select
     -- Not by to_regclass: it raises where this role may not enter the schema.
     'user_stats_refresh' = any (ours.tables) as has_stats,
     'partition_policy' = any (ours.tables) as has_partitions,
-    'heavy_tasks' = any (ours.tables) as has_heavy_tasks
+    'jobs' = any (ours.tables) as has_jobs
 from (
     select coalesce(array_agg(c.relname::text), '{}') as tables
     from pg_class as c join pg_namespace as n on n.oid = c.relnamespace

@@ -4,10 +4,6 @@ drop function if exists private.refresh_user_stats();
 drop materialized view if exists private.user_stats;
 drop table if exists private.user_stats_refresh;
 
--- The queue goes, and with it the jobs; what users asked for stays in private.heavy_tasks, and is
--- queued again when the database comes back to level 3.
-drop schema if exists queue cascade;
-
 -- Nobody looks after the partitions any more; those that are there stay.
 do $$
 begin
