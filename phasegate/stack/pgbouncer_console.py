@@ -6,7 +6,6 @@ Reads the console through psql; writes nothing.
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from phasegate.model.errors import CannotMeasure
 from phasegate.stack.binaries import programs
 from phasegate.stack.database import redact, with_database, with_port
 from phasegate.stack.pgbouncer_install import PREPARED_FROM
+from phasegate.stack.processes import without_libpq_variables
 
 ADMIN_DATABASE = "pgbouncer"
 ANSWER_TIMEOUT_S = 10.0
@@ -96,7 +96,7 @@ def _environment(dsn: str) -> dict[str, str]:
     """Where psql connects to; by environment, which keeps the password off argv."""
     address = urlsplit(dsn)
     return {
-        **os.environ,
+        **without_libpq_variables(),
         "PGHOST": address.hostname or "",
         "PGPORT": str(address.port),
         "PGUSER": unquote(address.username or ""),

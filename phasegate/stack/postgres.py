@@ -28,6 +28,7 @@ from phasegate.stack.binaries import (
 )
 from phasegate.stack.cache import cache_dir, make_open
 from phasegate.stack.postmaster import is_running
+from phasegate.stack.processes import without_libpq_variables
 
 SUPERUSER = "postgres"
 REPLICA_SLOT = "phasegate_replica"
@@ -109,7 +110,7 @@ class PostgresServer:
     def libpq_environment(self, database: str = "postgres") -> dict[str, str]:
         """Environment for `psql`, `pgbench` and their like, which keeps the password off argv."""
         return {
-            **os.environ,
+            **without_libpq_variables(),
             "PGHOST": "127.0.0.1",
             "PGPORT": str(self.port),
             "PGUSER": SUPERUSER,
@@ -132,7 +133,7 @@ def run_program(name: str, *arguments: str | Path, **options: Any) -> str:
         errors="replace",  # it quotes names of files, whatever bytes they have
         cwd="/",
         **as_service_user(),
-        **options,
+        **{"env": without_libpq_variables(), **options},
     )
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()

@@ -1,7 +1,8 @@
-"""Ending a process that may not be our child, and knowing when it has ended."""
+"""The environment of programs of PostgreSQL; ending a process that may not be our child."""
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from contextlib import suppress
@@ -10,6 +11,14 @@ import psutil
 
 POLL_S = 0.02
 TIMEOUT_S = 10.0
+
+
+def without_libpq_variables() -> dict[str, str]:
+    """The environment for programs that talk to a server of ours.
+
+    PGOPTIONS, PGHOSTADDR and their like are meant for somebody's own; PgBouncer refuses the first.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("PG")}
 
 
 def end(

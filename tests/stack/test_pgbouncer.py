@@ -26,6 +26,7 @@ from phasegate.stack.pgbouncer_console import PgBouncer, pools
 from phasegate.stack.pgbouncer_install import find_pgbouncer, install_command, parse_version
 from phasegate.stack.postgres import PostgresServer
 
+OF_ANOTHER_SERVER = {"PGHOSTADDR": "127.0.0.9", "PGREQUIREAUTH": "none"}
 needs_pgbouncer = pytest.mark.skipif(
     find_pgbouncer() is None, reason=f"no PgBouncer on this machine: {install_command()}"
 )
@@ -138,6 +139,17 @@ def test_the_password_is_in_one_private_file_and_nowhere_else(
     assert stat.S_IMODE(mode) == 0o600
     assert postgres.password not in " ".join(psutil.Process(pooler.pid).cmdline())
     assert postgres.password not in repr(pooler)
+
+
+@needs_pgbouncer
+def test_variables_meant_for_somebodys_own_server_do_not_keep_it_from_starting(
+    postgres: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**OF_ANOTHER_SERVER, "PGOPTIONS": "-c enable_tidscan=off"}.items():
+        monkeypatch.setenv(name, value)
+    folder = postgres.data_dir.with_name("pooler")
+    with running_pgbouncer(folder, database, pool_size=2, clients_max=20) as pooler:
+        assert pools(pooler) is not None
 
 
 @needs_pgbouncer

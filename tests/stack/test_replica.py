@@ -194,6 +194,21 @@ def test_a_copy_that_was_interrupted_is_cleared_away(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_variables_meant_for_somebodys_own_server_keep_no_replica_from_following(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGREQUIREAUTH", "none")
+    with tempfile.TemporaryDirectory(prefix="phasegate-test-") as name:
+        home = Path(name)
+        home.chmod(0o755)
+        settings = {**SMALL, **PRIMARY_SETTINGS}
+        with (
+            running_postgres(home / "data", settings=settings) as primary,
+            running_replica(primary, home / "replica") as replica,
+        ):
+            assert measure_lag(primary.dsn(), replica.dsn()).lag_bytes == 0
+
+
 def test_stopping_takes_the_slot_and_the_copy_away() -> None:
     with tempfile.TemporaryDirectory(prefix="phasegate-test-") as name:
         home = Path(name)
