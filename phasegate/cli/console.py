@@ -7,12 +7,13 @@ step ends. `NO_COLOR` is honoured (by rich).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from phasegate.records.planner_settings import PlannerSetting, sentences
 from phasegate.seeding import Progress as SeedProgress
 
 _errors = Console(stderr=True, highlight=False)
@@ -21,6 +22,12 @@ _errors = Console(stderr=True, highlight=False)
 def say(line: str) -> None:
     """A line of progress."""
     _errors.print(line, markup=False, soft_wrap=True)
+
+
+def tell_planner_settings(found: Iterable[PlannerSetting]) -> None:
+    """What a reader of the figures has to know of them."""
+    for sentence in sentences(found):
+        say(f"  {sentence}")
 
 
 @contextmanager

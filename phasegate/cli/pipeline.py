@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from phasegate import seeding
 from phasegate.cli import circumstances, console
 from phasegate.cli import drive_matrix as matrix
@@ -28,6 +30,7 @@ from phasegate.seeding.target import check_disk
 from phasegate.seeding.template_database import COPIES
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.database import apply_sql
+from phasegate.stack.planner_settings import planner_settings
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
 from phasegate.stack.replica import feeding, running_replica
 
@@ -87,9 +90,18 @@ def run(plan: RunPlan, catalogue: Catalogue) -> Path:
             data_sets = [
                 _seed(journal, server, plan, users, catalogue.population) for users in plan.sizes
             ]
+            _note_planner_settings(journal, data_sets)
             _load(journal, server, data_sets, plan, catalogue)
             _benchmark(journal, server, data_sets, plan, catalogue)
         return _publish(journal)
+
+
+def _note_planner_settings(journal: Journal, data_sets: list[DataSet]) -> None:
+    """As the load meets them; the benchmarks' sessions say their own (`_benchmark`)."""
+    found = planner_settings(data.dsn for data in data_sets)
+    if journal.server is not None:
+        journal.server = msgspec.structs.replace(journal.server, planner_settings=found)
+    console.tell_planner_settings(found)
 
 
 def _seed(
@@ -167,6 +179,9 @@ def _benchmark(
             on_progress=show,
             stay_raised=True,
         )
+    known = (journal.server.planner_settings if journal.server else None) or ()
+    of_sessions = (one for record in records for one in record.planner_settings or ())
+    console.tell_planner_settings(one for one in dict.fromkeys(of_sessions) if one not in known)
     # Without a replica a run is still worth its while: the stage says why there was none.
     with (
         suppress(PhasegateError),

@@ -106,6 +106,12 @@ class Routes:
             raise Unavailable(
                 "the pooler is started beside the server, and this one is on another machine"
             )
+        if os.environ.get("PGOPTIONS") or "options" in Dsn.of(self._dsn).parameters:
+            raise Unavailable(
+                "a pooler passes no options on (PGOPTIONS, or the address's), so its arm would be "
+                "planned unlike the other",
+                then="Leave them out",
+            )
         if find_pgbouncer() is None:
             raise Unavailable("there is no PgBouncer on this machine", then=install_command())
         home = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="phasegate-")))

@@ -14,7 +14,10 @@ from phasegate.compare.libpq import Session, array_literal
 from phasegate.compare.technique import Parameters
 from phasegate.model.errors import CannotMeasure, ConfigurationError
 from phasegate.model.row_security import ACTING_ROLE, not_in_force
+from phasegate.records.planner_settings import API_ROLES, PlannerSetting
 from phasegate.stack.database import read_sql
+from phasegate.stack.planner_settings import SQL as PLANNER_SETTINGS
+from phasegate.stack.planner_settings import as_settings
 
 SQL = Path(__file__).with_name("sql")
 
@@ -37,6 +40,8 @@ class DataSet:
     seed: int
     sha256: str
     server_version: str
+    planner_settings: tuple[PlannerSetting, ...] = ()
+    """That differ from PostgreSQL's defaults, in this session and for the API's roles."""
 
 
 def read_dataset(
@@ -96,7 +101,12 @@ def read_dataset(
         )
     _check_statistics(session)
     _check_row_security(session)
-    return DataSet(int(found), int(seed), digest, version)
+    return DataSet(int(found), int(seed), digest, version, read_planner_settings(session))
+
+
+def read_planner_settings(session: Session) -> tuple[PlannerSetting, ...]:
+    """Those of this session (PGOPTIONS too, which libpq reads) and of the API's roles."""
+    return as_settings(session.once(PLANNER_SETTINGS, array_literal(API_ROLES))())
 
 
 def _check_statistics(session: Session) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,12 +19,12 @@ from phasegate.compare.connections import Unavailable
 from phasegate.compare.engine import BudgetTooSmall
 from phasegate.compare.pytest_adapter import replay
 from phasegate.compare.session import SELF_CHECK, Budget, Lab
-from phasegate.compare.subprocess_protocol import DSN_VARIABLE, FAILURE, PROGRESS
+from phasegate.compare.subprocess_protocol import DSN_VARIABLE, FAILURE, PROGRESS, WARNING
 from phasegate.compare.summary import extra_info
 from phasegate.compare.technique import Compare, Technique
 from phasegate.model.dsn import Dsn, advice
 from phasegate.model.errors import PhasegateError
-from phasegate.records import store
+from phasegate.records import planner_settings, store
 from phasegate.records.faults import explained, require_writable
 
 # Seconds for a whole session by hand, unless --budget says otherwise: what one data set's share
@@ -119,6 +119,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         wrong = explained(error)
         said = " ".join(part for part in (str(wrong), advice(dsn, str(wrong))) if part)
         pytest.exit(f"{FAILURE}{said} Nothing was measured.", returncode=int(wrong.exit_code))
+    _tell(config, WARNING, planner_settings.sentences(lab.dataset.planner_settings))
     try:
         yield lab
         if path is not None and not request.session.testsfailed:
@@ -158,11 +159,15 @@ def _database(config: pytest.Config) -> Dsn:
         dsn = Dsn.of(os.environ[DSN_VARIABLE], DSN_VARIABLE)
     except PhasegateError as error:
         pytest.exit(f"{FAILURE}{error} Nothing was measured.", returncode=int(error.exit_code))
+    _tell(config, FAILURE, dsn.remarks)
+    return dsn
+
+
+def _tell(config: pytest.Config, prefix: str, lines: Iterable[str]) -> None:
     capture: Any = config.pluginmanager.get_plugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        for remark in dsn.remarks:
-            print(f"\n{FAILURE}{remark}", end="")  # noqa: T201 - on the terminal, once
-    return dsn
+        for line in lines:
+            print(f"\n{prefix}{line}", end="")  # noqa: T201 - on the terminal, once
 
 
 def _progress(lab: Lab, what: str) -> None:

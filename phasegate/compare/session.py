@@ -314,5 +314,6 @@ class Lab:
             comparisons=self.comparisons,
             self_check=None if same is None or self._disabled else checked(same),
             placement=self.placement.said,
+            planner_settings=self.dataset.planner_settings,
             skipped=tuple(self._skipped.values()),
         )

@@ -10,3 +10,5 @@ REPLICA_VARIABLE = "PHASEGATE_REPLICA_URL"
 # Lines of the session's output by which its parent follows it.
 PROGRESS = "phasegate measures "
 FAILURE = "phasegate: "
+# Of what is said besides: a reason for nothing, but a reader has to know.
+WARNING = "phasegate warns: "

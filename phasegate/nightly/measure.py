@@ -10,14 +10,18 @@ import asyncio
 import fnmatch
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from msgspec.structs import replace as replace_fields
 
 from phasegate import seeding
+from phasegate.compare.dataset import read_planner_settings
+from phasegate.compare.libpq import Session
 from phasegate.compare.session import SELF_CHECK
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, ConfigurationError, UsageError
@@ -27,6 +31,7 @@ from phasegate.nightly.paired_runs import ROUNDS, SAME, Measured, Rig, Sitting, 
 from phasegate.nightly.suspects import suspects
 from phasegate.nightly.worktrees import BASELINE, ROOT, NoBaseline, Tree
 from phasegate.records.night import Circumstances, NightRecord, Series
+from phasegate.records.planner_settings import PlannerSetting, warnings
 from phasegate.stack.cache import cache_dir
 from phasegate.stack.machine import describe_server, machine
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
@@ -118,6 +123,7 @@ def measure_on(
     postmaster = postmaster_of(server.data_dir)
     night = _Night(plan, rig, Watch(postmaster), say)
     night.compare()
+    planner = _planner_settings(server)
     found = _suspects(plan.root, night.baseline_commit)
     return NightRecord(
         format_version=NightRecord.FORMAT_VERSION,
@@ -130,16 +136,22 @@ def measure_on(
         baseline=plan.baseline,
         baseline_commit=night.baseline_commit,
         machine=here,
-        server=asyncio.run(describe_server(server)),
+        server=replace_fields(asyncio.run(describe_server(server)), planner_settings=planner),
         users=plan.users,
         seed=plan.seed,
         sha256=data.sha256,
         circumstances=night.circumstances(),
         series=tuple(night.series()),
-        notes=tuple(night.notes),
+        notes=(*night.notes, *warnings(planner)),
         commits=found[0],
         files_changed=found[1],
     )
+
+
+def _planner_settings(server: PostgresServer) -> tuple[PlannerSetting, ...]:
+    """As both sides' sessions meet them: they too come through libpq, with this environment."""
+    with closing(Session(server.dsn())) as session:
+        return read_planner_settings(session)
 
 
 def _suspects(root: Path, baseline: str | None) -> tuple[tuple[str, ...], dict[str, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from phasegate.records.planner_settings import PlannerSetting
 from phasegate.records.store import Part, Record
 
 
@@ -109,3 +110,6 @@ class BenchmarkRecord(Record, frozen=True, kw_only=True):
     skipped: tuple[Skipped, ...] = ()
     placement: str = ""
     """How client and server processes were placed on cores."""
+    planner_settings: tuple[PlannerSetting, ...] | None = None
+    """Of the session that measured, and of the API's roles, where they differ from PostgreSQL's
+    defaults; null in records older than this field."""

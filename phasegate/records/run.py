@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from phasegate.records.planner_settings import PlannerSetting
 from phasegate.records.store import Part, Record
 
 
@@ -25,7 +26,10 @@ class Server(Part, frozen=True, kw_only=True):
 
     version: str
     settings: dict[str, str]
-    """Settings that differ from PostgreSQL's defaults."""
+    """That differ from PostgreSQL's defaults by our own choice."""
+    planner_settings: tuple[PlannerSetting, ...] | None = None
+    """As the server and the databases measured on it had them, whoever set them; null in records
+    older than this field."""
 
 
 RENAMED = {

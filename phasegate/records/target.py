@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from phasegate.records.planner_settings import PlannerSetting
 from phasegate.records.seed import Relation
 from phasegate.records.store import Part, Record
 
@@ -27,6 +28,8 @@ class FoundDatabase(Part, frozen=True, kw_only=True):
     unguarded: tuple[str, ...] | None = None
     """Why row-level security does not hold for the sessions' role, a sentence each; empty where it
     holds, null in records older than this field."""
+    planner_settings: tuple[PlannerSetting, ...] | None = None
+    """Of the database and of the API's roles; null in records older than this field."""
 
 
 class TargetRecord(Record, frozen=True, kw_only=True):

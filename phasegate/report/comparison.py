@@ -55,6 +55,17 @@ class Compared:
     unshared: tuple[str, ...]
 
 
+def _of_planners(first: Run, second: Run) -> list[tuple[str, str, str]]:
+    """Planner settings by where they were set; nothing where one run's are not known."""
+    if first.planner_settings is None or second.planner_settings is None:
+        return []
+    one, two = (
+        {f"planner setting {each.name} ({each.source})": each.value for each in settings}
+        for settings in (first.planner_settings, second.planner_settings)
+    )
+    return [(name, one.get(name, "default"), two.get(name, "default")) for name in {**one, **two}]
+
+
 def machine_of(run: Run) -> tuple[str, int, str]:
     """What two runs must share to be compared: model and number of processors, and the target.
 
@@ -96,6 +107,7 @@ def _circumstances(first: Run, second: Run) -> tuple[str, ...]:
         (f"setting {name}", settings[0].get(name, "default"), settings[1].get(name, "default"))
         for name in sorted({*settings[0], *settings[1]})
     ]
+    pairs += _of_planners(first, second)
     pairs += [
         (
             f"data of {users(size)} users",

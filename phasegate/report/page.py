@@ -15,6 +15,7 @@ from markupsafe import Markup
 from phasegate.model.catalogue import Catalogue
 from phasegate.records import store
 from phasegate.records.gate import GateRecord
+from phasegate.records.planner_settings import warnings
 from phasegate.report import figures, headline, money, savings, style, tables, transition
 from phasegate.report import format as words
 from phasegate.report import matrix_table as matrix
@@ -89,6 +90,8 @@ def _shared(found: Findings) -> dict[str, object]:
         "run": run.run,
         "marked": run.marked,
         "absent": run.absent,
+        "planner_settings": run.planner_settings,
+        "planner_warnings": warnings(run.planner_settings or ()),
         "sources": run.sources,
         "perf": run.perf,
         "target": run.target,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from phasegate.records.benchmark import BenchmarkRecord, Comparison
 from phasegate.records.load import LoadRecord
 from phasegate.records.matrix import MatrixRecord
 from phasegate.records.perf import PerfRecord
+from phasegate.records.planner_settings import PlannerSetting
 from phasegate.records.run import Machine, RunRecord
 from phasegate.records.sampler import SamplerRecord
 from phasegate.records.seed import SeedRecord
@@ -64,6 +66,18 @@ class Run:
         if self.run.outcome == "complete":
             return ""
         return f"This run {self.ended}: the page shows what there is, and no more."
+
+    @property
+    def planner_settings(self) -> tuple[PlannerSetting, ...] | None:
+        """Of everything that was measured, each once; None where no record says."""
+        server, database = self.run.server, self.target.database if self.target else None
+        found = [
+            server.planner_settings if server else None,
+            database.planner_settings if database else None,
+            *(record.planner_settings for record in self.benchmarks.values()),
+        ]
+        known = [settings for settings in found if settings is not None]
+        return tuple(dict.fromkeys(chain(*known))) if known else None
 
     @property
     def ended(self) -> str:

@@ -17,6 +17,7 @@ from phasegate.model.errors import UsageError
 from phasegate.model.verdict import Verdict
 from phasegate.project import Project
 from phasegate.records.gate import Decision, GateRecord, Kind, NextTechnique, NotYet, Reason, Why
+from phasegate.records.planner_settings import information, warnings
 from phasegate.records.run import RENAMED, StackPart
 from phasegate.records.target import TargetRecord
 from phasegate.report import format as words
@@ -28,6 +29,7 @@ from phasegate.report.matrix_table import chosen
 from phasegate.report.money import dollars
 from phasegate.report.profiles import of_target
 from phasegate.report.resource_usage import StageUse
+from phasegate.report.run_files import Run
 from phasegate.report.traffic import StageTraffic
 
 LEVEL_MAX = 3
@@ -137,6 +139,16 @@ def _of_target(target: TargetRecord, size: int) -> list[Reason]:
         text = "Sessions only read; --allow-writes has them create and complete tasks too"
         found.append(Reason(kind="note", text=text, sources=sources))
     return found
+
+
+def _of_planner(run: Run) -> list[Reason]:
+    """What the planner was told that another server's is not."""
+    sources = ("target.json",) if run.target else ("run.json",)
+    settings = run.planner_settings or ()
+    return [
+        *(Reason(kind="alert", text=text, sources=sources) for text in warnings(settings)),
+        *(Reason(kind="note", text=text, sources=sources) for text in information(settings)),
+    ]
 
 
 def _of_money(
@@ -299,6 +311,7 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
         reasons += _of_target(target, size)
     if target is None or (profile is not None and profile.database is not None):
         reasons += _of_money(profile, size, catalogue, _priced_from(found, stage))
+    reasons += _of_planner(found.run)
     if found.run.run.outcome != "complete":
         text = f"The run {found.run.ended}{_why_failed(found)}"
         reasons.append(Reason(kind="invalid", text=text, sources=("run.json",)))

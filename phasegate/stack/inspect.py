@@ -16,6 +16,7 @@ from phasegate.model.errors import CannotMeasure
 from phasegate.records.seed import Relation
 from phasegate.records.target import FoundDatabase
 from phasegate.stack.database import connected, read_sql, redact, run
+from phasegate.stack.planner_settings import planner_settings_on
 from phasegate.stack.row_security import unguarded_on
 
 # Counting a million users takes a tenth of a second; a database where it takes longer than this is
@@ -79,6 +80,9 @@ async def _look(
         registered_users=users,
         counted=counted,
         unguarded=await unguarded_on(connection),
+        planner_settings=tuple(
+            one for one in await planner_settings_on(connection) if not one.is_of_session
+        ),
     )
     if table is None or not acting:
         return found, None

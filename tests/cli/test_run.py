@@ -16,6 +16,7 @@ import pytest
 from phasegate.records import store
 from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.records.run import RunRecord
+from phasegate.stack.pgbouncer_install import find_pgbouncer
 
 CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -31,11 +32,19 @@ STAGES = (
 
 @pytest.fixture(scope="module")
 def finished(
-    phasegate: CommandLine, tmp_path_factory: pytest.TempPathFactory
+    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A small run, carried out once for all tests that look at one."""
+    """A small run, carried out once for all tests that look at one; PGOPTIONS turns off a kind of
+    scan that no statement here uses."""
     results = tmp_path_factory.mktemp("results")
-    done = phasegate("run", "--quick", "--users", USERS, "--results", results)
+    command = [sys.executable, "-m", "phasegate", "run", "--quick", "--users", USERS]
+    done = subprocess.run(
+        [*command, "--results", str(results)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**environment, "PGOPTIONS": "-c enable_tidscan=off"},
+    )
     assert done.returncode == 0, done.stderr
     return results, done
 
@@ -62,6 +71,27 @@ def test_a_runs_record_tells_every_stage_and_its_cost(
     assert {stage.name for stage in done} == set(STAGES)
     assert all(stage.wall_s > 0 for stage in done)
     assert all((stage.memory_bytes_max or 0) > 10_000_000 for stage in done)
+
+
+def test_planner_settings_are_told_and_recorded_where_they_held(
+    finished: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    results, done = finished
+    assert done.stderr.count("Planner setting enable_tidscan = off") == 1
+    (folder,) = results.iterdir()
+    parts = store.read(folder / "run.json", RunRecord).levels[3]
+    missing = {part.name for part in parts if part.outcome == "skipped"}
+    assert missing == (set() if find_pgbouncer() else {"pgbouncer"})
+    server = store.read(folder / "run.json", RunRecord).server
+    assert server is not None
+    # The API's driver does not read PGOPTIONS; the benchmarks' libpq does.
+    assert {one.name for one in server.planner_settings or ()} == {"jit", "random_page_cost"}
+    bench = store.read(folder / "bench" / f"{USERS}.json", BenchmarkRecord)
+    assert "enable_tidscan" in {one.name for one in bench.planner_settings or ()}
+    # Nor do they get through a pooler, whose arm would be planned unlike the other.
+    assert {one.technique: one.then for one in bench.skipped}["pooled"] == "Leave them out"
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Planner setting enable_tidscan = off" in page
 
 
 def test_the_replica_is_compared_with_its_primary_in_a_session_of_its_own(

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from phasegate import seeding
+from phasegate import report, seeding
 from phasegate.api.launch import Api, running_api
 from phasegate.load.run import Manners
 from phasegate.model.catalogue import load as load_catalogue
@@ -288,3 +288,29 @@ def test_a_table_that_no_session_may_read_spoils_no_load(gate, staging):
     finally:
         execute(staging.dsn, "drop table notes_of_the_operator")
     assert found.reasons("invalid") == []
+
+
+def test_planner_settings_of_the_target_are_told_and_recorded(held, gate, staging, tmp_path):
+    folder = tmp_path / "mine"
+    shutil.copytree(held.folder / "load", folder / "load")
+    execute(staging.dsn, "alter database staging set enable_indexscan = off")
+    execute(staging.dsn, "alter role authenticated set enable_hashjoin = off")
+    execute(staging.dsn, "alter database staging set work_mem = '16MB'")
+    try:
+        found = gate(folder, "--to", "2", "--compute", "small", DATABASE_URL=staging.dsn)
+    finally:
+        execute(staging.dsn, "alter database staging reset all")
+        execute(staging.dsn, "alter role authenticated reset enable_hashjoin")
+    assert found.verdict["decision"] == "GO", "it is a warning, no verdict"
+    told = [text for text in found.reasons("alert") if "Planner setting" in text]
+    assert [text.split()[2] for text in told] == ["enable_hashjoin", "enable_indexscan"]
+    assert "for role authenticated, as which the API works" in told[0]
+    assert any("work_mem = 16MB" in text for text in found.reasons("note"))
+    target = store.read(folder / "target.json", TargetRecord)
+    kept = {one.name: one.source for one in target.database.planner_settings}
+    assert kept["enable_indexscan"] == "database"
+    report.build(folder)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("Planner setting enable_indexscan = off") >= 1
+    assert "<code>work_mem = 16MB</code>" in page
+    assert "> **Warning.** Planner setting" in (folder / "summary.md").read_text(encoding="utf-8")

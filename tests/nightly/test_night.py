@@ -191,6 +191,18 @@ def test_where_nothing_differs_only_head_is_held_against_itself(
 
 
 @pytest.mark.usefixtures("quiet")
+def test_planner_settings_of_the_environment_are_in_the_nights_notes_and_record(
+    postgres: PostgresServer, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", "-c enable_tidscan=off")
+    record = measure_on(postgres, _plan(repository, "slower", "api/health"), load())
+    assert record.server is not None
+    assert "enable_tidscan" in {one.name for one in record.server.planner_settings or ()}
+    (said,) = [note for note in record.notes if "enable_tidscan" in note]
+    assert "PGOPTIONS" in said
+
+
+@pytest.mark.usefixtures("quiet")
 def test_a_night_without_a_baseline_is_recorded_and_says_why(
     postgres: PostgresServer, repository: Path
 ) -> None:
