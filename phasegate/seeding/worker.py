@@ -39,8 +39,9 @@ PROGRESS_INTERVAL_S = 0.1
 # How often a worker looks whether its parent is still there.
 PARENT_CHECK_S = 0.1
 # glibc's mallopt: what it sets (malloc.h), and to what. A block's memory is freed a moment before
-# the next block wants as much; given back to the kernel each time, it is zeroed and mapped anew,
-# which took a twentieth of a worker's processor time.
+# the next block wants as much; given back to the kernel each time, it is zeroed and mapped anew:
+# two to three times the page faults, some 5 to 8% of a worker's processor time
+# (docs/decisions/0005-mallopt-in-seeding.md).
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _TRIM_BYTES = 1 << 30
 _MMAP_BYTES = 1 << 25  # the largest that glibc allows
