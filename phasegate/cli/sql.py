@@ -48,9 +48,10 @@ def sql(
             then="Give the lower level: phasegate sql --level N",
         )
     assert level is not None  # noqa: S101 - one of the two is given; tells the type checker
-    options.project().level(level)
+    project = options.project()
+    project.level(level)
     if not apply:
-        click.echo(level_script.script(level), nl=False)
+        click.echo(level_script.script(level, project), nl=False)
         return
     if database_url is None:
         raise UsageError(

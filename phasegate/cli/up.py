@@ -5,7 +5,7 @@ Starting is `levels.up_down`'s work; here its record becomes lines for a shell.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -16,30 +16,49 @@ from phasegate.levels.up_down import up as start_level
 from phasegate.load.options import STAGE_DURATION_S
 from phasegate.load.stages import rate_with_enough_sessions
 from phasegate.model.catalogue import Compute, Population
+from phasegate.model.errors import UsageError
 from phasegate.project import Project
 from phasegate.stack.postgres import PostgresServer
 
 
 @click.command()
-@click.option("--level", type=options.LEVEL, default=1, show_default=True, help="Stack level.")
+@click.option("--level", type=options.LEVEL, help="Stack level [1].")
+@click.option("--with", "parts", help="Parts instead of a level, comma-separated: pooler,replica.")
 @click.option("--users", type=options.POSITIVE, help="Registered users of the data set [2000].")
 @options.seed_number
 @options.compute
 @click.option("--port", type=options.PORT, help="Port of the API [any free one].")
 def up(
-    level: int, users: int | None, seed: int | None, compute: str | None, port: int | None
+    level: int | None,
+    parts: str | None,
+    users: int | None,
+    seed: int | None,
+    compute: str | None,
+    port: int | None,
 ) -> None:
     """Start a local stack that stays up.
 
+    Of a --level of phasegate.toml, or --with single parts of it.
     Prints how to reach it; `phasegate down` ends it.
     """
+    if level is not None and parts is not None:
+        raise UsageError(
+            "--level and --with both say what the stack consists of",
+            untouched="Nothing was started",
+            then="Leave one of them out",
+        )
     project = options.project()
-    project.level(level)
+    wanted: int | list[str] = level or 1
+    if parts is not None:
+        wanted = [part.strip() for part in parts.split(",") if part.strip()]
+        project.check_parts(tuple(wanted), "--with")
+    else:
+        project.level(level or 1)
     catalogue = project.catalogue
     size = users or catalogue.run.quick_users
     number = catalogue.run.seed if seed is None else seed
     state = start(
-        level=level,
+        level=wanted,
         users=size,
         number=number,
         population=catalogue.population,
@@ -52,14 +71,14 @@ def up(
 
 def start(
     *,
-    level: int,
+    level: int | Sequence[str],
     users: int,
     number: int,
     population: Population,
     compute: Compute | None,
     port: int | None,
 ) -> State:
-    """Seed `users` users from seed `number` and start the level on them: it outlives us."""
+    """Seed `users` users from seed `number` and start a level, or those parts, on them."""
 
     def prepare(server: PostgresServer) -> str:
         with console.row_bar(f"seed {users:,} users") as move:

@@ -135,7 +135,7 @@ class Lab:
         self.techniques: dict[str, Technique] = {}
         """Those that were measured."""
         self._done: dict[str, record.Comparison] = {}
-        self._titles = {id_: each.file.title for id_, each in load_project().techniques.items()}
+        self.project = load_project()
         self._unmeasured: dict[str, PhasegateError] = {}
         self._skipped: dict[str, record.Skipped] = {}
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -149,7 +149,7 @@ class Lab:
             )
             self._lock()
             self.population: Sequence[Parameters] = draw_population(self.caller, self._seed)
-            self._raised = Raised(self._dsn, self.caller)
+            self._raised = Raised(self._dsn, self.caller, self.project)
         except BaseException:
             self.caller.close()
             raise
@@ -256,8 +256,9 @@ class Lab:
         return msgspec.structs.replace(found, notes=notes)
 
     def title(self, technique: Technique) -> str:
-        """As the catalogue calls it."""
-        return self._titles.get(technique.id, technique.id)
+        """As its folder calls it."""
+        folder = self.project.techniques.get(technique.id)
+        return folder.file.title if folder else technique.id
 
     @contextmanager
     def arms(self, technique: Technique) -> Iterator[Arms]:

@@ -1,4 +1,4 @@
-"""A whole stack level: PostgreSQL, pooler, replica, worker and API, started and stopped as one.
+"""A stack of parts: PostgreSQL, pooler, replica, worker and API, started and stopped as one.
 
 Reads the catalogue's compute sizes; writes a folder for its parts' files. What this machine cannot
 have is left out, and named with the reason and the command that would change that.
@@ -7,7 +7,7 @@ have is left out, and named with the reason and the command that would change th
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -18,12 +18,13 @@ from phasegate.api.launch import Started, start_api
 from phasegate.api.settings import STATEMENT_CACHE_SIZE, Settings
 from phasegate.model.catalogue import Compute
 from phasegate.model.errors import PhasegateError
+from phasegate.project import ENGINE_PARTS, Project, load_project
 from phasegate.records.run import StackPart
 from phasegate.stack import compute as computes
 from phasegate.stack.binaries import give_to_service_user, server_version
 from phasegate.stack.cache import cache_dir
 from phasegate.stack.database import apply_sql
-from phasegate.stack.levels import LEVEL_OF_WORKER, apply_level
+from phasegate.stack.levels import WORKER_PARTS, apply_parts, in_database
 from phasegate.stack.partitions import maintain
 from phasegate.stack.pgbouncer import CLIENTS_MAX, POOL_SIZE, start_pgbouncer, stop_pgbouncer
 from phasegate.stack.pgbouncer_console import PgBouncer
@@ -44,16 +45,13 @@ from phasegate.stack.replica import (
 )
 from phasegate.stack.worker import Worker, start_worker, stop_worker
 
-# Levels 1 and 2 open a connection for each request; the scaling guide adds pooling in phase 3
-# (docs/method.md#the-scaling-guide).
-API_POOL_SIZES: Mapping[int, int] = {1: 0, 2: 0, 3: computes.API_POOL_SIZE}
-
 
 @dataclass(frozen=True)
 class RunningLevel:
-    """A level that runs."""
+    """A stack that runs."""
 
     level: int
+    """The project's level, or the highest that it has all parts of."""
     api: Api
     jwt_secret: str = field(repr=False)
     dsn: str = field(repr=False)
@@ -70,15 +68,17 @@ class RunningLevel:
 
     @property
     def skipped(self) -> tuple[StackPart, ...]:
-        """What the level should have, and has not."""
+        """What the stack should have, and has not."""
         return tuple(part for part in self.parts if part.outcome == "skipped")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What kind of level is wanted."""
+    """What kind of stack is wanted."""
 
-    level: int
+    project: Project
+    names: frozenset[str]
+    """Its parts: techniques, the engine's, the client's."""
     folder: Path
     """For the files of pooler, replica and worker."""
     jwt_secret: str = field(repr=False)
@@ -86,15 +86,22 @@ class Wanted:
     """Of the API; any free one if None."""
     compute: Compute | None = None
     pool_size: int | None = None
-    """Of the API; the level's own if None."""
+    """Of the API; the engine's own if None."""
     replica: bool = True
-    """Whether level 3 gets a replica: a second copy of the whole cluster."""
+    """Whether the part `replica` is started: a second copy of the whole cluster."""
     outlives_caller: bool = False
+
+    @property
+    def level(self) -> int:
+        """The highest level all of whose parts are wanted; 1 if none is."""
+        levels = self.project.levels
+        whole = [n for n, level in enumerate(levels, 1) if set(level.parts) <= self.names]
+        return max(whole, default=1)
 
 
 @dataclass
 class Processes:
-    """The processes of a level so far, for whoever has to find them again."""
+    """The processes of a stack so far, for whoever has to find them again."""
 
     api: Started | None = None
     worker: Worker | None = None
@@ -125,37 +132,42 @@ Noted = Callable[[Processes], None]
 def running_level(
     server: PostgresServer,
     dsn: str,
-    level: int,
+    level: int | Iterable[str],
     *,
     folder: Path | None = None,
     compute: Compute | None = None,
     pool_size: int | None = None,
     port: int | None = None,
     replica: bool = True,
+    project: Project | None = None,
 ) -> Iterator[RunningLevel]:
-    """Everything that `level` consists of, stopped at the end, also after an error.
+    """All that a level or a set of parts consists of, stopped at the end, also after an error.
 
-    `server` is restarted where the level or the compute size needs other settings, and again at
+    `server` is restarted where a part or the compute size needs other settings, and again at
     the end with those it had; its port and password stay, so its DSNs stay good.
 
     Args:
         server: a running server of ours.
         dsn: of the application's database on it.
-        level: 1, 2 or 3.
+        level: of the project, counted from 1; or the parts themselves.
         folder: for the parts' files; one in the cache folder if None. As root it must lie where
             the service user can go.
         compute: the size to emulate; this machine as it is if None.
-        pool_size: of the API, over and above the level's own.
+        pool_size: of the API; the engine's own if None.
         port: of the API; any free one if None.
-        replica: whether level 3 gets its replica.
+        replica: whether the part `replica` is started.
+        project: whose level it is; the one here if None.
 
     Raises:
         UsageError: there is no such level.
+        ConfigurationError: there is no such part.
         Refused: the port is taken.
         CannotMeasure: a part that cannot be left out does not start.
     """
+    here = project or load_project()
     wanted = Wanted(
-        level=level,
+        project=here,
+        names=here.parts_of(level) if isinstance(level, int) else frozenset(level),
         folder=folder or cache_dir() / "parts",
         jwt_secret=secrets.token_urlsafe(32),
         port=port,
@@ -168,11 +180,11 @@ def running_level(
 
 
 def settings_for(wanted: Wanted) -> dict[str, str]:
-    """What the server's settings must have in them for that level and size."""
+    """What the server's settings must have in them for those parts and that size."""
     settings: dict[str, str] = {}
     if wanted.compute is not None:
         settings |= computes.server_settings(wanted.compute)
-    if wanted.level == LEVEL_OF_WORKER:
+    if "replica" in wanted.names:
         settings |= PRIMARY_SETTINGS
     return settings
 
@@ -188,19 +200,18 @@ def build(
     discard_replica(wanted.folder / "replica", server.dsn())
     processes = Processes(server=_reconfigured(undo, server, dsn, wanted))
     noted(processes)
-    apply_level(dsn, wanted.level)
-    parts = [_postgres_part(wanted), *_database_parts(wanted.level)]
-    if wanted.level == LEVEL_OF_WORKER:
+    apply_parts(dsn, wanted.names, wanted.project)
+    parts = [_postgres_part(wanted), *_database_parts(wanted)]
+    if "partition_upkeep" in wanted.names:
         maintain(dsn)
+    if "pooler" in wanted.names:
         parts.append(_add_pooler(undo, processes, dsn, wanted))
         noted(processes)
+    if "replica" in wanted.names:
         parts.append(_add_replica(undo, processes, wanted))
         noted(processes)
-        processes.worker = start_worker(
-            dsn, wanted.folder / "worker.log", outlives_caller=wanted.outlives_caller
-        )
-        undo.callback(stop_worker, processes.worker)
-        parts.append(StackPart(name="worker", outcome="running", note="queue and schedules"))
+    if WORKER_PARTS & wanted.names:
+        parts += _add_worker(undo, processes, dsn, wanted)
         noted(processes)
     processes.api, part = _add_api(undo, processes, dsn, wanted)
     noted(processes)
@@ -221,7 +232,7 @@ def build(
 def _reconfigured(
     undo: ExitStack, server: PostgresServer, dsn: str, wanted: Wanted
 ) -> PostgresServer:
-    """`server` with the settings of the level, restarted only if they differ."""
+    """`server` with the settings that are wanted, restarted only if they differ."""
     settings = {**server.settings, **settings_for(wanted)}
     if settings == dict(server.settings):
         return server
@@ -245,22 +256,23 @@ def _postgres_part(wanted: Wanted) -> StackPart:
     return StackPart(name="postgres", outcome="running", note=note)
 
 
-# What a level has in its database: (first level that has it, part, what exactly). The names are
-# those by which the catalogue's techniques know them.
-DATABASE_PARTS = (
-    (1, "policies", "row-level security, auth.uid() once a statement"),
-    (2, "idx_tasks_user_created", "index on tasks (user_id, created_at desc)"),
-    (2, "idx_tasks_project", "partial index on tasks (project_id)"),
-    (3, "user_stats", "materialised, refreshed hourly"),
-    (3, "partitions", "monthly, made ahead, DEFAULT watched"),
-)
-
-
-def _database_parts(level: int) -> list[StackPart]:
+def _database_parts(wanted: Wanted) -> list[StackPart]:
+    techniques = wanted.project.techniques
     return [
-        StackPart(name=name, outcome="in place", note=note)
-        for first, name, note in DATABASE_PARTS
-        if first <= level
+        StackPart(name=name, outcome="in place", note=techniques[name].file.title)
+        for name in sorted(in_database(wanted.project, wanted.names) - WORKER_PARTS)
+    ]
+
+
+def _add_worker(undo: ExitStack, processes: Processes, dsn: str, wanted: Wanted) -> list[StackPart]:
+    processes.worker = start_worker(
+        dsn, wanted.folder / "worker.log", outlives_caller=wanted.outlives_caller
+    )
+    undo.callback(stop_worker, processes.worker)
+    return [
+        StackPart(name=name, outcome="running", note=f"{ENGINE_PARTS[name]}, by the worker")
+        for name in ENGINE_PARTS
+        if name in WORKER_PARTS & wanted.names
     ]
 
 
@@ -268,7 +280,7 @@ def _add_pooler(undo: ExitStack, processes: Processes, dsn: str, wanted: Wanted)
     program = find_pgbouncer() or _installed()
     if program is None:
         note = f"there is no PgBouncer on this machine; try: {install_command()}"
-        return StackPart(name="pgbouncer", outcome="skipped", note=note)
+        return StackPart(name="pooler", outcome="skipped", note=note)
     folder = wanted.folder / "pgbouncer"
     size, clients = POOL_SIZE, CLIENTS_MAX
     if wanted.compute is not None:
@@ -277,11 +289,11 @@ def _add_pooler(undo: ExitStack, processes: Processes, dsn: str, wanted: Wanted)
     try:
         processes.pooler = start_pgbouncer(folder, dsn, pool_size=size, clients_max=clients)
     except PhasegateError as error:
-        return StackPart(name="pgbouncer", outcome="skipped", note=error.sentence())
+        return StackPart(name="pooler", outcome="skipped", note=error.sentence())
     undo.callback(stop_pgbouncer, folder)
     version = ".".join(map(str, pgbouncer_version(program)))
     note = f"PgBouncer {version}, transaction mode, pool of {size}, up to {clients} clients"
-    return StackPart(name="pgbouncer", outcome="running", note=note)
+    return StackPart(name="pooler", outcome="running", note=note)
 
 
 @cache
@@ -312,7 +324,10 @@ def _add_api(
     undo: ExitStack, processes: Processes, dsn: str, wanted: Wanted
 ) -> tuple[Started, StackPart]:
     pooler = processes.pooler
-    pool_size = API_POOL_SIZES[wanted.level] if wanted.pool_size is None else wanted.pool_size
+    # Without a pooler, a connection for each request: the scaling guide adds pooling in phase 3
+    # (docs/method.md#the-scaling-guide).
+    own_size = computes.API_POOL_SIZE if "pooler" in wanted.names else 0
+    pool_size = own_size if wanted.pool_size is None else wanted.pool_size
     cache_size = STATEMENT_CACHE_SIZE
     if pooler is not None and pooler.statement_cache_size is not None:
         cache_size = pooler.statement_cache_size

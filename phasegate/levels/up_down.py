@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from phasegate.levels.runner import Processes, RunningLevel, Wanted, build
 from phasegate.levels.runner import running_level as running_level
 from phasegate.model.catalogue import Compute
 from phasegate.model.errors import Refused
+from phasegate.project import Project, load_project
 from phasegate.records import store
 from phasegate.records.run import StackPart
 from phasegate.records.store import Part, Record
@@ -59,6 +60,7 @@ class State(Record, frozen=True, kw_only=True):
     FORMAT_VERSION: ClassVar[int] = 1
 
     level: int
+    """The project's level, or the highest that it has all parts of."""
     compute: str | None
     """Size that is emulated; null for this machine as it is."""
     started_at: str
@@ -91,33 +93,40 @@ def home() -> Path:
 
 def up(
     *,
-    level: int,
+    level: int | Iterable[str],
     prepare: Callable[[PostgresServer], str],
     compute: Compute | None = None,
     port: int | None = None,
     data_dir: Path | None = None,
+    project: Project | None = None,
 ) -> State:
-    """Start a level that outlives this process; `down` ends it.
+    """Start a stack that outlives this process; `down` ends it.
 
     Args:
-        level: 1, 2 or 3.
+        level: of the project, counted from 1; or the parts themselves.
         prepare: makes the application's database on the running server, as by seeding it, and
             returns its DSN.
         compute: the size to emulate; this machine as it is if None.
         port: of the API; any free one if None.
         data_dir: of the server; our own cluster if None.
+        project: whose level it is; the one here if None.
 
     Raises:
         UsageError: there is no such level.
+        ConfigurationError: there is no such part.
         Refused: a level is up already, another phasegate is at work, or the port is taken.
         CannotMeasure: a part that cannot be left out does not start; what had started is stopped.
     """
     data_dir = data_dir or cluster_dir()
+    here = project or load_project()
+    names = here.parts_of(level) if isinstance(level, int) else frozenset(level)
+    here.check_parts(tuple(sorted(names)), "The stack")
     with locked(cache_dir(), "phasegate up"), ExitStack() as undo:
         _clear_stale()
         home().mkdir(mode=0o755, exist_ok=True)
         wanted = Wanted(
-            level=level,
+            project=here,
+            names=names,
             folder=home(),
             jwt_secret=secrets.token_urlsafe(SECRET_BYTES),
             port=port,

@@ -166,15 +166,20 @@ class Project:
         technique = self.applied_by(id_)
         return (technique.undo if undo else technique.migration) or technique.client
 
+    @property
+    def known_parts(self) -> frozenset[str]:
+        """Every part that a stack can have: techniques with a migration, the engine's, clients'."""
+        applicable = {id_ for id_, technique in self.techniques.items() if technique.migration}
+        return frozenset({*applicable, *self.client_parts, *ENGINE_PARTS})
+
     def check_parts(self, parts: tuple[str, ...], where: str) -> None:
-        """ConfigurationError for a part that nobody knows; `where` says who named it."""
-        known = {*self.techniques, *self.client_parts, *ENGINE_PARTS}
-        unknown = [part for part in parts if part not in known]
+        """ConfigurationError for what no stack can have; `where` says who named it."""
+        unknown = [part for part in parts if part not in self.known_parts]
         if unknown:
             raise ConfigurationError(
                 f"{where}: there is no part {unknown[0]!r}",
                 untouched=NOTHING,
-                then=f"Choose among {', '.join(sorted(known))}",
+                then=f"Choose among {', '.join(sorted(self.known_parts))}",
             )
 
 

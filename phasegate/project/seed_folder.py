@@ -40,3 +40,9 @@ class SeedFolder:
     def policies(self) -> Path:
         """Row-level security and grants: in force from the first moment."""
         return self.folder / "policies.sql"
+
+    @property
+    def functions(self) -> Path:
+        """What the app asks of the database beyond its tables, as shipped: it leaves alone what a
+        technique has put in its place, since it runs again whenever parts come and go."""
+        return self.folder / "functions.sql"

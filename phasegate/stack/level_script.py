@@ -1,7 +1,7 @@
 """The part of a stack level that lives in the database, as one SQL text: shown, then applied.
 
-Reads `stack/sql/*.sql`, pgqueuer's own SQL and the project's jobs. Runs the text that was shown, on
-demand alone, on a database that holds a data set of phasegate's; anybody else's is left alone.
+Reads what `stack.levels` reads. Runs the text that was shown, on demand alone, on a
+database that holds a data set of phasegate's; anybody else's is left alone.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from collections.abc import Callable
 import asyncpg
 
 from phasegate.model.errors import CannotMeasure, Refused
-from phasegate.project import load_project
+from phasegate.project import Project, load_project
 from phasegate.stack.background import background_of, background_sql
 from phasegate.stack.database import connected, read_sql, redact, run
-from phasegate.stack.levels import LEVEL_OF_WORKER, steps
-from phasegate.stack.partitions import partman_version
+from phasegate.stack.levels import Found, find_on, pieces
 
 NOTHING_CHANGED = "Nothing was changed"
 
@@ -25,28 +24,25 @@ HEAD = """\
 -- writers waiting. On a live table, take the single migrations: phasegate sql TECHNIQUE."""
 
 
-def script(level: int, *, has_queue: bool = False, partman: int | None = None) -> str:
+def script(level: int, project: Project, found: Found | None = None) -> str:
     """The SQL that brings a database of any level to `level`, fit for psql.
 
     Args:
-        level: 1, 2 or 3.
-        has_queue: the queue is there already.
-        partman: major version of pg_partman where the server has it.
+        level: of the project, counted from 1.
+        project: whose level it is.
+        found: what is known of the database; nothing if None.
 
     Raises:
         UsageError: there is no such level.
     """
-    names = ["settings", *steps(level)]
-    pieces = [(name, read_sql(name)) for name in names]
-    project = load_project()
-    background = background_of(project, project.parts_of(level))
-    pieces += background_sql(background, has_queue=has_queue)
-    if level == LEVEL_OF_WORKER:
-        more = ["partitions", "manage_partitions"]
-        if partman is not None:
-            more += [f"partitions_partman_{partman}", "partitions_partman"]
-        pieces += [(name, read_sql(name)) for name in more]
-    body = "\n\n".join(f"-- == {name}\n{text.strip()}" for name, text in pieces)
+    parts = project.parts_of(level)
+    known = found or Found()
+    said = [
+        ("settings", read_sql("settings")),
+        *pieces(project, parts, known),
+        *background_sql(background_of(project, parts), has_queue=known.has_queue),
+    ]
+    body = "\n\n".join(f"-- == {name}\n{text.strip()}" for name, text in said)
     return f"{HEAD.format(level=level)}\n\nbegin;\n\n{body}\n\ncommit;\n"
 
 
@@ -58,17 +54,14 @@ def apply_script(dsn: str, level: int, show: Callable[[str], None]) -> None:
         Refused: the database holds no whole data set of phasegate's.
         CannotMeasure: it cannot be reached, or a statement failed; nothing was changed.
     """
-    steps(level)  # a wrong level is named before anything is opened
+    project = load_project()
+    project.level(level)  # a wrong one is named before anything is opened
 
     async def work() -> None:
         async with connected(dsn, statement_cache_size=0) as connection:
             try:
                 await _check_ours(connection, redact(dsn))
-                text = script(
-                    level,
-                    has_queue=await connection.fetchval(read_sql("has_queue")),
-                    partman=await partman_version(connection),
-                )
+                text = script(level, project, await find_on(connection))
                 show(text)
                 await connection.execute(text)
             except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:

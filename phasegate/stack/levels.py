@@ -1,96 +1,236 @@
-"""The part of a stack level that lives in the database.
+"""The database's part of a stack: brought to a set of parts, from whatever is there.
 
-Reads and runs `stack/sql/level_<n>.sql` and `level_<n>_undo.sql`; at level 3 it also installs the
-queue (`stack.background`) and puts the log's partitions under maintenance (`stack.partitions`). The
-other parts of a level (pooler, replica, worker) are processes: `levels.up_down`.
+Reads the project's levels and techniques (migration, undo, present) and `stack/sql/`; writes the
+database. A technique is applied by its migration, as a person would run it, and is there if its
+`present.sql` says so. `stack.background` brings the jobs. Other parts of a stack (pooler, replica,
+worker, API) are processes: `levels.runner`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 
 import asyncpg
 
-from phasegate.model.errors import UsageError
-from phasegate.project import SeedFolder, load_project
+from phasegate.model.errors import ConfigurationError
+from phasegate.project import Project, TechniqueFolder, load_project, transactional
 from phasegate.stack.background import arrange_on, background_of
-from phasegate.stack.database import connected, execute_sql, run
-from phasegate.stack.partitions import manage_on
+from phasegate.stack.database import connected, read_sql, run
+from phasegate.stack.partitions import partman_version
 
-LEVELS = (1, 2, 3)
-LEVEL_OF_WORKER = 3
+WORKER_PARTS = frozenset({"jobs", "refresh", "partition_upkeep"})
+"""What a worker carries out, and what each leaves in the database."""
+PRESENT = {
+    "jobs": "has_queue",
+    "refresh": "refresh_present",
+    "partition_upkeep": "partition_upkeep_present",
+}
+UNDO = {
+    "jobs": "queue_undo",
+    "refresh": "refresh_undo",
+    "partition_upkeep": "partition_upkeep_undo",
+}
+"""Files of `stack/sql/`: is a part there, and away with it."""
+
+FOUNDATION = ("supabase",)
+"""Roles and the auth schema, which every set of parts stands on, like what `seed/` says."""
+
+Piece = tuple[str, str]
+"""Where some SQL comes from, and the SQL."""
+
+GUARDED = """\
+do $phasegate_guard$
+begin
+    if {negation}coalesce((
+{present}
+    ), false) then
+        execute $phasegate_sql$
+{sql}
+        $phasegate_sql$;
+    end if;
+end
+$phasegate_guard$;"""
 
 
-def steps(level: int) -> tuple[str | Path, ...]:
-    """The SQL files that bring a database of any level to `level`, in order.
+@dataclass(frozen=True)
+class Found:
+    """What a database is known to have, beside the parts that its SQL asks for by itself."""
 
-    Raises:
-        UsageError: there is no such level.
+    has_queue: bool = False
+    """Whether the worker's queue is there."""
+    partman: int | None = None
+    """Major version of pg_partman where the server has it."""
+
+
+def in_database(project: Project, parts: Iterable[str]) -> frozenset[str]:
+    """Those of `parts` that have something in the database: techniques, and what a worker does."""
+    techniques = {id_ for id_, each in project.techniques.items() if each.migration}
+    return frozenset(parts) & (techniques | WORKER_PARTS)
+
+
+def in_order(project: Project, parts: Collection[str]) -> list[TechniqueFolder]:
+    """The techniques among `parts`: first those of lower levels, then by name."""
+    listed = [part for level in project.levels for part in level.parts]
+    wanted = dict.fromkeys(part for part in (*listed, *sorted(parts)) if part in parts)
+    return [
+        project.techniques[part]
+        for part in wanted
+        if part in project.techniques and project.techniques[part].migration
+    ]
+
+
+def _guarded(technique: TechniqueFolder, *, undo: bool) -> Piece:
+    """A migration that runs where it is lacking, or an undo that runs where it is too much."""
+    text = GUARDED.format(
+        negation="" if undo else "not ",
+        present=transactional(technique.present).rstrip(";"),
+        sql=transactional(technique.undo if undo else technique.migration),
+    )
+    return f"{technique.id}{', undone' if undo else ''}", text
+
+
+def pieces(project: Project, parts: Collection[str], found: Found) -> list[Piece]:
+    """The SQL that brings a database to `parts`, from any other set: for one transaction.
+
+    Args:
+        project: whose techniques and schema these are.
+        parts: what there shall be; parts that are not the database's are passed over.
+        found: what is known of the database.
     """
-    if level not in LEVELS:
-        raise UsageError(
-            f"There is no stack level {level}",
-            untouched="Nothing was changed",
-            then=f"Choose one of {', '.join(map(str, LEVELS))}",
-        )
-    down = tuple(f"level_{n}_undo" for n in reversed(LEVELS) if n > level)
-    up = tuple(f"level_{n}" for n in LEVELS if n <= level)
-    # Roles, the auth schema and the project's row-level security: every level stands on these.
-    return ("supabase", SeedFolder().policies, *down, *up)
+    shipped = [path for path in (project.seed.policies, project.seed.functions) if path.is_file()]
+    upkeep = ["partitions", "manage_partitions"]
+    if found.partman is not None:
+        upkeep += [f"partitions_partman_{found.partman}", "partitions_partman"]
+    names = ["refresh"] if "refresh" in parts else []
+    names += upkeep if "partition_upkeep" in parts else []
+    return [
+        *((name, read_sql(name)) for name in FOUNDATION),
+        *((f"seed/{path.name}", path.read_text(encoding="utf-8")) for path in shipped),
+        *undone(project, but={*parts, "jobs"}),  # the queue is `stack.background`'s
+        *(_guarded(each, undo=False) for each in in_order(project, parts)),
+        *((name, read_sql(name)) for name in names),
+    ]
 
 
-async def bring_to_level(connection: asyncpg.Connection, level: int) -> None:
-    """As `apply_level`, on a connection that the caller owns."""
-    await execute_sql(connection, *steps(level))
-    project = load_project()
-    await arrange_on(connection, background_of(project, project.parts_of(level)))
-    if level == LEVEL_OF_WORKER:
-        await manage_on(connection)
+def undone(project: Project, *, but: Collection[str] = ()) -> list[Piece]:
+    """The SQL that takes away all parts of the project but some, where they are there."""
+    too_much = [UNDO[part] for part in UNDO if part not in but]
+    others = [id_ for id_ in project.techniques if id_ not in but]
+    return [
+        *((name, read_sql(name)) for name in too_much),
+        *(_guarded(each, undo=True) for each in reversed(in_order(project, others))),
+    ]
 
 
-def apply_level(dsn: str, level: int) -> None:
-    """Bring the database behind `dsn` to `level`, from whichever level it is at.
+async def find_on(connection: asyncpg.Connection) -> Found:
+    """What `pieces` must know of the database that is connected to."""
+    return Found(
+        has_queue=await connection.fetchval(read_sql("has_queue")),
+        partman=await partman_version(connection),
+    )
 
-    Indexes, view and functions come and go in one transaction; applying the same level again
-    changes nothing, and a materialised view that is there keeps its contents and its age.
+
+async def bring_to_parts(
+    connection: asyncpg.Connection, project: Project, parts: Collection[str]
+) -> None:
+    """As `apply_parts`, on a connection that the caller owns."""
+    background = background_of(project, parts)
+    said = pieces(project, parts, await find_on(connection))
+    async with connection.transaction():
+        await connection.execute(read_sql("settings"))
+        for _, text in said:
+            await connection.execute(text)
+    await arrange_on(connection, background)
+
+
+def apply_parts(dsn: str, parts: Collection[str], project: Project | None = None) -> None:
+    """Bring the database behind `dsn` to `parts`: apply what is lacking, undo what is too much.
+
+    In one transaction, the jobs in another after it; applying the same set again changes nothing,
+    and a materialised view that is there keeps its contents and its age.
+
+    Args:
+        dsn: of the database.
+        parts: of the project; those that are processes or the client's are passed over.
+        project: the one here if None.
 
     Raises:
-        UsageError: there is no such level.
+        ConfigurationError: there is no such part.
         CannotMeasure: the server cannot be reached.
         asyncpg.PostgresError: a statement failed, as when the tables are missing; nothing was
             changed.
     """
-    steps(level)  # a wrong level is named before anything is opened
+    here = project or load_project()
+    here.check_parts(tuple(parts), "The stack")
 
     async def work() -> None:
         async with connected(dsn) as connection:
-            await bring_to_level(connection, level)
+            await bring_to_parts(connection, here, parts)
 
     run(work())
 
 
-async def _current(connection: asyncpg.Connection) -> int:
-    found = await connection.fetchrow(
-        """
-        select to_regclass('public.idx_tasks_user_created') is not null
-                   and to_regclass('public.idx_tasks_project') is not null as indexed,
-               to_regclass('private.user_stats') is not null as summarised
-        """
-    )
-    if found["indexed"] and found["summarised"]:
-        return 3
-    return 2 if found["indexed"] else 1
+def apply_level(dsn: str, level: int, project: Project | None = None) -> None:
+    """`apply_parts` with those of a level.
+
+    Raises:
+        UsageError: there is no such level. Else as `apply_parts`.
+    """
+    here = project or load_project()
+    apply_parts(dsn, here.parts_of(level), here)
 
 
-def current_level(dsn: str) -> int:
+async def present_on(connection: asyncpg.Connection, project: Project) -> frozenset[str]:
+    """As `present_parts`, on a connection that the caller owns."""
+    asked = {part: read_sql(name) for part, name in PRESENT.items()}
+    asked |= {id_: each.present for id_, each in project.techniques.items() if each.migration}
+    found = set()
+    for part, query in asked.items():
+        try:
+            if await connection.fetchval(query):
+                found.add(part)
+        except asyncpg.PostgresError as error:
+            if part in WORKER_PARTS:
+                raise
+            raise ConfigurationError(
+                f"{project.techniques[part].path.rpartition('/')[0]}/present.sql: {error}",
+                untouched="Nothing was changed",
+                then="It must be one query that answers true or false on any database",
+            ) from error
+    return frozenset(found)
+
+
+def present_parts(dsn: str, project: Project | None = None) -> frozenset[str]:
+    """The parts that lie in the database behind `dsn`: what is there, not what was asked for.
+
+    Raises:
+        ConfigurationError: a technique's `present.sql` fails.
+        CannotMeasure: the server cannot be reached.
+    """
+    here = project or load_project()
+
+    async def work() -> frozenset[str]:
+        async with connected(dsn) as connection:
+            return await present_on(connection, here)
+
+    return run(work())
+
+
+def level_of(project: Project, parts: Collection[str]) -> int:
+    """The highest level all of whose database's parts are among `parts`; 1 if none is."""
+    for number in range(len(project.levels), 1, -1):
+        if in_database(project, project.parts_of(number)) <= set(parts):
+            return number
+    return 1
+
+
+def current_level(dsn: str, project: Project | None = None) -> int:
     """The level whose database part is in force behind `dsn`: what is there, not what was asked.
 
     Raises:
+        ConfigurationError: a technique's `present.sql` fails.
         CannotMeasure: the server cannot be reached.
     """
-
-    async def work() -> int:
-        async with connected(dsn) as connection:
-            return await _current(connection)
-
-    return run(work())
+    here = project or load_project()
+    return level_of(here, present_parts(dsn, here))

@@ -93,4 +93,4 @@ def test_the_next_session_takes_away_a_setup_and_goes_back_to_the_level_found_be
     finished(populated)
     assert value(populated, INDEXES) == "0"
     assert current_level(populated) == 2
-    assert value(populated, "select to_regclass('phasegate.benchmarking')") is None
+    assert value(populated, "select to_regclass('phasegate.benchmark_session')") is None

@@ -140,7 +140,7 @@ def test_a_statement_that_fails_ends_the_session_and_nothing_is_saved(
         )
     assert list(tmp_path.iterdir()) == []
     assert current_level(populated) == 1
-    assert fetched(populated, "select to_regclass('phasegate.benchmarking')::text") is None
+    assert fetched(populated, "select to_regclass('phasegate.benchmark_session')::text") is None
 
 
 INTERRUPTED = """

@@ -8,11 +8,13 @@ from typing import Any
 import asyncpg
 import pytest
 
-from phasegate.model.errors import UsageError
+from phasegate.model.errors import ConfigurationError, UsageError
 from phasegate.stack import job_queue, partitions
-from phasegate.stack.levels import LEVELS, apply_level, current_level
+from phasegate.project import load_project
+from phasegate.stack.levels import apply_level, apply_parts, current_level, present_parts
 
 On = Callable[..., Any]
+LEVELS = (1, 2, 3)
 
 INDEXES = """
 select array_agg(indexname::text order by indexname) from pg_indexes
@@ -49,7 +51,7 @@ def test_the_partial_index_covers_only_tasks_with_a_project(app: str, sql_on: On
 
 
 def test_an_unknown_level_is_refused_before_the_server_is_asked() -> None:
-    with pytest.raises(UsageError, match=r"no stack level 4.*Nothing was changed"):
+    with pytest.raises(UsageError, match="no stack level 4"):
         apply_level("postgresql://nobody@127.0.0.1:1/none", 4)
 
 
@@ -185,3 +187,42 @@ def test_a_second_refresh_at_the_same_time_steps_back(app: str, sql_on: On) -> N
             await other.close()
 
     assert sql_on(app, two) is False
+
+
+def test_a_set_of_parts_is_reached_from_any_other_and_is_what_is_there(
+    app: str, sql_on: On
+) -> None:
+    shipped = present_parts(app)
+    sets = (
+        {"rls_uid", "idx_tasks_project"},
+        {"rls_uid", "user_stats", "logs_brin"},
+        {"rls_uid", "partition_upkeep", "uuid_keys"},
+        {"rls_uid", "jobs", "refresh", "user_stats", "idx_tasks_user_created"},
+        {"rls_uid"},
+    )
+    for parts in sets:
+        apply_parts(app, {*parts, "pooler", "embedded"})  # which are not the database's
+        assert present_parts(app) == parts
+    assert present_parts(app) == shipped
+
+
+def test_a_part_that_there_is_not_is_refused_with_those_that_there_are(app: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"no part 'join'.*idx_tasks_project") as caught:
+        apply_parts(app, {"join"})  # a technique of the client: nothing that a stack could have
+    assert caught.value.exit_code == 2
+
+
+def test_a_set_that_cannot_be_applied_changes_nothing(app: str, sql_on: On) -> None:
+    sql_on(app, lambda c: c.execute("create table public.activity_logs_before ()"))
+    before = present_parts(app)
+    with pytest.raises(asyncpg.DuplicateTableError):
+        apply_parts(app, {*load_project().parts_of(3), "logs_window"})
+    assert present_parts(app) == before
+
+
+def test_a_technique_that_is_there_already_is_not_made_anew(app: str, sql_on: On) -> None:
+    apply_level(app, 2)
+    number = "select 'idx_tasks_project'::regclass::oid"
+    made = sql_on(app, lambda c: c.fetchval(number))
+    apply_level(app, 3)
+    assert sql_on(app, lambda c: c.fetchval(number)) == made

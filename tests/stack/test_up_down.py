@@ -24,13 +24,12 @@ from phasegate.levels import up_down as local
 from phasegate.levels.runner import RunningLevel, running_level
 from phasegate.model import catalogue
 from phasegate.model.errors import CannotMeasure, ConfigurationError, Refused, UsageError
-from phasegate.project import load_project
-from phasegate.records.run import RENAMED
+from phasegate.project import ENGINE_PARTS, load_project
 from phasegate.stack import job_queue
 from phasegate.stack.cache import cache_dir, locked, occupant_of
 from phasegate.stack.compute import find_compute
 from phasegate.stack.health import check
-from phasegate.stack.levels import current_level
+from phasegate.stack.levels import current_level, present_parts
 from phasegate.stack.pgbouncer_install import find_pgbouncer
 from phasegate.stack.postgres import PostgresServer, running_postgres, start_postgres, stop_postgres
 from phasegate.stack.replica import PRIMARY_SETTINGS, measure_lag, start_replica
@@ -83,7 +82,7 @@ def test_the_lower_levels_are_a_server_and_an_api_with_a_connection_for_each_req
     pid = (server.data_dir / "postmaster.pid").read_text().split()[0]
     with running_level(server, server.dsn("app"), level, folder=home / "up") as running_one:
         indexes = {"idx_tasks_user_created", "idx_tasks_project"} if level == 2 else set()
-        expected = dict.fromkeys(("policies", *indexes), "in place")
+        expected = dict.fromkeys(("rls_uid", *indexes), "in place")
         assert outcomes(running_one) == {"postgres": "running", "api": "running", **expected}
         assert "a connection for each request" in running_one.parts[-1].note
         assert current_level(server.dsn("app")) == level
@@ -97,20 +96,18 @@ def test_level_3_is_all_of_its_parts_and_leaves_the_server_as_it_was(
 ) -> None:
     assert setting(sql_on, server, "wal_level") == "minimal"
     with running_level(server, server.dsn("app"), 3, folder=home / "up") as level:
-        expected = dict.fromkeys(("postgres", "pgbouncer", "replica", "worker", "api"), "running")
-        in_place = ("policies", "idx_tasks_user_created", "idx_tasks_project")
-        expected |= dict.fromkeys((*in_place, "user_stats", "partitions"), "in place")
+        project = load_project()
+        expected = dict.fromkeys(("postgres", "api", *ENGINE_PARTS), "running")
+        in_place = ("rls_uid", "idx_tasks_user_created", "idx_tasks_project", "user_stats")
+        expected |= dict.fromkeys(in_place, "in place")
+        processes = {"postgres", "replica", "worker", "api"}
         if find_pgbouncer() is None:
-            expected["pgbouncer"] = "skipped"
+            expected["pooler"] = "skipped"
+        else:
+            processes.add("pgbouncer")
         assert outcomes(level) == expected
-        database_or_engine = {
-            part
-            for id_ in load_project().techniques
-            for part in load_project().parts_with(id_)
-            if part not in load_project().client_parts and load_project().level_with(id_)
-        }
-        assert database_or_engine <= {RENAMED.get(name, name) for name in expected}
-        assert set(level.pids) == {name for name, how in expected.items() if how == "running"}
+        assert set(expected) - {"postgres", "api"} == project.parts_of(3) - {*project.client_parts}
+        assert set(level.pids) == processes
         assert all(psutil.pid_exists(pid) for pid in level.pids.values())
         assert setting(sql_on, server, "wal_level") == "replica"
         assert tasks_of(level.api, level.jwt_secret, alice) == 2
@@ -122,6 +119,21 @@ def test_level_3_is_all_of_its_parts_and_leaves_the_server_as_it_was(
     assert setting(sql_on, server, "wal_level") == "minimal"
     assert not psutil.pid_exists(level.api.pid)
     assert [path.name for path in (home / "up").glob("replica*")] == []
+
+
+def test_single_parts_are_started_as_a_level_is(
+    home: Path, server: PostgresServer, sql_on: On, alice: uuid.UUID
+) -> None:
+    parts = {"rls_uid", "idx_tasks_project", "refresh"}
+    with running_level(server, server.dsn("app"), parts, folder=home / "up") as stack:
+        assert outcomes(stack) == {
+            "postgres": "running", "api": "running", "refresh": "running",
+            "rls_uid": "in place", "idx_tasks_project": "in place",
+        }  # fmt: skip
+        assert set(stack.pids) == {"postgres", "worker", "api"}
+        assert stack.level == 1  # the highest whose parts are all there
+        assert present_parts(stack.dsn) - {"jobs"} == parts  # the worker makes its queue
+        assert tasks_of(stack.api, stack.jwt_secret, alice) == 2
 
 
 def test_every_part_of_level_3_finds_back_to_a_postgres_that_was_killed(
@@ -172,8 +184,8 @@ def test_what_this_machine_cannot_have_is_named_with_the_command(
     monkeypatch.setattr(running, "install_pgbouncer", lambda: None)
     with running_level(server, server.dsn("app"), 3, folder=home / "up", replica=False) as level:
         skipped = {part.name: part.note for part in level.skipped}
-        assert set(skipped) == {"pgbouncer", "replica"}
-        assert "no PgBouncer on this machine; try: " in skipped["pgbouncer"]
+        assert set(skipped) == {"pooler", "replica"}
+        assert "no PgBouncer on this machine; try: " in skipped["pooler"]
         assert "straight to PostgreSQL" in level.parts[-1].note
         assert tasks_of(level.api, level.jwt_secret, alice) == 2
 

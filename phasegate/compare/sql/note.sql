@@ -1,3 +1,3 @@
--- What a session must undo: the stack level that it found, and the technique whose setup is in place
+-- What a session must undo: the parts that it found in place, and the technique whose setup is in place
 -- (null while there is none). It stays behind when a session is killed, and the next one reads it.
-create table if not exists phasegate.benchmarking (found_level int not null, technique text)
+create table if not exists phasegate.benchmark_session (found_parts text[] not null, technique text)
