@@ -63,7 +63,7 @@ _NO_COLUMN = {"primary", "unique", "constraint", "check", "foreign", "partition"
 _CLICK = re.compile(r"\bclick\(\s*[\"'](?P<name>[^\"']+)[\"']")
 # Of Postgres or the engine itself; techniques and seeds may create them for their own use.
 _NOT_THE_APPS = re.compile(
-    r"^(?:self_check|bench_\w+|keys_v\d*|uuid_v\d*|policies_before|dataset|benchmarking)$"
+    r"^(?:self_check|bench_\w+|keys_v\d*|uuid_v\d*|policies_before|dataset|benchmark_session)$"
 )
 
 

@@ -1,5 +1,5 @@
 -- Fill the view of user statistics again (stack level 3), without locking its readers out; says what
--- was done. For psql. The function is in phasegate/stack/sql/level_3.sql.
+-- was done. For psql. The function is in phasegate/stack/sql/refresh.sql.
 \set ON_ERROR_STOP on
 \pset format unaligned
 \pset tuples_only on

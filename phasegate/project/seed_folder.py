@@ -43,6 +43,8 @@ class SeedFolder:
 
     @property
     def functions(self) -> Path:
-        """What the app asks of the database beyond its tables, as shipped: it leaves alone what a
-        technique has put in its place, since it runs again whenever parts come and go."""
+        """What the app asks of the database beyond its tables, as shipped.
+
+        It runs whenever parts come and go, so it leaves alone what a technique put in its place.
+        """
         return self.folder / "functions.sql"

@@ -36,7 +36,6 @@ RENAMED = {
     "pgbouncer": "pooler",
     "worker": "jobs",
     "partitions": "partition_upkeep",
-    "policies": "rls_uid",
 }
 """Parts that earlier versions recorded under other names."""
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncpg
 
 from phasegate.model.errors import Refused
-from phasegate.project import SeedFolder
+from phasegate.project import SeedFolder, load_project
 from phasegate.seeding.plan import Plan
 from phasegate.seeding.rights import NOTHING_CHANGED, Found, check_may_write
 from phasegate.seeding.target import sql
 from phasegate.seeding.timeline import Year
 from phasegate.stack.database import read_sql
+from phasegate.stack.levels import undone
 
 
 async def prepare(connection: asyncpg.Connection, plan: Plan, where: str, *, ours: bool) -> None:
@@ -73,8 +74,8 @@ async def close_what_is_open(connection: asyncpg.Connection, found: Found, where
 
 
 async def _drop(connection: asyncpg.Connection, where: str) -> None:
-    for undo in ("level_3_undo", "level_2_undo"):
-        await connection.execute(read_sql(undo))
+    for _, undo in undone(load_project()):
+        await connection.execute(undo)
     try:
         await connection.execute(sql("drop_tables"))
     except asyncpg.DependentObjectsStillExistError as error:

@@ -183,7 +183,7 @@ def shared_service(postgres: PostgresServer) -> Iterator[Service]:
     """One API on one database for all tests that leave the rows as they were."""
     asyncio.run(_execute(postgres.dsn(), "create database api_shared"))
     dsn = postgres.dsn("api_shared")
-    asyncio.run(_apply(dsn, "schema", "keys", "supabase", "policies", "level_1"))
+    asyncio.run(_apply(dsn, "schema", "keys", "supabase", "policies", "functions"))
     asyncio.run(_execute(dsn, ROWS))
     owner = Owner(dsn)
     with running_api(dsn, jwt_secret=SECRET, pool_size=4) as api:

@@ -1,4 +1,4 @@
--- The tables of an earlier load, and what the stack's levels hung onto them (level_3_undo.sql has run
+-- The tables of an earlier load, and what the stack hung onto them (its parts have been undone
 -- before). No CASCADE: what somebody else built on them is not ours to drop, and the statement then
 -- fails with everything as it was.
 drop table if exists private.heavy_tasks;
