@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 
 from phasegate.model.errors import ConfigurationError, UsageError
-from phasegate.stack import job_queue, partitions
 from phasegate.project import load_project
+from phasegate.stack import job_queue, partitions
 from phasegate.stack.levels import apply_level, apply_parts, current_level, present_parts
 
 On = Callable[..., Any]
