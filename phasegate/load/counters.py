@@ -9,7 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from phasegate.load.expectations import Failure
-from phasegate.load.refusals import MESSAGES_MAX, RATE_LIMITED, REFUSALS, UNAUTHORISED
+from phasegate.load.refusals import MESSAGES_MAX
+from phasegate.model.api_refusals import RATE_LIMITED, REFUSALS, UNAUTHORISED
 from phasegate.records.histogram import Histogram
 
 HTTP_OK = 200
@@ -130,7 +131,7 @@ class StageTally(msgspec.Struct):
     """Requests sent again, because the server had closed the kept connection meanwhile."""
     refusals: dict[str, int] = {}
     """Answers that say that the call is wrong, not the load, as `404 PGRST205 Could not find …`;
-    of many different ones some (`load.refusals`)."""
+    of many different ones some (`model.api_refusals`)."""
     misshapen: dict[str, int] = {}
     """Answers in another form than expected, by what was wrong; likewise."""
     seen: dict[str, SeenTally] = {}

@@ -18,7 +18,13 @@ from phasegate.load.budget import Budget
 from phasegate.load.cache import TtlCache
 from phasegate.load.read_strategies import ARMS, Task, UserApi
 from phasegate.load.recorder import Recorder
-from phasegate.load.refusals import (
+from phasegate.load.sessions import WRITING_KINDS, Session, Surroundings
+from phasegate.load.settings import Settings
+from phasegate.load.timer import Alarm
+from phasegate.load.transport import Answer, Transport
+from phasegate.load.users import TOKEN_LIFETIME_S, Listed
+from phasegate.model.address import Address
+from phasegate.model.api_refusals import (
     KEY_ADVICE,
     PERMISSION_CODE,
     RATE_LIMITED,
@@ -30,12 +36,6 @@ from phasegate.load.refusals import (
     advice,
     said,
 )
-from phasegate.load.sessions import WRITING_KINDS, Session, Surroundings
-from phasegate.load.settings import Settings
-from phasegate.load.timer import Alarm
-from phasegate.load.transport import Answer, Transport
-from phasegate.load.users import TOKEN_LIFETIME_S, Listed
-from phasegate.model.address import Address
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure
 from phasegate.model.population import user_id

@@ -36,7 +36,7 @@ PROJECT_URL = "SUPABASE_URL"
 # What `supabase start` uses on every machine (supabase/cli 1d1e719, pkg/config/apikeys.go); a
 # project that configures another sets the variable. Its gateway lets a token of ours pass whatever
 # the key beside it is, and its API trusts this secret beside the ES256 key that newer versions sign
-# with, unless `auth.signing_keys_path` is set: then `load.refusals` says so.
+# with, unless `auth.signing_keys_path` is set: then `model.api_refusals` says so.
 LOCAL_JWT_SECRET = "super-secret-jwt-token-with-at-least-32-characters-long"  # noqa: S105 - public
 
 COUNTS = (

@@ -7,8 +7,8 @@ from collections.abc import Collection
 
 from phasegate.load.counters import StageTally, status_of
 from phasegate.load.expectations import is_too_empty
-from phasegate.load.refusals import FORM_ADVICE, RATE_LIMITED, UNAUTHORISED, advice
 from phasegate.load.stages import SESSIONS_MIN, Stage
+from phasegate.model.api_refusals import FORM_ADVICE, RATE_LIMITED, UNAUTHORISED, advice
 from phasegate.model.verdict import Reason
 
 # Locust's own limit: above it, a single-threaded generator answers to itself, not to the server.

@@ -8,15 +8,34 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from phasegate.model.address import Address
+from phasegate.model.api_refusals import (
+    FAILS_FROM,
+    KEY_ADVICE,
+    PAGE_ADVICE,
+    PAUSED,
+    PERMISSION_CODE,
+    REDIRECTS,
+    UNAUTHORISED,
+    UNREACHABLE,
+    advice,
+    is_page,
+    redirected_to,
+    said,
+)
 from phasegate.model.keys import read_key
 from phasegate.stack.checks import Check, failed
 
 # A check that takes longer has found something; an hourly job must not hang on it.
 TIMEOUT_S = 5.0
+
+# PostgREST's for a root that is closed, as it often is: that it says so proves that it lives.
+CLOSED_CODES = ("PGRST126", PERMISSION_CODE)
+NO_JSON = "a web page instead of JSON"
 
 
 def api_checks(url: str | None, anon_key: str | None) -> tuple[Check, ...]:
@@ -34,48 +53,88 @@ def api_checks(url: str | None, anon_key: str | None) -> tuple[Check, ...]:
     key = read_key(anon_key or "", "The API key").value
     headers = {"apikey": key, "Authorization": f"Bearer {key}"} if key else {}
 
-    def get(path: str) -> tuple[int, Any, float]:
+    def get(path: str) -> Answer:
         return _get(address, path, headers)
 
     return (_api(get), _auth(get), *_own_api(get))
 
 
-def _get(address: Address, path: str, headers: dict[str, str]) -> tuple[int, Any, float]:
-    """Status, body as JSON (None where it is none) and milliseconds of one GET.
+@dataclass(frozen=True)
+class Answer:
+    """Of one GET."""
+
+    status: int
+    body: bytes
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)
+    took_ms: float = 0.0
+    error: str = ""
+
+    def json(self) -> Any:
+        """See `model.api_refusals.Answer`."""
+        return json.loads(self.body)
+
+    def object(self) -> dict[str, Any]:
+        """The body where it is a JSON object; empty where it is none."""
+        try:
+            body = self.json()
+        except (ValueError, RecursionError):
+            return {}
+        return body if isinstance(body, dict) else {}
+
+
+def _get(address: Address, path: str, headers: dict[str, str]) -> Answer:
+    """The answer to one GET.
 
     Raises:
-        OSError, http.client.HTTPException: there is no answer.
+        OSError, http.client.HTTPException: there is none.
     """
     kind = http.client.HTTPSConnection if address.is_tls else http.client.HTTPConnection
     connection = kind(address.host, address.port, timeout=TIMEOUT_S)
     began = time.perf_counter()
     try:
         connection.request("GET", address.prefix + path, headers=headers)
-        answer = connection.getresponse()
-        body = answer.read()
+        found = connection.getresponse()
+        body = found.read()
     finally:
         connection.close()
     took_ms = (time.perf_counter() - began) * 1e3
-    try:
-        return answer.status, json.loads(body), took_ms
-    except ValueError:
-        return answer.status, None, took_ms
+    names = {
+        name.lower().encode("latin-1"): value.encode("latin-1", "replace")
+        for name, value in found.getheaders()
+    }
+    return Answer(found.status, body, names, took_ms)
 
 
-Get = Callable[[str], tuple[int, Any, float]]
+Get = Callable[[str], Answer]
+
+
+def _refused(name: str, who: str, answer: Answer) -> Check | None:
+    """The check where `answer` is none that a project which is up gives; None where it is one."""
+    status, message = answer.status, said(answer)
+    if status in REDIRECTS:
+        what = redirected_to(answer)
+    elif is_page(answer):
+        what, message = "is a web page", NO_JSON
+    elif status < FAILS_FROM or message.startswith(CLOSED_CODES):
+        return None
+    else:
+        what = message
+    # The key is all that is sent, so it is the key that is refused.
+    then = KEY_ADVICE if status in UNAUTHORISED else advice(status, message)
+    if status >= http.client.INTERNAL_SERVER_ERROR and status not in {*UNREACHABLE, PAUSED}:
+        then = "look at its logs"
+    return failed(name, f"{who} answers {status} ({what}): {then}")
 
 
 def _api(get: Get) -> Check:
     try:
-        status, body, took_ms = get("/rest/v1/")
+        answer = get("/rest/v1/")
     except (OSError, http.client.HTTPException) as error:
         return failed("api", f"The API does not answer: {error or type(error).__name__}")
-    code = body.get("code") if isinstance(body, dict) else None
-    if status == http.client.UNAUTHORIZED:
-        return failed("api", "The API refuses the key (401): check SUPABASE_ANON_KEY")
-    if status >= http.client.INTERNAL_SERVER_ERROR:
-        return failed("api", f"The API answers {status} {code or ''}".rstrip())
-    # Its root is often closed (404, PGRST126); that it says so proves that it lives.
+    refused = _refused("api", "The API", answer)
+    if refused is not None:
+        return refused
+    took_ms = answer.took_ms
     return Check(
         name="api", outcome="ok", said=f"answers in {took_ms:.0f} ms", value=took_ms, unit="ms"
     )
@@ -84,16 +143,20 @@ def _api(get: Get) -> Check:
 def _auth(get: Get) -> Check:
     try:
         # Not /health, which there is none of; and this one names no status, only its version.
-        status, body, took_ms = get("/auth/v1/health")
+        answer = get("/auth/v1/health")
     except (OSError, http.client.HTTPException) as error:
         return failed("auth", f"Auth does not answer: {error or type(error).__name__}")
-    if status != http.client.OK or not isinstance(body, dict) or "version" not in body:
-        return failed("auth", f"Auth answers {status}")
+    refused = _refused("auth", "Auth", answer)
+    if refused is not None:
+        return refused
+    version = answer.object().get("version")
+    if answer.status != http.client.OK or version is None:
+        return failed("auth", f"Auth answers {answer.status} without its version: {PAGE_ADVICE}")
     return Check(
         name="auth",
         outcome="ok",
-        said=f"version {str(body['version'])[:40]}, {took_ms:.0f} ms",
-        value=took_ms,
+        said=f"version {str(version)[:40]}, {answer.took_ms:.0f} ms",
+        value=answer.took_ms,
         unit="ms",
     )
 
@@ -101,11 +164,12 @@ def _auth(get: Get) -> Check:
 def _own_api(get: Get) -> tuple[Check, ...]:
     """What only phasegate's own API tells: its pool, and whether its replica serves."""
     try:
-        status, body, _ = get("/ready")
+        answer = get("/ready")
     except (OSError, http.client.HTTPException):
-        status, body = 0, None
-    pool = body.get("pool") if isinstance(body, dict) else None
-    if status != http.client.OK or not isinstance(body, dict) or not isinstance(pool, dict):
+        answer = Answer(0, b"")
+    body = answer.object()
+    pool = body.get("pool")
+    if answer.status != http.client.OK or not isinstance(pool, dict):
         said = "Only phasegate's own API tells"
         return (
             Check(name="pool", outcome="skipped", said=said),

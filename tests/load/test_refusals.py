@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from phasegate.load.refusals import (
+from phasegate.load.transport import Answer
+from phasegate.model.api_refusals import (
     EXPIRED_ADVICE,
     KEY_ADVICE,
     MESSAGE_LENGTH_MAX,
@@ -13,7 +14,6 @@ from phasegate.load.refusals import (
     advice,
     said,
 )
-from phasegate.load.transport import Answer
 
 
 def refusal(body: bytes) -> str:

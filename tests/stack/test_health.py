@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -165,7 +166,9 @@ def test_too_few_connections_left_fail() -> None:
 
 def test_an_exhausted_pool_fails_by_its_waiting_requests() -> None:
     pool = {"size": 2, "in_use": 2, "waiting": 5}
-    saturated, _ = health_api._own_api(lambda _: (200, {"status": "ok", "pool": pool}, 1.0))
+    saturated, _ = health_api._own_api(
+        lambda _: health_api.Answer(200, json.dumps({"status": "ok", "pool": pool}).encode())
+    )
     assert (saturated.outcome, saturated.value) == ("failed", 5.0)
 
 
@@ -235,6 +238,75 @@ def test_a_hosted_project_without_its_key_says_which_variable_is_missing(hosted:
     found = by_name(check(hosted))
     assert found["api"].outcome == "failed"
     assert "SUPABASE_ANON_KEY" in found["api"].said
+
+
+PAGE = b"<!doctype html><html><title>Log in</title></html>"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "said"),
+    [
+        (402, {}, b'{"message":"exceed_egress_quota"}', "when a quota is used up"),
+        (540, {}, b'{"message":"project paused"}', "the project is paused: restore it"),
+        (429, {}, b"{}", "limits the rate of requests"),
+        (503, {}, PAGE, "what is in front of the API cannot reach it"),
+        (500, {}, b"{}", "look at its logs"),
+        (200, {}, PAGE, "that is a web page or another program, no API"),
+        (200, {"content-type": "text/html; charset=utf-8"}, b"hello", "no API"),
+        (404, {}, b'{"message":"no Route matched with those values"}', "knows no such path"),
+        (404, {}, b'{"code":"PGRST125","message":"Invalid path"}', "address before /rest/v1"),
+        (301, {"location": "https://u:hush@real.example/x?y=hush"}, b"", "https://real.example"),
+        (401, {}, b'{"code":"PGRST301","message":"JWSError"}', "SUPABASE_ANON_KEY"),
+    ],
+)
+def test_what_no_project_that_is_up_answers_fails_with_its_cause(
+    status: int, headers: dict[str, str], body: bytes, said: str
+) -> None:
+    with answering(status, headers, body) as url:
+        found = by_name(check(url, anon_key="anon"))
+    for name in ("api", "auth"):
+        assert found[name].outcome == "failed"
+        assert str(status) in found[name].said
+        assert said in found[name].said
+        assert "hush" not in found[name].said
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b'{"swagger":"2.0"}'),
+        (404, b'{"code":"PGRST126","message":"closed"}'),
+        (403, b'{"code":"42501","message":"permission denied"}'),
+    ],
+)
+def test_a_root_that_is_open_or_closed_to_the_key_is_an_api_that_lives(
+    status: int, body: bytes
+) -> None:
+    with answering(status, {}, body) as url:
+        assert by_name(check(url, anon_key="anon"))["api"].outcome == "ok"
+
+
+@contextmanager
+def answering(status: int, headers: dict[str, str], body: bytes) -> Iterator[str]:
+    """A server that gives every request the same answer; its URL."""
+
+    class Same(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Same) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 def test_a_role_with_few_rights_gets_reasons_instead_of_errors(
