@@ -53,6 +53,7 @@ def test_each_statement_gives_its_first_row_as_text(database: str, cache_size: i
         assert rows[4] == (b"x" * 3_000_000,)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_an_exchange_works_over_tls(
     serving_tls: Callable[[Path], AbstractContextManager[Any]], new_loop: Callable[[], Any]

@@ -22,6 +22,8 @@ from phasegate.model.dsn import Dsn
 from phasegate.model.errors import CannotMeasure
 from phasegate.stack.postgres import PostgresServer
 
+pytestmark = pytest.mark.integration
+
 REPOSITORY = Path(__file__).parents[2]
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")  # Debian 12's; the embedded server has no TLS
 IN_USE = "select ssl::text from pg_stat_ssl where pid = pg_backend_pid()"

@@ -167,6 +167,7 @@ def test_a_request_that_a_kept_connection_lost_is_sent_again_on_a_new_one(
     assert asked == [2, 1]
 
 
+@pytest.mark.integration
 def test_over_tls_it_is_sent_again_too(
     hanging_up: HangingUp, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
