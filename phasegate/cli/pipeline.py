@@ -21,10 +21,11 @@ from phasegate.compare.run import add_replica, run_benchmarks
 from phasegate.levels.runner import RunningLevel
 from phasegate.load.capacity_matrix import Plan as MatrixPlan
 from phasegate.model.catalogue import Catalogue, Compute, Population
-from phasegate.model.errors import PhasegateError
+from phasegate.model.errors import CannotMeasure, PhasegateError
 from phasegate.records import store
 from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.records.faults import require_writable
+from phasegate.records.matrix import MatrixRecord
 from phasegate.records.seed import SeedRecord
 from phasegate.seeding.target import check_disk
 from phasegate.seeding.template_database import COPIES
@@ -144,7 +145,7 @@ def _load(
         journal.levels[running.level] = running.parts
 
     with journal.stage(LOAD), console.step(LOAD) as show:
-        matrix.measure(
+        record = matrix.measure(
             server,
             {data.users: data.dsn for data in data_sets},
             wanted,
@@ -158,6 +159,9 @@ def _load(
         for part in parts:
             if part.outcome == "skipped":
                 journal.skip(f"level {level}: {part.name}", part.note)
+                console.say(f"  left out: level {level}: {part.name}: {part.note}")
+    for sentence in record.not_measured:
+        console.say(f"  not driven: {sentence}")
 
 
 def _benchmark(
@@ -237,3 +241,18 @@ def _publish(journal: Journal) -> Path:
     with console.step("report"):
         report.build(journal.folder)
     return journal.publish()
+
+
+def conclude(folder: Path) -> None:
+    """Return where the finished run in `folder` says something of the load.
+
+    Raises:
+        CannotMeasure: no cell of its matrix was driven.
+    """
+    record = store.read(folder / "matrix.json", MatrixRecord)
+    if not record.cells:
+        raise CannotMeasure(
+            f"No load was driven: {'; '.join(record.not_measured).rstrip('.')}",
+            untouched=f"What else was measured is in {folder}",
+            then="Mend that, and run it again",
+        )

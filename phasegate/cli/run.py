@@ -59,4 +59,6 @@ def run(
             probes_max=defaults.quick_probes_max,
             benchmark_budget_s=budget or defaults.quick_benchmark_budget_s,
         )
-    print_summary(pipeline.run(plan, catalogue))
+    folder = pipeline.run(plan, catalogue)
+    print_summary(folder)
+    pipeline.conclude(folder)

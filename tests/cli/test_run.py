@@ -10,11 +10,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
+from phasegate.cli import pipeline
+from phasegate.model.errors import CannotMeasure
 from phasegate.records import store
 from phasegate.records.benchmark import BenchmarkRecord
+from phasegate.records.matrix import MatrixRecord
 from phasegate.records.run import RunRecord
 from phasegate.stack.pgbouncer_install import find_pgbouncer
 
@@ -157,3 +161,18 @@ def test_ctrl_c_in_any_stage_stops_everything_and_says_so_once(
     assert not list(cache.glob("**/postmaster.pid")), "a server was left running"
     finished = results.iterdir() if results.exists() else ()
     assert not [path for path in finished if not path.name.startswith(".")]
+
+
+def test_a_run_in_which_no_cell_was_driven_ends_as_not_measured(tmp_path: Path) -> None:
+    published = Path(__file__).parents[2] / "results" / "published" / "matrix.json"
+    record = store.read(published, MatrixRecord)
+    store.write(tmp_path / "matrix.json", record)
+    pipeline.conclude(tmp_path)
+    why = "level 1 with 120 users: INVALID before any load: open list gives 404."
+    store.write(
+        tmp_path / "matrix.json",
+        msgspec.structs.replace(record, cells=(), searched=(), breakpoints=(), not_measured=(why,)),
+    )
+    with pytest.raises(CannotMeasure, match="No load was driven: level 1 .* gives 404") as caught:
+        pipeline.conclude(tmp_path)
+    assert str(tmp_path) in caught.value.untouched
