@@ -173,6 +173,6 @@ def test_a_run_in_which_no_cell_was_driven_ends_as_not_measured(tmp_path: Path) 
         tmp_path / "matrix.json",
         msgspec.structs.replace(record, cells=(), searched=(), breakpoints=(), not_measured=(why,)),
     )
-    with pytest.raises(CannotMeasure, match="No load was driven: level 1 .* gives 404") as caught:
+    with pytest.raises(CannotMeasure, match="No load was driven: level 1") as caught:
         pipeline.conclude(tmp_path)
     assert str(tmp_path) in caught.value.untouched
