@@ -32,7 +32,10 @@ PORT_MAX = 65_535
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.:-]*)://")
 _NAME_OF_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?")
 # Up to the last @: a password may hold one. Paths have lost one of the two slashes.
-_CREDENTIALS = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]*:/+[^\s@/:]*:[^\n]*@[^\s'\",;)]*")
+# Not those of our own example (`model.dsn`).
+_CREDENTIALS = re.compile(
+    r"\b(?!postgresql://user:password@host:)[A-Za-z][A-Za-z0-9+.-]*:/+[^\s@/:]*:[^\n]*@[^\s'\",;)]*"
+)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 
 

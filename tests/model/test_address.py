@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from phasegate.model.address import Address, is_ipv6_only, without_credentials
+from phasegate.model.dsn import EXAMPLE as DSN_EXAMPLE
 from phasegate.model.errors import ConfigurationError
 
 
@@ -67,3 +68,10 @@ def test_a_host_of_ipv6_alone_is_known() -> None:
 def test_an_address_that_was_given_as_something_else_is_not_shown(said: str, shown: str) -> None:
     expected = shown.replace("(an", "(an address, which is not shown)")
     assert without_credentials(said) == expected
+
+
+def test_the_example_of_an_address_is_shown_whole() -> None:
+    said = f"Write it as {DSN_EXAMPLE}, not as postgresql://me:Secret@host:5432/name"
+    shown = without_credentials(said)
+    assert DSN_EXAMPLE in shown
+    assert "Secret" not in shown
