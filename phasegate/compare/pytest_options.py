@@ -10,6 +10,7 @@ import argparse
 
 import pytest
 
+from phasegate.compare.subprocess_protocol import DSN_VARIABLE
 from phasegate.model.errors import UsageError
 
 UNTOUCHED = "Nothing was measured"
@@ -44,6 +45,13 @@ def refuse(config: pytest.Config, defaults: argparse.Namespace) -> None:
     Raises:
         UsageError: an option would have no effect, or would measure what is not asked for.
     """
+    if any("://" in argument for argument in config.args):
+        raise UsageError(
+            "The benchmarks take no address as an argument, where everybody on this machine can "
+            f"read it; it goes into {DSN_VARIABLE}",
+            untouched=UNTOUCHED,
+            then=f"Set {DSN_VARIABLE}, and change a password that was in it",
+        )
     if not config.pluginmanager.hasplugin("benchmark"):
         raise UsageError(
             "The benchmarks need the plug-in pytest-benchmark, which -p no:benchmark turns off",

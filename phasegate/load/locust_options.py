@@ -7,12 +7,23 @@ docs/locust-options.md lists them all.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
+from phasegate.model.address import without_credentials
 from phasegate.model.errors import PhasegateError, UsageError
 
 UNTOUCHED = "No request was sent"
+
+# Locust would quote it, as an unknown user class or a value that does not fit.
+PASSWORD_GIVEN = UsageError(
+    "An address with a password was given as an argument, where everybody on this machine can read "
+    "it; no option takes one",
+    untouched=UNTOUCHED,
+    then="Leave it out, and change the password",
+)
 
 # (attribute of the parsed options, as it is written, why, what to do instead)
 REFUSED = (
@@ -103,6 +114,16 @@ class _Refusal(argparse.Action):
         self.end(error)
 
 
+def _holds_password(arguments: Sequence[str]) -> bool:
+    """Whether an address with a password is among them; that of --host is read elsewhere."""
+    return any(
+        without_credentials(argument) != argument
+        and not argument.startswith(("--host=", "-H"))
+        and before not in ("--host", "-H")
+        for before, argument in pairwise(("", *arguments))
+    )
+
+
 def adapt(parser: argparse.ArgumentParser, end: Callable[[PhasegateError], object]) -> None:
     """Have `--exit-code-on-error` tell whether it was given; refuse what Locust answers at once.
 
@@ -111,6 +132,8 @@ def adapt(parser: argparse.ArgumentParser, end: Callable[[PhasegateError], objec
         end: says why there is no test, and ends the program.
     """
     parser.set_defaults(exit_code_on_error=None)
+    if _holds_password(sys.argv[1:]):
+        end(PASSWORD_GIVEN)
     group = parser.add_argument_group("refused options", conflict_handler="resolve")
     for option in REFUSED_AT_ONCE:
         variable: Any = {"env_var": VARIABLES[option]} if option in VARIABLES else {}

@@ -60,6 +60,17 @@ def test_an_option_without_effect_is_refused_in_one_line(arguments: tuple[str, .
     assert arguments[0] in line
 
 
+@pytest.mark.parametrize("arguments", [(), ("-q",), ("-k", "join")], ids=" ".join)
+def test_an_address_given_as_an_argument_is_refused_and_not_quoted(
+    arguments: tuple[str, ...],
+) -> None:
+    done = benchmarks(*arguments, "postgresql://u:hush-hush@h/d")
+    assert done.returncode == 2
+    (line,) = (done.stdout + done.stderr).strip().splitlines()
+    assert "it goes into DATABASE_URL" in line
+    assert "hush" not in line
+
+
 def test_options_from_the_environment_are_refused_as_well() -> None:
     done = benchmarks(PYTEST_ADDOPTS="--benchmark-min-rounds=9")
     assert done.returncode == 2

@@ -183,6 +183,27 @@ def test_an_option_without_effect_is_refused_in_one_line(
 @pytest.mark.parametrize(
     ("variable", "value"), [("LOCUST_USERS", "5"), ("LOCUST_STOP_TIMEOUT", "5")]
 )
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("postgresql://u:hush-hush@h/d",),
+        ("-u", "postgresql://odd:/hush-hush@h/d"),
+        ("--tags=http://u:hush-hush@h",),
+    ],
+    ids=lambda given: given[0],
+)
+def test_an_address_with_a_password_is_refused_and_not_quoted(
+    tiny_server: Start, arguments: tuple[str, ...]
+) -> None:
+    server = tiny_server()
+    done = locust(server, "--headless", *arguments)
+    assert done.returncode == 2
+    (line,) = (done.stdout + done.stderr).strip().splitlines()
+    assert "No request was sent" in line
+    assert "hush" not in line
+    assert served(server) == 0
+
+
 def test_a_variable_for_such_an_option_is_refused_as_well(
     variable: str, value: str, tiny_server: Start
 ) -> None:
