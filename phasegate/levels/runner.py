@@ -21,10 +21,11 @@ from phasegate.model.errors import PhasegateError
 from phasegate.project import ENGINE_PARTS, Project, load_project
 from phasegate.records.run import StackPart
 from phasegate.stack import compute as computes
+from phasegate.stack.background import WORKER_PARTS
 from phasegate.stack.binaries import give_to_service_user, server_version
 from phasegate.stack.cache import cache_dir
 from phasegate.stack.database import apply_sql
-from phasegate.stack.levels import WORKER_PARTS, apply_parts, in_database
+from phasegate.stack.levels import apply_parts, in_database
 from phasegate.stack.partitions import maintain
 from phasegate.stack.pgbouncer import CLIENTS_MAX, POOL_SIZE, start_pgbouncer, stop_pgbouncer
 from phasegate.stack.pgbouncer_console import PgBouncer

@@ -14,6 +14,8 @@ from phasegate.project.contract import (
     CostFile,
     JobFile,
     Level,
+    Partitions,
+    Refresh,
 )
 from phasegate.project.find import VARIABLE, find_project
 from phasegate.project.load import Project, load_project
@@ -30,7 +32,9 @@ __all__ = [
     "CostFile",
     "JobFile",
     "Level",
+    "Partitions",
     "Project",
+    "Refresh",
     "SeedFolder",
     "TechniqueFolder",
     "find_project",

@@ -67,6 +67,12 @@ class JobFile(Entry, frozen=True):
 JOB_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
 """Of a job: a part of a URL, and of names in the database."""
 
+QUALIFIED = re.compile(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*")
+"""A table's name that needs no quoting, with its schema."""
+
+REFRESH_S_MIN = 60.0
+"""The worker looks for views that are due once a minute."""
+
 ON_THE_SPOT = "-sync"
 """Behind a job's name: the route that does its work while the caller waits."""
 
@@ -171,6 +177,34 @@ class Refresh(Entry, frozen=True):
     every_s: float
     """How often the part `refresh` fills it again: its answers are that old at most."""
 
+    def __post_init__(self) -> None:
+        """Refuse a schedule that would never end, and a name without its schema."""
+        if "." not in self.view:
+            raise ValueError("`view` must be `schema.view`")
+        if not self.every_s >= REFRESH_S_MIN:
+            raise ValueError(f"`every_s` must be {REFRESH_S_MIN:.0f} or more")
+
+
+class Partitions(Entry, frozen=True):
+    """`[partitions]`: a table, partitioned by month, for the part `partition_upkeep`."""
+
+    parent: str
+    """Schema-qualified, without a name that needs quoting; by range over one column of time."""
+    ahead_months: int = 3
+    """Months after the current one that always have a partition: upkeep may fail for a whole
+    quarter before a row falls into DEFAULT."""
+    keep_months: int = 1200
+    """A partition is dropped once its last moment is older. A hundred years, so nothing is dropped
+    unless asked for: a seeded year is a fixed one, and a retention counted from today would one day
+    eat it."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no table can have."""
+        if not QUALIFIED.fullmatch(self.parent):
+            raise ValueError("`parent` must be `schema.table`, each of a-z, 0-9 and _")
+        if self.ahead_months < 1 or self.keep_months < 1:
+            raise ValueError("`ahead_months` and `keep_months` must be 1 or more")
+
 
 class TechniqueFile(Entry, frozen=True):
     """`benchmarks/<id>/technique.toml`."""
@@ -195,9 +229,6 @@ class TechniqueFile(Entry, frozen=True):
     """A part beside which it has nothing to do."""
     same_migration_as: str = ""
     """The technique whose migration or client's change applies it, where one is measured twice."""
-    replaces: dict[str, str] = msgspec.field(default_factory=dict)
-    """Tables that the seed fills twice to compare them: the one before the technique → the one with
-    it. A stack has one of the two, so one of the two is counted."""
     needs: tuple[str, ...] = ()
     """Parts of the database that must be there while it is measured, beyond the last level's."""
     role: Literal["user", "owner"] = "user"
@@ -217,6 +248,7 @@ class TechniqueFile(Entry, frozen=True):
     after: ArmFile | None = None
     costs: tuple[CostFile, ...] = ()
     refresh: Refresh | None = None
+    partitions: Partitions | None = None
 
     def __post_init__(self) -> None:
         """Refuse one arm without the other."""

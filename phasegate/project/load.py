@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,7 +43,6 @@ class Project:
         jobs: background jobs, by name.
         techniques: by id, in the order of their names.
         catalogue: the defaults in force, the project's overrides included.
-        overrides: those alone, as `phasegate.toml` has them.
     """
 
     root: Path
@@ -53,7 +52,6 @@ class Project:
     jobs: dict[str, JobFile]
     techniques: dict[str, TechniqueFolder]
     catalogue: Catalogue
-    overrides: dict[str, Any] = field(default_factory=dict)
 
     @property
     def seed(self) -> SeedFolder:
@@ -206,7 +204,6 @@ def load_project(root: Path | None = None) -> Project:
         jobs=file.jobs,
         techniques=_techniques(folder / "benchmarks"),
         catalogue=merged_catalogue(overrides, FILE),
-        overrides=overrides,
     )
     for number, level in enumerate(file.levels, 1):
         project.check_parts(level.parts, f"{FILE}: levels[{number - 1}].parts")

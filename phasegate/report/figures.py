@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from phasegate.model.capacity import Profile
 from phasegate.model.catalogue import Catalogue
-from phasegate.records.project import ProjectNote
-from phasegate.report import effects, money, run_files, style, tables, traffic
+from phasegate.project import Project, load_project
+from phasegate.report import effects, money, style, tables, traffic
 from phasegate.report import resource_usage as used
 from phasegate.report.charts import cache_hits as hits
 from phasegate.report.charts import (
@@ -46,7 +46,7 @@ class Findings:
 
     run: Run
     catalogue: Catalogue
-    project: ProjectNote
+    project: Project
     techniques: tuple[Technique, ...]
     stages: tuple[StageTraffic, ...]
     """Without the steps of a search, whose verdicts are in `run.matrix`."""
@@ -71,7 +71,7 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class ChartPlan:
+class Plan:
     """A chart before it is drawn."""
 
     name: str
@@ -83,19 +83,13 @@ class ChartPlan:
     sources: Iterable[str]
 
 
-def findings(run: Run, catalogue: Catalogue, project: ProjectNote | None = None) -> Findings:
-    """Everything that is computed from the records.
-
-    Args:
-        run: the records.
-        catalogue: what to judge by.
-        project: that stands in where the run kept none, since an older version made it.
-    """
-    project = run.run.project or project or run_files.described(run)
+def findings(run: Run, catalogue: Catalogue, project: Project | None = None) -> Findings:
+    """Everything that is computed from the records; `project` is the one here if None."""
+    project = project or load_project()
     slo = catalogue.slo
     searched = {probe.stage for probe in run.matrix.searched} if run.matrix else set()
     stages = tuple(traffic.of_stage(load, slo) for load in run.loads if load.stage not in searched)
-    found = profiles(run, stages, project, catalogue.workload.arrival_rate_per_s(1_000_000) / 1e6)
+    found = profiles(run, stages, catalogue.workload.arrival_rate_per_s(1_000_000) / 1e6)
     techniques = effects.techniques(run.benchmarks.values(), slo.statement_latency_ms_p95)
     return Findings(
         run=run,
@@ -109,7 +103,7 @@ def findings(run: Run, catalogue: Catalogue, project: ProjectNote | None = None)
     )
 
 
-def draw(plan: ChartPlan, folder: Path) -> Chart:
+def draw(plan: Plan, folder: Path) -> Chart:
     """Draw a chart at both widths; the wide one is also saved as files."""
     with style.drawing():
         wide, narrow = plan.draw(WIDE), plan.draw(NARROW)
@@ -128,7 +122,7 @@ def draw(plan: ChartPlan, folder: Path) -> Chart:
     )
 
 
-def for_techniques(found: Findings) -> list[ChartPlan]:
+def for_techniques(found: Findings) -> list[Plan]:
     """When they are needed, what they do, when the old way breaks."""
     techniques = found.techniques
     if not techniques:
@@ -137,7 +131,7 @@ def for_techniques(found: Findings) -> list[ChartPlan]:
     phases = found.catalogue.phases
     sources = [effect.source for technique in techniques for effect in technique.effects]
     return [
-        ChartPlan(
+        Plan(
             "when-needed",
             "When each technique is needed",
             "The bar begins where the old way's p95 breaks its SLO; its thick part is the 95% "
@@ -148,7 +142,7 @@ def for_techniques(found: Findings) -> list[ChartPlan]:
             tables.needed(techniques),
             sources,
         ),
-        ChartPlan(
+        Plan(
             "ratios",
             "What each technique does",
             "Time of a call after the technique, divided by before: dot and 95% interval, one "
@@ -158,7 +152,7 @@ def for_techniques(found: Findings) -> list[ChartPlan]:
             tables.ratios(techniques),
             sources,
         ),
-        ChartPlan(
+        Plan(
             "latency-by-users",
             "When the old way breaks",
             "p95 of a call over registered users, both axes logarithmic. A technique is needed "
@@ -171,14 +165,14 @@ def for_techniques(found: Findings) -> list[ChartPlan]:
     ]
 
 
-def for_matrix(found: Findings) -> list[ChartPlan]:
+def for_matrix(found: Findings) -> list[Plan]:
     """The phase matrix as a picture."""
     stages = found.stages
     if not holding.shown(stages):
         return []
     slo = found.catalogue.slo.request_latency_ms_p95
     return [
-        ChartPlan(
+        Plan(
             "phase-matrix",
             "How far each stack level goes",
             "p95 over registered users, both axes logarithmic. Above the dashed line the SLO is "
@@ -191,7 +185,7 @@ def for_matrix(found: Findings) -> list[ChartPlan]:
     ]
 
 
-def for_load(found: Findings) -> list[ChartPlan]:
+def for_load(found: Findings) -> list[Plan]:
     """Percentiles, shares, seconds and the cache."""
     stages = found.stages
     if not stages:
@@ -200,7 +194,7 @@ def for_load(found: Findings) -> list[ChartPlan]:
     sources = [stage.source for stage in stages]
     counted = "clicks" if all(stage.counted == "clicks" for stage in stages) else "requests"
     plans = [
-        ChartPlan(
+        Plan(
             "load-percentiles",
             "Latency under load",
             f"Filled dots are {counted}, counted from when they were due, so a frozen server "
@@ -213,7 +207,7 @@ def for_load(found: Findings) -> list[ChartPlan]:
     ]
     if seconds.shown(stages):
         plans.append(
-            ChartPlan(
+            Plan(
                 "load-seconds",
                 "Second by second",
                 "The line is the p95 of each second, the band runs from p50 to p99. A freeze is a "
@@ -226,7 +220,7 @@ def for_load(found: Findings) -> list[ChartPlan]:
         )
     if any(stage.curve for stage in stages):
         plans.append(
-            ChartPlan(
+            Plan(
                 "load-shares",
                 "How many waited how long",
                 f"Share of {counted} answered within a time. The SLO holds where a curve passes "
@@ -239,7 +233,7 @@ def for_load(found: Findings) -> list[ChartPlan]:
         )
     if hits.cached(stages):
         plans.append(
-            ChartPlan(
+            Plan(
                 "cache-hits",
                 "What the client cache answered",
                 "Share of the cache's reads that never reached the server.",
@@ -252,7 +246,7 @@ def for_load(found: Findings) -> list[ChartPlan]:
     return plans
 
 
-def for_money(found: Findings) -> list[ChartPlan]:
+def for_money(found: Findings) -> list[Plan]:
     """Which limit is met first, and what a month costs."""
     if found.money is None:
         return []
@@ -264,7 +258,7 @@ def for_money(found: Findings) -> list[ChartPlan]:
     held = {profile.level: profile.held_users for profile in found.money.profiles}
     by_level, curves, catalogue = found.money.limits, found.money.curves, found.catalogue
     plans = [
-        ChartPlan(
+        Plan(
             "monthly-cost",
             "What a month costs",
             "The cheapest plan, compute size and add-ons that meet what was measured, per stack "
@@ -279,7 +273,7 @@ def for_money(found: Findings) -> list[ChartPlan]:
     ]
     if limits.rows(by_level):
         plans.append(
-            ChartPlan(
+            Plan(
                 "limits",
                 "Which limit or alert comes first",
                 "Registered users at which each is met, per stack level; bold: an alert. A line is "
@@ -293,7 +287,7 @@ def for_money(found: Findings) -> list[ChartPlan]:
     return plans
 
 
-def for_data(found: Findings) -> list[ChartPlan]:
+def for_data(found: Findings) -> list[Plan]:
     """How the largest data set is distributed."""
     if not found.run.seeds:
         return []
@@ -301,10 +295,10 @@ def for_data(found: Findings) -> list[ChartPlan]:
     if not any(sum(histogram.counts) for histogram in record.distributions):
         return []
     return [
-        ChartPlan(
+        Plan(
             "distributions",
             "What the data looks like",
-            "The seeded population, drawn as the project declares it.",
+            "The seeded population: a few heavy users, many light ones, and the rhythm of a year.",
             distributions.alt(record),
             lambda layout: distributions.figure(record, layout),
             tables.relations(record),

@@ -14,6 +14,7 @@ from phasegate.seeding.plan import Plan
 from phasegate.seeding.rights import NOTHING_CHANGED, Found, check_may_write
 from phasegate.seeding.target import sql
 from phasegate.seeding.timeline import Year
+from phasegate.stack.background import nothing_beside
 from phasegate.stack.database import read_sql
 from phasegate.stack.levels import undone
 
@@ -74,7 +75,7 @@ async def close_what_is_open(connection: asyncpg.Connection, found: Found, where
 
 
 async def _drop(connection: asyncpg.Connection, where: str) -> None:
-    for _, undo in undone(load_project()):
+    for _, undo in (*nothing_beside(), *undone(load_project())):
         await connection.execute(undo)
     try:
         await connection.execute(sql("drop_tables"))

@@ -29,8 +29,8 @@ class Check(Part, frozen=True, kw_only=True):
 
 
 def absent(name: str) -> Check:
-    """A part of level 3 that this database has not."""
-    return Check(name=name, outcome="skipped", said="This database has none of ours (level 3)")
+    """A part of a stack that this database has not."""
+    return Check(name=name, outcome="skipped", said="This database has none of phasegate's")
 
 
 def failed(name: str, said: str) -> Check:

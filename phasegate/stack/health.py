@@ -1,4 +1,4 @@
-"""Is it well? API, auth, database, pool, connections, replica, statistics view, partitions, queue.
+"""Is it well? API, auth, database, pool, connections, replica, refreshes, partitions, queue.
 
 Reads an API by HTTP and a database by SQL; writes nothing. Any Supabase project can be asked: what
 only phasegate's own stack can tell is skipped there, each time with the reason. Draws nothing: the

@@ -1,6 +1,6 @@
 """The health of a database, by SQL: ours or any Supabase project's.
 
-Reads the server's statistics and, where they are there, level 3's own tables; writes nothing.
+Reads the server's statistics and, where they are there, phasegate's own tables; writes nothing.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ DATABASE_TIMEOUT_S = 15.0
 LAG_S_MAX = 10.0
 # A fifth of connections left is what a deployment needs that starts new ones before it stops old.
 CONNECTIONS_SHARE_MAX = 0.8
-# The view is refreshed every hour: one missed refresh is late, two are a fault.
-STATS_AGE_S_MAX = 2 * 3600.0
+# In intervals of its schedule: one missed refresh is late, two are a fault.
+REFRESH_AGE_MAX = 2.0
 # Rows in DEFAULT make the partition of their month expensive to add; there should be none.
 DEFAULT_ROWS_MAX = 0
 # Below one month ahead, the first of the month is an incident.
@@ -36,7 +36,7 @@ DATABASE_CHECKS = (
     "database",
     "connections",
     "replica_lag",
-    "user_stats_age",
+    "refresh_age",
     "default_partition",
     "partitions_ahead",
     "queue_age",
@@ -90,7 +90,7 @@ async def _ask(connection: asyncpg.Connection) -> tuple[Check, ...]:
         ),
         _connections(row),
         _replica_lag(row),
-        await _stats_age(connection) if row["has_stats"] else absent("user_stats_age"),
+        await _refresh_age(connection) if row["has_refreshes"] else absent("refresh_age"),
         *(
             await _partitions(connection)
             if row["has_partitions"]
@@ -119,16 +119,22 @@ def _replica_lag(row: asyncpg.Record) -> Check:
     return measured("replica_lag", said, lag_s, "s", LAG_S_MAX)
 
 
-async def _stats_age(connection: asyncpg.Connection) -> Check:
-    row = await _read(
-        connection,
-        "select extract(epoch from now() - refreshed_at)::float8 as age_s, duration_s"
-        " from private.user_stats_refresh",
-    )
+async def _refresh_age(connection: asyncpg.Connection) -> Check:
+    """Of the view that is the latest, measured by its own schedule."""
+    try:
+        row = await connection.fetchrow(
+            "select view, every_s, duration_s,"
+            " extract(epoch from now() - refreshed_at)::float8 as age_s from private.refreshes"
+            " order by (now() - refreshed_at) / every_s desc limit 1"
+        )
+    except asyncpg.InsufficientPrivilegeError:
+        return not_allowed("refresh_age")
     if row is None:
-        return not_allowed("user_stats_age")
-    said = f"refreshed {row['age_s'] / 60:.0f} min ago, which took {row['duration_s']:.1f} s"
-    return measured("user_stats_age", said, row["age_s"], "s", STATS_AGE_S_MAX)
+        return absent("refresh_age")
+    said = f"{row['view']} was refreshed {row['age_s'] / 60:.0f} min ago"
+    if row["duration_s"] is not None:
+        said += f", which took {row['duration_s']:.1f} s"
+    return measured("refresh_age", said, row["age_s"], "s", REFRESH_AGE_MAX * row["every_s"])
 
 
 async def _partitions(connection: asyncpg.Connection) -> tuple[Check, Check]:

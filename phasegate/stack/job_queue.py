@@ -80,14 +80,19 @@ async def install_on(connection: asyncpg.Connection) -> None:
 
 async def is_queued(connection: asyncpg.Connection, job: str) -> bool:
     """Whether this database can accept `job`: somebody is there who does it later."""
-    return bool(
-        await connection.fetchval("select queued from private.job_kinds where job = $1", job)
-    )
+    try:
+        known = "select exists (select from private.queued_jobs where job = $1)"
+        return bool(await connection.fetchval(known, job))
+    except asyncpg.UndefinedTableError:  # nor is any other
+        return False
 
 
 async def queued_jobs(connection: asyncpg.Connection) -> tuple[str, ...]:
     """The names of the jobs that a worker does in this database."""
-    rows = await connection.fetch("select job from private.job_kinds where queued order by job")
+    try:
+        rows = await connection.fetch("select job from private.queued_jobs order by job")
+    except asyncpg.UndefinedTableError:
+        return ()
     return tuple(row["job"] for row in rows)
 
 
@@ -187,11 +192,13 @@ async def adopt_orphans(connection: asyncpg.Connection) -> int:
 
     Accepting is one transaction, so there are none, unless somebody cleared the queue.
     """
+    if not await queued_jobs(connection):
+        return 0  # nor, then, need there be a table of what was asked for
     rows = await connection.fetch(
         """
         select j.job, j.task_id from private.jobs as j
-        join private.job_kinds as k using (job)
-        where k.queued and j.status = 'processing'
+        join private.queued_jobs using (job)
+        where j.status = 'processing'
           and j.accepted_at < now() - interval '1 minute'
           and not exists (
               select from queue.pgqueuer as q

@@ -39,8 +39,10 @@ def script(level: int, project: Project, found: Found | None = None) -> str:
     known = found or Found()
     said = [
         ("settings", read_sql("settings")),
-        *pieces(project, parts, known),
-        *background_sql(background_of(project, parts), has_queue=known.has_queue),
+        *pieces(project, parts),
+        *background_sql(
+            background_of(project, parts), has_queue=known.has_queue, partman=known.partman
+        ),
     ]
     body = "\n\n".join(f"-- == {name}\n{text.strip()}" for name, text in said)
     return f"{HEAD.format(level=level)}\n\nbegin;\n\n{body}\n\ncommit;\n"

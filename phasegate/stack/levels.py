@@ -2,8 +2,8 @@
 
 Reads the project's levels and techniques (migration, undo, present) and `stack/sql/`; writes the
 database. A technique is applied by its migration, as a person would run it, and is there if its
-`present.sql` says so. `stack.background` brings the jobs. Other parts of a stack (pooler, replica,
-worker, API) are processes: `levels.runner`.
+`present.sql` says so. `stack.background` brings what runs beside the tables. Other parts of a stack
+(pooler, replica, worker, API) are processes: `levels.runner`.
 """
 
 from __future__ import annotations
@@ -15,29 +15,19 @@ import asyncpg
 
 from phasegate.model.errors import ConfigurationError
 from phasegate.project import Project, TechniqueFolder, load_project, transactional
-from phasegate.stack.background import arrange_on, background_of
+from phasegate.stack.background import WORKER_PARTS, Piece, arrange_on, background_of
 from phasegate.stack.database import connected, read_sql, run
 from phasegate.stack.partitions import partman_version
 
-WORKER_PARTS = frozenset({"jobs", "refresh", "partition_upkeep"})
-"""What a worker carries out, and what each leaves in the database."""
 PRESENT = {
-    "jobs": "has_queue",
+    "jobs": "jobs_present",
     "refresh": "refresh_present",
     "partition_upkeep": "partition_upkeep_present",
 }
-UNDO = {
-    "jobs": "queue_undo",
-    "refresh": "refresh_undo",
-    "partition_upkeep": "partition_upkeep_undo",
-}
-"""Files of `stack/sql/`: is a part there, and away with it."""
+"""Files of `stack/sql/`: is a part there that a worker carries out."""
 
 FOUNDATION = ("supabase",)
 """Roles and the auth schema, which every set of parts stands on, like what `seed/` says."""
-
-Piece = tuple[str, str]
-"""Where some SQL comes from, and the SQL."""
 
 GUARDED = """\
 do $phasegate_guard$
@@ -90,41 +80,32 @@ def _guarded(technique: TechniqueFolder, *, undo: bool) -> Piece:
     return f"{technique.id}{', undone' if undo else ''}", text
 
 
-def pieces(project: Project, parts: Collection[str], found: Found) -> list[Piece]:
-    """The SQL that brings a database to `parts`, from any other set: for one transaction.
+def pieces(project: Project, parts: Collection[str]) -> list[Piece]:
+    """The SQL that brings a database to the techniques among `parts`, from any other set.
+
+    For one transaction; `background_sql` says what comes after it.
 
     Args:
         project: whose techniques and schema these are.
-        parts: what there shall be; parts that are not the database's are passed over.
-        found: what is known of the database.
+        parts: what there shall be; parts that are no techniques are passed over.
     """
     shipped = [path for path in (project.seed.policies, project.seed.functions) if path.is_file()]
-    upkeep = ["partitions", "manage_partitions"]
-    if found.partman is not None:
-        upkeep += [f"partitions_partman_{found.partman}", "partitions_partman"]
-    names = ["refresh"] if "refresh" in parts else []
-    names += upkeep if "partition_upkeep" in parts else []
     return [
         *((name, read_sql(name)) for name in FOUNDATION),
         *((f"seed/{path.name}", path.read_text(encoding="utf-8")) for path in shipped),
-        *undone(project, but={*parts, "jobs"}),  # the queue is `stack.background`'s
+        *undone(project, but=parts),
         *(_guarded(each, undo=False) for each in in_order(project, parts)),
-        *((name, read_sql(name)) for name in names),
     ]
 
 
 def undone(project: Project, *, but: Collection[str] = ()) -> list[Piece]:
-    """The SQL that takes away all parts of the project but some, where they are there."""
-    too_much = [UNDO[part] for part in UNDO if part not in but]
+    """The SQL that takes away all techniques of the project but some, where they are there."""
     others = [id_ for id_ in project.techniques if id_ not in but]
-    return [
-        *((name, read_sql(name)) for name in too_much),
-        *(_guarded(each, undo=True) for each in reversed(in_order(project, others))),
-    ]
+    return [_guarded(each, undo=True) for each in reversed(in_order(project, others))]
 
 
 async def find_on(connection: asyncpg.Connection) -> Found:
-    """What `pieces` must know of the database that is connected to."""
+    """What `background_sql` must know of the database that is connected to."""
     return Found(
         has_queue=await connection.fetchval(read_sql("has_queue")),
         partman=await partman_version(connection),
@@ -136,7 +117,7 @@ async def bring_to_parts(
 ) -> None:
     """As `apply_parts`, on a connection that the caller owns."""
     background = background_of(project, parts)
-    said = pieces(project, parts, await find_on(connection))
+    said = pieces(project, parts)
     async with connection.transaction():
         await connection.execute(read_sql("settings"))
         for _, text in said:
@@ -147,8 +128,8 @@ async def bring_to_parts(
 def apply_parts(dsn: str, parts: Collection[str], project: Project | None = None) -> None:
     """Bring the database behind `dsn` to `parts`: apply what is lacking, undo what is too much.
 
-    In one transaction, the jobs in another after it; applying the same set again changes nothing,
-    and a materialised view that is there keeps its contents and its age.
+    In one transaction, what runs beside the tables in another after it; applying the same set again
+    changes nothing, and a materialised view that is there keeps its contents and its age.
 
     Args:
         dsn: of the database.

@@ -6,20 +6,15 @@ server has pg_partman 4 or 5, that extension's configuration in schema `partman`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import asyncpg
+import msgspec
 
-from phasegate.stack.database import connected, execute_sql, run
-
-PARENT = "public.activity_logs_partitioned"
-
-# Three months ahead: maintenance may fail for a whole quarter before a row falls into DEFAULT.
-AHEAD_MONTHS = 3
-# A hundred years, so nothing is dropped unless asked for: the seeded year is a fixed one
-# (`population.start`), and a retention counted from today would one day eat it.
-KEEP_MONTHS = 1200
+from phasegate.project import Partitions
+from phasegate.stack.database import connected, literal, read_sql, run
 
 PARTMAN_VERSIONS = (4, 5)
 OWN = "own functions"
@@ -70,77 +65,33 @@ async def partman_version(connection: asyncpg.Connection) -> int | None:
     return major if major in PARTMAN_VERSIONS else None
 
 
-async def manage_on(
-    connection: asyncpg.Connection,
-    *,
-    parent: str = PARENT,
-    ahead_months: int = AHEAD_MONTHS,
-    keep_months: int = KEEP_MONTHS,
-    use_partman: bool = True,
-) -> str:
-    """As `manage`, on a connection that the caller owns."""
-    async with connection.transaction():
-        await execute_sql(connection, "partitions")
-        await connection.execute(
-            """
-            insert into private.partition_policy (parent, ahead_months, keep_months)
-            values ($1, $2, $3)
-            on conflict (parent) do update
-            set ahead_months = excluded.ahead_months, keep_months = excluded.keep_months
-            """,
-            parent,
-            ahead_months,
-            keep_months,
-        )
-        major = await partman_version(connection) if use_partman else None
-        if major is not None:
-            await execute_sql(connection, f"partitions_partman_{major}", "partitions_partman")
-        keeper = await connection.fetchval(
-            "select keeper from private.partition_policy where parent = $1", parent
-        )
-    return str(keeper)
+def upkeep_sql(tables: Sequence[Partitions], partman: int | None) -> tuple[tuple[str, str], ...]:
+    """The SQL that puts `tables` under maintenance, and no other: (what it is, text) each.
 
-
-def manage(
-    dsn: str,
-    *,
-    parent: str = PARENT,
-    ahead_months: int = AHEAD_MONTHS,
-    keep_months: int = KEEP_MONTHS,
-    use_partman: bool = True,
-) -> str:
-    """Put `parent` under maintenance; changes no partition yet. Idempotent.
+    It changes no partition, may run in one transaction, and twice.
 
     Args:
-        dsn: of the database.
-        parent: schema-qualified table, partitioned by range over one time column.
-        ahead_months: months after the current one that shall always have a partition.
-        keep_months: a partition is dropped once its last moment is older than this.
-        use_partman: whether pg_partman is used where the server has it.
-
-    Returns:
-        Who does it: `own functions`, or `pg_partman` with its version.
-
-    Raises:
-        CannotMeasure: the server cannot be reached.
-        asyncpg.PostgresError: as for a table that does not exist; nothing was changed.
+        tables: schema-qualified, partitioned by range over one time column.
+        partman: major version of pg_partman that does it; None for our own functions.
     """
-
-    async def work() -> str:
-        async with connected(dsn) as connection:
-            return await manage_on(
-                connection,
-                parent=parent,
-                ahead_months=ahead_months,
-                keep_months=keep_months,
-                use_partman=use_partman,
-            )
-
-    return run(work())
+    declared = literal(msgspec.json.encode(tables).decode())
+    pieces = [
+        ("partitions", read_sql("partitions")),
+        (
+            f"tables of the project: {', '.join(table.parent for table in tables)}",
+            f"select private.declare_partitions({declared});",
+        ),
+    ]
+    if partman is not None:
+        names = (f"partitions_partman_{partman}", "partitions_partman")
+        pieces += [(name, read_sql(name)) for name in names]
+    return tuple(pieces)
 
 
 async def maintain_on(connection: asyncpg.Connection) -> tuple[Maintenance, ...]:
     """One round over every table under maintenance; empty while another round is under way."""
+    if await connection.fetchval("select to_regclass('private.partition_policy')") is None:
+        return ()
     rows = await connection.fetch("select * from private.maintain_partitions()")
     return tuple(Maintenance(**dict(row)) for row in rows)
 

@@ -55,7 +55,7 @@ RETRY_DELAY_S = 1.0
 # Between attempts to reach a database that is away.
 RECONNECT_DELAY_S = (0.1, 5.0)
 
-REFRESH_CRON = "0 * * * *"  # hourly, as in docs/method.md#the-scaling-guide
+REFRESH_CRON = "* * * * *"  # looks for views that are due
 PARTITIONS_CRON = "17 3 * * *"  # once a day, at an hour when nobody is there
 ORPHANS_CRON = "* * * * *"
 
@@ -70,7 +70,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     heartbeat_timeout_s: float = HEARTBEAT_TIMEOUT_S
     concurrency: int = CONCURRENCY
     refresh_cron: str = REFRESH_CRON
-    """When the statistics view is refreshed: five fields, or six with seconds."""
+    """When views that are due are looked for: five fields, or six with seconds."""
     caller_pid: int | None = None
     """Process whose end is this worker's end too; null for one that outlives its caller."""
 
@@ -110,25 +110,24 @@ class _Chores:
                 await job_queue.give_up(connection, name, task)
 
     async def refresh(self, _: Schedule | None = None) -> None:
-        """Refresh the statistics view, where this database has one."""
+        """Refresh the views that are due, also those whose hour was missed while no worker ran."""
         async with self._pool.acquire() as connection:
-            if await connection.fetchval("select to_regclass('private.user_stats') is not null"):
-                await connection.fetchval("select private.refresh_user_stats()")
-
-    async def refresh_if_late(self) -> None:
-        """Refresh the view at once where its hour was missed, as while no worker ran."""
-        async with self._pool.acquire() as connection:
-            if await connection.fetchval("select to_regclass('private.user_stats') is not null"):
-                await connection.fetch(
-                    "select private.refresh_user_stats() from private.user_stats_refresh"
-                    " where refreshed_at < now() - interval '1 hour'"
-                )
+            if await connection.fetchval("select to_regclass('private.refreshes') is null"):
+                return
+            due = await connection.fetch(
+                "select view from private.refreshes"
+                " where refreshed_at <= now() - make_interval(secs => every_s) order by view"
+            )
+            for row in due:
+                try:
+                    await connection.fetchval("select private.refresh_view($1)", row["view"])
+                except asyncpg.SyntaxOrAccessError:  # as for a view without a unique index
+                    log.exception("%s cannot be refreshed", row["view"])
 
     async def partitions(self, _: Schedule | None = None) -> None:
         """One round of partition maintenance, where this database has partitions to look after."""
         async with self._pool.acquire() as connection:
-            if await connection.fetchval("select to_regclass('private.partition_policy')"):
-                await maintain_on(connection)
+            await maintain_on(connection)
 
     async def orphans(self, _: Schedule | None = None) -> None:
         """Queue again what lost its job."""
@@ -147,13 +146,13 @@ async def _serve(settings: Settings, stopping: asyncio.Event) -> None:
         await job_queue.install_on(connection)
         chores = _Chores(pool)
         await chores.partitions()
-        await chores.refresh_if_late()
+        await chores.refresh()
         queue = job_queue.queries(connection)
         worker = PgQueuer(queue.driver, channel=job_queue.QUEUE.channel, queries=queue)
         for name in await job_queue.queued_jobs(connection):
             worker.entrypoint(name, accepts_context=False)(chores.job)
         for name, cron, chore in (
-            ("refresh_user_stats", settings.refresh_cron, chores.refresh),
+            ("refresh_views", settings.refresh_cron, chores.refresh),
             ("maintain_partitions", PARTITIONS_CRON, chores.partitions),
             ("adopt_orphans", ORPHANS_CRON, chores.orphans),
         ):
@@ -227,7 +226,7 @@ def start_worker(
         log_path: file that it writes its log to.
         heartbeat_timeout_s: seconds of silence after which its work is given to another.
         concurrency: jobs at a time.
-        refresh_cron: when the statistics view is refreshed.
+        refresh_cron: when views that are due are looked for.
         start_timeout_s: seconds until it counts as not starting.
         outlives_caller: whether it goes on when this process ends.
 

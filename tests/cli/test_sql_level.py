@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from phasegate.seeding import seed_database
-from phasegate.stack import partitions
 from phasegate.stack.database import connected
 from phasegate.stack.levels import apply_level, current_level
 
@@ -89,7 +88,7 @@ def test_every_level_can_be_applied_after_every_other(hosted: str) -> None:
     assert fetch(hosted, "select to_regclass('private.partition_policy')") == [(None,)]
     policy = "select ahead_months, keep_months from private.partition_policy"
     phasegate("--level", "3", "--apply", dsn=hosted)
-    assert fetch(hosted, policy) == [(partitions.AHEAD_MONTHS, partitions.KEEP_MONTHS)]
+    assert fetch(hosted, policy) == [(3, 1200)]
 
 
 def test_the_printed_text_runs_as_it_is(hosted: str, database: str) -> None:

@@ -55,7 +55,7 @@ def test_a_stack_that_is_well_has_no_failed_check(api: Api, level_3: str) -> Non
     assert [one for one in checks if one.outcome == "failed"] == []
     assert is_healthy(checks)
     assert github_annotations(checks) == ()
-    for name in ("api", "auth", "pool", "database", "connections", "user_stats_age"):
+    for name in ("api", "auth", "pool", "database", "connections", "refresh_age"):
         assert found[name].outcome == "ok", found[name]
     for name in ("default_partition", "partitions_ahead", "queue_age"):
         assert found[name].outcome == "ok", found[name]
@@ -66,9 +66,9 @@ def test_a_stack_that_is_well_has_no_failed_check(api: Api, level_3: str) -> Non
 
 def test_below_level_3_its_parts_are_skipped_with_the_reason(app: str) -> None:
     found = by_name(check(None, app))
-    for name in ("user_stats_age", "default_partition", "partitions_ahead"):
+    for name in ("refresh_age", "default_partition", "partitions_ahead"):
         assert found[name].outcome == "skipped"
-        assert "level 3" in found[name].said
+        assert "none of phasegate's" in found[name].said
     assert found["api"].said == "No URL was given"
 
 
@@ -76,12 +76,12 @@ def test_an_old_statistics_view_fails(level_3: str, sql_on: On) -> None:
     sql_on(
         level_3,
         lambda c: c.execute(
-            "update private.user_stats_refresh set refreshed_at = now() - interval '3 hours'"
+            "update private.refreshes set refreshed_at = now() - interval '3 hours'"
         ),
     )
-    found = by_name(check(None, level_3))["user_stats_age"]
+    found = by_name(check(None, level_3))["refresh_age"]
     assert (found.outcome, found.limit) == ("failed", 7200.0)
-    assert found.said.startswith("refreshed 180 min ago")
+    assert found.said.startswith("private.user_stats was refreshed 180 min ago")
 
 
 def test_rows_in_default_fail(level_3: str, sql_on: On) -> None:
@@ -126,7 +126,7 @@ def test_a_job_that_nobody_does_fails(level_3: str, sql_on: On) -> None:
         lambda c: c.execute(
             "insert into private.jobs (job, task_id, named, owner, status, wait_ms, accepted_at)"
             " select job, gen_random_uuid(), false, id, 'processing', 0,"
-            " now() - interval '5 minutes' from profiles, private.job_kinds"
+            " now() - interval '5 minutes' from profiles, private.queued_jobs"
         ),
     )
     found = by_name(check(None, level_3))["queue_age"]
@@ -320,7 +320,7 @@ def test_a_role_with_few_rights_gets_reasons_instead_of_errors(
         dsn = level_3.replace(f"postgres:{postgres.password}", "looker:look")
         found = by_name(check(None, dsn))
         assert found["database"].outcome == "ok"
-        for name in ("user_stats_age", "default_partition", "queue_age"):
+        for name in ("refresh_age", "default_partition", "queue_age"):
             assert found[name].outcome == "skipped"
             assert found[name].said == "This role lacks the right to read it"
     finally:

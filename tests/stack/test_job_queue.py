@@ -290,8 +290,8 @@ def test_what_lost_its_job_is_queued_again(queue: str, sql_on: On, alice: str) -
     assert key == f"{JOB}/{task}"
 
 
-AGE = "select extract(epoch from now() - refreshed_at) from private.user_stats_refresh"
-TWO_HOURS_AGO = "update private.user_stats_refresh set refreshed_at = now() - interval '2 hours'"
+AGE = "select extract(epoch from now() - refreshed_at) from private.refreshes"
+TWO_HOURS_AGO = "update private.refreshes set refreshed_at = now() - interval '2 hours'"
 
 
 def test_the_worker_refreshes_the_statistics_when_it_starts_late_and_on_its_schedule(

@@ -125,8 +125,8 @@ def test_without_a_user_there_are_no_statistics(
     "statement",
     [
         "select * from private.user_stats",
-        "select * from private.user_stats_refresh",
-        "select private.refresh_user_stats()",
+        "select * from private.refreshes",
+        "select private.refresh_view('private.user_stats')",
     ],
 )
 def test_no_user_may_reach_behind_the_function(
@@ -156,19 +156,22 @@ def test_a_refresh_brings_the_view_up_to_date_and_its_age_to_zero(
     async def write_a_task_two_hours_after_the_refresh(connection: asyncpg.Connection) -> None:
         await connection.execute("insert into tasks (user_id, title) values ($1, 'new')", bob)
         await connection.execute(
-            "update private.user_stats_refresh set refreshed_at = now() - interval '2 hours'"
+            "update private.refreshes set refreshed_at = now() - interval '2 hours'"
         )
 
     sql_on(app, write_a_task_two_hours_after_the_refresh)
     assert sql_on(app, count) == 5
     apply_level(app, 3)  # applying a level again is no refresh
     assert sql_on(app, count) == 5
-    assert sql_on(app, lambda c: c.fetchval("select private.refresh_user_stats()")) is True
+    assert (
+        sql_on(app, lambda c: c.fetchval("select private.refresh_view('private.user_stats')"))
+        is True
+    )
     assert sql_on(app, count) == 6
     age_s = sql_on(
         app,
         lambda c: c.fetchval(
-            "select extract(epoch from now() - refreshed_at) from private.user_stats_refresh"
+            "select extract(epoch from now() - refreshed_at) from private.refreshes"
         ),
     )
     assert 0 <= age_s < 60
@@ -181,8 +184,10 @@ def test_a_second_refresh_at_the_same_time_steps_back(app: str, sql_on: On) -> N
         other = await asyncpg.connect(app)
         try:
             async with other.transaction():
-                await other.execute("select private.refresh_user_stats()")
-                return bool(await connection.fetchval("select private.refresh_user_stats()"))
+                await other.execute("select private.refresh_view('private.user_stats')")
+                return bool(
+                    await connection.fetchval("select private.refresh_view('private.user_stats')")
+                )
         finally:
             await other.close()
 

@@ -15,6 +15,8 @@ from phasegate.model.errors import ConfigurationError
 from phasegate.project import VARIABLE, Project, load_project
 from phasegate.stack.background import arrange, background_of
 from phasegate.stack.database import apply_sql
+from phasegate.stack.health import check
+from phasegate.stack.partitions import state_on
 from phasegate.stack.tokens import mint
 from phasegate.stack.worker import running_worker
 
@@ -33,7 +35,7 @@ users_key = "buyer_no"
 
 [[levels]]
 title = "all"
-parts = ["jobs"]
+parts = ["jobs", "refresh", "partition_upkeep"]
 
 [jobs.send-invoice]
 title = "an invoice"
@@ -53,6 +55,22 @@ from shop.purchases as p where p.purchase_no = $2::bigint;
 select purchase_no from shop.purchases where purchase_no = $2::bigint and buyer = $1
 """,
     "jobs/count.sql": "select to_jsonb(count(*)) from shop.purchases where buyer = $1",
+    "benchmarks/turnover/technique.toml": """
+title = "Turnover kept ready"
+cost = "it is old"
+[refresh]
+view = "shop.turnover"
+every_s = 600.0
+""",
+    "benchmarks/turnover/client.sql": "-- Made by hand.",
+    "benchmarks/visits_by_month/technique.toml": """
+title = "Visits by month"
+cost = "months must be made ahead"
+[partitions]
+parent = "shop.visits"
+ahead_months = 2
+""",
+    "benchmarks/visits_by_month/client.sql": "-- Made by hand.",
 }
 TABLES = """
 create schema shop;
@@ -62,6 +80,10 @@ create table shop.purchases (
     buyer bigint not null references shop.buyers (buyer_no),
     cents integer not null, is_billed boolean not null default false
 );
+create materialized view shop.turnover as
+    select buyer, sum(cents) as cents from shop.purchases group by buyer;
+create unique index on shop.turnover (buyer);
+create table shop.visits (at timestamptz not null, buyer bigint) partition by range (at);
 insert into shop.buyers (since) values ('2025-01-01'), ('2025-02-01');
 insert into shop.purchases (buyer, cents) values (1, 250), (1, 399), (2, 100);
 """
@@ -163,6 +185,74 @@ def test_its_users_sign_in(api: Api) -> None:
                 json={"email": f"{nobody}@phasegate.local", "password": "phasegate-local"},
             )
             assert refused.json()["error_code"] == "invalid_credentials"
+
+
+def test_its_views_are_refreshed_and_its_partitions_made_and_health_tells_of_both(
+    shop: Project, sold: str, sql_on: On, tmp_path: Path
+) -> None:
+    arrange(sold, background_of(shop, shop.parts_of(1)))
+    late = "update private.refreshes set refreshed_at = now() - interval '21 minutes'"
+    sql_on(sold, lambda c: c.execute(late))
+    before = {one.name: one for one in check(None, sold)}
+    assert (before["refresh_age"].outcome, before["refresh_age"].limit) == ("failed", 1200.0)
+    assert before["refresh_age"].said == "shop.turnover was refreshed 21 min ago"
+    assert before["partitions_ahead"].said.startswith("this month has no partition")
+    filled = "select array_agg(cents order by buyer) from shop.turnover"
+    assert sql_on(sold, lambda c: c.fetchval(filled)) is None
+    with running_worker(sold, tmp_path / "w.log", heartbeat_timeout_s=1):
+        after = {one.name: one for one in check(None, sold)}
+    assert sql_on(sold, lambda c: c.fetchval(filled)) == [649, 100]
+    assert (after["refresh_age"].outcome, after["partitions_ahead"].value) == ("ok", 2.0)
+    assert after["queue_age"].said == "0 jobs wait, the oldest for 0 s"
+
+
+def test_what_a_stack_no_longer_has_is_taken_back(shop: Project, sold: str, sql_on: On) -> None:
+    arrange(sold, background_of(shop, shop.parts_of(1)))
+    (state,) = sql_on(sold, state_on)
+    assert state.parent == "shop.visits"
+    arrange(sold, background_of(shop, {"partition_upkeep"}))
+    gone = (
+        "select to_regclass('private.refreshes') is null"
+        " and to_regclass('private.queued_jobs') is null"
+    )
+    queue = "select to_regnamespace('queue')::text"
+    assert sql_on(sold, lambda c: c.fetchval(gone))
+    assert sql_on(sold, lambda c: c.fetchval(queue)) == "queue"
+    arrange(sold, background_of(shop, ()))
+    assert sql_on(sold, state_on) == ()
+    assert sql_on(sold, lambda c: c.fetchval(queue)) is None
+
+
+def test_what_is_declared_but_was_never_made_is_left_alone(
+    shop: Project, sold: str, sql_on: On
+) -> None:
+    sql_on(
+        sold, lambda c: c.execute("drop table shop.visits; drop materialized view shop.turnover")
+    )
+    arrange(sold, background_of(shop, shop.parts_of(1)))
+    found = {one.name: one.outcome for one in check(None, sold)}
+    assert (found["refresh_age"], found["partitions_ahead"]) == ("skipped", "skipped")
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("turnover", "[refresh]\nview = 'shop.v'\nevery_s = 1.0", "`every_s` must be 60 or more"),
+        ("turnover", "[refresh]\nview = 'v'\nevery_s = 600.0", "`view` must be `schema.view`"),
+        ("turnover", "[refresh]\nview = 'shop.v'", "missing required field `every_s`"),
+        ("visits_by_month", "[partitions]\nparent = 'v; x'", "`parent` must be `schema.table`"),
+        ("visits_by_month", "[partitions]\nparent = 'a.b'\nkeep_months = 0", "must be 1 or more"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused_with_file_and_key(
+    shop: Project, file: str, text: str, said: str
+) -> None:
+    name = f"benchmarks/{file}/technique.toml"
+    write(shop.root, {name: f"title = 't'\ncost = 'c'\n{text}"})
+    with pytest.raises(ConfigurationError) as caught:
+        load_project()
+    assert caught.value.what.startswith(f"{name}: ")
+    assert said in caught.value.what
 
 
 def test_a_statement_that_is_wrong_is_named_and_changes_nothing(

@@ -67,11 +67,16 @@ def test_a_database_that_is_well_ends_green_with_its_table(runner: Any, level_3:
 
 
 def test_what_is_not_well_is_an_annotation_and_a_red_run(runner: Any, level_3: str) -> None:
-    on(level_3, "update private.user_stats_refresh set refreshed_at = now() - interval '3 hours'")
+    on(level_3, "update private.refreshes set refreshed_at = now() - interval '3 hours'")
     ran = ask(runner, level_3)
     assert ran.code == 1
-    assert "::error title=phasegate health (user_stats_age)::refreshed 180 min ago" in ran.said
-    assert re.search(r"^user_stats_age +FAILED +refreshed 180 min", ran.summary, re.MULTILINE)
+    assert (
+        "::error title=phasegate health (refresh_age)::private.user_stats was refreshed 180 min ago"
+        in ran.said
+    )
+    assert re.search(
+        r"^refresh_age +FAILED +private.user_stats was refreshed 180 min", ran.summary, re.MULTILINE
+    )
     assert "::error" not in ran.summary
 
 
@@ -107,7 +112,7 @@ def test_a_refresh_beside_another_leaves_it_alone(runner: Any, level_3: str) -> 
         connection = await asyncpg.connect(level_3)
         try:
             async with connection.transaction():
-                await connection.execute("select private.refresh_user_stats()")
+                await connection.execute("select private.refresh_view('private.user_stats')")
                 return await asyncio.to_thread(refresh, runner, level_3)
         finally:
             await connection.close()

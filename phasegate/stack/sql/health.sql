@@ -17,7 +17,7 @@ select
         replay_lsn
     ))::bigint from pg_stat_replication) as lag_bytes,
     -- Not by to_regclass: it raises where this role may not enter the schema.
-    'user_stats_refresh' = any (ours.tables) as has_stats,
+    'refreshes' = any (ours.tables) as has_refreshes,
     'partition_policy' = any (ours.tables) as has_partitions,
     'jobs' = any (ours.tables) as has_jobs
 from (

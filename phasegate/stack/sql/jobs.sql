@@ -1,15 +1,10 @@
--- Background jobs: which there are, what was asked for, by whom, and what came of it. The queue that
--- carries them to the worker is pgqueuer's (schema `queue`); these tables are what users see, and
--- what makes work happen once: doing it and noting that it is done are one transaction.
+-- Background jobs: what was asked for, by whom, and what came of it. The queue that carries them to
+-- the worker is pgqueuer's (schema `queue`); this table is what users see, and what makes work happen
+-- once: doing it and noting that it is done are one transaction.
 -- Idempotent. Not reachable by the API's roles: the functions service asks on their behalf.
 
 create schema if not exists private;
 revoke all on schema private from public, anon, authenticated, service_role;
-
-create table if not exists private.job_kinds (
-    job    text    primary key,         -- its name in the project, and its route
-    queued boolean not null             -- whether a worker is there that does it later
-);
 
 -- The table of what was asked for, with users as this project has them; and a user's key, read from
 -- the text of a token's `sub`.
@@ -32,7 +27,7 @@ begin
     execute format(
         $table$
         create table if not exists private.jobs (
-            job         text        not null references private.job_kinds (job) on delete cascade,
+            job         text        not null,  -- its name in the project, and its route
             task_id     text        not null,  -- what it is about, or a new id for a whole account
             named       boolean     not null,  -- whether the user named what it is about
             owner       %1$s        not null references %2$s (%3$I) on delete cascade,
@@ -63,7 +58,7 @@ $make_jobs$;
 -- The jobs that there are, from now on: [{"job", "work", "owns"}]. `work` is the statement that does
 -- it: $1 the user's key, $2 the id that the user named (text, or null); one value, its result.
 -- `owns` says whose an id is: $1 and $2 likewise; the id where it is that user's, else no row.
-create or replace function private.declare_jobs(kinds jsonb, queued boolean)
+create or replace function private.declare_jobs(kinds jsonb)
 returns void
 language plpgsql
 set search_path = ''
@@ -75,16 +70,10 @@ declare
         where p.oid = 'private.user_key(text)'::regprocedure
     );
 begin
-    -- One that the project has no more is not accepted any longer; what was asked for stays.
-    update private.job_kinds as k set queued = false
-    where k.job not in (select d ->> 'job' from jsonb_array_elements(kinds) as d);
     for kind in
         select d ->> 'job' as job, d ->> 'work' as work, d ->> 'owns' as owns
         from jsonb_array_elements(kinds) as d
     loop
-        insert into private.job_kinds as k (job, queued)
-        values (kind.job, declare_jobs.queued)
-        on conflict (job) do update set queued = excluded.queued;
         execute format(
             'create or replace function private.%I(%s, text) returns jsonb language sql'
             ' set search_path = %L as %L',

@@ -16,6 +16,28 @@ create table if not exists private.partition_policy (
     maintained_at timestamptz                                    -- null: not yet
 );
 
+-- The tables that are looked after, from now on: [{"parent", "ahead_months", "keep_months"}]. One
+-- that is not there is left out, since whatever makes it has not been applied.
+create or replace function private.declare_partitions(tables jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    delete from private.partition_policy as p
+    where not exists (
+        select from jsonb_array_elements(tables) as d
+        where d ->> 'parent' = p.parent and to_regclass(p.parent) is not null
+    );
+    insert into private.partition_policy (parent, ahead_months, keep_months)
+    select d ->> 'parent', (d ->> 'ahead_months')::integer, (d ->> 'keep_months')::integer
+    from jsonb_array_elements(tables) as d
+    where to_regclass(d ->> 'parent') is not null
+    on conflict (parent) do update
+    set ahead_months = excluded.ahead_months, keep_months = excluded.keep_months;
+end
+$$;
+
 -- The partitions of a table with their bounds; bounds of the DEFAULT partition are null.
 create or replace function private.partitions_of(parent regclass)
 returns table (partition regclass, month timestamptz, month_end timestamptz, is_default boolean)

@@ -1,37 +1,64 @@
--- Scheduled refreshes: when the statistics view was last filled, and how to fill it again.
+-- Materialised views that are filled again on a schedule: which, how often, when they last were.
+-- Idempotent. Not reachable by the API's roles.
 
 create schema if not exists private;
 revoke all on schema private from public, anon, authenticated, service_role;
 
--- When it was last filled, and how long that took: one row. The contents are as of `refreshed_at`,
--- which is when the refresh began.
-create table if not exists private.user_stats_refresh (
-    only_row     boolean          primary key default true check (only_row),
-    refreshed_at timestamptz      not null,
-    duration_s   double precision not null
+-- A view's contents are as of `refreshed_at`, which is when its last refresh began.
+create table if not exists private.refreshes (
+    view         text             primary key,  -- schema-qualified
+    every_s      double precision not null check (every_s > 0),
+    refreshed_at timestamptz      not null,     -- or first declared
+    duration_s   double precision               -- null: not refreshed yet
 );
-insert into private.user_stats_refresh (refreshed_at, duration_s)
-values (now(), extract(epoch from clock_timestamp() - now()))
-on conflict do nothing;
 
--- Fill it again without locking readers out; true when done. False when another refresh is under
--- way, which then is as good: two at once would only queue behind each other.
-create or replace function private.refresh_user_stats()
+-- The views that are looked after, from now on: [{"view", "every_s"}]. One that is not there is left
+-- out, since whatever makes it has not been applied. One that was known keeps its age.
+create or replace function private.declare_refreshes(views jsonb)
+returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    delete from private.refreshes as r
+    where not exists (
+        select from jsonb_array_elements(views) as d
+        where d ->> 'view' = r.view and to_regclass(r.view) is not null
+    );
+    insert into private.refreshes (view, every_s, refreshed_at)
+    select d ->> 'view', (d ->> 'every_s')::double precision, now()
+    from jsonb_array_elements(views) as d
+    where to_regclass(d ->> 'view') is not null
+    on conflict (view) do update set every_s = excluded.every_s;
+end
+$$;
+
+-- Fill a view again without locking readers out; true when done. False when another refresh of it is
+-- under way, which then is as good: two at once would only queue behind each other.
+create or replace function private.refresh_view(view text)
 returns boolean
 language plpgsql
 set search_path = ''
 as $$
 declare
     began constant timestamptz := clock_timestamp();
+    target constant regclass := to_regclass(view);
 begin
-    if not pg_try_advisory_xact_lock(hashtext('phasegate.refresh_user_stats')) then
+    if target is null or not exists (
+        select from private.refreshes as r where r.view = refresh_view.view
+    ) then
+        raise undefined_table using message = format('%s is no view that is refreshed', view);
+    end if;
+    if not pg_try_advisory_xact_lock(hashtextextended('phasegate.refresh ' || view, 0)) then
         return false;
     end if;
-    refresh materialized view concurrently private.user_stats;
-    update private.user_stats_refresh
+    execute format('refresh materialized view concurrently %s', target);
+    update private.refreshes as r
     set refreshed_at = began,
-        duration_s = extract(epoch from clock_timestamp() - began);
+        duration_s = extract(epoch from clock_timestamp() - began)
+    where r.view = refresh_view.view;
     return true;
 end
 $$;
-revoke all on function private.refresh_user_stats() from public;
+
+revoke all on all functions in schema private from public;

@@ -1,2 +1,2 @@
 -- Whether refreshes are scheduled here.
-select to_regclass('private.user_stats_refresh') is not null
+select to_regclass('private.refreshes') is not null

@@ -1,0 +1,2 @@
+-- What users asked for goes with the users.
+drop table if exists private.jobs;
