@@ -35,7 +35,7 @@ def _user_exists(about: About) -> str:
     $2 is the key's name. A record of the table's own gives the text the key's type, so that
     its index is used.
     """
-    table = ".".join(quoted(name) for name in about.users_table.split("."))
+    table = about.users_table  # checked to be a name, quoted where it must be
     key = quoted(about.users_key)
     named = f"(json_populate_record(null::{table}, json_build_object($2::text, $1::text))).{key}"
     return (

@@ -26,6 +26,7 @@ from phasegate.model.catalogue import Catalogue, Compute, Phase
 from phasegate.model.errors import CannotMeasure, ConfigurationError
 from phasegate.model.population import user_id
 from phasegate.model.verdict import NO_LOAD, code_of
+from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.faults import require_writable
 from phasegate.records.load import LoadRecord
@@ -131,7 +132,7 @@ def look(
     acting: list[str] = []
     if database_url is not None:
         acting = _acting(users, seed, users_file)
-        database, found = look_at(database_url, acting)
+        database, found = look_at(database_url, load_project().about, acting)
     return TargetRecord(
         format_version=TargetRecord.FORMAT_VERSION,
         host=host,

@@ -23,6 +23,11 @@ ENGINE_PARTS = {
 """Parts that the engine brings, by name: what each is, in words."""
 
 
+_NAME = r'(?:[a-z_][a-z0-9_$]*|"(?:[^"\0]|"")+")'
+TABLE = re.compile(rf"{_NAME}\.{_NAME}")
+"""A table's name with its schema, as SQL has it."""
+
+
 class About(Entry, frozen=True):
     """`[project]`: what is measured."""
 
@@ -31,11 +36,17 @@ class About(Entry, frozen=True):
     title: str
     """As the page's heading has it."""
     users_table: str
-    """Schema-qualified table of registered users: one row a user."""
+    """Schema-qualified table of registered users: one row a user. Names are quoted where SQL wants
+    it."""
     users_key: str = "id"
-    """Its column that tokens carry as `sub`."""
+    """Its column that tokens carry as `sub`: unique."""
     schemas: tuple[str, ...] = ("public",)
     """That the API serves, the default one first."""
+
+    def __post_init__(self) -> None:
+        """Refuse what is no table's name."""
+        if not TABLE.fullmatch(self.users_table):
+            raise ValueError("`users_table` must be `schema.table`, quoted where SQL wants it")
 
 
 class Level(Entry, frozen=True):

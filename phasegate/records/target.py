@@ -20,7 +20,7 @@ class FoundDatabase(Part, frozen=True, kw_only=True):
     """Tables outside the system's schemas; `rows` are the planner's estimate, partitions and
     TOAST are summed under their table."""
     users_table: str | None
-    """Where registered users were looked for: `auth.users`, else `public.profiles`; null where
+    """Where registered users were looked for: `auth.users`, else the project's own; null where
     neither is there or may be read."""
     registered_users: int | None
     counted: Literal["counted", "estimated"] | None

@@ -13,6 +13,7 @@ import asyncpg
 import msgspec
 
 from phasegate.model.errors import CannotMeasure
+from phasegate.project import About
 from phasegate.records.seed import Relation
 from phasegate.records.target import FoundDatabase
 from phasegate.stack.database import connected, read_sql, redact, run
@@ -30,10 +31,15 @@ LOOK_TIMEOUT = "30s"
 STATEMENT_CACHE_SIZE = 0
 
 
-def look_at(dsn: str, acting: Sequence[str] = ()) -> tuple[FoundDatabase, int | None]:
+def look_at(dsn: str, about: About, acting: Sequence[str] = ()) -> tuple[FoundDatabase, int | None]:
     """What is behind `dsn`, and how many of the users `acting` (ids) are registered there.
 
     The second is None where nobody was asked for, or no table of users may be read.
+
+    Args:
+        dsn: of the database.
+        about: the project, which names its table of users; Supabase's own is looked for first.
+        acting: users' ids, as tokens carry them.
 
     Raises:
         ConfigurationError: `dsn` is no DSN.
@@ -45,7 +51,7 @@ def look_at(dsn: str, acting: Sequence[str] = ()) -> tuple[FoundDatabase, int | 
             try:
                 async with connection.transaction(readonly=True):
                     await connection.execute(read_sql("inspect_with_care"), LOOK_TIMEOUT)
-                    return await _look(connection, acting)
+                    return await _look(connection, about, acting)
             except asyncpg.PostgresError as error:
                 raise CannotMeasure(
                     f"{redact(dsn)} could not be read: {error}",
@@ -57,12 +63,14 @@ def look_at(dsn: str, acting: Sequence[str] = ()) -> tuple[FoundDatabase, int | 
 
 
 async def _look(
-    connection: asyncpg.Connection, acting: Sequence[str]
+    connection: asyncpg.Connection, about: About, acting: Sequence[str]
 ) -> tuple[FoundDatabase, int | None]:
-    server = await connection.fetchrow(read_sql("inspect_server"))
+    server = await connection.fetchrow(
+        read_sql("inspect_server"), about.users_table, about.users_key
+    )
     relations = await connection.fetch(read_sql("inspect_relations"))
-    table = server["users_table"]
-    users, counted = await _users(connection, table, server["users_estimated"])
+    relation = server["users_relation"]
+    users, counted = await _users(connection, relation, server["users_estimated"])
     found = FoundDatabase(
         version=server["version"],
         connections_max=server["connections_max"],
@@ -76,7 +84,7 @@ async def _look(
             )
             for row in relations
         ),
-        users_table=table,
+        users_table=server["users_table"],
         registered_users=users,
         counted=counted,
         unguarded=await unguarded_on(connection),
@@ -84,28 +92,27 @@ async def _look(
             one for one in await planner_settings_on(connection) if not one.is_of_session
         ),
     )
-    if table is None or not acting:
+    if relation is None or not acting:
         return found, None
-    statement = read_sql(f"inspect_who_{_suffix(table)}")
-    return found, int(await connection.fetchval(statement, list(acting)))
-
-
-def _suffix(table: str) -> str:
-    return table.replace(".", "_")
+    # Names and type as the server itself quotes them; compared in the key's type, by its index.
+    registered = (
+        f"select count(*) from {relation}"  # noqa: S608
+        f" where {server['users_key']} = any($1::text[]::{server['users_key_type']}[])"
+    )
+    return found, int(await connection.fetchval(registered, list(acting)))
 
 
 async def _users(
-    connection: asyncpg.Connection, table: str | None, estimated: int | None
+    connection: asyncpg.Connection, relation: str | None, estimated: int | None
 ) -> tuple[int | None, Literal["counted", "estimated"] | None]:
     """Registered users: counted, or as the planner knows them where that takes too long."""
-    if table is None:
+    if relation is None:
         return None, None
     try:
         async with connection.transaction():  # a savepoint: a time-out must not end it all
             await connection.execute(read_sql("inspect_with_care"), COUNT_TIMEOUT)
-            return int(await connection.fetchval(read_sql(f"inspect_count_{_suffix(table)}"))), (
-                "counted"
-            )
+            users = await connection.fetchval(f"select count(*) from {relation}")  # noqa: S608
+            return int(users), "counted"
     except asyncpg.QueryCanceledError:
         if estimated is None or estimated < 0:  # never analysed
             return None, None

@@ -23,7 +23,7 @@ KEY_LIFETIME_S = 10 * 365 * 86400
 
 
 def mint(secret: str, user_id: str, *, lifetime_s: int = LIFETIME_S) -> str:
-    """A token that makes its bearer the user `user_id` for `lifetime_s` seconds."""
+    """A token that makes its bearer that user for `lifetime_s` seconds."""
     now = int(time.time())
     claims = {
         "sub": user_id,
@@ -49,7 +49,7 @@ REFRESH_AUDIENCE = "refresh"
 
 
 def mint_refresh(secret: str, user_id: str, *, lifetime_s: int) -> str:
-    """A token that buys `user_id` a new session."""
+    """A token that buys a user a new session."""
     now = int(time.time())
     claims = {"sub": user_id, "aud": REFRESH_AUDIENCE, "iat": now, "exp": now + lifetime_s}
     return jwt.encode(claims, secret, ALGORITHM)

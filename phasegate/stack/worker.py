@@ -47,7 +47,7 @@ CALLER_POLL_S = 0.5
 HEARTBEAT_TIMEOUT_S = 10.0
 # At a time: jobs shall not push the short requests off both cores.
 CONCURRENCY = 2
-# pgqueuer wants room for two batches in the tasks that it may hold.
+# pgqueuer wants room for two batches in what it may hold at a time.
 BATCH_SIZE = 1
 # Attempts at a job that fails by itself, before its user is told.
 ATTEMPTS_MAX = 5

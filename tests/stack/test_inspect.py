@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from phasegate.model.errors import CannotMeasure
+from phasegate.project import About
 from phasegate.stack import inspect
 from phasegate.stack.inspect import look_at
 
@@ -30,6 +31,8 @@ def as_role(dsn: str, role: str, password: str) -> str:
     return parts._replace(netloc=f"{role}:{password}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
+APP = About(name="app", title="App", users_table="public.profiles")
+
 PROFILES = "create table profiles (id uuid primary key default gen_random_uuid())"
 
 
@@ -42,7 +45,7 @@ def test_partitions_and_their_indexes_are_summed_under_their_table(database: str
         "insert into log select n, n % 200 from generate_series(1, 4000) as n",
         "analyze log",
     )
-    found, acting = look_at(database)
+    found, acting = look_at(database, APP)
     (log,) = found.relations
     assert (log.name, log.rows, set(log.index_bytes)) == ("log", 4000, {"log_pkey"})
     assert log.table_bytes > 4000 * 28
@@ -60,7 +63,7 @@ def test_users_are_counted_and_those_asked_for_are_looked_up(database: str) -> N
             await connection.close()
 
     someone_else = "00000000-0000-4000-8000-000000000000"
-    found, acting = look_at(database, [*asyncio.run(ids()), someone_else])
+    found, acting = look_at(database, APP, [*asyncio.run(ids()), someone_else])
     assert (found.users_table, found.registered_users) == ("public.profiles", 7)
     assert (found.counted, acting) == ("counted", 7)
 
@@ -73,7 +76,22 @@ def test_supabases_own_table_of_users_goes_before_the_applications(database: str
         "create table auth.users (id uuid default gen_random_uuid())",
         "insert into auth.users select from generate_series(1, 3)",
     )
-    assert look_at(database)[0].registered_users == 3
+    assert look_at(database, APP)[0].registered_users == 3
+
+
+def test_a_projects_own_table_of_users_is_read_under_its_own_names(database: str) -> None:
+    execute(
+        database,
+        'create schema "The Shop"',
+        'create table "The Shop"."Buyers" ("No." bigint primary key)',
+        'insert into "The Shop"."Buyers" select generate_series(1, 5)',
+    )
+    shop = About(name="s", title="S", users_table='"The Shop"."Buyers"', users_key="No.")
+    found, acting = look_at(database, shop, ["2", "5", "6"])
+    assert (found.users_table, found.registered_users) == ('"The Shop"."Buyers"', 5)
+    assert acting == 2
+    other = About(name="s", title="S", users_table='"The Shop"."Sellers"')
+    assert look_at(database, other)[0].users_table is None
 
 
 def test_a_count_that_takes_too_long_becomes_the_planners_estimate(
@@ -84,7 +102,7 @@ def test_a_count_that_takes_too_long_becomes_the_planners_estimate(
         "analyze profiles",
     )  # fmt: skip
     monkeypatch.setattr(inspect, "COUNT_TIMEOUT", "1ms")
-    found, _ = look_at(database)
+    found, _ = look_at(database, APP)
     assert found.counted == "estimated"
     assert found.registered_users == pytest.approx(200_000, rel=0.05)
 
@@ -103,7 +121,7 @@ def test_a_role_that_row_level_security_shows_less_to_is_refused_rather_than_bel
     )
     try:
         with pytest.raises(CannotMeasure, match="row-level security") as caught:
-            look_at(as_role(database, "inspector", "not-to-be-shown"))
+            look_at(as_role(database, "inspector", "not-to-be-shown"), APP)
         assert "not-to-be-shown" not in caught.value.sentence()
     finally:
         execute(database, "drop owned by inspector", "drop role inspector")
@@ -112,5 +130,5 @@ def test_a_role_that_row_level_security_shows_less_to_is_refused_rather_than_bel
 @pytest.mark.integration
 def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
     with pytest.raises(CannotMeasure, match="Cannot connect") as caught:
-        look_at("postgresql://me:not-to-be-shown@127.0.0.1:9/app")
+        look_at("postgresql://me:not-to-be-shown@127.0.0.1:9/app", APP)
     assert "not-to-be-shown" not in caught.value.sentence()

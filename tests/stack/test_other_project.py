@@ -255,6 +255,14 @@ def test_a_schedule_that_cannot_be_is_refused_with_file_and_key(
     assert said in caught.value.what
 
 
+@pytest.mark.parametrize("table", ["buyers", "shop.Buyers", "shop.buyers; drop", 'shop."b"x"'])
+def test_a_table_of_users_that_is_no_name_is_refused(shop: Project, table: str) -> None:
+    text = SHOP["phasegate.toml"].replace('"shop.buyers"', f"'{table}'")
+    write(shop.root, {"phasegate.toml": text})
+    with pytest.raises(ConfigurationError, match=r"phasegate\.toml: `users_table` must be"):
+        load_project()
+
+
 def test_a_statement_that_is_wrong_is_named_and_changes_nothing(
     shop: Project, sold: str, sql_on: On
 ) -> None:

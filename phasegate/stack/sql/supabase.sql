@@ -60,7 +60,7 @@ begin
         select nullif(current_setting('request.jwt.claims', true), '')::jsonb
     $$;
 
-    -- The user who asks: profiles.id.
+    -- The user who asks: their key in the table of registered users.
     create or replace function auth.uid() returns uuid language sql stable as $$
         select (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub')::uuid
     $$;

@@ -1,2 +1,0 @@
--- Registered users, exactly; under a statement time-out.
-select count(*) from auth.users
