@@ -34,7 +34,7 @@ def find_project(start: Path | None = None) -> Path:
         return folder
     begin = (start or Path.cwd()).resolve()
     for folder in (begin, *begin.parents):
-        if (folder / FILE).is_file():
+        if (folder / FILE).exists():  # whatever it is: reading it says what is wrong
             return folder
     raise ConfigurationError(
         f"There is no project here: neither this folder nor one above it has a {FILE}",
