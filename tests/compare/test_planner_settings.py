@@ -15,6 +15,7 @@ import pytest
 
 from phasegate.compare.dataset import read_planner_settings
 from phasegate.compare.libpq import Session
+from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.records.planner_settings import PlannerSetting, sentences, warnings
@@ -45,7 +46,7 @@ def by_asyncpg(dsn: str) -> tuple[PlannerSetting, ...]:
 
 
 def looked_at(dsn: str) -> tuple[PlannerSetting, ...]:
-    return look_at(dsn)[0].planner_settings or ()
+    return look_at(dsn, load_project(REPOSITORY).about)[0].planner_settings or ()
 
 
 READERS = (by_libpq, by_asyncpg, looked_at)
