@@ -21,5 +21,5 @@ def compare(first: Path, second: Path, *, any_machine: bool) -> None:
     from phasegate import report
 
     folders = options.run_folder(first), options.run_folder(second)
-    for line in report.compare(*folders, any_machine=any_machine, catalogue=options.catalogue()):
+    for line in report.compare(*folders, options.project_here(), any_machine=any_machine):
         click.echo(line)

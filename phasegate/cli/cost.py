@@ -19,5 +19,5 @@ def cost(run: Path | None, users: int) -> None:
     """
     from phasegate import report
 
-    for line in report.cost(options.run_folder(run), users, options.catalogue()):
+    for line in report.cost(options.run_folder(run), users, options.project_here()):
         click.echo(line)

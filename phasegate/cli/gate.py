@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from phasegate.cli import options, staging
+from phasegate.model.catalogue import load as load_catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold, UsageError
 from phasegate.records.gate import GateRecord
 
@@ -64,13 +65,11 @@ def gate(
     """
     from phasegate import report
 
-    project = options.project()
-    catalogue = project.catalogue
-    if level is not None:
-        project.level(level)
+    project = options.project_here() if host is None else options.project()
+    catalogue = project.catalogue if project else load_catalogue()
     phase = report.phase_to_enter(catalogue, to)
     size = options.compute_of(catalogue, compute)
-    if host is None:
+    if host is None or project is None:
         if duration or request_budget or allow_writes:
             raise UsageError(
                 "--duration, --request-budget and --allow-writes need a --host",
@@ -87,11 +86,14 @@ def gate(
             then="Leave one of them out",
         )
     else:
+        if level is not None:
+            project.level(level)
         plan = staging.StagingPlan(
+            project=project,
             host=host,
             database_url=database_url,
             phase=phase,
-            level=report.level_of(to, level),
+            level=report.level_of(to, level, len(project.levels)),
             compute=size,
             seed=catalogue.run.seed if seed is None else seed,
             duration_s=duration or staging.DURATION_S,
@@ -100,8 +102,8 @@ def gate(
             users_file=users_file,
             results=results,
         )
-        folder = staging.run(plan, catalogue)
-    _say_verdict(report.gate(folder, to, level, catalogue), as_json=as_json)
+        folder = staging.run(plan)
+    _say_verdict(report.gate(folder, to, level, project), as_json=as_json)
 
 
 def _say_verdict(record: GateRecord, *, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from phasegate.model.address import Address
 from phasegate.model.catalogue import Catalogue, Compute
 from phasegate.model.dsn import DATABASE_URL, Dsn
 from phasegate.model.errors import ConfigurationError
-from phasegate.project import VARIABLE, Project, load_project
+from phasegate.project import VARIABLE, Project, find_project, load_project
 from phasegate.stack.compute import find_compute
 
 
@@ -109,6 +109,23 @@ def project() -> Project:
     found = load_project()
     os.environ[VARIABLE] = str(found.root)
     return found
+
+
+def project_here() -> Project | None:
+    """The project of this call; None where neither an option nor a folder names one.
+
+    For what answers from a run's own files: these say what was measured.
+
+    Raises:
+        ConfigurationError: the one that is named is none, or a file of it is wrong.
+    """
+    try:
+        find_project()
+    except ConfigurationError:
+        if os.environ.get(VARIABLE):
+            raise
+        return None
+    return project()
 
 
 def catalogue() -> Catalogue:

@@ -22,6 +22,7 @@ from phasegate.levels.runner import RunningLevel
 from phasegate.load.capacity_matrix import Plan as MatrixPlan
 from phasegate.model.catalogue import Catalogue, Compute, Population
 from phasegate.model.errors import CannotMeasure, PhasegateError
+from phasegate.project import Project
 from phasegate.records import store
 from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.records.faults import require_writable
@@ -46,8 +47,7 @@ REPLICA_BUDGET_S = 4.0
 class RunPlan:
     """What one run does."""
 
-    levels: tuple[int, ...]
-    """Of the project, ascending."""
+    project: Project
     users: int
     sizes: tuple[int, ...]
     seed: int
@@ -72,12 +72,14 @@ class DataSet:
     record: SeedRecord
 
 
-def run(plan: RunPlan, catalogue: Catalogue) -> Path:
+def run(plan: RunPlan) -> Path:
     """Carry `plan` out and return the folder of the finished run."""
+    catalogue = plan.project.catalogue
     with locked(cache_dir(), "phasegate run"):
         require_writable(plan.results, purpose="results")
         check_disk(cache_dir(), sum(plan.sizes), COPIES)  # before the first size is seeded
         journal = Journal(
+            project=plan.project,
             users=plan.users,
             sizes=plan.sizes,
             seed=plan.seed,
@@ -131,7 +133,7 @@ def _load(
     catalogue: Catalogue,
 ) -> None:
     wanted = MatrixPlan(
-        levels=plan.levels,
+        levels=tuple(range(1, len(plan.project.levels) + 1)),
         # The small form walks through each level once.
         sizes=plan.sizes[-1:] if plan.quick else plan.sizes,
         seed=plan.seed,
@@ -239,7 +241,7 @@ def _publish(journal: Journal) -> Path:
     # Drawing is no stage of the record: a run stays the same however often it is drawn.
     journal.write("complete")
     with console.step("report"):
-        report.build(journal.folder)
+        report.build(journal.folder, journal.project)
     return journal.publish()
 
 

@@ -19,7 +19,7 @@ def report(run: Path | None) -> None:
     from phasegate import report
 
     folder = options.run_folder(run)
-    report.build(folder, options.catalogue())
+    report.build(folder, options.project_here())
     print_summary(folder)
 
 
@@ -27,6 +27,6 @@ def print_summary(folder: Path) -> None:
     """The five lines of a run and the path of its page."""
     from phasegate import report
 
-    for line in report.summary(folder, options.catalogue()):
+    for line in report.summary(folder, options.project_here()):
         click.echo(line)
     click.echo(options.near(folder / "report.html"))

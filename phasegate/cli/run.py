@@ -38,7 +38,7 @@ def run(
     chosen = users or (defaults.quick_users if quick else defaults.users)
     sizes = defaults.sizes_up_to(chosen)
     plan = pipeline.RunPlan(
-        levels=tuple(range(1, len(project.levels) + 1)),
+        project=project,
         users=chosen,
         sizes=sizes,
         seed=defaults.seed if seed is None else seed,
@@ -59,6 +59,6 @@ def run(
             probes_max=defaults.quick_probes_max,
             benchmark_budget_s=budget or defaults.quick_benchmark_budget_s,
         )
-    folder = pipeline.run(plan, catalogue)
+    folder = pipeline.run(plan)
     print_summary(folder)
     pipeline.conclude(folder)

@@ -18,7 +18,9 @@ from typing import Literal
 from phasegate.cli import circumstances
 from phasegate.cli.memory import MemorySampler
 from phasegate.model.errors import PhasegateError
+from phasegate.project import Project
 from phasegate.records import store
+from phasegate.records.project import noted
 from phasegate.records.run import Machine, RunRecord, Server, StackPart, Stage
 
 StageOutcome = Literal["done", "failed", "interrupted", "skipped"]
@@ -28,6 +30,7 @@ StageOutcome = Literal["done", "failed", "interrupted", "skipped"]
 class Journal:
     """What has happened so far in one run."""
 
+    project: Project
     users: int
     sizes: tuple[int, ...]
     seed: int
@@ -110,6 +113,7 @@ class Journal:
             server=self.server,
             levels=self.levels,
             stages=tuple(self.stages),
+            project=noted(self.project),
         )
         store.write(self.folder / "run.json", record)
 

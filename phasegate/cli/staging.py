@@ -26,7 +26,7 @@ from phasegate.model.catalogue import Catalogue, Compute, Phase
 from phasegate.model.errors import CannotMeasure, ConfigurationError
 from phasegate.model.population import user_id
 from phasegate.model.verdict import NO_LOAD, code_of
-from phasegate.project import load_project
+from phasegate.project import Project, load_project
 from phasegate.records import store
 from phasegate.records.faults import require_writable
 from phasegate.records.load import LoadRecord
@@ -52,6 +52,7 @@ COMPARE_WITH = "a staging run compares no technique; `phasegate run` does, on a 
 class StagingPlan:
     """What one staging run does."""
 
+    project: Project
     host: str
     database_url: str | None
     phase: Phase
@@ -66,7 +67,7 @@ class StagingPlan:
     results: Path
 
 
-def run(plan: StagingPlan, catalogue: Catalogue) -> Path:
+def run(plan: StagingPlan) -> Path:
     """Carry `plan` out and return the folder of the finished run.
 
     Where the sessions did not meet the application, the folder stays hidden: it can be judged, and
@@ -78,6 +79,7 @@ def run(plan: StagingPlan, catalogue: Catalogue) -> Path:
         CannotMeasure: the database cannot be reached, the API refuses before any load, or the
             generator wrote no record.
     """
+    catalogue = plan.project.catalogue
     require_writable(plan.results, purpose="results")
     address = Address.of(plan.host)  # a wrong one is named before anything is opened
     file = "" if plan.users_file is None else str(plan.users_file)
@@ -87,7 +89,12 @@ def run(plan: StagingPlan, catalogue: Catalogue) -> Path:
     target = Target(address.url, anon_key, secret)
     users = plan.phase.users_max
     journal = Journal(
-        users=users, sizes=(users,), seed=plan.seed, quick=False, results=plan.results
+        project=plan.project,
+        users=users,
+        sizes=(users,),
+        seed=plan.seed,
+        quick=False,
+        results=plan.results,
     )
     with journal.kept_if_begun():
         with journal.stage("database"), console.step("look at the database"):
@@ -109,7 +116,7 @@ def run(plan: StagingPlan, catalogue: Catalogue) -> Path:
 
     journal.write("complete")
     with console.step("report"):
-        report.build(journal.folder, catalogue)
+        report.build(journal.folder, plan.project)
     if NO_LOAD & {code_of(reason) for reason in load.invalid}:
         return journal.folder
     return journal.publish()

@@ -68,7 +68,7 @@ class Profile:
     """What was measured of a stack level; None: not measured.
 
     Attributes:
-        level: 1, 2 or 3.
+        level: its number, from 1.
         database: tables and indexes of that level.
         egress_bytes_per_session: response bodies of one session.
         requests_per_session: sent to the API.
@@ -77,6 +77,8 @@ class Profile:
             open at one moment, by users of the data set, ascending; empty where it was not sampled.
         cpu_s_per_session: processor time that the database spent on a session, by users of the data
             set, ascending; empty where it was not sampled.
+        pooled: whether a pooler stands between connections and the database.
+        replicas: read replicas.
         cpu_factors: what to multiply that with for its interval; None where it has none.
         held_users: most registered users whose modelled peak it was seen to hold.
         broke_users: fewest whose modelled peak it was seen not to hold; None where it never broke.
@@ -96,6 +98,8 @@ class Profile:
     cores: int
     compute: str | None = None
     connection_s_per_session: tuple[tuple[int, Span], ...] = ()
+    pooled: bool = False
+    replicas: int = 0
     cpu_factors: tuple[float, float] | None = None
 
 
@@ -107,10 +111,6 @@ ROOT_PRECISION = 1e-9
 
 JUST_MORE = 1e-6
 """Of cores: those of the machine that broke were too few, however little more would do."""
-
-POOLED_FROM_LEVEL = 3
-REPLICAS_FROM_LEVEL = 3
-"""Pooler and replica belong to phase 3 of the scaling guide (docs/method.md#the-scaling-guide)."""
 
 
 def sessions_per_month(users: float, catalogue: Catalogue) -> float:
@@ -204,7 +204,6 @@ def demand_at(users: int, profile: Profile, catalogue: Catalogue) -> Demand | No
     usage = catalogue.usage
     sessions = sessions_per_month(users, catalogue)
     egress = profile.egress_bytes_per_session
-    replicas = int(profile.level >= REPLICAS_FROM_LEVEL)
     return Demand(
         users=users,
         database_bytes=profile.database.at(users),
@@ -212,8 +211,8 @@ def demand_at(users: int, profile: Profile, catalogue: Catalogue) -> Demand | No
         monthly_active_users=users * usage.monthly_active_share,
         function_calls=sessions * usage.function_calls_per_session,
         connections=connections_at(users, profile, catalogue) or 0.0,
-        pooled=profile.level >= POOLED_FROM_LEVEL,
-        replicas=replicas,
+        pooled=profile.pooled,
+        replicas=profile.replicas,
         cores=cores_at(users, profile, catalogue) or 0.0,
         hosting_bytes=sessions * usage.hosting_bytes_per_session,
         compute_min=profile.compute,

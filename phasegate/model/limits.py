@@ -10,7 +10,6 @@ import math
 from dataclasses import dataclass, replace
 
 from phasegate.model.capacity import (
-    POOLED_FROM_LEVEL,
     Profile,
     Span,
     at_an_end,
@@ -99,7 +98,7 @@ def _of_plan(profile: Profile, plan: HostedPlan, catalogue: Catalogue) -> list[L
 
 
 def _of_connections(profile: Profile, catalogue: Catalogue) -> list[Limit]:
-    pooled = profile.level >= POOLED_FROM_LEVEL
+    pooled = profile.pooled
     dear, cheap = at_an_end(profile, dear=True), at_an_end(profile, dear=False)
     note = "from the measured peak of connections"
     if not profile.connection_s_per_session:

@@ -240,6 +240,9 @@ class TechniqueFile(Entry, frozen=True):
     """A part beside which it has nothing to do."""
     same_migration_as: str = ""
     """The technique whose migration or client's change applies it, where one is measured twice."""
+    replaces: dict[str, str] = msgspec.field(default_factory=dict)
+    """Tables that the seed fills twice to compare them: the one before the technique → the one with
+    it. A stack has one of the two, so one of the two is counted."""
     needs: tuple[str, ...] = ()
     """Parts of the database that must be there while it is measured, beyond the last level's."""
     role: Literal["user", "owner"] = "user"

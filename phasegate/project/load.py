@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +43,7 @@ class Project:
         jobs: background jobs, by name.
         techniques: by id, in the order of their names.
         catalogue: the defaults in force, the project's overrides included.
+        overrides: those alone, as `phasegate.toml` has them.
     """
 
     root: Path
@@ -52,6 +53,7 @@ class Project:
     jobs: dict[str, JobFile]
     techniques: dict[str, TechniqueFolder]
     catalogue: Catalogue
+    overrides: dict[str, Any] = field(default_factory=dict)
 
     @property
     def seed(self) -> SeedFolder:
@@ -204,6 +206,7 @@ def load_project(root: Path | None = None) -> Project:
         jobs=file.jobs,
         techniques=_techniques(folder / "benchmarks"),
         catalogue=merged_catalogue(overrides, FILE),
+        overrides=overrides,
     )
     for number, level in enumerate(file.levels, 1):
         project.check_parts(level.parts, f"{FILE}: levels[{number - 1}].parts")

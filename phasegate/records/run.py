@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from phasegate.records.planner_settings import PlannerSetting
+from phasegate.records.project import ProjectNote
 from phasegate.records.store import Part, Record
 
 
@@ -63,9 +64,10 @@ class Stage(Part, frozen=True, kw_only=True):
 
 
 class RunRecord(Record, frozen=True, kw_only=True):
-    """`run.json`. Version 1: first."""
+    """`run.json`. Version 1: first. Version 2: with the project."""
 
-    FORMAT_VERSION: ClassVar[int] = 1
+    FORMAT_VERSION: ClassVar[int] = 2
+    OLDER_READ: ClassVar[frozenset[int]] = frozenset({1})
 
     run_id: str
     started_at: str
@@ -88,3 +90,5 @@ class RunRecord(Record, frozen=True, kw_only=True):
     levels: dict[int, tuple[StackPart, ...]]
     """What each stack level under load consisted of; empty where none was driven."""
     stages: tuple[Stage, ...]
+    project: ProjectNote | None = None
+    """Null in records of version 1, and of load that Locust alone drove."""

@@ -24,6 +24,8 @@ class Record(Part, frozen=True, kw_only=True):
     """A file's top level. Subclasses state `FORMAT_VERSION` and what changed with each."""
 
     FORMAT_VERSION: ClassVar[int]
+    OLDER_READ: ClassVar[frozenset[int]] = frozenset()
+    """Older versions that are read too: all that they lack are fields that have a default."""
 
     format_version: int
 
@@ -85,7 +87,7 @@ def read(path: Path, kind: type[R]) -> R:
         raise ConfigurationError(
             f"{path} is not a {kind.__name__}: {error}", then=remedy
         ) from error
-    if version != kind.FORMAT_VERSION:
+    if version != kind.FORMAT_VERSION and version not in kind.OLDER_READ:
         newer = version > kind.FORMAT_VERSION
         raise ConfigurationError(
             f"{path} has format version {version}; this phasegate reads {kind.FORMAT_VERSION}",

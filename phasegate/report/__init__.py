@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from phasegate.model import catalogue as catalogue_room
-from phasegate.model.catalogue import Catalogue
+from phasegate.model.catalogue import Catalogue, merged_catalogue
+from phasegate.project import Project
 from phasegate.records.gate import GateRecord
+from phasegate.records.project import noted
 from phasegate.report import (
     comparison,
     figures,
@@ -20,6 +21,7 @@ from phasegate.report import (
     run_files,
     transition,
 )
+from phasegate.report.figures import Findings
 
 __all__ = [
     "build",
@@ -36,36 +38,59 @@ gate_lines = transition.lines
 phase_to_enter, level_of = transition.phase_to_enter, transition.level_of
 
 
-def build(run_dir: Path, catalogue: Catalogue | None = None) -> Path:
+def _findings(run_dir: Path, here: Project | None, catalogue: Catalogue | None) -> Findings:
+    """What `run_dir` holds. What was measured stands in the run, how to judge it in the project."""
+    run = run_files.read(run_dir)
+    kept = run.run.project
+    if here is not None and kept is not None and kept.name != here.about.name:
+        here = None
+    if catalogue is None:
+        overrides = here.overrides if here else kept.overrides if kept else {}
+        catalogue = merged_catalogue(overrides, "phasegate.toml" if here else "run.json")
+    return figures.findings(run, catalogue, noted(here) if here else None)
+
+
+def build(
+    run_dir: Path, here: Project | None = None, *, catalogue: Catalogue | None = None
+) -> Path:
     """Draw `run_dir`'s charts and write its page; returns the page's path.
 
     Args:
         run_dir: a run's folder, complete or interrupted.
-        catalogue: the defaults in force; the shipped ones where None.
+        here: the project that the caller works on: its catalogue is in force where the run is of
+            that project, and it stands in where an older version's run kept none.
+        catalogue: the defaults in force, whatever the project; the project's or the run's if None.
 
     Raises:
         ConfigurationError: run.json is missing, or a file is truncated, foreign, of another
             version, or contradicts itself; it is named, and nothing is written.
     """
-    return page.write(run_files.read(run_dir), catalogue or catalogue_room.load())
+    return page.write(_findings(run_dir, here, catalogue))
 
 
-def summary(run_dir: Path, catalogue: Catalogue | None = None) -> tuple[str, str, str, str, str]:
+def summary(
+    run_dir: Path, here: Project | None = None, *, catalogue: Catalogue | None = None
+) -> tuple[str, str, str, str, str]:
     """The five lines that close a run; arguments and errors as `build`."""
-    rules = catalogue or catalogue_room.load()
-    found = figures.findings(run_files.read(run_dir), rules)
-    return headline.lines(found.run.run, found.techniques, found.stages, rules)
+    found = _findings(run_dir, here, catalogue)
+    return headline.lines(found.run.run, found.techniques, found.stages, found.catalogue)
 
 
-def cost(run_dir: Path, users: int, catalogue: Catalogue | None = None) -> tuple[str, ...]:
+def cost(
+    run_dir: Path,
+    users: int,
+    here: Project | None = None,
+    *,
+    catalogue: Catalogue | None = None,
+) -> tuple[str, ...]:
     """What a month at `users` registered users costs, per stack level, from what a run measured.
 
     Errors as `build`; ValueError where `users` is not positive.
     """
     if users < 1:
         raise ValueError("users must be positive")
-    rules = catalogue or catalogue_room.load()
-    found = figures.findings(run_files.read(run_dir), rules)
+    found = _findings(run_dir, here, catalogue)
+    rules = found.catalogue
     priced = money.money(
         found.profiles, rules, found.techniques, found.run.loads, found.project, (users,)
     )
@@ -73,23 +98,26 @@ def cost(run_dir: Path, users: int, catalogue: Catalogue | None = None) -> tuple
 
 
 def gate(
-    run_dir: Path, to: int, level: int | None = None, catalogue: Catalogue | None = None
+    run_dir: Path,
+    to: int,
+    level: int | None = None,
+    here: Project | None = None,
+    *,
+    catalogue: Catalogue | None = None,
 ) -> GateRecord:
     """GO, NO-GO or INVALID for entering phase `to`, from what a run measured.
 
     Errors as `build`; UsageError where there is no transition to that phase.
     """
-    found = figures.findings(run_files.read(run_dir), catalogue or catalogue_room.load())
-    return transition.gate(found, to, level)
+    return transition.gate(_findings(run_dir, here, catalogue), to, level)
 
 
 def compare(
-    first: Path, second: Path, *, any_machine: bool = False, catalogue: Catalogue | None = None
+    first: Path, second: Path, here: Project | None = None, *, any_machine: bool = False
 ) -> tuple[str, ...]:
     """What moved from one run to the other, line by line.
 
     Errors as `build`; Refused where the machines differ and `any_machine` is not set.
     """
-    rules = catalogue or catalogue_room.load()
-    found = [figures.findings(run_files.read(folder), rules) for folder in (first, second)]
-    return comparison.lines(comparison.compare(found[0], found[1], any_machine=any_machine))
+    one, two = (_findings(folder, here, None) for folder in (first, second))
+    return comparison.lines(comparison.compare(one, two, any_machine=any_machine))

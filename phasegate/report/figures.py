@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 
 from phasegate.model.capacity import Profile
 from phasegate.model.catalogue import Catalogue
-from phasegate.project import Project, load_project
-from phasegate.report import effects, money, style, tables, traffic
+from phasegate.records.project import ProjectNote
+from phasegate.report import effects, money, run_files, style, tables, traffic
 from phasegate.report import resource_usage as used
 from phasegate.report.charts import cache_hits as hits
 from phasegate.report.charts import (
@@ -46,7 +46,7 @@ class Findings:
 
     run: Run
     catalogue: Catalogue
-    project: Project
+    project: ProjectNote
     techniques: tuple[Technique, ...]
     stages: tuple[StageTraffic, ...]
     """Without the steps of a search, whose verdicts are in `run.matrix`."""
@@ -71,7 +71,7 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ChartPlan:
     """A chart before it is drawn."""
 
     name: str
@@ -83,13 +83,19 @@ class Plan:
     sources: Iterable[str]
 
 
-def findings(run: Run, catalogue: Catalogue, project: Project | None = None) -> Findings:
-    """Everything that is computed from the records; `project` is the one here if None."""
-    project = project or load_project()
+def findings(run: Run, catalogue: Catalogue, project: ProjectNote | None = None) -> Findings:
+    """Everything that is computed from the records.
+
+    Args:
+        run: the records.
+        catalogue: what to judge by.
+        project: that stands in where the run kept none, since an older version made it.
+    """
+    project = run.run.project or project or run_files.described(run)
     slo = catalogue.slo
     searched = {probe.stage for probe in run.matrix.searched} if run.matrix else set()
     stages = tuple(traffic.of_stage(load, slo) for load in run.loads if load.stage not in searched)
-    found = profiles(run, stages, catalogue.workload.arrival_rate_per_s(1_000_000) / 1e6)
+    found = profiles(run, stages, project, catalogue.workload.arrival_rate_per_s(1_000_000) / 1e6)
     techniques = effects.techniques(run.benchmarks.values(), slo.statement_latency_ms_p95)
     return Findings(
         run=run,
@@ -103,7 +109,7 @@ def findings(run: Run, catalogue: Catalogue, project: Project | None = None) -> 
     )
 
 
-def draw(plan: Plan, folder: Path) -> Chart:
+def draw(plan: ChartPlan, folder: Path) -> Chart:
     """Draw a chart at both widths; the wide one is also saved as files."""
     with style.drawing():
         wide, narrow = plan.draw(WIDE), plan.draw(NARROW)
@@ -122,7 +128,7 @@ def draw(plan: Plan, folder: Path) -> Chart:
     )
 
 
-def for_techniques(found: Findings) -> list[Plan]:
+def for_techniques(found: Findings) -> list[ChartPlan]:
     """When they are needed, what they do, when the old way breaks."""
     techniques = found.techniques
     if not techniques:
@@ -131,7 +137,7 @@ def for_techniques(found: Findings) -> list[Plan]:
     phases = found.catalogue.phases
     sources = [effect.source for technique in techniques for effect in technique.effects]
     return [
-        Plan(
+        ChartPlan(
             "when-needed",
             "When each technique is needed",
             "The bar begins where the old way's p95 breaks its SLO; its thick part is the 95% "
@@ -142,7 +148,7 @@ def for_techniques(found: Findings) -> list[Plan]:
             tables.needed(techniques),
             sources,
         ),
-        Plan(
+        ChartPlan(
             "ratios",
             "What each technique does",
             "Time of a call after the technique, divided by before: dot and 95% interval, one "
@@ -152,7 +158,7 @@ def for_techniques(found: Findings) -> list[Plan]:
             tables.ratios(techniques),
             sources,
         ),
-        Plan(
+        ChartPlan(
             "latency-by-users",
             "When the old way breaks",
             "p95 of a call over registered users, both axes logarithmic. A technique is needed "
@@ -165,14 +171,14 @@ def for_techniques(found: Findings) -> list[Plan]:
     ]
 
 
-def for_matrix(found: Findings) -> list[Plan]:
+def for_matrix(found: Findings) -> list[ChartPlan]:
     """The phase matrix as a picture."""
     stages = found.stages
     if not holding.shown(stages):
         return []
     slo = found.catalogue.slo.request_latency_ms_p95
     return [
-        Plan(
+        ChartPlan(
             "phase-matrix",
             "How far each stack level goes",
             "p95 over registered users, both axes logarithmic. Above the dashed line the SLO is "
@@ -185,7 +191,7 @@ def for_matrix(found: Findings) -> list[Plan]:
     ]
 
 
-def for_load(found: Findings) -> list[Plan]:
+def for_load(found: Findings) -> list[ChartPlan]:
     """Percentiles, shares, seconds and the cache."""
     stages = found.stages
     if not stages:
@@ -194,7 +200,7 @@ def for_load(found: Findings) -> list[Plan]:
     sources = [stage.source for stage in stages]
     counted = "clicks" if all(stage.counted == "clicks" for stage in stages) else "requests"
     plans = [
-        Plan(
+        ChartPlan(
             "load-percentiles",
             "Latency under load",
             f"Filled dots are {counted}, counted from when they were due, so a frozen server "
@@ -207,7 +213,7 @@ def for_load(found: Findings) -> list[Plan]:
     ]
     if seconds.shown(stages):
         plans.append(
-            Plan(
+            ChartPlan(
                 "load-seconds",
                 "Second by second",
                 "The line is the p95 of each second, the band runs from p50 to p99. A freeze is a "
@@ -220,7 +226,7 @@ def for_load(found: Findings) -> list[Plan]:
         )
     if any(stage.curve for stage in stages):
         plans.append(
-            Plan(
+            ChartPlan(
                 "load-shares",
                 "How many waited how long",
                 f"Share of {counted} answered within a time. The SLO holds where a curve passes "
@@ -233,7 +239,7 @@ def for_load(found: Findings) -> list[Plan]:
         )
     if hits.cached(stages):
         plans.append(
-            Plan(
+            ChartPlan(
                 "cache-hits",
                 "What the client cache answered",
                 "Share of the cache's reads that never reached the server.",
@@ -246,7 +252,7 @@ def for_load(found: Findings) -> list[Plan]:
     return plans
 
 
-def for_money(found: Findings) -> list[Plan]:
+def for_money(found: Findings) -> list[ChartPlan]:
     """Which limit is met first, and what a month costs."""
     if found.money is None:
         return []
@@ -258,7 +264,7 @@ def for_money(found: Findings) -> list[Plan]:
     held = {profile.level: profile.held_users for profile in found.money.profiles}
     by_level, curves, catalogue = found.money.limits, found.money.curves, found.catalogue
     plans = [
-        Plan(
+        ChartPlan(
             "monthly-cost",
             "What a month costs",
             "The cheapest plan, compute size and add-ons that meet what was measured, per stack "
@@ -273,7 +279,7 @@ def for_money(found: Findings) -> list[Plan]:
     ]
     if limits.rows(by_level):
         plans.append(
-            Plan(
+            ChartPlan(
                 "limits",
                 "Which limit or alert comes first",
                 "Registered users at which each is met, per stack level; bold: an alert. A line is "
@@ -287,7 +293,7 @@ def for_money(found: Findings) -> list[Plan]:
     return plans
 
 
-def for_data(found: Findings) -> list[Plan]:
+def for_data(found: Findings) -> list[ChartPlan]:
     """How the largest data set is distributed."""
     if not found.run.seeds:
         return []
@@ -295,10 +301,10 @@ def for_data(found: Findings) -> list[Plan]:
     if not any(sum(histogram.counts) for histogram in record.distributions):
         return []
     return [
-        Plan(
+        ChartPlan(
             "distributions",
             "What the data looks like",
-            "The seeded population: a few heavy users, many light ones, and the rhythm of a year.",
+            "The seeded population, drawn as the project declares it.",
             distributions.alt(record),
             lambda layout: distributions.figure(record, layout),
             tables.relations(record),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from phasegate.model.verdict import Verdict
 from phasegate.records.matrix import Breakpoint
+from phasegate.records.project import ProjectNote
 from phasegate.report.format import milliseconds, plain, rounded, significant, users
 from phasegate.report.resource_usage import StageUse
 from phasegate.report.run_files import Run
@@ -31,6 +32,8 @@ class Row:
     """A stack level."""
 
     level: int
+    title: str
+    """As the project has it; may be empty."""
     arms: str
     cells: tuple[Cell, ...]
     held: str
@@ -114,7 +117,9 @@ def _end(found: Breakpoint) -> str:
     return ""
 
 
-def matrix(run: Run, stages: tuple[StageTraffic, ...], uses: tuple[StageUse, ...]) -> Matrix:
+def matrix(
+    run: Run, project: ProjectNote, stages: tuple[StageTraffic, ...], uses: tuple[StageUse, ...]
+) -> Matrix:
     """Every level and size that was driven; a FAIL names what ran out, where it was sampled."""
     by_stage = {use.stage.stage: use for use in uses}
     sizes = sorted({stage.users for stage in stages})
@@ -122,5 +127,7 @@ def matrix(run: Run, stages: tuple[StageTraffic, ...], uses: tuple[StageUse, ...
     for level in sorted({stage.level for stage in stages}):
         arms = dict.fromkeys(plain(stage.arm, 40) for stage in stages if stage.level == level)
         cells = tuple(_cell(chosen(stages, level, size), by_stage) for size in sizes)
-        rows.append(Row(level, ", ".join(arms), cells, _held(run, level)))
+        known = level <= len(project.levels)
+        title = plain(project.levels[level - 1].title, 80) if known else ""
+        rows.append(Row(level, title, ", ".join(arms), cells, _held(run, level)))
     return Matrix(tuple(users(size) for size in sizes), tuple(rows))

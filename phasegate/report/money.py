@@ -12,12 +12,12 @@ from phasegate.model.capacity import Profile, Span, bill_at, connections_at, cor
 from phasegate.model.catalogue import Catalogue, GuideBand
 from phasegate.model.cost import Bill, band_of, beside
 from phasegate.model.limits import Limit, limits
-from phasegate.project import Project
 from phasegate.records.load import LoadRecord
+from phasegate.records.project import ProjectNote
 from phasegate.report.charts.costs import Curves, sizes
 from phasegate.report.effects import Technique
 from phasegate.report.format import listed, plain, rounded, significant, size, users
-from phasegate.report.profiles import added, parts
+from phasegate.report.profiles import added, relations
 from phasegate.report.run_files import Run
 from phasegate.report.savings import Saves, savings
 from phasegate.report.savings import lines as saving_lines
@@ -47,7 +47,7 @@ def money(
     catalogue: Catalogue,
     techniques: tuple[Technique, ...],
     loads: tuple[LoadRecord, ...],
-    project: Project,
+    project: ProjectNote,
     sizes_priced: tuple[int, ...] = (),
 ) -> Money | None:
     """Everything about capacity and cost; None where no data set was measured.
@@ -166,9 +166,12 @@ def connections_from(found: Money) -> str:
     return f"Connections: {listed(said)}." if said else ""
 
 
-def bytes_table(run: Run, level: int) -> Table:
+def bytes_table(run: Run, level: int, project: ProjectNote) -> Table:
     """Bytes per registered user of every table and index of a level, largest first."""
-    points = {**parts(run.seeds.values(), level), **added(run.benchmarks.values(), level)}
+    points = {
+        **relations(run.seeds.values(), level, project),
+        **added(run, level, project),
+    }
     fitted = sorted(
         ((name, fit(found)) for name, found in points.items()),
         key=lambda item: -item[1].per_user.estimate,

@@ -12,7 +12,6 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from phasegate.model.catalogue import Catalogue
 from phasegate.records import store
 from phasegate.records.gate import GateRecord
 from phasegate.records.planner_settings import warnings
@@ -21,7 +20,6 @@ from phasegate.report import format as words
 from phasegate.report import matrix_table as matrix
 from phasegate.report import resource_usage as used
 from phasegate.report.figures import Chart, Findings
-from phasegate.report.run_files import Run
 
 TEMPLATES = Path(__file__).with_name("templates")
 
@@ -63,7 +61,7 @@ def _money(found: Findings) -> dict[str, object] | None:
         "left_out": money.left_out(found.money),
         "connections_from": money.connections_from(found.money),
         "sessions": money.sessions_table(found.money, found.catalogue),
-        "bytes": money.bytes_table(found.run, top),
+        "bytes": money.bytes_table(found.run, top, found.project),
         "level": top,
         "prices": found.catalogue.prices,
     }
@@ -88,6 +86,7 @@ def _shared(found: Findings) -> dict[str, object]:
     run = found.run
     return {
         "run": run.run,
+        "project": found.project,
         "marked": run.marked,
         "absent": run.absent,
         "planner_settings": run.planner_settings,
@@ -101,7 +100,7 @@ def _shared(found: Findings) -> dict[str, object]:
         "verdict": headline.verdict(found.techniques, found.catalogue.slo.statement_latency_ms_p95),
         "shown": headline.ITEMS_SHOWN,
         "load_line": headline.load_sentence(found.stages, found.catalogue),
-        "matrix": matrix.matrix(run, found.stages, found.uses),
+        "matrix": matrix.matrix(run, found.project, found.stages, found.uses),
         "used": used.table(found.uses),
         "used_statements": used.statements(found.uses),
         "gates": _gates(found),
@@ -139,9 +138,9 @@ def replace(path: Path, text: str) -> None:
     store.replace(path, text.encode())
 
 
-def write(run: Run, catalogue: Catalogue) -> Path:
+def write(found: Findings) -> Path:
     """Draw, render and write; returns the page's path."""
-    found = figures.findings(run, catalogue)
+    run = found.run
     folder = run.directory / "charts"
     folder.mkdir(exist_ok=True)
     plans = {

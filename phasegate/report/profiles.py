@@ -9,10 +9,10 @@ import math
 from collections.abc import Iterable
 from statistics import median
 
-from phasegate.model.capacity import POOLED_FROM_LEVEL, Fit, Profile, Span, fit
+from phasegate.model.capacity import Fit, Profile, Span, fit
 from phasegate.model.verdict import Verdict
-from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.records.matrix import Breakpoint
+from phasegate.records.project import ProjectNote
 from phasegate.records.sampler import SamplerRecord
 from phasegate.records.seed import SeedRecord
 from phasegate.records.target import TargetRecord
@@ -27,38 +27,38 @@ CONFIDENCE = 0.95
 Z_95 = 1.96
 """Standard deviations of a normal distribution that hold 95% of it."""
 
-FLAT_LOGS = "activity_logs"
-PARTITIONED_LOGS = "activity_logs_partitioned"
-PARTITIONED_FROM_LEVEL = 3
-"""The seeded data holds both, to compare them; an app has one. Level 3 brings the partitions."""
-
-ADDED_BYTES = {
-    ("idx_tasks_user_created", "index size"): 2,
-    ("idx_tasks_project", "index size"): 2,
-    ("user_stats", "view size"): 3,
-}
-"""Costs of techniques that lie on disk, and the stack level that brings them."""
-
-LEVELS = (1, 2, 3)
+POOLER, REPLICA = "pooler", "replica"
+"""Parts of the engine that a bill depends on."""
 
 DATABASE = "postgres"
 """The sampler's name of the database. The API beside it is a stand-in of this suite, whose
 processor time says nothing about a hosted one's."""
 
 
-def belongs(relation: str, level: int) -> bool:
-    """Whether an app at this level has the relation."""
-    if relation == PARTITIONED_LOGS:
-        return level >= PARTITIONED_FROM_LEVEL
-    return relation != FLAT_LOGS or level < PARTITIONED_FROM_LEVEL
+def _bare(relation: str) -> str:
+    """A table's name without its schema, as records of either kind may have it."""
+    return relation.rpartition(".")[2]
 
 
-def parts(seeds: Iterable[SeedRecord], level: int) -> dict[str, list[tuple[int, float]]]:
+def belongs(relation: str, level: int, project: ProjectNote) -> bool:
+    """Whether a stack of this level has the table: of those that stand twice, one does."""
+    parts = project.parts_of(level)
+    for technique in project.techniques.values():
+        has_it = bool(parts & set(technique.parts))
+        for before, after in technique.replaces.items():
+            if _bare(relation) == _bare(before if has_it else after):
+                return False
+    return True
+
+
+def relations(
+    seeds: Iterable[SeedRecord], level: int, project: ProjectNote
+) -> dict[str, list[tuple[int, float]]]:
     """Bytes of every table and index of a level, by name, at each size."""
     found: dict[str, list[tuple[int, float]]] = {}
     for record in seeds:
         for relation in record.relations:
-            if not belongs(relation.name, level):
+            if not belongs(relation.name, level, project):
                 continue
             found.setdefault(relation.name, []).append((record.users, relation.table_bytes))
             for index, size in relation.index_bytes.items():
@@ -66,16 +66,26 @@ def parts(seeds: Iterable[SeedRecord], level: int) -> dict[str, list[tuple[int, 
     return found
 
 
-def added(benchmarks: Iterable[BenchmarkRecord], level: int) -> dict[str, list[tuple[int, float]]]:
-    """Bytes that the techniques of a level add, by technique, at each size."""
-    found: dict[str, list[tuple[int, float]]] = {}
-    for record in benchmarks:
+def added(run: Run, level: int, project: ProjectNote) -> dict[str, list[tuple[int, float]]]:
+    """Bytes that the techniques of a level add to the seeded data, by relation, at each size."""
+    seeded = {
+        _bare(name)
+        for record in run.seeds.values()
+        for relation in record.relations
+        for name in (relation.name, *relation.index_bytes)
+    }
+    parts = project.parts_of(level)
+    sizes: dict[str, dict[int, float]] = {}
+    for record in run.benchmarks.values():
         for comparison in record.comparisons:
+            technique = project.techniques.get(comparison.technique)
+            if technique is None or not parts & set(technique.parts):
+                continue
             for cost in comparison.costs:
-                since = ADDED_BYTES.get((comparison.technique, cost.name))
-                if cost.unit == "bytes" and since is not None and level >= since:
-                    found.setdefault(comparison.technique, []).append((record.users, cost.value))
-    return found
+                relation = technique.sizes.get(cost.name)
+                if relation is not None and _bare(relation) not in seeded:
+                    sizes.setdefault(_bare(relation), {})[record.users] = cost.value
+    return {name: sorted(points.items()) for name, points in sizes.items()}
 
 
 def of_target(target: TargetRecord) -> Fit | None:
@@ -90,7 +100,7 @@ def of_target(target: TargetRecord) -> Fit | None:
     return fit([(found.registered_users, float(total))])
 
 
-def database(run: Run, level: int) -> Fit | None:
+def database(run: Run, level: int, project: ProjectNote) -> Fit | None:
     """The fit of a level's whole database; None without a data set.
 
     The sizes of techniques are added where they were measured at every size of the data. A staging
@@ -102,10 +112,10 @@ def database(run: Run, level: int) -> Fit | None:
     if not run.seeds:
         return None
     totals = dict.fromkeys(run.seeds, 0.0)
-    for points in parts(run.seeds.values(), level).values():
+    for points in relations(run.seeds.values(), level, project).values():
         for users, size in points:
             totals[users] += size
-    for points in added(run.benchmarks.values(), level).values():
+    for points in added(run, level, project).values():
         if {users for users, _ in points} >= set(totals):
             for users, size in points:
                 if users in totals:
@@ -183,7 +193,7 @@ def _searched(run: Run, level: int) -> list[Breakpoint]:
 
 
 def connection_s_per_session(
-    run: Run, stages: list[StageTraffic], level: int
+    run: Run, stages: list[StageTraffic], *, pooled: bool
 ) -> tuple[tuple[int, Span], ...]:
     """Time that a session keeps a connection, by size, from the most seen open at one moment.
 
@@ -195,7 +205,7 @@ def connection_s_per_session(
         sampler = run.samplers.get(stage.stage)
         if sampler is None or not sampler.samples or stage.offered_sessions_per_s <= 0:
             continue
-        peak = _connections_peak(sampler, pooled=level >= POOLED_FROM_LEVEL)
+        peak = _connections_peak(sampler, pooled=pooled)
         if peak is None:
             continue
         mean, rate = mean_of_peak(peak, len(sampler.samples)), stage.offered_sessions_per_s
@@ -255,11 +265,12 @@ def cpu_factors(run: Run, stages: list[StageTraffic]) -> tuple[float, float] | N
 
 
 def profiles(
-    run: Run, stages: tuple[StageTraffic, ...], rate_per_user: float
+    run: Run, stages: tuple[StageTraffic, ...], project: ProjectNote, rate_per_user: float
 ) -> tuple[Profile, ...]:
     """A profile per stack level; parts that were not measured are None."""
     found = []
-    for level in LEVELS:
+    for level in range(1, len(project.levels) + 1):
+        parts = project.parts_of(level)
         mine = [stage for stage in stages if stage.level == level]
         egress = _per_session(mine, _counts(run, of_bytes=True))
         requests = _per_session(mine, _counts(run, of_bytes=False))
@@ -268,7 +279,9 @@ def profiles(
         found.append(
             Profile(
                 level=level,
-                database=database(run, level),
+                pooled=POOLER in parts,
+                replicas=int(REPLICA in parts),
+                database=database(run, level, project),
                 egress_bytes_per_session=egress,
                 requests_per_session=requests,
                 service_s=busy_s / answered if answered else None,
@@ -277,7 +290,9 @@ def profiles(
                 broke_users=broke(run, mine, level, rate_per_user),
                 cores=run.run.machine.cores,
                 compute=run.target.compute if run.target else None,
-                connection_s_per_session=connection_s_per_session(run, mine, level),
+                connection_s_per_session=connection_s_per_session(
+                    run, mine, pooled=POOLER in parts
+                ),
                 cpu_factors=cpu_factors(run, mine),
             )
         )

@@ -21,7 +21,8 @@ from phasegate.records.load import LoadRecord
 from phasegate.records.matrix import MatrixRecord
 from phasegate.records.perf import PerfRecord
 from phasegate.records.planner_settings import PlannerSetting
-from phasegate.records.run import Machine, RunRecord
+from phasegate.records.project import LevelNote, ProjectNote
+from phasegate.records.run import RENAMED, Machine, RunRecord
 from phasegate.records.sampler import SamplerRecord
 from phasegate.records.seed import SeedRecord
 from phasegate.records.target import TargetRecord
@@ -83,6 +84,34 @@ class Run:
     def ended(self) -> str:
         """How the run ended, as a verb."""
         return "failed" if self.run.outcome == "failed" else f"was {self.run.outcome}"
+
+
+def described(run: Run) -> ProjectNote:
+    """The project of `run` as far as its records tell: what an older version's did not keep.
+
+    Levels have the parts that were recorded, and no technique is known by more than its title.
+    """
+    top = max((load.level for load in run.loads), default=1)
+    top = max(top, *run.run.levels, 1)
+    arms: dict[int, set[str]] = {}
+    for load in run.loads:
+        arms.setdefault(load.level, set()).add(load.arm)
+    return ProjectNote(
+        name="",
+        title="",
+        levels=tuple(
+            LevelNote(
+                title="",
+                parts=(
+                    *(RENAMED.get(each.name, each.name) for each in run.run.levels.get(level, ())),
+                    *sorted(arms.get(level, ())),
+                ),
+            )
+            for level in range(1, top + 1)
+        ),
+        client_parts=tuple(sorted({arm for each in arms.values() for arm in each})),
+        techniques={},
+    )
 
 
 def _disagrees(path: Path, what: str) -> ConfigurationError:

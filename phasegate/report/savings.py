@@ -9,18 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from phasegate.model.capacity import REPLICAS_FROM_LEVEL, Profile
+from phasegate.model.capacity import Profile
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.savings import Calls, Saving, saving
-from phasegate.project import Project
 from phasegate.records.benchmark import Arm
 from phasegate.records.load import LoadRecord
+from phasegate.records.project import ProjectNote
 from phasegate.report.effects import Technique
 from phasegate.report.format import listed, plain, significant, users
 from phasegate.report.tables import Table
-
-LEVEL_WITHOUT_IT = 2
-"""Level whose bill is compared where no level has the technique: the one that most would have."""
 
 ASSUMED = (
     "Assumed: a call's time is processor time of one core, sessions click as the load did, the data"
@@ -67,14 +64,14 @@ def _calls(technique: Technique, per_session: float) -> Calls | None:
 
 def _of(
     technique: Technique,
-    project: Project,
+    project: ProjectNote,
     loads: Sequence[LoadRecord],
     profiles: dict[int, Profile],
     sizes: Sequence[int],
     catalogue: Catalogue,
 ) -> Saves:
     name, title = technique.technique, plain(technique.title, 80)
-    entry = project.techniques[name].file if name in project.techniques else None
+    entry = project.techniques.get(name)
     if entry is None or not entry.clicks:
         untold = entry.saves_nothing if entry and entry.saves_nothing else NEVER_ASKED
         return Saves(name, title, (), untold)
@@ -85,7 +82,7 @@ def _of(
     if calls is None:
         return Saves(name, title, (), "it was not timed")
     first = project.level_with(name)
-    level = min(first or LEVEL_WITHOUT_IT, REPLICAS_FROM_LEVEL)
+    level = first or _level_to_compare(profiles)
     profile = profiles.get(level)
     found = [
         (size, saved)
@@ -97,13 +94,19 @@ def _of(
     return Saves(name, title, tuple(found), untold)
 
 
+def _level_to_compare(profiles: dict[int, Profile]) -> int:
+    """Whose bill is compared where no level has a technique: the last one on a single server."""
+    single = [level for level, each in profiles.items() if not each.replicas]
+    return max(single, default=1)
+
+
 def savings(
     techniques: Sequence[Technique],
     loads: Sequence[LoadRecord],
     profiles: Sequence[Profile],
     sizes: Sequence[int],
     catalogue: Catalogue,
-    project: Project,
+    project: ProjectNote,
 ) -> tuple[Saves, ...]:
     """Every technique at every one of `sizes` (registered users), those that save most first."""
     by_level = {profile.level: profile for profile in profiles}

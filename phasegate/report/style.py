@@ -30,8 +30,8 @@ from matplotlib.figure import Figure
 LABEL_PT = 10
 
 ROLES: dict[str, tuple[str, str]] = {
-    # role: (light, dark). Hues are Okabe & Ito's vermillion, blue and bluish green, each moved in
-    # lightness until it reads as text on its ground (WCAG contrast ≥ 4.5).
+    # role: (light, dark). Hues are Okabe & Ito's vermillion, blue and bluish green, and a violet,
+    # each moved in lightness until it reads as text on its ground (WCAG contrast ≥ 4.5).
     "ink": ("#1b1f24", "#e8eaed"),
     "muted": ("#5b636e", "#a3abb5"),
     "faint": ("#dfe3e8", "#343a42"),
@@ -40,8 +40,13 @@ ROLES: dict[str, tuple[str, str]] = {
     "before": ("#b34700", "#f0a35e"),
     "after": ("#0067a6", "#6cbcf2"),
     "third": ("#00704f", "#45cf9f"),
+    "fourth": ("#6a4fc4", "#b3a3f5"),
     "limit": ("#9b2d6f", "#e79ac6"),
 }
+
+SERIES = ("before", "after", "third", "fourth")
+"""Roles of lines of one kind, in their order; further ones begin again, and each is named at its
+line."""
 
 POINTS_PER_INCH = 72
 WIDE_PT = 760
@@ -89,6 +94,11 @@ _SETTINGS: dict[str, object] = {
 def colour(role: str) -> str:
     """The value that matplotlib draws `role` with."""
     return ROLES[role][0]
+
+
+def role_of_level(level: int) -> str:
+    """The role of a stack level, counted from 1: the same in every chart of a page."""
+    return SERIES[(level - 1) % len(SERIES)]
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from phasegate.model.catalogue import Catalogue, Phase
 from phasegate.model.cost import GB
 from phasegate.model.errors import UsageError
 from phasegate.model.verdict import Verdict
-from phasegate.project import Project
 from phasegate.records.gate import Decision, GateRecord, Kind, NextTechnique, NotYet, Reason, Why
 from phasegate.records.planner_settings import information, warnings
+from phasegate.records.project import ProjectNote
 from phasegate.records.run import RENAMED, StackPart
 from phasegate.records.target import TargetRecord
 from phasegate.report import format as words
@@ -31,9 +31,6 @@ from phasegate.report.profiles import of_target
 from phasegate.report.resource_usage import StageUse
 from phasegate.report.run_files import Run
 from phasegate.report.traffic import StageTraffic
-
-LEVEL_MAX = 3
-"""Phase 4 runs on the stack of level 3; there is no other."""
 
 # A sentence with its cause and remedy; a step's note is never longer than what a terminal shows.
 REASON_LENGTH_MAX = 600
@@ -68,9 +65,15 @@ def phase_to_enter(catalogue: Catalogue, number: int) -> Phase:
     return known[number]
 
 
-def level_of(to: int, level: int | None) -> int:
-    """The stack level that is judged for phase `to`: as asked, else the phase's own."""
-    return min(to, LEVEL_MAX) if level is None else level
+def level_of(to: int, level: int | None, levels: int) -> int:
+    """The stack level that is judged for phase `to`: as asked, else that of the phase's number.
+
+    Args:
+        to: the phase to be entered.
+        level: as asked; None for the phase's own.
+        levels: of the project: with fewer than phases, the last one serves all later phases.
+    """
+    return min(to, levels) if level is None else level
 
 
 def _of_cell(
@@ -113,7 +116,7 @@ def _of_target(target: TargetRecord, size: int) -> list[Reason]:
         text = "How many users are registered is not known: give --database-url"
         found.append(Reason(kind="missing", text=text, sources=sources))
     elif have is None:
-        text = "How many users are registered is not known: neither auth.users nor profiles is read"
+        text = "How many users are registered is not known: no table of users could be read"
         found.append(Reason(kind="missing", text=text, sources=sources))
     elif have < USERS_SHARE_MIN * size:
         text = f"{users(have)} users are registered, too few to speak for {users(size)}"
@@ -136,7 +139,7 @@ def _of_target(target: TargetRecord, size: int) -> list[Reason]:
         )
         found.append(Reason(kind="note", text=text, sources=sources))
     if target.reads_only:
-        text = "Sessions only read; --allow-writes has them create and complete tasks too"
+        text = "Sessions only read; --allow-writes drives those that write too"
         found.append(Reason(kind="note", text=text, sources=sources))
     return found
 
@@ -205,7 +208,7 @@ def _gain_ms(technique: Technique) -> float:
 
 
 def next_technique(
-    techniques: tuple[Technique, ...], size: int, had: frozenset[str], project: Project
+    techniques: tuple[Technique, ...], size: int, had: frozenset[str], project: ProjectNote
 ) -> NextTechnique | None:
     """Of those needed by `size` users and not `had` already, what takes most off the p95."""
     wanted = [
@@ -234,7 +237,7 @@ def next_technique(
 
 
 def had_by(
-    project: Project, level: int, parts: Sequence[StackPart], arm: str | None
+    project: ProjectNote, level: int, parts: Sequence[StackPart], arm: str | None
 ) -> frozenset[str]:
     """The techniques that a stack has, or has no use for beside a part that it has.
 
@@ -247,9 +250,9 @@ def had_by(
     there = {RENAMED.get(part.name, part.name): part.outcome != "skipped" for part in parts}
 
     def has(technique: str) -> bool:
-        if there.get(project.techniques[technique].file.superseded_by):
+        if there.get(project.techniques[technique].superseded_by):
             return True
-        names = project.parts_with(technique)
+        names = project.techniques[technique].parts
         if arm is not None and any(name in project.client_parts for name in names):
             return arm in names
         recorded = [there[name] for name in names if name in there]
@@ -293,14 +296,21 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
     Args:
         found: what was measured.
         to: the phase to be entered.
-        level: stack level to be judged; by default the phase's own number, at most 3.
+        level: stack level to be judged; by default the phase's own number, or the last level.
 
     Raises:
-        UsageError: there is no transition to that phase.
+        UsageError: there is no transition to that phase, or no such level.
     """
     catalogue = found.catalogue
     phase = phase_to_enter(catalogue, to)
-    judged = level_of(to, level)
+    levels = len(found.project.levels)
+    judged = level_of(to, level, levels)
+    if not 1 <= judged <= levels:
+        raise UsageError(
+            f"There is no stack level {judged}",
+            untouched="Nothing was judged",
+            then=f"Choose one of 1 to {levels}",
+        )
     size = phase.users_max
     stage = chosen(found.stages, judged, size)
     use = next((u for u in found.uses if u.stage == stage), None)

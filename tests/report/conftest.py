@@ -16,11 +16,13 @@ import pytest
 from hdrh.histogram import HdrHistogram
 
 from phasegate import report
+from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.benchmark import Arm, BenchmarkRecord, Comparison, Cost, SelfCheck, Skipped
 from phasegate.records.load import Cache, Endpoint, LoadRecord, Second, Sessions
 from phasegate.records.matrix import Breakpoint, MatrixRecord, Probe
 from phasegate.records.perf import PerfRecord, PerfRow
+from phasegate.records.project import noted
 from phasegate.records.run import Machine, RunRecord, Server, StackPart, Stage
 from phasegate.records.sampler import Component, Sample, SamplerRecord, Statement
 from phasegate.records.seed import Histogram, Relation, SeedRecord
@@ -366,6 +368,7 @@ def run_record(**changed: object) -> RunRecord:
             ),
             Stage(name="benchmarks", outcome="done", wall_s=150.2, memory_bytes_max=None),
         ),
+        "project": noted(load_project()),
     }
     return RunRecord(**{**fields, **changed})  # type: ignore[arg-type]
 

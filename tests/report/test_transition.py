@@ -17,6 +17,7 @@ from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.gate import GateRecord
 from phasegate.records.load import LoadRecord
+from phasegate.records.project import noted
 from phasegate.records.run import RENAMED, RunRecord, StackPart
 from phasegate.records.sampler import SamplerRecord
 from phasegate.records.seed import Relation
@@ -141,7 +142,7 @@ PUBLISHED = Path(__file__).parents[2] / "results" / "published"
 @pytest.mark.parametrize("to", [2, 3, 4])
 @pytest.mark.parametrize("level", [1, 2, 3])
 def test_the_next_technique_of_the_published_run_is_no_part_of_the_judged_level(to, level):
-    step = report.gate(PUBLISHED, to, level).next_technique
+    step = report.gate(PUBLISHED, to, level, load_project()).next_technique
     if step is None:
         return
     project = load_project()
@@ -153,7 +154,7 @@ def test_the_next_technique_of_the_published_run_is_no_part_of_the_judged_level(
 
 
 def test_the_published_run_has_a_next_technique_below_level_3():
-    step = report.gate(PUBLISHED, 3, 2).next_technique
+    step = report.gate(PUBLISHED, 3, 2, load_project()).next_technique
     assert step is not None
     assert step.technique == "user_stats"
 
@@ -164,25 +165,25 @@ def part(name, outcome="running"):
 
 def test_a_part_that_was_skipped_is_not_had_whatever_the_level():
     parts = (part("pgbouncer", "skipped"), part("replica"))
-    had = had_by(load_project(), 3, parts, "embedded+cache")
+    had = had_by(noted(load_project()), 3, parts, "embedded+cache")
     assert "pooled" not in had
     assert {"replica", "client_cache", "join", "idx_tasks_user_created", "user_stats"} <= had
 
 
 def test_a_part_that_is_recorded_is_had_although_the_level_is_defined_without():
-    had = had_by(load_project(), 1, (part("user_stats", "in place"),), None)
+    had = had_by(noted(load_project()), 1, (part("user_stats", "in place"),), None)
     assert {"user_stats", "user_stats_one", "rls_uid"} <= had
     assert not {"join", "idx_tasks_project", "client_cache", "keyset"} & had
 
 
 def test_the_clients_techniques_are_those_of_the_arm_that_was_driven():
-    had = had_by(load_project(), 3, (), "n-plus-1")
+    had = had_by(noted(load_project()), 3, (), "n-plus-1")
     assert not {"join", "client_cache"} & had
     assert "heavy_work" in had
 
 
 def test_an_index_for_flat_logs_is_not_proposed_beside_partitions():
-    project = load_project()
+    project = noted(load_project())
     assert "logs_brin" in had_by(project, 3, (part("partitions", "in place"),), None)
     assert "logs_brin" not in had_by(project, 2, (), None)
 
@@ -244,7 +245,7 @@ def test_a_staging_run_that_holds_on_a_known_size_with_its_users_is_a_go(whole_r
     ("changed", "kind", "said"),
     [
         ({"registered_users": 9_400}, "missing", "9.4k users are registered, too few to speak"),
-        ({"registered_users": None}, "missing", "neither auth.users nor profiles is read"),
+        ({"registered_users": None}, "missing", "no table of users could be read"),
         ({"looked": False}, "missing", "give --database-url"),
         ({"acting_users_found": 60}, "invalid", "40 of 100 users that sessions acted as are not"),
         ({"compute": None}, "missing", "name it with --compute"),

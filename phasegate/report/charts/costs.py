@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.cost import Bill, band_of
-from phasegate.report.charts.limits import LEVEL_ROLES
 from phasegate.report.format import listed, users
-from phasegate.report.style import POINTS_PER_INCH, Layout, beside, colour, place
+from phasegate.report.style import POINTS_PER_INCH, Layout, beside, colour, place, role_of_level
 
 HEIGHT_PT = 300
 TOP_PT = 26
@@ -26,8 +25,8 @@ TICKS_USD = (0, 25, 50, 100, 300, 600, 1000, 3000)
 POINTS_PER_DECADE = 24
 NAME_APART_PT = 14
 LINE_WIDTH = 2.2
-WIDTHS = {1: 5.0, 2: LINE_WIDTH, 3: LINE_WIDTH}
-"""Level 1 is drawn broad and first: where it costs what level 2 does, both can be seen."""
+FIRST_WIDTH = 5.0
+"""The first level is drawn broad and first: where the next one costs the same, both can be seen."""
 
 Curves = dict[int, list[tuple[int, Bill | None]]]
 
@@ -113,13 +112,13 @@ def _lines(axes: Axes, curves: Curves, held: Mapping[int, float | None]) -> None
         inside = [at <= (held.get(level) or 0) for at, _ in known]
         split = max(inside.count(True) - 1, 0)
         for piece, style, width in (
-            (known[: split + 1], "-", WIDTHS[level]),
+            (known[: split + 1], "-", FIRST_WIDTH if level == min(curves) else LINE_WIDTH),
             (known[split:], ":", LINE_WIDTH),
         ):
             axes.plot(
                 [at for at, _ in piece],
                 [usd for _, usd in piece],
-                color=colour(LEVEL_ROLES[level]),
+                color=colour(role_of_level(level)),
                 linewidth=width,
                 drawstyle="steps-post",
                 linestyle=style,
@@ -129,12 +128,12 @@ def _lines(axes: Axes, curves: Curves, held: Mapping[int, float | None]) -> None
     last = axes.get_xlim()[1]
     for usd, at, level in sorted(ends):
         if at < last:  # beside its end the other lines go on: above it there is room
-            beside(axes, f"level {level}", (at, usd), (0, 9), LEVEL_ROLES[level], ha="right")
+            beside(axes, f"level {level}", (at, usd), (0, 9), role_of_level(level), ha="right")
             continue
         y = float(axes.transData.transform((at, usd))[1]) * POINTS_PER_INCH / axes.figure.dpi
         apart = max(0.0, previous + NAME_APART_PT - y)
         previous = y + apart
-        beside(axes, f"level {level}", (at, usd), (6, apart), LEVEL_ROLES[level], va="center")
+        beside(axes, f"level {level}", (at, usd), (6, apart), role_of_level(level), va="center")
 
 
 def alt(curves: Curves) -> str:

@@ -7,16 +7,18 @@ from matplotlib.figure import Figure
 
 from phasegate.model.limits import Limit
 from phasegate.report.format import listed, plain, rounded, users
-from phasegate.report.style import Layout, beside, colour, place
+from phasegate.report.style import Layout, beside, colour, place, role_of_level
 
 ROW_PT = 26
 TITLE_PT = 16
 TOP_PT = 24
 BOTTOM_PT = 26
-LEVEL_ROLES = {1: "before", 2: "after", 3: "third"}
 USERS_SHOWN_MAX = 1_000_000
 """Limits beyond are in the table: no answer here depends on where exactly they lie."""
 LEVEL_APART_PT = 5.0
+LEVELS_APART_PT = 20.0
+"""From the first level's dot to the last one's, at most: rows must not touch."""
+NAMES_PT = 48
 TICKS_MIN = 3
 
 Row = tuple[str, dict[int, Limit]]
@@ -57,9 +59,9 @@ def figure(by_level: dict[int, tuple[Limit, ...]], layout: Layout) -> Figure:
     beside(axes, "registered users at", (axes.get_xlim()[0], 0), (0, 8), "muted")
     for index, level in enumerate(sorted(by_level, reverse=True)):
         at = (axes.get_xlim()[1], 0)
-        beside(axes, f"level {level}", at, (-index * 48, 8), LEVEL_ROLES[level], ha="right")
+        beside(axes, f"level {level}", at, (-index * NAMES_PT, 8), role_of_level(level), ha="right")
     for index, (name, limits) in enumerate(shown):
-        _row(axes, name, limits, index * height_each, layout)
+        _row(axes, name, limits, sorted(by_level), index * height_each, layout)
     return fig
 
 
@@ -73,7 +75,14 @@ def _ticks(low: float, high: float) -> list[int]:
     return shown
 
 
-def _row(axes: Axes, name: str, limits: dict[int, Limit], top: float, layout: Layout) -> None:
+def _row(
+    axes: Axes,
+    name: str,
+    limits: dict[int, Limit],
+    levels: list[int],
+    top: float,
+    layout: Layout,
+) -> None:
     low, high = axes.get_xlim()
     alert = any(limit.kind == "alert" for limit in limits.values())
     style = {"weight": "bold"} if alert else {}
@@ -85,9 +94,10 @@ def _row(axes: Axes, name: str, limits: dict[int, Limit], top: float, layout: La
     else:
         y = top + ROW_PT / 2
         beside(axes, plain(name, 42), (low, y), (-236, 0), "ink", va="center", **style)
+    apart = min(LEVEL_APART_PT, LEVELS_APART_PT / max(len(levels) - 1, 1))
     for level, limit in limits.items():
-        level_y = y + (level - 2) * LEVEL_APART_PT
-        role = colour(LEVEL_ROLES[level])
+        level_y = y + (levels.index(level) - (len(levels) - 1) / 2) * apart
+        role = colour(role_of_level(level))
         if limit.low and limit.high:
             axes.plot([limit.low, limit.high], [level_y] * 2, color=role, linewidth=2)
         axes.plot([limit.users or low], [level_y], "o", color=role, markersize=5)

@@ -8,9 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from phasegate.model.verdict import Verdict
-from phasegate.report.charts.percentiles import arms_of, role_of
 from phasegate.report.format import listed, milliseconds, plain, users
-from phasegate.report.style import POINTS_PER_INCH, Layout, beside, colour, place
+from phasegate.report.style import POINTS_PER_INCH, Layout, beside, colour, place, role_of_level
 from phasegate.report.traffic import StageTraffic
 
 HEIGHT_PT = 280
@@ -54,12 +53,11 @@ def figure(stages: tuple[StageTraffic, ...], slo_ms: float, layout: Layout) -> F
     axes.axhline(slo_ms, color=colour("limit"), linewidth=1.2, dashes=(4, 3))
     at = (sizes[0] / 1.25, slo_ms)
     beside(axes, f"SLO for p95: {milliseconds(slo_ms)}", at, (2, 4), "limit", fontsize=10)
-    arms = arms_of(stages)
     ends: list[tuple[float, StageTraffic]] = []
-    for (_, arm), line in _lines(stages).items():
-        _line(axes, line, colour(role_of(arm, arms)))
+    for (level, _), line in _lines(stages).items():
+        _line(axes, line, colour(role_of_level(level)))
         ends.append((line[-1].latency_ms[95.0], line[-1]))
-    _names(axes, ends, arms, sizes[-1], layout)
+    _names(axes, ends, sizes[-1], layout)
     return fig
 
 
@@ -81,7 +79,6 @@ def _line(axes: Axes, line: list[StageTraffic], role: str) -> None:
 def _names(
     axes: Axes,
     ends: list[tuple[float, StageTraffic]],
-    arms: list[str],
     largest: int,
     layout: Layout,
 ) -> None:
@@ -94,7 +91,7 @@ def _names(
         previous = y + apart
         arm = "" if layout.narrow else f", {plain(stage.arm, 20)}"
         text = f"level {stage.level}{arm} {milliseconds(value)}"
-        role = role_of(stage.arm, arms)
+        role = role_of_level(stage.level)
         beside(axes, text, (largest, value), (12, apart), role, va="center", fontsize=11)
 
 

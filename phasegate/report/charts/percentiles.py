@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from phasegate.report.format import listed, milliseconds, plain, users
-from phasegate.report.style import POINTS_PER_INCH, Layout, beside, colour, place
+from phasegate.report.style import POINTS_PER_INCH, SERIES, Layout, beside, colour, place
 from phasegate.report.traffic import StageTraffic
 
 ROW_PT = 42
@@ -18,12 +18,10 @@ BOTTOM_PT = 26
 NAME_WIDTH_PT = 25
 """Names of percentiles closer than this would overprint; the later one is left out."""
 
-ARM_ROLES = ("before", "after", "third")
-
 
 def role_of(arm: str, arms: list[str]) -> str:
     """The colour of an arm: the same in every chart of a page."""
-    return ARM_ROLES[arms.index(arm) % len(ARM_ROLES)]
+    return SERIES[arms.index(arm) % len(SERIES)]
 
 
 def arms_of(stages: tuple[StageTraffic, ...]) -> list[str]:
