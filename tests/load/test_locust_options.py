@@ -181,9 +181,6 @@ def test_an_option_without_effect_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("variable", "value"), [("LOCUST_USERS", "5"), ("LOCUST_STOP_TIMEOUT", "5")]
-)
-@pytest.mark.parametrize(
     "arguments",
     [
         ("postgresql://u:hush-hush@h/d",),
@@ -204,6 +201,9 @@ def test_an_address_with_a_password_is_refused_and_not_quoted(
     assert served(server) == 0
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("LOCUST_USERS", "5"), ("LOCUST_STOP_TIMEOUT", "5")]
+)
 def test_a_variable_for_such_an_option_is_refused_as_well(
     variable: str, value: str, tiny_server: Start
 ) -> None:
