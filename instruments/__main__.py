@@ -75,7 +75,6 @@ def self_check(
         database_url,
         users=users or catalogue.run.quick_users,
         number=catalogue.run.seed,
-        population=catalogue.population,
         pairs=pairs,
         budget_s=budget,
     )

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from instruments.false_alarms import Rule, lines, record, tally
 from phasegate import seeding
 from phasegate.cli import console
-from phasegate.model.catalogue import Population
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.postgres import cluster_dir, running_postgres
 
@@ -21,7 +20,6 @@ def check(
     *,
     users: int,
     number: int,
-    population: Population,
     pairs: int,
     budget_s: float,
 ) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
@@ -31,7 +29,6 @@ def check(
         database_url: of a seeded database; a server of ours is filled if None.
         users: of the data set on that server.
         number: seed of it.
-        population: how its data are distributed.
         pairs: comparisons of a statement with itself, two or more.
         budget_s: seconds for each.
 
@@ -40,7 +37,7 @@ def check(
         CannotMeasure: it cannot be reached, or a statement fails.
     """
     with (
-        _database(database_url, users, number, population) as dsn,
+        _database(database_url, users, number) as dsn,
         console.step("self-check") as show,
     ):
         recorded = record(dsn, pairs=pairs, budget_s=budget_s, on_progress=show)
@@ -49,9 +46,7 @@ def check(
 
 
 @contextmanager
-def _database(
-    database_url: str | None, users: int, number: int, population: Population
-) -> Iterator[str]:
+def _database(database_url: str | None, users: int, number: int) -> Iterator[str]:
     if database_url is not None:
         yield database_url
         return
@@ -61,7 +56,5 @@ def _database(
     ):
         name = f"seed {users:,} users"
         with console.row_bar(name) as move:
-            dsn, _ = seeding.ensure_dataset(
-                server, users=users, seed=number, population=population, on_progress=move
-            )
+            dsn, _ = seeding.ensure_dataset(server, users=users, seed=number, on_progress=move)
         yield dsn

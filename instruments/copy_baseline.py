@@ -12,39 +12,29 @@ from collections.abc import Iterator
 
 import msgspec
 
-from phasegate.seeding.table_loader import CONTENT_LANE, run_lanes
+from phasegate.seeding.table_loader import run_lanes
 from phasegate.seeding.tables import Block, Tables
 from phasegate.seeding.timeline import Year
-from phasegate.seeding.users import make_users
-from phasegate.seeding.worker import EVENT_LOOP, Job, keep_freed_memory
+from phasegate.seeding.work import Lane
+from phasegate.seeding.worker import EVENT_LOOP, Job, keep_freed_memory, tables_of
 
 
 class EncodedTables:
     """The blocks of `Tables`, made once."""
 
-    def __init__(self, tables: Tables, lanes: tuple[str, ...]) -> None:
+    def __init__(self, tables: Tables, lanes: tuple[Lane, ...]) -> None:
         self.year: Year = tables.year
-        content = CONTENT_LANE in lanes
-        self._profiles = list(tables.profiles()) if content else []
-        self._projects = list(tables.projects()) if content else []
-        self._tasks = list(tables.tasks()) if content else []
-        self._logs = list(tables.logs()) if lanes != (CONTENT_LANE,) else []
+        names = {unit.table for lane in lanes for unit in lane}
+        self._columns = {name: tables.columns(name) for name in names}
+        self._blocks = {name: list(tables.blocks(name)) for name in names}
 
-    def profiles(self) -> Iterator[Block]:
-        """As `Tables.profiles`."""
-        return iter(self._profiles)
+    def blocks(self, name: str) -> Iterator[Block]:
+        """As `Tables.blocks`."""
+        return iter(self._blocks[name])
 
-    def projects(self) -> Iterator[Block]:
-        """As `Tables.projects`."""
-        return iter(self._projects)
-
-    def tasks(self) -> Iterator[Block]:
-        """As `Tables.tasks`."""
-        return iter(self._tasks)
-
-    def logs(self) -> Iterator[Block]:
-        """As `Tables.logs`."""
-        return iter(self._logs)
+    def columns(self, table: str) -> tuple[str, ...]:
+        """As `Tables.columns`."""
+        return self._columns[table]
 
 
 def _no_progress(table: str, rows: int) -> None:
@@ -55,7 +45,7 @@ def main() -> None:
     """Encode, then load as often as a line comes; answer each with a line."""
     job = msgspec.json.decode(sys.stdin.buffer.readline(), type=Job)
     keep_freed_memory()
-    tables = EncodedTables(Tables(make_users(job.seed, job.users, job.population)), job.lanes)
+    tables = EncodedTables(tables_of(job), job.lanes)
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     with asyncio.Runner(loop_factory=EVENT_LOOP) as runner:

@@ -23,9 +23,10 @@ from phasegate.records.perf import PerfRow
 from phasegate.seeding.build_indexes import finish
 from phasegate.seeding.plan import Plan, make_plan
 from phasegate.seeding.prepare import prepare
-from phasegate.seeding.process_pool import TABLES, run_crew, shares
+from phasegate.seeding.process_pool import run_crew, shares
+from phasegate.seeding.schema import Schema
 from phasegate.seeding.template_database import ensure_dataset
-from phasegate.seeding.worker import Job
+from phasegate.seeding.worker import job_of
 from phasegate.stack.database import connected, run
 from phasegate.stack.postgres import PostgresServer, run_program
 
@@ -67,9 +68,11 @@ class _Repetition:
 
 def rows(server: PostgresServer) -> Iterator[PerfRow]:
     """The seeder's figures on `server`, which should do nothing else meanwhile."""
-    plan = make_plan(USERS, SEED, None, None)
+    plan = make_plan(USERS, SEED)
     try:
-        with closing(_Limit(server.dsn(DATABASE), plan)) as limit:
+        _fresh(server, DATABASE)
+        schema = run(_prepare(server, plan))
+        with closing(_Limit(server.dsn(DATABASE), plan, schema)) as limit:
             done = [_repetition(server, plan, limit) for _ in range(REPETITIONS)]
         yield _row(
             "seed: generate + COPY, against COPY alone",
@@ -133,18 +136,13 @@ def _repetition(server: PostgresServer, plan: Plan, limit: _Limit) -> _Repetitio
     limit_s = limit.load_s()
 
     _fresh(server, DATABASE)
-    run(_prepare(server, plan))
+    schema = run(_prepare(server, plan))
     started = time.perf_counter()
     tally = run_crew(
-        server.dsn(DATABASE),
-        seed=plan.seed,
-        users=plan.users,
-        population=plan.population,
-        jobs=JOBS,
-        on_rows=lambda table, count: None,
+        server.dsn(DATABASE), plan, schema, jobs=JOBS, on_rows=lambda table, count: None
     )
     load_s = time.perf_counter() - started
-    asyncio.run(finish(server.dsn(DATABASE), TABLES))
+    asyncio.run(finish(server.dsn(DATABASE), plan, schema))
     whole_s = time.perf_counter() - started
 
     # With foreign keys, as our tables have them, both do the same kinds of work.
@@ -173,17 +171,16 @@ def _pgbench_rows() -> int:
 class _Limit:
     """The processes that load bytes encoded beforehand, over the same connections."""
 
-    def __init__(self, dsn: str, plan: Plan) -> None:
-        job = Job(dsn=dsn, lanes=(), seed=plan.seed, users=plan.users, population=plan.population)
+    def __init__(self, dsn: str, plan: Plan, schema: Schema) -> None:
         self._processes = []
-        for lanes in shares(JOBS, plan.users):
+        for lanes in shares(JOBS, plan, schema):
             process = subprocess.Popen(
                 [sys.executable, "-c", "from instruments.copy_baseline import main; main()"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
             self._processes.append(process)
-            _say(process, msgspec.json.encode(msgspec.structs.replace(job, lanes=lanes)))
+            _say(process, msgspec.json.encode(job_of(dsn, plan, schema, lanes)))
         for process in self._processes:
             _hear(process, b"ready")
 
@@ -215,9 +212,9 @@ def _hear(process: subprocess.Popen[bytes], wanted: bytes) -> None:
         raise CannotMeasure(f"A process of the limit said {heard!r} instead of {wanted!r}")
 
 
-async def _prepare(server: PostgresServer, plan: Plan) -> None:
+async def _prepare(server: PostgresServer, plan: Plan) -> Schema:
     async with connected(server.dsn(DATABASE)) as connection:
-        await prepare(connection, plan, DATABASE, ours=False)
+        return await prepare(connection, plan, DATABASE, ours=False)
 
 
 def _faker_rows_per_s(server: PostgresServer, plan: Plan) -> float:
@@ -227,7 +224,7 @@ def _faker_rows_per_s(server: PostgresServer, plan: Plan) -> float:
     async def work() -> float:
         async with connected(server.dsn(DATABASE)) as connection:
             await prepare(connection, plan, DATABASE, ours=False)
-            faker = Faker(plan.population.locales[0])
+            faker = Faker(plan.population.declared.file.locales[0])
             faker.seed_instance(SEED)
             started = time.perf_counter()
             tasks = [

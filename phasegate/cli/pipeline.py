@@ -20,7 +20,7 @@ from phasegate.cli.run_record import Journal
 from phasegate.compare.run import add_replica, run_benchmarks
 from phasegate.levels.runner import RunningLevel
 from phasegate.load.capacity_matrix import Plan as MatrixPlan
-from phasegate.model.catalogue import Catalogue, Compute, Population
+from phasegate.model.catalogue import Catalogue, Compute
 from phasegate.model.errors import CannotMeasure, PhasegateError
 from phasegate.project import Project
 from phasegate.records import store
@@ -28,6 +28,7 @@ from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.records.faults import require_writable
 from phasegate.records.matrix import MatrixRecord
 from phasegate.records.seed import SeedRecord
+from phasegate.seeding.plan import make_plan
 from phasegate.seeding.target import check_disk
 from phasegate.seeding.template_database import COPIES
 from phasegate.stack.cache import cache_dir, locked
@@ -77,7 +78,8 @@ def run(plan: RunPlan) -> Path:
     catalogue = plan.project.catalogue
     with locked(cache_dir(), "phasegate run"):
         require_writable(plan.results, purpose="results")
-        check_disk(cache_dir(), sum(plan.sizes), COPIES)  # before the first size is seeded
+        rows = sum(make_plan(users, plan.seed).rows_expected for users in plan.sizes)
+        check_disk(cache_dir(), rows, COPIES)  # before the first size is seeded
         journal = Journal(
             project=plan.project,
             users=plan.users,
@@ -90,9 +92,7 @@ def run(plan: RunPlan) -> Path:
         with journal.kept_if_begun(), running_postgres(data_dir) as server:
             journal.server_data_dir = data_dir
             journal.server = asyncio.run(circumstances.describe_server(server))
-            data_sets = [
-                _seed(journal, server, plan, users, catalogue.population) for users in plan.sizes
-            ]
+            data_sets = [_seed(journal, server, plan, users) for users in plan.sizes]
             _note_planner_settings(journal, data_sets)
             _load(journal, server, data_sets, plan, catalogue)
             _benchmark(journal, server, data_sets, plan, catalogue)
@@ -107,9 +107,7 @@ def _note_planner_settings(journal: Journal, data_sets: list[DataSet]) -> None:
     console.tell_planner_settings(found)
 
 
-def _seed(
-    journal: Journal, server: PostgresServer, plan: RunPlan, users: int, population: Population
-) -> DataSet:
+def _seed(journal: Journal, server: PostgresServer, plan: RunPlan, users: int) -> DataSet:
     name = f"seed {users:,} users"
     with journal.stage(name), console.row_bar(name) as move:
         dsn, record = seeding.ensure_dataset(
@@ -118,7 +116,6 @@ def _seed(
             seed=plan.seed,
             jobs=plan.jobs,
             fresh=plan.fresh,
-            population=population,
             on_progress=move,
         )
         store.write(journal.folder / "seed" / f"{users}.json", record)

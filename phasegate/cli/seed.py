@@ -9,7 +9,6 @@ import msgspec
 
 from phasegate import seeding
 from phasegate.cli import console, options
-from phasegate.model.catalogue import Population
 from phasegate.records.seed import SeedRecord
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.postgres import cluster_dir, running_postgres
@@ -51,11 +50,8 @@ def seed(
     """
     catalogue = options.catalogue()
     number = catalogue.run.seed if seed is None else seed
-    population = catalogue.population
-    if locales:
-        population = msgspec.structs.replace(population, locales=locales)
     if describe:
-        click.echo(seeding.describe(users, number, population=population))
+        click.echo(seeding.describe(users, number, locales=locales or None))
         return
     record = fill(
         database_url,
@@ -64,7 +60,7 @@ def seed(
         jobs=jobs,
         replace=replace,
         fresh=fresh,
-        population=population,
+        locales=locales or None,
     )
     if as_json:
         click.echo(msgspec.json.encode(record))
@@ -81,7 +77,7 @@ def fill(
     jobs: int,
     replace: bool,
     fresh: bool,
-    population: Population,
+    locales: tuple[str, ...] | None = None,
 ) -> SeedRecord:
     """Seed `users` users from seed `number`; our own server is started for it and stopped."""
     with console.row_bar(f"seed {users:,} users") as move:
@@ -92,7 +88,7 @@ def fill(
                 seed=number,
                 jobs=jobs,
                 replace=replace,
-                population=population,
+                locales=locales,
                 on_progress=move,
             )
         with locked(cache_dir(), "phasegate seed"), running_postgres(cluster_dir()) as server:
@@ -102,7 +98,7 @@ def fill(
                 seed=number,
                 jobs=jobs,
                 fresh=fresh,
-                population=population,
+                locales=locales,
                 on_progress=move,
             )
             return record

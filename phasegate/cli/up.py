@@ -15,7 +15,7 @@ from phasegate.levels.up_down import State
 from phasegate.levels.up_down import up as start_level
 from phasegate.load.options import STAGE_DURATION_S
 from phasegate.load.stages import rate_with_enough_sessions
-from phasegate.model.catalogue import Compute, Population
+from phasegate.model.catalogue import Compute
 from phasegate.model.errors import UsageError
 from phasegate.project import Project
 from phasegate.stack.postgres import PostgresServer
@@ -61,7 +61,6 @@ def up(
         level=wanted,
         users=size,
         number=number,
-        population=catalogue.population,
         compute=options.compute_of(catalogue, compute),
         port=port,
     )
@@ -74,7 +73,6 @@ def start(
     level: int | Sequence[str],
     users: int,
     number: int,
-    population: Population,
     compute: Compute | None,
     port: int | None,
 ) -> State:
@@ -82,9 +80,7 @@ def start(
 
     def prepare(server: PostgresServer) -> str:
         with console.row_bar(f"seed {users:,} users") as move:
-            dsn, _ = seeding.ensure_dataset(
-                server, users=users, seed=number, population=population, on_progress=move
-            )
+            dsn, _ = seeding.ensure_dataset(server, users=users, seed=number, on_progress=move)
             return dsn
 
     return start_level(level=level, prepare=prepare, compute=compute, port=port)

@@ -31,6 +31,7 @@ from phasegate.load.timer import Alarm
 from phasegate.load.transport import REQUEST_TIMEOUT_S, Transport
 from phasegate.load.users import Listed, People, Seeded, Source
 from phasegate.model.catalogue import Catalogue
+from phasegate.project import SeedFolder
 
 log = logging.getLogger("phasegate.load")
 
@@ -247,7 +248,7 @@ class Generator:
         settings = self._settings
         if settings.users_file is not None:
             return Listed(settings.users_file)
-        return Seeded(settings.seed, users, self._catalogue.population)
+        return Seeded(settings.seed, users, SeedFolder().population)
 
     def _report_regularly(self) -> None:
         while True:

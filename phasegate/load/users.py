@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from phasegate.model.catalogue import Population
 from phasegate.model.errors import ConfigurationError
 from phasegate.model.keys import read_key
-from phasegate.model.population import Activity, user_id
+from phasegate.model.population import Activity, user_key
+from phasegate.project.declared import Declared
 from phasegate.stack.tokens import mint
 
 # Longer than any session; a token that expires in the middle would count as a refusal.
@@ -50,12 +50,13 @@ class Seeded:
     Args:
         seed: of the data set.
         users: registered users.
-        population: the catalogue's [population].
+        declared: the project's population.
     """
 
-    def __init__(self, seed: int, users: int, population: Population) -> None:
+    def __init__(self, seed: int, users: int, declared: Declared) -> None:
         self._seed, self._users = seed, users
-        self._activity = Activity(seed, users, population)
+        self._numbered = declared.users_are_numbered
+        self._activity = Activity(seed, users, declared.file.activity_sigma)
 
     def __len__(self) -> int:
         return self._users
@@ -66,7 +67,7 @@ class Seeded:
 
     def of_index(self, index: int) -> tuple[str, str]:
         """See `Source`."""
-        return str(user_id(self._seed, index)), ""
+        return user_key(self._seed, index, numbered=self._numbered), ""
 
 
 class Listed:

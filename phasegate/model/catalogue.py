@@ -21,9 +21,6 @@ FORMAT_VERSION = 1
 PROJECT_TABLES = ("project", "levels", "parts", "jobs")
 """Tables of `phasegate.toml` that say what is measured; the others replace the catalogue's."""
 
-# Two years: log ids carry milliseconds since the start in 39 bits, beside 24 for the user.
-DAYS_MAX = 730
-
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the catalogue: immutable, named fields only, a misspelt key is an error."""
@@ -80,44 +77,6 @@ class Run(Entry, frozen=True):
     def sizes_up_to(self, users: int) -> tuple[int, ...]:
         """The data sets of a run with `users` registered users, ascending; `users` is the last."""
         return (*(size for size in sorted(self.sizes) if size < users), users)
-
-
-class Population(Entry, frozen=True):
-    """What a seeded population looks like. Formulas: `model/population.py`.
-
-    Means are per registered user at `start` + `days`; shares in 0..1.
-    """
-
-    start: dt.date
-    days: int
-    locales: tuple[str, ...]
-    signup_growth_per_month: float
-    activity_sigma: float
-    tasks_per_user_mean: float
-    logs_per_user_mean: float
-    projects_per_user_mean: float
-    projects_follow_activity_share: float
-    without_project_share: float
-    completed_share: float
-    completion_delay_h_median: float
-    completion_delay_sigma: float
-    hour_weights: tuple[float, ...]
-    weekday_weights: tuple[float, ...]
-    actions: dict[str, float]
-
-    def __post_init__(self) -> None:
-        """Refuse what no formula could carry out; msgspec names the key."""
-        if not 28 <= self.days <= DAYS_MAX:
-            raise ValueError(f"`days` must be 28 to {DAYS_MAX}")
-        if len(self.hour_weights) != 24 or len(self.weekday_weights) != 7:
-            raise ValueError("`hour_weights` takes 24 numbers and `weekday_weights` 7")
-        weights = (*self.hour_weights, *self.weekday_weights, *self.actions.values())
-        if not self.actions or min(weights) <= 0:
-            raise ValueError("weights must be positive, and there must be an action")
-        if not self.locales:
-            raise ValueError("`locales` must name one")
-        if self.projects_per_user_mean < 1:
-            raise ValueError("`projects_per_user_mean` must be 1 or more: each user has a project")
 
 
 class Sessions(Entry, frozen=True):
@@ -252,7 +211,6 @@ class Catalogue(Entry, frozen=True):
     slo: Slo
     workload: Workload
     run: Run
-    population: Population
     sessions: Sessions
     compute: tuple[Compute, ...]
     """Ascending in size."""

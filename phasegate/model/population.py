@@ -1,6 +1,6 @@
 """The population model: who the users are, as pure functions of (seed, index).
 
-Reads the catalogue's [population]. Writes nothing. Randomness is integer hashing of (seed, stream,
+Reads and writes nothing. Randomness is integer hashing of (seed, stream,
 counter), never a generator's state: a user is the same on every machine, in every order, and
 whatever the size of the population.
 
@@ -9,6 +9,7 @@ Users are numbered 0..N-1. Their activity is log-normal with mean 1, in `ACTIVIT
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 import uuid
@@ -20,8 +21,6 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-
-from phasegate.model.catalogue import Population
 
 U64 = NDArray[np.uint64]
 
@@ -41,18 +40,20 @@ SIGNIFICANT_DIGITS = 9
 
 
 class Stream(IntEnum):
-    """Independent sources of randomness; never renumber one, the data would change."""
+    """Sources of randomness of the users themselves; never renumber one, the data would change.
+
+    Those of tables and columns go by their names: `named_stream`.
+    """
 
     USER_ID_HIGH = 1
     USER_ID_LOW = 2
     USER = 3
     SIGNUP = 4
-    PROJECT = 5
-    TASK = 6
-    LOG = 7
-    TASK_TIME = 8
-    LOG_TIME = 9
-    USER_CODE = 10
+
+
+def named_stream(name: str) -> int:
+    """The stream of a table or column: renaming one draws it afresh, and no other."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 
 
 def mix(value: int) -> int:
@@ -93,6 +94,11 @@ def user_id(seed: int, index: int) -> uuid.UUID:
     high = (high & ~0xF000) | 0x4000
     low = (low & (MASK >> 2)) | (1 << 63)
     return uuid.UUID(int=(high << 64) | low)
+
+
+def user_key(seed: int, index: int, *, numbered: bool = False) -> str:
+    """Key of user `index` as tokens carry it in `sub`: a UUID, or 1, 2, 3, … where `numbered`."""
+    return str(index + 1) if numbered else str(user_id(seed, index))
 
 
 def rounded(value: float) -> float:
@@ -138,12 +144,12 @@ class Activity:
     Args:
         seed: of the data set.
         users: registered users, numbered 0..users-1.
-        population: the catalogue's [population].
+        sigma: of the logarithm of their activity (`activity_sigma` of seed/population.toml).
     """
 
-    def __init__(self, seed: int, users: int, population: Population) -> None:
-        steps = activity_step(seed, np.arange(users, dtype=np.uint64), population.activity_sigma)
-        _, weights = activity_steps(population.activity_sigma)
+    def __init__(self, seed: int, users: int, sigma: float) -> None:
+        steps = activity_step(seed, np.arange(users, dtype=np.uint64), sigma)
+        _, weights = activity_steps(sigma)
         scaled = np.rint(np.array(weights) * (1 << 20)).astype(np.int64)
         self._cumulative = np.cumsum(scaled[steps])
 

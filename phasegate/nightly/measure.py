@@ -116,9 +116,7 @@ def measure_on(
     started, began = datetime.now(UTC), time.monotonic()
     commit, dirty = trees.head(plan.root)
     here = machine()
-    _, data = seeding.ensure_dataset(
-        server, users=plan.users, seed=plan.seed, population=catalogue.population
-    )
+    _, data = seeding.ensure_dataset(server, users=plan.users, seed=plan.seed)
     rig = Rig(server, plan.users, plan.seed, plan.rounds)
     postmaster = postmaster_of(server.data_dir)
     night = _Night(plan, rig, Watch(postmaster), say)

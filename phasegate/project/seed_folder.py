@@ -1,13 +1,15 @@
 """`seed/`: the project's schema, cut into the sections that a load needs, and its population.
 
-Reads nothing by itself but where the project is; writes nothing.
+Reads `seed/population.toml` when asked for; writes nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
+from phasegate.project.declared import Declared, read_declared
 from phasegate.project.find import find_project
 
 
@@ -25,6 +27,15 @@ class SeedFolder:
     def folder(self) -> Path:
         """`seed/` itself."""
         return self.root / "seed"
+
+    @cached_property
+    def population(self) -> Declared:
+        """What is declared, read and checked.
+
+        Raises:
+            ConfigurationError: `seed/population.toml` says what it must not; the key is named.
+        """
+        return read_declared(self.root)
 
     @property
     def schema(self) -> Path:

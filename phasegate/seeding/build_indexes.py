@@ -16,8 +16,11 @@ from contextlib import suppress
 import asyncpg
 
 from phasegate.project import SeedFolder
-from phasegate.seeding.table_loader import PARTITIONED
-from phasegate.seeding.target import sql
+from phasegate.project.declared import plain
+from phasegate.seeding.plan import Plan
+from phasegate.seeding.prepare import note, objects
+from phasegate.seeding.schema import Schema
+from phasegate.seeding.target import quoted, sql
 from phasegate.stack.database import connected, read_sql
 
 # At once, beside the connection that holds the lock: poolers of small servers lend few.
@@ -25,23 +28,40 @@ CONNECTIONS_MAX = 3
 # Each has a backend at work; a worker beside every one of them needs as many cores again.
 NO_CORE_TO_SPARE = (os.cpu_count() or 1) < 2 * CONNECTIONS_MAX
 
-_STATEMENT = re.compile(r"alter table (?P<table>\w+)\s[^;]*", re.IGNORECASE)
-_FOREIGN_KEY = re.compile(r"\bforeign key\b", re.IGNORECASE)
+_TABLE = re.compile(
+    r"""
+    ^(?:alter\s+table\s+(?:if\s+exists\s+)?(?:only\s+)?
+      |create\s+(?:unique\s+)?index\b.*?\bon\s+(?:only\s+)?)
+    (?P<table>(?:"[^"]+"|\w+)(?:\.(?:"[^"]+"|\w+))?)
+    """,
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+_FOREIGN_KEY = re.compile(r"^alter\s+table\b.*\bforeign\s+key\b", re.IGNORECASE | re.DOTALL)
+# Comments and quoted text are passed over whole: a semicolon in them ends nothing.
+_TOKENS = re.compile(
+    r"""--[^\n]*|/\*.*?\*/|'(?:[^']|\'\')*'|"[^"]*"|(\$\w*\$).*?\1|;|[^-/'"$;]+|.""",
+    re.DOTALL,
+)
 
 
-def key_statements() -> tuple[tuple[str, str], ...]:
-    """(table, statement) of `keys.sql`, in order.
+def statements_of(text: str) -> tuple[str, ...]:
+    """The statements of an SQL file, without comments."""
+    found = [""]
+    for token in _TOKENS.finditer(text):
+        if token[0] == ";":
+            found.append("")
+        elif not token[0].startswith(("--", "/*")):
+            found[-1] += token[0]
+    return tuple(statement.strip() for statement in found if statement.strip())
 
-    Raises:
-        ValueError: the file holds something else than `alter table …;`.
-    """
-    text = re.sub(r"--[^\n]*", "", read_sql(SeedFolder().keys))
+
+def key_statements(folder: SeedFolder) -> tuple[tuple[str, str], ...]:
+    """(table, statement) of the project's keys, in order; no table where it alters none."""
     found = []
-    for statement in filter(None, map(str.strip, text.split(";"))):
-        match = _STATEMENT.fullmatch(statement)
-        if match is None:
-            raise ValueError(f"keys.sql: not an ALTER TABLE: {statement}")
-        found.append((match["table"], statement))
+    for statement in statements_of(read_sql(folder.keys)):
+        match = _TABLE.match(statement)
+        table = match["table"].replace('"', "") if match is not None else ""
+        found.append((plain(table), statement))
     return tuple(found)
 
 
@@ -52,6 +72,19 @@ async def _in_one_transaction(dsn: str, statements: Iterable[str]) -> None:
         await connection.execute(sql("finish_workers"), NO_CORE_TO_SPARE)
         for statement in statements:
             await connection.execute(statement)
+
+
+async def _beside_the_tables(dsn: str, statements: list[str]) -> None:
+    """Run what belongs to no table, and note what it made."""
+    async with (
+        connected(dsn, statement_cache_size=0) as connection,
+        connection.transaction(isolation="repeatable_read"),
+    ):
+        await connection.execute(read_sql("settings"))
+        before = await objects(connection)
+        for statement in statements:
+            await connection.execute(statement)
+        await note(connection, before, "note_more")
 
 
 async def _side_by_side(dsn: str, statements: Iterable[tuple[str, str]]) -> None:
@@ -71,26 +104,35 @@ async def _side_by_side(dsn: str, statements: Iterable[tuple[str, str]]) -> None
             group.create_task(one_table(of_table))
 
 
-async def finish(dsn: str, tables: tuple[str, ...]) -> None:
-    """Make the keys of the loaded `tables`, check them, and let the planner know the tables.
+async def finish(dsn: str, plan: Plan, schema: Schema) -> None:
+    """Make the keys of the loaded tables, check them, and let the planner know the tables.
 
     A foreign key is first declared for new rows, which takes its locks for an instant; checking the
     old rows then locks nothing that another check needs. A partitioned table cannot do that before
-    PostgreSQL 18: its key is declared and checked in one, beside the other checks.
+    PostgreSQL 18: its key is declared and checked in one, beside the other checks. What belongs to
+    no table (a trigger's function, a view) comes last, in order.
     """
-    statements = key_statements()
+    tables = plan.tables
+    names = [quoted(table) for table in tables]
+    statements = key_statements(plan.folder)
     foreign = [pair for pair in statements if _FOREIGN_KEY.search(pair[1])]
-    await _side_by_side(dsn, (pair for pair in statements if pair not in foreign))
+    others = [pair for pair in statements if pair[0] and pair not in foreign]
+    await _side_by_side(dsn, others)
     await _in_one_transaction(
-        dsn, (f"{text} not valid" for table, text in foreign if table != PARTITIONED)
+        dsn, (f"{text} not valid" for table, text in foreign if table not in schema.partitioned)
     )
     async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
         await connection.execute(read_sql("settings"))
-        unchecked = await connection.fetch(sql("unchecked_keys"))
+        unchecked = await connection.fetch(sql("unchecked_keys"), names)
+        last = await connection.fetch(sql("sequences"), names)
     checks = [(row["table"], row["statement"]) for row in unchecked]
-    await _side_by_side(dsn, [*checks, *(pair for pair in foreign if pair[0] == PARTITIONED)])
+    await _side_by_side(
+        dsn, [*checks, *(pair for pair in foreign if pair[0] in schema.partitioned)]
+    )
+    await _beside_the_tables(dsn, [text for table, text in statements if not table])
+    await _in_one_transaction(dsn, (row["statement"] for row in last))
 
-    await _side_by_side(dsn, ((table, f"analyze public.{table}") for table in tables))
+    await _side_by_side(dsn, ((table, f"analyze {quoted(table)}") for table in tables))
     places = asyncio.Semaphore(CONNECTIONS_MAX)
     async with asyncio.TaskGroup() as group:
         for table in tables:
@@ -105,4 +147,4 @@ async def _vacuum(dsn: str, table: str, places: asyncio.Semaphore) -> None:
     """
     async with places, connected(dsn, statement_cache_size=0) as connection:
         with suppress(asyncpg.QueryCanceledError):
-            await connection.execute(f"vacuum public.{table}")
+            await connection.execute(f"vacuum {quoted(table)}")

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from phasegate.seeding.fields import Piece
+
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, flags, length of the extension area
 TRAILER = b"\xff\xff"
 
 _PIECE = "the only piece"
 
 Bytes = NDArray[np.uint8]
-Piece = tuple[NDArray[np.void], NDArray[np.int64] | int]
-"""What varies in length: padded items, one a row, and how many bytes of each count."""
 
 
 def windows(buffer: Bytes, width: int) -> NDArray[np.void]:
@@ -30,7 +30,7 @@ def windows(buffer: Bytes, width: int) -> NDArray[np.void]:
     return np.ndarray((buffer.size - width + 1,), dtype=f"V{width}", buffer=buffer, strides=(1,))
 
 
-class Rows:
+class CopyRows:
     """A block of rows of one table, put together where they will lie.
 
     A row is a **head**, the fields of fixed length, and behind it pieces that vary in length. Heads

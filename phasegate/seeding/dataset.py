@@ -1,6 +1,6 @@
 """Filling any PostgreSQL: check, prepare, load, finish. `phasegate seed` is this module.
 
-Reads `seed/sql`, `stack/sql`, the catalogue. Writes the five tables of `public` and the seeder's
+Reads the project's `seed/` and `seeding/sql`. Writes the project's tables and the seeder's
 own schema `phasegate`, whose marker says `loading` from the first change to the last.
 """
 
@@ -14,19 +14,21 @@ from contextlib import AsyncExitStack, contextmanager, suppress
 import asyncpg
 import msgspec
 
-from phasegate.model.catalogue import Population
 from phasegate.model.errors import CannotMeasure, Refused
+from phasegate.project import SeedFolder
 from phasegate.records.seed import Relation, SeedRecord
 from phasegate.seeding.build_indexes import finish
 from phasegate.seeding.plan import OnProgress, Plan, Progress, make_plan
 from phasegate.seeding.prepare import close_what_is_open, prepare
-from phasegate.seeding.process_pool import START_OVER, TABLES, Tally, run_crew, shares
+from phasegate.seeding.process_pool import START_OVER, Tally, run_crew, shares
 from phasegate.seeding.rights import NOTHING_CHANGED, check_may_write
+from phasegate.seeding.schema import Schema
 from phasegate.seeding.target import (
     check_disk,
     inspect,
     is_unaltered,
     local_data_folder,
+    quoted,
     sql,
     whole_record,
 )
@@ -41,7 +43,7 @@ def seed_database(
     jobs: int = 2,
     replace: bool = False,
     locales: tuple[str, ...] | None = None,
-    population: Population | None = None,
+    project: SeedFolder | None = None,
     on_progress: OnProgress | None = None,
 ) -> SeedRecord:
     """Fill the database behind `dsn` with a data set, or find that it holds it already.
@@ -52,8 +54,8 @@ def seed_database(
         seed: 0 to 2^63-1; the same seed gives the same bytes.
         jobs: processes that make rows; more than three change nothing.
         replace: drop another whole data set of ours if there is one.
-        locales: Faker's, as `en_US`; the catalogue's where None.
-        population: the catalogue's [population] where None.
+        locales: Faker's, as `en_US`; the project's where None.
+        project: whose population it is; the one found from the current folder where None.
         on_progress: called with each block of rows.
 
     Raises:
@@ -61,7 +63,7 @@ def seed_database(
         Refused: the database is not ours or not writable; nothing was changed.
         CannotMeasure: the server cannot be reached, or the load broke off; run it again.
     """
-    plan = make_plan(users, seed, locales, population)
+    plan = make_plan(users, seed, locales, project)
     load: _Load | None = None
     try:
         with asyncio.Runner() as runner, _hold(runner, dsn):
@@ -142,6 +144,7 @@ class _Load:
         self._jobs = jobs
         self._on_progress = on_progress
         self._rows_done = 0
+        self._schema = Schema({}, frozenset())
         self.has_begun = False
         """Whether anything was changed; the marker then says `loading`."""
         self._started = time.perf_counter()
@@ -159,16 +162,11 @@ class _Load:
             )
         load_started = time.perf_counter()
         tally = run_crew(
-            self._dsn,
-            seed=self._plan.seed,
-            users=self._plan.users,
-            population=self._plan.population,
-            jobs=self._jobs,
-            on_rows=self._on_rows,
+            self._dsn, self._plan, self._schema, jobs=self._jobs, on_rows=self._on_rows
         )
         load_wall_s = time.perf_counter() - load_started
         self._on_progress(Progress("", self._rows_done, self._rows_done))
-        self._runner.run(finish(self._dsn, TABLES))
+        self._runner.run(finish(self._dsn, self._plan, self._schema))
         return self._runner.run(self._complete(tally, load_wall_s))
 
     def _on_rows(self, table: str, rows: int) -> None:
@@ -180,12 +178,12 @@ class _Load:
         """The record of the data set if it is there, whole; else everything is made ready."""
         where = redact(self._dsn)
         async with connected(self._dsn, statement_cache_size=0) as connection:
-            marker, circumstances = await inspect(connection, where)
+            marker, circumstances = await inspect(connection, where, self._plan.tables)
             stored = whole_record(marker, self._plan.key, where, replace=replace)
             if stored is not None:
                 record = msgspec.json.decode(stored, type=SeedRecord)
                 if await is_unaltered(connection, record, circumstances, where):
-                    await close_what_is_open(connection, circumstances, where)
+                    await close_what_is_open(connection, self._plan, circumstances, where)
                     return record
                 if not replace:
                     raise Refused(
@@ -194,8 +192,8 @@ class _Load:
                         then="Add --replace to load it afresh",
                     )
             check_may_write(circumstances, where)
-            check_disk(await local_data_folder(connection), self._plan.users)
-            await prepare(connection, self._plan, where, ours=marker is not None)
+            check_disk(await local_data_folder(connection), self._plan.rows_expected)
+            self._schema = await prepare(connection, self._plan, where, ours=marker is not None)
             self.has_begun = True
         return None
 
@@ -207,19 +205,23 @@ class _Load:
             connection.transaction(),
         ):
             await connection.execute(read_sql("settings"))
-            sizes = await connection.fetch(sql("relations"))
+            names = [quoted(table) for table in plan.tables]
+            sizes = await connection.fetch(sql("relations"), names)
             record = SeedRecord(
                 format_version=SeedRecord.FORMAT_VERSION,
                 users=plan.users,
                 seed=plan.seed,
-                jobs=len(shares(self._jobs, plan.users)),
+                jobs=len(shares(self._jobs, plan, self._schema)),
                 sha256=tally.sha256(),
                 reused=False,
                 rows=sum(tally.rows.values()),
                 wall_s=time.perf_counter() - self._started,
                 load_wall_s=load_wall_s,
                 memory_bytes_max=tally.memory_bytes_max,
-                relations=tuple(_relation(row, tally) for row in sizes),
+                relations=tuple(
+                    _relation(name, row, tally)
+                    for name, row in sorted(zip(plan.tables, sizes, strict=True))
+                ),
                 distributions=tuple(tally.histograms[name] for name in sorted(tally.histograms)),
             )
             stored = msgspec.json.encode(record).decode()
@@ -228,10 +230,10 @@ class _Load:
         return record
 
 
-def _relation(row: asyncpg.Record, tally: Tally) -> Relation:
+def _relation(name: str, row: asyncpg.Record, tally: Tally) -> Relation:
     return Relation(
-        name=row["name"],
-        rows=tally.rows[row["name"]],
+        name=name,
+        rows=tally.rows[name],
         table_bytes=row["bytes"],
         index_bytes=msgspec.json.decode(row["index_bytes"], type=dict[str, int]),
     )

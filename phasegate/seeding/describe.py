@@ -1,15 +1,23 @@
-"""What `phasegate seed --describe` prints: the population's parameters, and what comes of them.
+"""What `phasegate seed --describe` prints: what is declared, and what comes of it.
 
-Reads the catalogue; draws a sample of the population in memory. Opens no database.
+Reads the project's population; draws a sample of it in memory. Opens no database.
 """
 
 from __future__ import annotations
 
-from phasegate.model.catalogue import Population
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from phasegate.project import SeedFolder
+from phasegate.project.declared import FILE, Shape, Table
 from phasegate.seeding.distributions import drawn
+from phasegate.seeding.pg_types import PgType
 from phasegate.seeding.plan import make_plan
 from phasegate.seeding.tables import Tables
-from phasegate.seeding.users import make_users
 
 # The first users of the data set that are drawn: enough for smooth bars, made within half a second.
 SAMPLE_USERS = 10_000
@@ -20,41 +28,78 @@ def describe(
     seed: int,
     *,
     locales: tuple[str, ...] | None = None,
-    population: Population | None = None,
+    project: SeedFolder | None = None,
 ) -> str:
-    """The population of a data set, as text: expected rows, parameters, distributions.
+    """The population of a data set, as text: expected rows, declarations, distributions.
 
     The distributions are those of its first `SAMPLE_USERS` users.
 
     Raises:
         UsageError: a number or locale that makes no sense.
+        ConfigurationError: the declarations say what they must not.
     """
-    plan = make_plan(users, seed, locales, population)
-    chosen = plan.population
-    sample = min(users, SAMPLE_USERS)
-    tables = Tables(make_users(seed, sample, chosen))
-    for blocks in (tables.tasks(), tables.logs()):
-        for _ in blocks:
-            pass
+    plan = make_plan(users, seed, locales, project)
+    declared = plan.population.declared
+    sample = replace(plan.population, users=min(users, SAMPLE_USERS), _entities={})
+    # Moments alone are worked out, and no database says what their types are.
+    moment = PgType("timestamptz")
+    tables = Tables(sample, defaultdict(lambda: defaultdict(lambda: moment)))
+    for table in declared.tables.values():
+        if table.shape is not Shape.REFERENCE:
+            tables.count(table.name)
+    file = declared.file
     parts = [
-        f"{users:,} users, seed {seed}, {chosen.days} days from {chosen.start}",
+        f"{users:,} users, seed {seed}, {file.days} days from {file.start}",
         "Expected rows\n"
         + "\n".join(f"  {name:<26} {rows:>14,}" for name, rows in plan.rows_by_table.items()),
-        "Parameters (model/catalogue.toml, [population])\n"
-        + "\n".join(f"  {name:<32} {_shown(value)}" for name, value in _fields(chosen)),
-        f"Distributions of the first {sample:,} users",
+        f"Declared ({FILE})\n"
+        + "\n".join(f"  {name:<32} {_shown(value)}" for name, value in _fields(file)),
+        *("\n".join(_table(table)) for table in declared.tables.values()),
+        f"Distributions of the first {sample.users:,} users",
         *(drawn(histogram) for histogram in tables.histograms()),
     ]
     return "\n\n".join(parts)
 
 
-def _fields(population: Population) -> list[tuple[str, object]]:
-    return [(name, getattr(population, name)) for name in population.__struct_fields__]
+def _fields(struct: Any) -> list[tuple[str, object]]:
+    plain = (str, int, float, tuple)
+    return [
+        (name, value)
+        for name in struct.__struct_fields__
+        if isinstance(value := getattr(struct, name), plain) or name == "start"
+    ]
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {weight:g}" for key, weight in value.items())
     if isinstance(value, tuple):
         return " ".join(str(one) for one in value)
     return str(value)
+
+
+def _table(table: Table) -> Iterator[str]:
+    """A table's declaration: whose rows, how many, and each column."""
+    whose = f", owned by {table.owner}" if table.owner else ""
+    yield f"{table.name}: {table.shape.value}{whose}"
+    rows = table.file.rows
+    said = str(rows) if isinstance(rows, int) else _given(rows)
+    yield f"  {'rows':<30} {said}"
+    for name, column in table.file.columns.items():
+        yield f"  {name:<30} {column if isinstance(column, str) else _given(column)}"
+
+
+def _given(struct: Any) -> str:
+    """The keys of a declaration that were given."""
+    defaults = {one.name: one.default for one in msgspec.structs.fields(type(struct))}
+    found = (
+        (name, getattr(struct, name))
+        for name in struct.__struct_fields__
+        if getattr(struct, name) != defaults[name]
+    )
+    return ", ".join(
+        f"{name} {value if not isinstance(value, dict) else _weights(value)}"
+        for name, value in found
+    )
+
+
+def _weights(value: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {weight}" for key, weight in value.items())

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasegate.records.seed import Histogram
+from phasegate.seeding.entity import CODE_BITS, Entity
 from phasegate.seeding.timeline import HOUR_MS, WEEK_MS, Year
-from phasegate.seeding.users import CODE_BITS, Users
 
-# Completion delays are shown from minutes to a year, by powers of two.
+# Delays are shown from minutes to a year, by powers of two.
 DELAY_EDGES_H = (0.0, *(2.0**power for power in range(-4, 14)))
 HOURS = "hours"
 BAR_WIDTH = 40
@@ -32,34 +32,34 @@ class Rhythm:
         hours = np.arange(self._hours.size + 1, dtype=np.uint64) * np.uint64(HOUR_MS)
         self._hours += np.diff(np.searchsorted(keys, hours << np.uint64(CODE_BITS)))
 
-    def histograms(self) -> tuple[Histogram, Histogram]:
-        """Events by hour of day and by weekday."""
+    def histograms(self, table: str) -> tuple[Histogram, Histogram]:
+        """Rows of `table` by hour of day and by weekday."""
         days = self._hours.reshape(7, 24)
         weekdays = np.roll(days.sum(axis=1), self._year.start.weekday())
         return (
-            _histogram("tasks by hour of day", "hour, UTC", range(25), days.sum(axis=0)),
-            _histogram("tasks by weekday", "weekday, 0 = Monday", range(8), weekdays),
+            _histogram(f"{table} by hour of day", "hour, UTC", range(25), days.sum(axis=0)),
+            _histogram(f"{table} by weekday", "weekday, 0 = Monday", range(8), weekdays),
         )
 
 
-def per_user(name: str, unit: str, counts: NDArray[np.integer]) -> Histogram:
-    """Users by how many of something they own, in bins that double."""
+def per_owner(name: str, counts: NDArray[np.integer]) -> Histogram:
+    """Owners by how many rows they own, in bins that double."""
     powers = int(counts.max(initial=1)).bit_length()
     edges = (0, *(1 << power for power in range(powers + 1)))
-    return _histogram(name, unit, edges, np.histogram(counts, edges)[0])
+    return _histogram(name, "rows", edges, np.histogram(counts, edges)[0])
 
 
-def signups(users: Users) -> Histogram:
+def signups(users: Entity) -> Histogram:
     """Users by the month that they signed up in."""
     edges = [users.year.ms(month) for month in users.year.months]
-    counts = np.histogram(users.signup_ms, edges)[0]
+    counts = np.histogram(users.created_ms, edges)[0]
     return _histogram("sign-ups by month", "months since the start", range(len(edges)), counts)
 
 
-def delays(outcomes_ms: NDArray[np.int64], counts: NDArray[np.int64]) -> Histogram:
-    """Tasks by the time to their completion, given how often each outcome was drawn."""
+def delays(name: str, outcomes_ms: NDArray[np.int64], counts: NDArray[np.int64]) -> Histogram:
+    """Rows by the time from one of their moments to another: how often each outcome was drawn."""
     found = np.histogram(outcomes_ms / HOUR_MS, DELAY_EDGES_H, weights=counts)[0]
-    return _histogram("tasks by time to completion", HOURS, DELAY_EDGES_H, found)
+    return _histogram(name, HOURS, DELAY_EDGES_H, found)
 
 
 def _histogram(

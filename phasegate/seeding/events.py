@@ -1,7 +1,7 @@
-"""When users do something: a Poisson process per user, week by week, in the order of time.
+"""When owners do something: a Poisson process per owner, week by week, in the order of time.
 
-Pure: of (seed, stream, user, week). An event is a **sort key** of 64 bits, milliseconds into the
-week (30 bits) << 24 | user's code: sorting the keys sorts the events, and the key says everything.
+Pure: of (seed, table, owner, week). An event is a **sort key** of 64 bits, milliseconds into the
+week (30 bits) << 27 | owner's code: sorting the keys sorts the events, and the key says everything.
 """
 
 from __future__ import annotations
@@ -15,17 +15,16 @@ from numpy.typing import NDArray
 from phasegate.model.population import (
     GOLDEN,
     U64,
-    Stream,
-    activity_steps,
     hashed,
     mix_in_place,
     rounded,
-    stream_key,
 )
+from phasegate.project.declared import Table
+from phasegate.seeding.entity import CODE_BITS
+from phasegate.seeding.population import Population
 from phasegate.seeding.timeline import WEEK_MS
-from phasegate.seeding.users import CODE_BITS, Users
 
-# Users whose events are made at once: a block's arrays stay in the processor's cache.
+# Owners whose events are made at once: a block's arrays stay in the processor's cache.
 BLOCK = 1 << 14
 # Counts are looked up in tables of this many equally likely outcomes per activity step.
 QUANTILE_BITS = 12
@@ -67,34 +66,36 @@ def _drop_in_place(keys: U64, places: NDArray[np.intp]) -> U64:
 
 
 class Events:
-    """The events of one kind.
+    """The rows of a table with a `mean`.
 
     Args:
-        users: of the data set.
-        stream: `Stream.TASK` or `Stream.LOG`.
-        mean: events per user over the year, expected.
+        population: of the data set.
+        table: whose rows they are.
+        after_ms: no event before so long after the owner's creation.
     """
 
-    def __init__(self, users: Users, stream: Stream, mean: float) -> None:
-        self._users = users
-        self._stream = stream
-        year, population = users.year, users.year.population
-        _, activities = activity_steps(population.activity_sigma)
-        per_week = mean / year.weeks_per_user_mean
-        self._counts = np.concatenate([poisson_quantiles(a * per_week) for a in activities])
-        self._signups = users.signup_ms[users.by_signup]
+    def __init__(self, population: Population, table: Table, after_ms: int = 0) -> None:
+        self._population = population
+        self._name = table.name
+        self._owner = owner = population.entity(table.owner)
+        self._year = population.year
+        per_week = (table.rows.mean or 0) / population.life_weeks_mean(table.owner)
+        self._counts = np.concatenate(
+            [poisson_quantiles(a * per_week) for a in population.activities]
+        )
+        # All that is looked up owner by owner is in the order of their creation.
+        self._since = owner.created_ms[owner.order] + after_ms
+        self._steps = owner.step.take(owner.order)
         self._keys: U64 = np.empty(BLOCK, dtype=np.uint64)  # room for a week's, grown as needed
         self._multiples: U64 = np.empty(0, dtype=np.uint64)  # of GOLDEN: 0, 1, 2, … times
-        self._steps = users.step.take(users.by_signup)
-        # In the order of sign-up, as all that is looked up user by user.
-        self._made: NDArray[np.uint32] = np.zeros(users.count, dtype=np.uint32)
+        self._made: NDArray[np.uint32] = np.zeros(owner.count, dtype=np.uint32)
         self._left_out: list[NDArray[np.intp]] = []
 
     @property
-    def per_user(self) -> NDArray[np.uint32]:
-        """Events of each user in the weeks made so far."""
+    def per_owner(self) -> NDArray[np.uint32]:
+        """Events of each owner in the weeks made so far."""
         found = np.empty_like(self._made)
-        found[self._users.by_signup] = self._made
+        found[self._owner.order] = self._made
         for indices in self._left_out:
             np.subtract.at(found, indices, 1)
         return found
@@ -104,7 +105,7 @@ class Events:
 
         The array is overwritten by the next call.
         """
-        registered = int(np.searchsorted(self._signups, (week + 1) * WEEK_MS))
+        registered = int(np.searchsorted(self._since, (week + 1) * WEEK_MS))
         count = 0
         for begin in range(0, registered, BLOCK):
             count = self._add(week, slice(begin, min(begin + BLOCK, registered)), count)
@@ -112,26 +113,27 @@ class Events:
         keys.sort()
         again = np.flatnonzero(keys[1:] == keys[:-1])
         if again.size:
-            # A user does not do two things of one kind in one millisecond: the second is left out.
-            self._left_out.append(self._users.indices(keys[again]))
+            # An owner does no two things of one kind in one millisecond: the second is left out.
+            self._left_out.append(self._owner.indices(keys[again]))
             keys = _drop_in_place(keys, again)
         return keys
 
     def _add(self, week: int, block: slice, count: int) -> int:
-        """Put unsorted keys behind the first `count`: those of the users `block` by sign-up.
+        """Put unsorted keys behind the first `count`: those of the owners `block` by creation.
 
         Returns how many there are then.
         """
-        indices = self._users.by_signup[block]
-        hashes = hashed(stream_key(self._users.seed, self._stream, week), indices.astype(np.uint64))
+        indices = self._owner.order[block]
+        key = self._population.key(f"{self._name}: events", week)
+        hashes = hashed(key, indices.astype(np.uint64))
         outcomes = self._steps[block].astype(np.uint64)
         outcomes <<= np.uint64(QUANTILE_BITS)
         outcomes |= hashes >> np.uint64(64 - QUANTILE_BITS)
         counts = self._counts.take(outcomes.view(np.intp))
         self._made[block] += counts
-        busy = np.flatnonzero(counts != 0)  # in most weeks, most users do nothing
+        busy = np.flatnonzero(counts != 0)  # in most weeks, most owners do nothing
         hashes, counts = hashes.take(busy), counts.take(busy)
-        # Event k of a user has the hash of (user's hash + k · GOLDEN).
+        # Event k of an owner has the hash of (owner's hash + k · GOLDEN).
         ends = np.cumsum(counts, dtype=np.uint64)
         total = int(ends[-1]) if ends.size else 0
         hashes -= (ends - counts) * np.uint64(GOLDEN)
@@ -141,9 +143,9 @@ class Events:
             self._multiples = np.arange(2 * total, dtype=np.uint64) * np.uint64(GOLDEN)
         chances += self._multiples[:total]
         mix_in_place(chances, np.empty_like(chances))
-        keys = self._users.year.hours_of_week.at(chances)
+        keys = self._year.hours_of_week.at(chances)
         keys <<= np.uint64(CODE_BITS)
-        keys |= self._users.codes(indices.take(busy)).take(owners)
+        keys |= self._owner.codes(indices.take(busy)).take(owners)
         keys = self._within(week, block, keys, busy, owners)
         if count + keys.size > self._keys.size:
             # In place: nobody reads what an earlier week returned, and a copy would lie beside it.
@@ -154,15 +156,15 @@ class Events:
     def _within(
         self, week: int, block: slice, keys: U64, busy: NDArray[np.intp], owners: NDArray[np.intp]
     ) -> U64:
-        """Those of `keys` after their user's sign-up and before the year's end; overwrites `keys`.
+        """Those of `keys` after their owner's creation, before the year's end; overwrites `keys`.
 
         `owners` are places in `busy`, both ascending, `busy` places in `block`.
         """
         starts_ms = week * WEEK_MS
-        since = self._signups[block] - starts_ms
-        until = self._users.year.end_ms - starts_ms
+        since = self._since[block] - starts_ms
+        until = self._year.end_ms - starts_ms
         first = 0
-        if until >= WEEK_MS:  # then only those may be cut who sign up during this week, the last
+        if until >= WEEK_MS:  # then only those may be cut who begin during this week, the last
             first = int(owners.searchsorted(busy.searchsorted(since.searchsorted(0, "right"))))
             if first == keys.size:
                 return keys

@@ -1,22 +1,24 @@
-"""What a call asks for: how many users, from which seed, of which population; and its progress.
+"""What a call asks for: how many users, from which seed, of which project; and its progress.
 
-Reads the catalogue; writes nothing.
+Reads the project's population; writes nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import msgspec
 
-from phasegate.model.catalogue import Population, load
 from phasegate.model.errors import UsageError
+from phasegate.project import SeedFolder
+from phasegate.project.declared import read_declared
 from phasegate.seeding.dataset_key import dataset_key
-from phasegate.seeding.process_pool import TABLES
+from phasegate.seeding.entity import USERS_MAX
+from phasegate.seeding.population import Population
 from phasegate.seeding.rights import NOTHING_CHANGED
-from phasegate.seeding.users import USERS_MAX
-from phasegate.seeding.vocabulary import vocabulary
+from phasegate.seeding.vocabulary import check_locales
 
 # Seeds are stored as bigint.
 SEED_MAX = (1 << 63) - 1
@@ -38,27 +40,45 @@ OnProgress = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be loaded, and its key."""
+    """What is to be loaded, and its key.
 
-    users: int
-    seed: int
+    Attributes:
+        folder: the project's `seed/`.
+        population: users and seed among it.
+        key: of all that the bytes depend on.
+    """
+
+    folder: SeedFolder
     population: Population
     key: str
 
     @property
+    def root(self) -> Path:
+        """The project's folder."""
+        return self.folder.root
+
+    @property
+    def users(self) -> int:
+        """Registered users."""
+        return self.population.users
+
+    @property
+    def seed(self) -> int:
+        """Where all randomness starts."""
+        return self.population.seed
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """Every table that is loaded, in order."""
+        return self.population.declared.destinations
+
+    @property
     def rows_by_table(self) -> dict[str, int]:
         """Rows of each table, expected."""
-        population = self.population
-        logs = population.logs_per_user_mean
-        per_user = (
-            1,
-            population.projects_per_user_mean,
-            population.tasks_per_user_mean,
-            logs,
-            logs,
-        )
         return {
-            table: round(self.users * mean) for table, mean in zip(TABLES, per_user, strict=True)
+            destination: round(self.population.rows_expected(table))
+            for table in self.population.declared.tables.values()
+            for destination in table.destinations
         }
 
     @property
@@ -67,13 +87,27 @@ class Plan:
         return sum(self.rows_by_table.values())
 
 
+def population_of(root: Path, seed: int, users: int, locales: tuple[str, ...] | None) -> Population:
+    """The population that the project in `root` declares; `locales` in place of its own.
+
+    Raises:
+        ConfigurationError: the declarations say what they must not.
+    """
+    declared = read_declared(root)
+    if locales is not None:
+        file = msgspec.structs.replace(declared.file, locales=locales)
+        declared = replace(declared, file=file)
+    return Population(declared, seed, users)
+
+
 def make_plan(
-    users: int, seed: int, locales: tuple[str, ...] | None, population: Population | None
+    users: int, seed: int, locales: tuple[str, ...] | None = None, folder: SeedFolder | None = None
 ) -> Plan:
-    """The plan of a call.
+    """The plan of a call; `folder`: of the project, the one found from here where None.
 
     Raises:
         UsageError: a number that is out of range, an unknown locale.
+        ConfigurationError: the project's declarations say what they must not.
     """
     if not 0 < users <= USERS_MAX:
         raise UsageError(
@@ -82,8 +116,7 @@ def make_plan(
         )
     if not 0 <= seed <= SEED_MAX:
         raise UsageError(f"The seed must be 0 to 2^63-1, not {seed}", untouched=NOTHING_CHANGED)
-    chosen = population or load().population
-    if locales is not None:
-        chosen = msgspec.structs.replace(chosen, locales=locales)
-    vocabulary(chosen.locales)  # names an unknown locale before anything is touched
-    return Plan(users, seed, chosen, dataset_key(seed, users, chosen))
+    chosen = folder or SeedFolder()
+    population = population_of(chosen.root, seed, users, locales)
+    check_locales(population.declared.file.locales)  # named before anything is touched
+    return Plan(chosen, population, dataset_key(chosen, population))

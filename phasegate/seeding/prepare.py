@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncpg
 
-from phasegate.model.errors import Refused
-from phasegate.project import SeedFolder, load_project
+from phasegate.model.errors import ConfigurationError, Refused
+from phasegate.project import load_project
 from phasegate.seeding.plan import Plan
 from phasegate.seeding.rights import NOTHING_CHANGED, Found, check_may_write
-from phasegate.seeding.target import sql
-from phasegate.seeding.timeline import Year
+from phasegate.seeding.schema import Schema, read_schema
+from phasegate.seeding.target import quoted, sql
 from phasegate.stack.background import nothing_beside
 from phasegate.stack.database import read_sql
 from phasegate.stack.levels import undone
 
 
-async def prepare(connection: asyncpg.Connection, plan: Plan, where: str, *, ours: bool) -> None:
+async def prepare(connection: asyncpg.Connection, plan: Plan, where: str, *, ours: bool) -> Schema:
     """Make the database ready for the rows of `plan`: all of it, or nothing.
 
     The tables are closed to everybody but their owner. A database with Supabase's roles gets the
@@ -31,34 +31,77 @@ async def prepare(connection: asyncpg.Connection, plan: Plan, where: str, *, our
         where: the database as errors name it.
         ours: the database carries our marker, so tables of ours may be there; they are dropped.
 
+    Returns:
+        The tables as the server made them.
+
     Raises:
+        ConfigurationError: `seed/schema.sql` fails, or lacks what `seed/population.toml` declares.
         Refused: an object of another origin depends on those tables; nothing was changed.
     """
-    project = SeedFolder()
-    months = Year(plan.population).months
+    months = plan.population.year.months
     marks = (plan.key, plan.users, plan.seed, months[0].date(), len(months) - 1)
-    async with connection.transaction():
+    # One snapshot: what others make meanwhile is not taken for ours.
+    async with connection.transaction(isolation="repeatable_read"):
         await connection.execute(read_sql("settings"))
         await connection.execute(sql("marker"))
         await connection.execute(sql("mark_loading"), *marks)
         if ours:
-            await _drop(connection, where)
+            await _drop(connection, plan, where)
         else:
             await connection.execute(sql("close_marker"))
-        await connection.execute(read_sql(project.schema))
-        await connection.execute(sql("make_partitions"))
-        await connection.execute(sql("note_tables"))
-        await _close(connection)
+        before = await objects(connection)
+        await _make(connection, plan)
+        schema = await read_schema(connection, plan)
+        for table in plan.population.declared.monthly:
+            arguments = (quoted(table), months[0].date(), len(months) - 1)
+            made = await connection.fetch(sql("partition_statements"), *arguments)
+            for row in made:
+                await connection.execute(row["statement"])
+        await note(connection, before, "note_tables")
+        await _close(connection, plan)
+    return schema
 
 
-async def _close(connection: asyncpg.Connection) -> None:
-    """Row-level security and no grants; then the policies and grants that the application has."""
+Objects = set[tuple[str, int]]
+"""Relations, routines and types, by kind and oid."""
+
+
+async def objects(connection: asyncpg.Connection) -> Objects:
+    """What is there, beside the server's own."""
+    return {(row["kind"], row["oid"]) for row in await connection.fetch(sql("objects"))}
+
+
+async def note(connection: asyncpg.Connection, before: Objects, statement: str) -> None:
+    """Note in the marker what this transaction made since `before`: it is ours to drop."""
+    new = sorted(await objects(connection) - before)
+    kinds = ("relation", "routine", "type")
+    noted = ([oid for kind, oid in new if kind == wanted] for wanted in kinds)
+    await connection.execute(sql(statement), *noted)
+
+
+async def _make(connection: asyncpg.Connection, plan: Plan) -> None:
+    """Run the project's schema; a path or time-out that it sets ends here."""
+    try:
+        await connection.execute(read_sql(plan.folder.schema))
+    except asyncpg.PostgresError as error:
+        raise ConfigurationError(
+            f"seed/schema.sql: {error}",
+            untouched=NOTHING_CHANGED,
+            then="Correct it: tables, types and functions alone; keys go to seed/keys.sql",
+        ) from error
+    await connection.execute(read_sql("settings"))
+
+
+async def _close(connection: asyncpg.Connection, plan: Plan) -> None:
+    """Row-level security and no grants; then the policies and grants that the project has."""
     await connection.execute(sql("close_tables"))
-    if await connection.fetchval(sql("has_api_roles")):
-        await connection.execute(read_sql(SeedFolder().policies))
+    if plan.folder.policies.exists() and await connection.fetchval(sql("has_api_roles")):
+        await connection.execute(read_sql(plan.folder.policies))
 
 
-async def close_what_is_open(connection: asyncpg.Connection, found: Found, where: str) -> None:
+async def close_what_is_open(
+    connection: asyncpg.Connection, plan: Plan, found: Found, where: str
+) -> None:
     """Close tables of a data set that is there already, where an older version left them open.
 
     Raises:
@@ -71,14 +114,15 @@ async def close_what_is_open(connection: asyncpg.Connection, found: Found, where
     check_may_write(found, where)
     async with connection.transaction():
         await connection.execute(read_sql("settings"))
-        await _close(connection)
+        await _close(connection, plan)
 
 
-async def _drop(connection: asyncpg.Connection, where: str) -> None:
-    for _, undo in (*nothing_beside(), *undone(load_project())):
+async def _drop(connection: asyncpg.Connection, plan: Plan, where: str) -> None:
+    for _, undo in (*nothing_beside(), *undone(load_project(plan.root))):
         await connection.execute(undo)
     try:
-        await connection.execute(sql("drop_tables"))
+        for row in await connection.fetch(sql("drop_statements")):
+            await connection.execute(row["statement"])
     except asyncpg.DependentObjectsStillExistError as error:
         raise Refused(
             f"Something in {where} depends on the tables to be replaced ({error.detail})",

@@ -18,11 +18,12 @@ from multiprocessing.connection import Connection, wait
 import asyncpg
 import msgspec
 
-from phasegate.model.catalogue import Population
 from phasegate.model.errors import CannotMeasure
 from phasegate.records.seed import Histogram
-from phasegate.seeding.table_loader import CONTENT_LANE, FLAT_LANE, LANES, PARTITIONED_LANE
-from phasegate.seeding.worker import Event, Job, carry_out, memory_bytes_max, work
+from phasegate.seeding.plan import Plan
+from phasegate.seeding.schema import Schema
+from phasegate.seeding.work import Lane, share_out
+from phasegate.seeding.worker import Event, Job, carry_out, job_of, memory_bytes_max, work
 
 # Below this many users a second process costs more than it saves.
 USERS_MIN_PER_JOB = 5_000
@@ -36,17 +37,12 @@ if sys.platform == "linux":
 else:
     _processes = multiprocessing.get_context("spawn")
 
-# The lanes of each process. The two log tables hold the same rows: with two processes these are
-# encoded once and sent twice. More than three processes have nothing to do.
-SHARES: dict[int, tuple[tuple[str, ...], ...]] = {
-    1: (LANES,),
-    2: ((CONTENT_LANE,), (FLAT_LANE, PARTITIONED_LANE)),
-    3: ((CONTENT_LANE,), (FLAT_LANE,), (PARTITIONED_LANE,)),
-}
 START_OVER = (
     "Run the same command again: it starts over; what it then says again has to be mended first"
 )
-TABLES = ("profiles", "projects", "tasks", "activity_logs", "activity_logs_partitioned")
+
+# More processes than this do not make a load faster, whatever is asked for.
+JOBS_MAX = 16
 
 
 @dataclass
@@ -61,23 +57,24 @@ class Tally:
     """By name: a table that two processes made is counted once."""
 
     def sha256(self) -> str:
-        """Of the data: over the tables' own sums in a fixed order."""
-        lines = (f"{table} {self.rows[table]} {self.sha256s[table]}\n" for table in TABLES)
+        """Of the data: over the tables' own sums, in the order of their names."""
+        lines = (
+            f"{table} {self.rows[table]} {self.sha256s[table]}\n" for table in sorted(self.rows)
+        )
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def shares(jobs: int, users: int) -> tuple[tuple[str, ...], ...]:
+def shares(jobs: int, plan: Plan, schema: Schema) -> tuple[tuple[Lane, ...], ...]:
     """The lanes of each process, for `jobs` processes at most."""
-    useful = max(1, min(jobs, len(SHARES), users // USERS_MIN_PER_JOB))
-    return SHARES[useful]
+    useful = max(1, min(jobs, JOBS_MAX, plan.users // USERS_MIN_PER_JOB))
+    return share_out(plan.population, schema.partitioned, useful)
 
 
 def run_crew(
     dsn: str,
+    plan: Plan,
+    schema: Schema,
     *,
-    seed: int,
-    users: int,
-    population: Population,
     jobs: int,
     on_rows: Callable[[str, int], None],
 ) -> Tally:
@@ -103,10 +100,7 @@ def run_crew(
         tally.memory_bytes_max += event.memory_bytes_max
         tally.histograms.update({one.name: one for one in event.histograms})
 
-    jobs_shared = [
-        Job(dsn=dsn, lanes=lanes, seed=seed, users=users, population=population)
-        for lanes in shares(jobs, users)
-    ]
+    jobs_shared = [job_of(dsn, plan, schema, lanes) for lanes in shares(jobs, plan, schema)]
     if len(jobs_shared) == 1:
         _in_this_process(jobs_shared[0], take)
     else:

@@ -19,19 +19,11 @@ from typing import Protocol
 import asyncpg
 
 from phasegate.seeding.copy_encoder import HEADER, TRAILER
-from phasegate.seeding.tables import COLUMNS, Block
+from phasegate.seeding.tables import Block
+from phasegate.seeding.target import quoted
 from phasegate.seeding.timeline import Year
+from phasegate.seeding.work import Destination, Lane
 from phasegate.stack.database import connected, read_sql
-
-LOGS = "activity_logs"
-PARTITIONED = "activity_logs_partitioned"
-
-# What one process may be given: all tables are loaded when each lane has run once.
-CONTENT_LANE = "content"
-FLAT_LANE = "flat"
-PARTITIONED_LANE = "partitioned"
-LANES = (CONTENT_LANE, FLAT_LANE, PARTITIONED_LANE)
-_CONTENT = ("profiles", "projects", "tasks")
 
 # Blocks that may wait for a connection: enough to ride out a pause, a few MB at most.
 QUEUE_BLOCKS = 4
@@ -47,12 +39,11 @@ class Source(Protocol):
     def year(self) -> Year:
         """The span of the rows."""
 
-    def profiles(self) -> Iterator[Block]:
-        """As `Tables.profiles`, and so on."""
+    def blocks(self, name: str) -> Iterator[Block]:
+        """As `Tables.blocks`."""
 
-    def projects(self) -> Iterator[Block]: ...  # noqa: D102 - see above
-    def tasks(self) -> Iterator[Block]: ...  # noqa: D102
-    def logs(self) -> Iterator[Block]: ...  # noqa: D102
+    def columns(self, table: str) -> tuple[str, ...]:
+        """As `Tables.columns`."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +77,10 @@ class _Feed:
         yield TRAILER
 
 
-def partition_name(number: int, first_month: tuple[int, int]) -> str:
+def partition_name(table: str, number: int, first_month: tuple[int, int]) -> str:
     """Partition of the `number`-th month from `first_month` (year, month) on."""
     months = first_month[0] * 12 + first_month[1] - 1 + number
-    return f"{PARTITIONED}_p{months // 12:04d}_{months % 12 + 1:02d}"
+    return f"{table}_p{months // 12:04d}_{months % 12 + 1:02d}"
 
 
 async def _copy(
@@ -97,29 +88,40 @@ async def _copy(
     table: str,
     columns: tuple[str, ...],
     source: AsyncIterator[bytes | memoryview],
+    *,
+    freeze: bool = True,
 ) -> None:
+    schema, _, name = table.rpartition(".")
     await connection.copy_to_table(
-        table,
-        schema_name="public",
+        name,
+        schema_name=schema or "public",
         columns=columns,
         source=source,
         format="binary",
-        freeze=True,
+        freeze=freeze,
     )
 
 
-async def _fill(dsn: str, table: str, feed: _Feed, first_month: tuple[int, int]) -> None:
-    """Replace the contents of `table` by what comes through `feed`."""
+async def _fill(
+    dsn: str,
+    destination: Destination,
+    columns: tuple[str, ...],
+    feed: _Feed,
+    first_month: tuple[int, int],
+) -> None:
+    """Replace the contents of `destination` by what comes through `feed`."""
     async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
         await connection.execute(read_sql("settings"))
-        await connection.execute(f"truncate table public.{table}")
+        await connection.execute(f"truncate table {quoted(destination.table)}")
         block = await feed.advance()
-        if table != PARTITIONED:
-            await _copy(connection, table, COLUMNS[table], feed.copy(None))
+        if not destination.is_monthly:
+            # The server lets no rows that it routes to partitions be frozen.
+            freeze = not destination.is_partitioned
+            await _copy(connection, destination.table, columns, feed.copy(None), freeze=freeze)
             return
         while block is not None:
-            partition = partition_name(block.month, first_month)
-            await _copy(connection, partition, COLUMNS[LOGS], feed.copy(block.month))
+            partition = partition_name(destination.table, block.month, first_month)
+            await _copy(connection, partition, columns, feed.copy(block.month))
             block = feed.at_hand
 
 
@@ -143,51 +145,42 @@ async def _produce(
 
 async def _load(
     dsn: str,
-    tables: tuple[str, ...],
-    blocks: Iterator[Block],
-    year: Year,
+    table: str,
+    destinations: tuple[Destination, ...],
+    source: Source,
     on_rows: OnRows,
     summed: bool,
 ) -> tuple[Loaded, ...]:
-    """Load the same `blocks` into each of `tables`."""
-    first_month = (year.months[0].year, year.months[0].month)
-    feeds = {table: _Feed() for table in tables}
+    """Load the rows of `table` into each of `destinations`."""
+    first_month = (source.year.months[0].year, source.year.months[0].month)
+    feeds = {one.table: _Feed() for one in destinations}
+    columns = source.columns(table)
     async with asyncio.TaskGroup() as group:
-        produced = group.create_task(_produce(blocks, feeds, on_rows, summed))
-        for table, feed in feeds.items():
-            group.create_task(_fill(dsn, table, feed, first_month))
-    return tuple(replace(produced.result(), table=table) for table in tables)
+        produced = group.create_task(_produce(source.blocks(table), feeds, on_rows, summed))
+        for one in destinations:
+            group.create_task(_fill(dsn, one, columns, feeds[one.table], first_month))
+    return tuple(replace(produced.result(), table=name) for name in feeds)
 
 
 async def run_lanes(
-    dsn: str, lanes: tuple[str, ...], source: Source, on_rows: OnRows, *, summed: bool = True
+    dsn: str, lanes: tuple[Lane, ...], source: Source, on_rows: OnRows, *, summed: bool = True
 ) -> tuple[Loaded, ...]:
-    """Load the tables of `lanes`, all lanes at once. `summed`: work out SHA-256 sums.
+    """Load all lanes at once, the tables of each in turn. `summed`: work out SHA-256 sums.
 
     Raises:
         CannotMeasure: the server cannot be reached.
         asyncpg.PostgresError, OSError: the load broke off; each table is whole or empty.
     """
-    year = source.year
-    log_tables = tuple(
-        table
-        for lane, table in ((FLAT_LANE, LOGS), (PARTITIONED_LANE, PARTITIONED))
-        if lane in lanes
-    )
 
-    async def content() -> tuple[Loaded, ...]:
+    async def run(lane: Lane) -> list[Loaded]:
         found: list[Loaded] = []
-        for table in _CONTENT:
-            blocks = getattr(source, table)()
-            found += await _load(dsn, (table,), blocks, year, on_rows, summed)
-        return tuple(found)
+        for unit in lane:
+            found += await _load(dsn, unit.table, unit.destinations, source, on_rows, summed)
+        return found
 
     try:
         async with asyncio.TaskGroup() as group:
-            work = [group.create_task(content())] if CONTENT_LANE in lanes else []
-            if log_tables:
-                logs = _load(dsn, log_tables, source.logs(), year, on_rows, summed)
-                work.append(group.create_task(logs))
+            work = [group.create_task(run(lane)) for lane in lanes]
     except BaseExceptionGroup as failures:
         raise _first(failures) from failures
     return tuple(loaded for task in work for loaded in task.result())

@@ -26,10 +26,17 @@ from phasegate.stack.database import read_sql
 
 SQL_FOLDER = Path(__file__).with_name("sql")
 
-# Measured on PostgreSQL 18: 14.1 kB a user at stack level 1, tables and keys. The rest is for the
+# Measured on PostgreSQL 18 with the task app: 115 bytes a row, tables and keys. The rest is for the
 # indexes of the other levels, for sorting the largest one, and for WAL where the server writes it.
-DISK_BYTES_PER_USER = 24_000
+DISK_BYTES_PER_ROW = 200
 DISK_BYTES_MIN = 200 << 20
+
+
+def quoted(table: str) -> str:
+    """`table` or `schema.table` as SQL has it; without a schema it is in public."""
+    schema, _, name = table.rpartition(".")
+    parts = (schema or "public", name)
+    return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
 
 
 def sql(name: str) -> str:
@@ -49,7 +56,9 @@ class Marker:
     record: str | None
 
 
-async def inspect(connection: asyncpg.Connection, where: str) -> tuple[Marker | None, Found]:
+async def inspect(
+    connection: asyncpg.Connection, where: str, tables: tuple[str, ...]
+) -> tuple[Marker | None, Found]:
     """The marker of the database behind `connection`, None where it is empty; and what was found.
 
     Whether the role may write is not asked yet: a data set that is there, whole, needs no writing.
@@ -58,6 +67,8 @@ async def inspect(connection: asyncpg.Connection, where: str) -> tuple[Marker | 
         Refused: it is neither empty nor ours, cannot hold the data, or may not be read.
     """
     marker = None
+    names = [quoted(table) for table in tables]
+    schemas = sorted({table.rpartition(".")[0] or "public" for table in tables})
     async with connection.transaction(readonly=True):
         await connection.execute(read_sql("settings"))
         found = await connection.fetchrow(sql("circumstances"))
@@ -65,14 +76,14 @@ async def inspect(connection: asyncpg.Connection, where: str) -> tuple[Marker | 
         check_may_read(found, where)
         if found["marked"]:
             row = await connection.fetchrow(sql("read_marker"))
-            foreign = await connection.fetch(sql("conflicting_tables"))
+            foreign = await connection.fetch(sql("conflicting_tables"), names)
             marker = None if row is None else Marker(**dict(row))
         else:
-            foreign = await connection.fetch(sql("foreign_relations"))
+            foreign = await connection.fetch(sql("foreign_relations"), schemas)
     if foreign:
-        names = ", ".join([*(row["name"] for row in foreign[:3]), "…"][: len(foreign)])
+        found_names = ", ".join([*(row["name"] for row in foreign[:3]), "…"][: len(foreign)])
         raise Refused(
-            f"{where} holds tables that phasegate did not make ({names})",
+            f"{where} holds tables that phasegate did not make ({found_names})",
             untouched=NOTHING_CHANGED,
             then="Give it an empty database",
         )
@@ -109,15 +120,18 @@ async def is_unaltered(
     try:
         async with connection.transaction(readonly=True):
             await connection.execute(read_sql("settings"))
-            counted = await connection.fetch(sql("count_rows"))
+            counted = {
+                relation.name: await connection.fetchval(
+                    f"select count(*) from {quoted(relation.name)}"  # noqa: S608 - a quoted name
+                )
+                for relation in record.relations
+            }
     except asyncpg.InsufficientPrivilegeError as error:
         raise cannot_count(found, where) from error
-    return {row["name"]: row["rows"] for row in counted} == {
-        relation.name: relation.rows for relation in record.relations
-    }
+    return counted == {relation.name: relation.rows for relation in record.relations}
 
 
-def check_disk(folder: Path | None, users: int, copies: int = 1) -> None:
+def check_disk(folder: Path | None, rows: int, copies: int = 1) -> None:
     """Check that the data fit on the disk of `folder`; None, a server elsewhere, cannot be checked.
 
     Raises:
@@ -125,11 +139,11 @@ def check_disk(folder: Path | None, users: int, copies: int = 1) -> None:
     """
     if folder is None or not folder.exists():
         return
-    needed = copies * (users * DISK_BYTES_PER_USER + DISK_BYTES_MIN)
+    needed = copies * (rows * DISK_BYTES_PER_ROW + DISK_BYTES_MIN)
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise ConfigurationError(
-            f"{users:,} users need {needed / 1e9:.1f} GB; {folder} has {free / 1e9:.1f} GB free",
+            f"{rows:,} rows need {needed / 1e9:.1f} GB; {folder} has {free / 1e9:.1f} GB free",
             untouched=NOTHING_CHANGED,
             then="Make room, or seed fewer users",
         )

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import asyncpg
 import msgspec
 
-from phasegate.model.catalogue import Population
+from phasegate.project import SeedFolder
 from phasegate.records.seed import SeedRecord
 from phasegate.seeding.dataset import broke_off, reason_of, seed_database
 from phasegate.seeding.plan import OnProgress, make_plan
@@ -54,7 +54,7 @@ def ensure_dataset(
     jobs: int = 2,
     fresh: bool = False,
     locales: tuple[str, ...] | None = None,
-    population: Population | None = None,
+    project: SeedFolder | None = None,
     on_progress: OnProgress | None = None,
 ) -> tuple[str, SeedRecord]:
     """The data set in the database `phasegate_<users>` of `server`, untouched, at stack level 1.
@@ -71,20 +71,21 @@ def ensure_dataset(
         ConfigurationError: too little disk; nothing was changed.
         CannotMeasure: the server cannot be reached, or the load broke off; run it again.
     """
-    plan = make_plan(users, seed, locales, population)
+    plan = make_plan(users, seed, locales, project)
     names = _Names(users)
     started = time.perf_counter()
     try:
         stored = None if fresh else run(_stored_record(server, names, plan.key))
         if stored is None:
-            check_disk(server.data_dir, users, COPIES)
+            check_disk(server.data_dir, plan.rows_expected, COPIES)
             run(_make_room(server, names))
             record = seed_database(
                 server.dsn(names.template),
                 users=users,
                 seed=seed,
                 jobs=jobs,
-                population=plan.population,
+                locales=plan.population.declared.file.locales,
+                project=plan.folder,
                 on_progress=on_progress,
             )
             run(_keep(server, names, plan.key, record))

@@ -1,6 +1,6 @@
 """The year that the data cover: weeks, months, and the rhythm of its days.
 
-Reads the catalogue's [population]; writes nothing. Times are integers: milliseconds since the
+Reads the declared population; writes nothing. Times are integers: milliseconds since the
 year's start inside the seeder, microseconds since 2000-01-01 for PostgreSQL. A **week** is seven
 days from the start on, whatever weekday that is; events are made week by week.
 """
@@ -15,8 +15,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from phasegate.model.catalogue import Population
 from phasegate.model.errors import ConfigurationError
+from phasegate.project.population import PopulationFile
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -60,7 +60,7 @@ class Moments:
         if widths.max() >> _WIDTH_BITS:
             raise ConfigurationError(
                 "Weights of hours, weekdays or growth differ by more than a thousandfold",
-                then="Correct [population]",
+                then="Correct seed/population.toml",
             )
         return cls(((starts << _WIDTH_BITS) | widths).astype(np.uint64))
 
@@ -80,7 +80,7 @@ class Moments:
 class Year:
     """The span of the data set, `days` from `start` on."""
 
-    population: Population
+    population: PopulationFile
 
     @cached_property
     def start(self) -> dt.datetime:

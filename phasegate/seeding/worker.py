@@ -17,14 +17,17 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import msgspec
 
-from phasegate.model.catalogue import Population
 from phasegate.records.seed import Histogram
+from phasegate.seeding.columns import Types
+from phasegate.seeding.plan import Plan, population_of
+from phasegate.seeding.schema import Schema
 from phasegate.seeding.table_loader import run_lanes
 from phasegate.seeding.tables import Tables
-from phasegate.seeding.users import make_users
+from phasegate.seeding.work import Lane
 
 if sys.platform != "win32":
     import uvloop
@@ -51,10 +54,32 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """What one process is to load."""
 
     dsn: str
-    lanes: tuple[str, ...]
+    lanes: tuple[Lane, ...]
+    root: str
+    """The project's folder."""
     seed: int
     users: int
-    population: Population
+    locales: tuple[str, ...]
+    types: Types
+
+
+def job_of(dsn: str, plan: Plan, schema: Schema, lanes: tuple[Lane, ...]) -> Job:
+    """The share `lanes` of `plan`."""
+    return Job(
+        dsn=dsn,
+        lanes=lanes,
+        root=str(plan.root),
+        seed=plan.seed,
+        users=plan.users,
+        locales=plan.population.declared.file.locales,
+        types=schema.types,
+    )
+
+
+def tables_of(job: Job) -> Tables:
+    """What makes the rows of `job`."""
+    population = population_of(Path(job.root), job.seed, job.users, job.locales)
+    return Tables(population, job.types)
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -94,7 +119,7 @@ def carry_out(job: Job, tell: Callable[[Event], None]) -> None:
         CannotMeasure: the server cannot be reached.
         asyncpg.PostgresError, OSError: the load broke off; each table is whole or empty.
     """
-    tables = Tables(make_users(job.seed, job.users, job.population))
+    tables = tables_of(job)
     untold: Counter[str] = Counter()
     told_at = time.monotonic()
 

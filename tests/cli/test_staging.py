@@ -19,7 +19,6 @@ import pytest
 from phasegate import report, seeding
 from phasegate.api.launch import Api, running_api
 from phasegate.load.run import Manners
-from phasegate.model.catalogue import load as load_catalogue
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.records.target import TargetRecord
@@ -69,8 +68,7 @@ def staging(postgres: PostgresServer) -> Iterator[Staging]:
     """300 users at stack level 2 behind the reference API; they stay as they are seeded."""
     execute(postgres.dsn(), "create database staging")
     dsn = postgres.dsn("staging")
-    population = load_catalogue().population
-    seeding.seed_database(dsn, users=USERS, seed=SEED, jobs=1, replace=False, population=population)
+    seeding.seed_database(dsn, users=USERS, seed=SEED, jobs=1)
     apply_level(dsn, 2)
     with running_api(dsn, jwt_secret=SECRET, level=2) as api:
         yield Staging(api, dsn)

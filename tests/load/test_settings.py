@@ -15,6 +15,7 @@ from phasegate.load.users import Listed, People, Seeded
 from phasegate.model.catalogue import load
 from phasegate.model.errors import ConfigurationError, PhasegateError, Refused, UsageError
 from phasegate.model.population import user_id
+from phasegate.project import SeedFolder
 from phasegate.stack.tokens import mint_key
 
 SECRET = "a-secret-of-the-tests-that-is-32-bytes-long"  # noqa: S105 - opens nothing
@@ -185,7 +186,7 @@ def test_a_wrong_file_of_users_is_named_but_not_quoted(
 
 
 def test_workers_never_act_as_the_same_user() -> None:
-    source = Seeded(7, 1000, load().population)
+    source = Seeded(7, 1000, SeedFolder().population)
     seen = []
     for slot in range(3):
         people = People(source=source, jwt_secret=SECRET, slot=slot, slots=3)

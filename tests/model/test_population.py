@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasegate.model.catalogue import load
 from phasegate.model.population import (
     Activity,
     activity_step,
@@ -19,9 +18,10 @@ from phasegate.model.population import (
     stream_key,
     thresholds,
     user_id,
+    user_key,
 )
 
-POPULATION = load().population
+SIGMA = 1.6
 SEED = 7
 
 
@@ -43,6 +43,11 @@ def test_a_users_id_is_a_version_4_uuid_that_depends_on_seed_and_index_alone() -
     assert len({user_id(seed, index) for seed in range(20) for index in range(50)}) == 1000
 
 
+def test_a_users_key_is_their_id_or_their_number_from_1_on() -> None:
+    assert user_key(SEED, 41) == str(user_id(SEED, 41))
+    assert user_key(SEED, 41, numbered=True) == "42"
+
+
 def test_streams_of_one_seed_start_in_different_places() -> None:
     assert len({stream_key(1, stream, n) for stream in range(10) for n in range(10)}) == 100
 
@@ -52,10 +57,10 @@ def test_thresholds_cut_the_scale_in_proportion_and_end_at_its_end() -> None:
 
 
 def test_activity_has_mean_one_and_a_heavy_tail() -> None:
-    bounds, activities = activity_steps(POPULATION.activity_sigma)
+    bounds, activities = activity_steps(SIGMA)
     shares = np.diff(np.array([0, *bounds])) / 2**32
     assert float(shares @ np.array(activities)) == pytest.approx(1, abs=1e-6)
-    steps = activity_step(SEED, np.arange(200_000, dtype=np.uint64), POPULATION.activity_sigma)
+    steps = activity_step(SEED, np.arange(200_000, dtype=np.uint64), SIGMA)
     drawn = np.sort(np.array(activities)[steps])
     # Log-normal with sigma 1.6: the top 1% own Phi(1.6 - 2.326) = 23.4% of the whole.
     assert drawn[-2000:].sum() / drawn.sum() == pytest.approx(0.234, abs=0.03)
@@ -64,18 +69,18 @@ def test_activity_has_mean_one_and_a_heavy_tail() -> None:
 
 
 def test_a_user_keeps_its_activity_when_the_population_grows() -> None:
-    small = activity_step(SEED, np.arange(100, dtype=np.uint64), POPULATION.activity_sigma)
-    large = activity_step(SEED, np.arange(1000, dtype=np.uint64), POPULATION.activity_sigma)
+    small = activity_step(SEED, np.arange(100, dtype=np.uint64), SIGMA)
+    large = activity_step(SEED, np.arange(1000, dtype=np.uint64), SIGMA)
     assert np.array_equal(small, large[:100])
 
 
 def test_users_are_drawn_as_often_as_they_are_active() -> None:
     users, draws = 50, 40_000
     rng = random.Random(3)
-    activity = Activity(SEED, users, POPULATION)
+    activity = Activity(SEED, users, SIGMA)
     counts = Counter(activity.draw(rng) for _ in range(draws))
-    _, activities = activity_steps(POPULATION.activity_sigma)
-    steps = activity_step(SEED, np.arange(users, dtype=np.uint64), POPULATION.activity_sigma)
+    _, activities = activity_steps(SIGMA)
+    steps = activity_step(SEED, np.arange(users, dtype=np.uint64), SIGMA)
     weights = np.array(activities)[steps]
     for index, share in enumerate(weights / weights.sum()):
         spread = 5 * (share * (1 - share) / draws) ** 0.5
@@ -85,7 +90,7 @@ def test_users_are_drawn_as_often_as_they_are_active() -> None:
 def test_the_same_state_of_a_generator_draws_the_same_users() -> None:
     def drawn() -> list[int]:
         rng = random.Random(9)
-        activity = Activity(SEED, 1000, POPULATION)
+        activity = Activity(SEED, 1000, SIGMA)
         return [activity.draw(rng) for _ in range(20)]
 
     assert drawn() == drawn()

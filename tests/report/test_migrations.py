@@ -12,7 +12,6 @@ import asyncpg
 import pytest
 
 from phasegate import seeding
-from phasegate.model.catalogue import load as load_catalogue
 from phasegate.model.errors import UsageError
 from phasegate.model.population import user_id
 from phasegate.project import load_project, transactional
@@ -106,8 +105,7 @@ def app(postgres: PostgresServer) -> str:
 
     asyncio.run(create())
     dsn = postgres.dsn("live_app")
-    population = load_catalogue().population
-    seeding.seed_database(dsn, users=USERS, seed=SEED, jobs=1, replace=False, population=population)
+    seeding.seed_database(dsn, users=USERS, seed=SEED, jobs=1)
     apply_level(dsn, 1)
     bare = 'alter policy "own projects" on projects using (user_id = auth.uid())'
     asyncio.run(run(dsn, bare))  # what `rls_uid` is there for

@@ -2,29 +2,57 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import replace
 
 import asyncpg
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasegate.model.catalogue import load
-from phasegate.model.errors import UsageError
-from phasegate.model.population import Stream, user_id
+from phasegate.model.errors import ConfigurationError, UsageError
+from phasegate.model.population import user_id
+from phasegate.project import SeedFolder
+from phasegate.project.population import RowsFile, VocabularyFile
 from phasegate.seeding import describe, seed_database
 from phasegate.seeding.build_indexes import key_statements
-from phasegate.seeding.copy_encoder import Rows
+from phasegate.seeding.copy_encoder import CopyRows
+from phasegate.seeding.entity import CODE_BITS, quotients
 from phasegate.seeding.events import Events, poisson_quantiles
-from phasegate.seeding.tables import COLUMNS, Tables
-from phasegate.seeding.text_columns import whole_fields
+from phasegate.seeding.fields import packed, whole_fields
+from phasegate.seeding.pg_types import PgType
+from phasegate.seeding.population import Population
+from phasegate.seeding.tables import Tables
 from phasegate.seeding.timeline import DAY_MS, HOUR_MS, Moments, Year
-from phasegate.seeding.users import CODE_BITS, make_users, quotients
-from phasegate.seeding.vocabulary import WORDS, packed, vocabulary
+from phasegate.seeding.vocabulary import WORDS, words_of
 
 Query = Callable[..., list[asyncpg.Record]]
 
-POPULATION = load().population
+DECLARED = SeedFolder().population
+LOG_TYPES = {
+    "id": PgType("int8"),
+    "user_id": PgType("uuid"),
+    "created_at": PgType("timestamptz"),
+    "action": PgType("text"),
+}
+# The log's rows point to users, whose key is a column like any other.
+TYPES = {"activity_logs": LOG_TYPES, "profiles": {"id": PgType("uuid")}}
+
+
+def population(seed: int, users: int, mean: float | None = None) -> Population:
+    """The task app's; `mean`: log rows a user, other than declared."""
+    if mean is None:
+        return Population(DECLARED, seed, users)
+    logs = DECLARED.tables["activity_logs"]
+    file = msgspec.structs.replace(logs.file, rows=RowsFile(mean=mean))
+    tables = {**DECLARED.tables, logs.name: replace(logs, file=file)}
+    return Population(replace(DECLARED, tables=tables), seed, users)
+
+
+def log_events(of: Population) -> Events:
+    """Its log."""
+    return Events(of, of.declared.tables["activity_logs"])
 
 
 @given(
@@ -37,7 +65,7 @@ POPULATION = load().population
 def test_a_block_is_what_copys_format_says_row_by_row(rows: list[tuple[int, str, str]]) -> None:
     # Texts wider than the 14 bytes of the head among them, and empty ones beside them.
     wide, narrow = (whole_fields([row[place] for row in rows]) for place in (1, 2))
-    block = Rows(64, {"number": ">i8"}, 3)
+    block = CopyRows(64, {"number": ">i8"}, 3)
     for numbers in (np.zeros(len(rows), dtype=np.int64), np.array([row[0] for row in rows])):
         heads = block.begin(len(rows))
         heads["number"] = numbers
@@ -51,7 +79,7 @@ def test_a_block_is_what_copys_format_says_row_by_row(rows: list[tuple[int, str,
 
 def test_a_rows_only_piece_may_be_placed_with_its_head() -> None:
     texts = whole_fields(["created", "", "seen"])
-    block = Rows(64, {"number": ">i8"}, 2, only_piece_bytes=texts.bytes_max)
+    block = CopyRows(64, {"number": ">i8"}, 2, only_piece_bytes=texts.bytes_max)
     for numbers in ([4, 5, 6], [7]):
         heads = block.begin(len(numbers))
         heads["number"] = numbers
@@ -75,13 +103,15 @@ def test_quotients_are_those_of_whole_numbers(pairs: list[tuple[int, int]]) -> N
 
 
 def test_a_weeks_moments_are_those_of_the_year() -> None:
-    users = make_users(1, 500, POPULATION)
-    events = Events(users, Stream.LOG, 300.0)
+    of = population(1, 500, 300.0)
+    users, events = of.entity("profiles"), log_events(of)
     for week in (5, 30, 52):
         keys = events.week(week)
-        of_year = keys + np.uint64((week * 7 * DAY_MS) << CODE_BITS)
         assert keys.size > 100
-        assert np.array_equal(users.week_timestamps(keys, week), users.timestamps(of_year))
+        since_ms = (keys >> np.uint64(CODE_BITS)).astype(np.int64) + week * 7 * DAY_MS
+        moments = users.week_timestamps(keys, week) - of.year.postgres_us
+        assert np.array_equal(moments // 1000, since_ms)
+        assert np.all(np.diff(moments) >= 0)
 
 
 def test_moments_follow_their_weights_and_fill_the_span() -> None:
@@ -105,33 +135,34 @@ def test_poisson_quantiles_have_the_mean_and_spread_of_their_distribution(mean: 
 
 
 def test_events_of_a_week_are_ascending_and_after_their_users_sign_ups() -> None:
-    users = make_users(1, 500, POPULATION)
-    events = Events(users, Stream.LOG, 300.0)
+    of = population(1, 500, 300.0)
+    users, events = of.entity("profiles"), log_events(of)
     total = 0
-    for week in range(users.year.weeks):
+    for week in range(of.year.weeks):
         keys = events.week(week)
         assert np.all(keys[1:] > keys[:-1])
         since_start = (keys >> np.uint64(CODE_BITS)).astype(np.int64) + week * 7 * DAY_MS
-        assert np.all(since_start >= users.signup_ms[users.indices(keys)])
-        assert np.all(since_start < users.year.end_ms)
+        assert np.all(since_start >= users.created_ms[users.indices(keys)])
+        assert np.all(since_start < of.year.end_ms)
         total += keys.size
-    assert total == events.per_user.sum()
+    assert total == events.per_owner.sum()
 
 
 def test_two_events_of_a_user_in_one_millisecond_become_one() -> None:
     # So many events that the milliseconds of a week collide.
-    crowded = Events(make_users(1, 3, POPULATION), Stream.LOG, 200_000.0)
+    crowded = log_events(population(1, 3, 100_000.0))
     keys = np.concatenate([crowded.week(week).copy() for week in range(53)])
-    assert keys.size > 100_000
-    assert crowded.per_user.sum() == keys.size
+    assert keys.size > 50_000
+    assert crowded.per_owner.sum() == keys.size
 
 
 def test_users_are_the_same_whatever_their_number_and_their_codes_are_their_own() -> None:
-    small, large = make_users(3, 100, POPULATION), make_users(3, 70_000, POPULATION)
-    assert bytes(small.ids[99]) == user_id(3, 99).bytes
-    assert np.array_equal(small.ids, large.ids[:100])
-    assert np.array_equal(small.signup_ms, large.signup_ms[:100])
-    assert np.array_equal(small.projects, large.projects[:100])
+    small, large = population(3, 100).entity("profiles"), population(3, 70_000).entity("profiles")
+    assert small.uuids is not None
+    assert large.uuids is not None
+    assert bytes(small.uuids[99]) == user_id(3, 99).bytes
+    assert np.array_equal(small.uuids, large.uuids[:100])
+    assert np.array_equal(small.created_ms, large.created_ms[:100])
     everybody = np.arange(70_000, dtype=np.uint64)
     codes = large.codes(everybody)
     assert np.unique(codes).size == 70_000
@@ -139,30 +170,31 @@ def test_users_are_the_same_whatever_their_number_and_their_codes_are_their_own(
 
 
 def test_sign_ups_grow_from_month_to_month() -> None:
-    users = make_users(1, 100_000, POPULATION)
-    year = Year(POPULATION)
-    counts = np.histogram(users.signup_ms, [year.ms(month) for month in year.months])[0]
+    of = population(1, 100_000)
+    users, year = of.entity("profiles"), of.year
+    counts = np.histogram(users.created_ms, [year.ms(month) for month in year.months])[0]
     growth = counts[-1] / counts[0]
-    expected = (1 + POPULATION.signup_growth_per_month) ** 11
+    expected = (1 + DECLARED.file.signup_growth_per_month) ** 11
     assert growth == pytest.approx(expected, rel=0.1)
-    assert users.projects.mean() == pytest.approx(POPULATION.projects_per_user_mean, rel=0.01)
-    hours = np.bincount(users.signup_ms // HOUR_MS % 24, minlength=24)
+    owned = of.entity("projects").counts
+    assert owned is not None
+    assert owned.mean() == pytest.approx(2.0, rel=0.01)
+    hours = np.bincount(users.created_ms // HOUR_MS % 24, minlength=24)
     assert hours[10] > 5 * hours[3]
 
 
-def test_the_tables_have_about_the_rows_that_the_catalogue_asks_for() -> None:
-    tables = Tables(make_users(2, 20_000, POPULATION))
-    tasks = sum(block.rows for block in tables.tasks())
-    logs = sum(block.rows for block in tables.logs())
-    # The mean of 20,000 log-normal activities itself strays by some 2.4%.
-    assert tasks / 20_000 == pytest.approx(POPULATION.tasks_per_user_mean, rel=0.08)
-    assert logs / tasks == pytest.approx(2.5, rel=0.02)
+def test_the_tables_have_about_the_rows_that_are_declared() -> None:
+    of = population(2, 20_000)
+    tables = Tables(of, TYPES)
+    for name, mean in (("projects", 2.0), ("activity_logs", 50.0)):
+        # The mean of 20,000 log-normal activities itself strays by some 2.4%.
+        assert tables.count(name) / 20_000 == pytest.approx(mean, rel=0.08)
 
 
 def test_no_block_crosses_a_month() -> None:
-    year = Year(POPULATION)
+    year = Year(DECLARED.file)
     borders = [year.ms(month) for month in year.months]
-    for block in Tables(make_users(1, 300, POPULATION)).logs():
+    for block in Tables(population(1, 300), TYPES).blocks("activity_logs"):
         at = 0
         for _ in range(block.rows):
             stamp, length = struct.unpack_from(">qi", block.data, at + 38)
@@ -173,20 +205,24 @@ def test_no_block_crosses_a_month() -> None:
 
 
 def test_words_are_those_of_the_locale_and_the_same_at_every_call() -> None:
-    words = vocabulary(("en_US", "ja_JP"))
-    names = words.last_names.texts()
-    assert len(names) == 2 * WORDS
-    assert all(name.isascii() for name in names[:WORDS])
-    assert not any(name.isascii() for name in names[WORDS:])
-    vocabulary.cache_clear()
-    assert vocabulary(("en_US", "ja_JP")).last_names.texts() == names
+    names = VocabularyFile(faker=("last_name",))
+    here, there = (words_of(names, locale, "key") for locale in ("en_US", "ja_JP"))
+    assert len(here) == len(there) == WORDS
+    assert all(name.isascii() for name in here)
+    assert not any(name.isascii() for name in there)
+    words_of.cache_clear()
+    assert words_of(names, "ja_JP", "key") == there
 
 
 @pytest.mark.parametrize("locale", ["de_DE", "fr_FR", "ja_JP", "ar_EG", "th_TH", "en_GB", "pl_PL"])
 def test_locales_with_and_without_business_words_have_titles(locale: str) -> None:
-    words = vocabulary((locale,))
-    assert all(words.task_beginnings.texts())
-    assert all(words.project_names.texts())
+    for vocabulary in DECLARED.file.vocabularies.values():
+        assert all(words_of(vocabulary, locale, "key"))
+
+
+def test_a_provider_that_faker_does_not_have_is_named_with_its_key() -> None:
+    with pytest.raises(ConfigurationError, match=r"population.toml: vocabularies.x: .*no_such"):
+        words_of(VocabularyFile(faker=("no_such",)), "en_US", "vocabularies.x")
 
 
 def test_profiles_of_several_locales_say_which(database: str, query: Query) -> None:
@@ -208,26 +244,31 @@ def test_packed_texts_come_back_as_they_were() -> None:
 def test_every_statement_of_the_keys_is_understood_and_every_column_is_loaded(
     database: str, query: Query
 ) -> None:
-    kept = [statement for _, statement in key_statements()]
+    kept = [statement for table, statement in key_statements(SeedFolder()) if table]
     assert sum("primary key" in statement for statement in kept) == 5
     assert sum("foreign key" in statement for statement in kept) == 5
     seed_database(database, users=5, seed=1)
-    for table, columns in COLUMNS.items():
+    for table in DECLARED.tables.values():
         rows = query(
             database,
             "select attname from pg_attribute"
             " where attrelid = $1::text::regclass and attnum > 0 and not attisdropped",
-            table,
+            table.name,
         )
-        assert {row["attname"] for row in rows} == set(columns), table
+        assert {row["attname"] for row in rows} == set(table.file.columns), table.name
 
 
 def test_the_description_tells_rows_parameters_and_distributions() -> None:
     told = describe(1000, 1)
     assert "activity_logs_partitioned" in told
-    for name in POPULATION.__struct_fields__:
+    for name in ("signup_growth_per_month", "activity_sigma", "hour_weights", "locales"):
         assert name in told
-    for name in ("tasks per user", "sign-ups by month", "tasks by hour of day", "completion"):
+    for name in (
+        "tasks per user",
+        "sign-ups by month",
+        "tasks by hour of day",
+        "completed_at after",
+    ):
         assert name in told
     assert "Distributions of the first 1,000 users" in told
 

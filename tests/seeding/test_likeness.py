@@ -5,39 +5,39 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phasegate.model.catalogue import load
-from phasegate.model.population import Stream
+from phasegate.project import SeedFolder
+from phasegate.seeding.entity import CODE_BITS
 from phasegate.seeding.events import Events
+from phasegate.seeding.population import Population
 from phasegate.seeding.timeline import HOUR_MS
-from phasegate.seeding.users import CODE_BITS, make_users
 
-POPULATION = load().population
+DECLARED = SeedFolder().population
 
 
 def test_a_few_power_users_own_thousands_of_tasks_and_most_users_a_handful() -> None:
-    users = make_users(1, 100_000, POPULATION)
-    events = Events(users, Stream.TASK, POPULATION.tasks_per_user_mean)
-    for week in range(users.year.weeks):
+    population = Population(DECLARED, 1, 100_000)
+    events = Events(population, DECLARED.tables["tasks"])
+    for week in range(population.year.weeks):
         events.week(week)
-    owned = np.sort(events.per_user)
+    owned = np.sort(events.per_owner)
     assert owned[-1] > 2000
     assert 5 < np.count_nonzero(owned > 1000) < 200
     assert np.median(owned) < owned.mean() / 3
-    # The catalogue's comment on activity_sigma: the busiest 1% own a quarter of all tasks.
+    # The population's comment on activity_sigma: the busiest 1% own a quarter of all tasks.
     assert owned[-1000:].sum() / owned.sum() == pytest.approx(0.25, abs=0.06)
 
 
-def test_days_and_weeks_have_the_catalogues_rhythm() -> None:
-    users = make_users(2, 20_000, POPULATION)
-    events = Events(users, Stream.LOG, POPULATION.logs_per_user_mean)
+def test_days_and_weeks_have_the_declared_rhythm() -> None:
+    population = Population(DECLARED, 2, 20_000)
+    events = Events(population, DECLARED.tables["activity_logs"])
     hours = np.zeros(7 * 24, dtype=np.int64)
-    for week in range(users.year.weeks):
+    for week in range(population.year.weeks):
         of_week = (events.week(week) >> np.uint64(CODE_BITS)) // np.uint64(HOUR_MS)
         hours += np.bincount(of_week.astype(np.intp), minlength=hours.size)
-    days = np.roll(hours.reshape(7, 24), users.year.start.weekday(), axis=0)
+    days = np.roll(hours.reshape(7, 24), population.year.start.weekday(), axis=0)
     for found, weights in (
-        (days.sum(axis=1), POPULATION.weekday_weights),
-        (days.sum(axis=0), POPULATION.hour_weights),
+        (days.sum(axis=1), DECLARED.file.weekday_weights),
+        (days.sum(axis=0), DECLARED.file.hour_weights),
     ):
         expected = np.array(weights) / sum(weights)
         assert found / found.sum() == pytest.approx(expected, rel=0.05)
@@ -47,10 +47,14 @@ def test_days_and_weeks_have_the_catalogues_rhythm() -> None:
 def test_at_ten_thousand_users_ids_are_in_no_order_of_time_whatever_the_seed(seed: int) -> None:
     # With a thousand users one in ten seeds is above 0.1: a single busy user then owns 7% of all
     # rows, all of them after the sign-up.
-    users = make_users(seed, 10_000, POPULATION)
-    events = Events(users, Stream.TASK, POPULATION.tasks_per_user_mean)
-    owners = np.concatenate([users.indices(events.week(week)) for week in range(users.year.weeks)])
-    by_id = np.argsort(users.ids.view("S16"))
+    population = Population(DECLARED, seed, 10_000)
+    events = Events(population, DECLARED.tables["tasks"])
+    users = population.entity("profiles")
+    assert users.uuids is not None
+    owners = np.concatenate(
+        [users.indices(events.week(week)) for week in range(population.year.weeks)]
+    )
+    by_id = np.argsort(users.uuids.view("S16"))
     rank = np.empty(users.count, dtype=np.intp)
     rank[by_id] = np.arange(users.count)
     # As ANALYZE: equal values are in the order that they lie in.

@@ -196,7 +196,7 @@ def test_too_little_disk_is_said_before_anything_is_changed(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 5000, 5000))
     with pytest.raises(ConfigurationError, match=r"need .* GB; .* 0\.0 GB free.*Nothing"):
-        check_disk(Path("/"), 100_000)
+        check_disk(Path("/"), 1_000_000)
     query(postgres.dsn(), "drop database if exists phasegate_21 with (force)")
     query(postgres.dsn(), "create database phasegate_21")
     with pytest.raises(ConfigurationError, match="free"):

@@ -69,8 +69,6 @@ def project(postgres: PostgresServer) -> Iterator[Project]:
         users=USERS,
         seed=catalogue.run.seed,
         jobs=1,
-        replace=False,
-        population=catalogue.population,
     )
     apply_level(dsn, 2)
     with running_api(dsn, jwt_secret=JWT, level=2) as api:

@@ -11,8 +11,14 @@ create table if not exists phasegate.dataset (
     seed        bigint      not null,
     first_month date        not null,  -- of the partitions
     months      integer     not null,
-    tables      oid[],                 -- the tables that were made, partitions too: no other is ours
+    tables      oid[],                 -- the relations that were made, partitions too: no other is ours
+    routines    oid[],
+    types       oid[],
     sha256      text,                  -- of the data; null while loading
     record      text,                  -- SeedRecord as JSON; null while loading
     changed_at  timestamptz not null default now()
 );
+
+-- Of older versions, whose data sets had tables alone.
+alter table phasegate.dataset add column if not exists routines oid[];
+alter table phasegate.dataset add column if not exists types oid[];

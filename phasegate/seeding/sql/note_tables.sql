@@ -1,15 +1,3 @@
--- Record by oid which tables the seeder created; a later table of the same name has another one.
-update phasegate.dataset
-set tables = array(
-    select c.oid
-    from pg_catalog.pg_class as c
-    where c.relnamespace = 'public'::regnamespace
-        and (
-            c.relname in
-                ('profiles', 'projects', 'tasks', 'activity_logs', 'activity_logs_partitioned')
-            or c.oid in (
-                select inhrelid from pg_catalog.pg_inherits
-                where inhparent = 'public.activity_logs_partitioned'::regclass
-            )
-        )
-);
+-- Record by oid what the seeder created: relations $1, routines $2, types $3. A later table of the
+-- same name has another one.
+update phasegate.dataset set tables = $1::oid[], routines = $2::oid[], types = $3::oid[];

@@ -1,11 +1,11 @@
--- Size on disk of our tables, one row per table and index. Partitions are summed up under their
--- parent; the partitions of one index under the parent's.
-with recursive members as (
-    select c.oid as root, c.oid as member
-    from pg_catalog.pg_class as c
-    where c.relnamespace = 'public'::regnamespace
-        and c.relname in
-            ('profiles', 'projects', 'tasks', 'activity_logs', 'activity_logs_partitioned')
+-- Size on disk of the tables $1 (quoted names), in that order, one row a table. Partitions are summed
+-- up under their parent; the partitions of one index under the parent's.
+with recursive roots as (
+    select to_regclass(wanted.name)::oid as root, wanted.number
+    from unnest($1::text[]) with ordinality as wanted (name, number)
+),
+members as (
+    select root, root as member from roots
     union all
     select m.root, i.inhrelid
     from members as m
@@ -24,11 +24,9 @@ indexes as (
     group by m.root, coalesce(parent.relname, x.relname)
 )
 select
-    root.relname                                                    as name,
-    (select sum(pg_table_size(m.member)) from members as m where m.root = root.oid)::bigint as bytes,
+    (select sum(pg_table_size(m.member)) from members as m where m.root = r.root)::bigint as bytes,
     coalesce(
-        (select json_object_agg(i.index, i.bytes) from indexes as i where i.root = root.oid), '{}'
-    )::text                                                         as index_bytes
-from pg_catalog.pg_class as root
-where root.oid in (select root from members)
-order by root.relname;
+        (select json_object_agg(i.index, i.bytes) from indexes as i where i.root = r.root), '{}'
+    )::text as index_bytes
+from roots as r
+order by r.number;

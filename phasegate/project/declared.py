@@ -1,0 +1,258 @@
+"""The population as declared: read, and each table's shape worked out. Pure but for reading.
+
+Reads `seed/population.toml` and `[project]` of `phasegate.toml`; writes nothing. Every mistake that
+shows without a database is one line with file and key; what only the schema can tell (a missing
+table or column) is checked when the tables are made, before the first row.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+
+from phasegate.model.errors import ConfigurationError
+from phasegate.project.contract import About
+from phasegate.project.find import FILE as PROJECT_FILE
+from phasegate.project.population import ColumnFile, PopulationFile, RowsFile, TableFile
+
+FILE = "seed/population.toml"
+NOTHING = "Nothing was changed"
+DOCUMENTED = "docs/project/seed.md documents every key"
+
+_FIELD = re.compile(r"\{(\w*)\}")
+IN_TEXT = ("number", "id")
+"""What a text may name besides vocabularies: the row's number in its owner, and in its table."""
+
+T = TypeVar("T")
+
+
+class Shape(Enum):
+    """How the rows of a table come about: the engine knows no other difference."""
+
+    USERS = "one a user"
+    REFERENCE = "a fixed number, whatever the users"
+    GROUPS = "groups of users"
+    MEMBERSHIPS = "one a user and group"
+    FEW = "few an owner, kept as a number each"
+    EVENTS = "many an owner, made week by week"
+    CHILDREN = "few an event, made with it"
+
+
+KEPT = (Shape.USERS, Shape.REFERENCE, Shape.GROUPS, Shape.MEMBERSHIPS, Shape.FEW)
+"""Shapes whose rows can be looked up by another table's."""
+
+
+def plain(name: str) -> str:
+    """`name` without the schema where that is public: as tables are named everywhere."""
+    return name.removeprefix("public.")
+
+
+def refuse(key: str, what: str, then: str = DOCUMENTED) -> NoReturn:
+    """ConfigurationError: `key` of the population says what it must not."""
+    raise ConfigurationError(f"{FILE}: {key}: {what}", untouched=NOTHING, then=then)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A declared table.
+
+    Attributes:
+        name: without `public.`.
+        file: as declared.
+        shape: how its rows come about.
+        owner: name of the owner's table; empty where there is none.
+        ancestors: tables of which each row belongs to one row, the nearest first.
+    """
+
+    name: str
+    file: TableFile
+    shape: Shape
+    owner: str
+    ancestors: tuple[str, ...]
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """The tables that its rows are loaded into."""
+        return (self.name, *(plain(name) for name in self.file.also_into))
+
+    @property
+    def rows(self) -> RowsFile:
+        """Rows per owner, where not a fixed number."""
+        return self.file.rows if isinstance(self.file.rows, RowsFile) else RowsFile(from_one_mean=1)
+
+    @property
+    def fixed(self) -> int | None:
+        """The fixed number of rows, where it is one."""
+        return self.file.rows if isinstance(self.file.rows, int) else None
+
+    def column(self, name: str) -> ColumnFile | str:
+        """Declaration of a column."""
+        return self.file.columns[name]
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A population that was read and checked.
+
+    Attributes:
+        file: as declared.
+        users_table: name of the table of registered users.
+        users_key: its column that tokens carry.
+        tables: by name, in the order of the file.
+        code: the Python file beside it, where there is one.
+    """
+
+    file: PopulationFile
+    users_table: str
+    users_key: str
+    tables: dict[str, Table]
+    code: Path | None = None
+
+    @cached_property
+    def destinations(self) -> tuple[str, ...]:
+        """Every table that is loaded, in order: first each table itself, then its twins."""
+        return tuple(name for table in self.tables.values() for name in table.destinations)
+
+    @property
+    def monthly(self) -> tuple[str, ...]:
+        """Tables that get a partition a month."""
+        tables = self.tables.values()
+        return tuple(plain(name) for table in tables for name in table.file.monthly_partitions)
+
+    @property
+    def users_are_numbered(self) -> bool:
+        """Whether users' keys are 1, 2, 3, … and no UUIDs."""
+        return self.tables[self.users_table].column(self.users_key) == "identity"
+
+    def columns(self) -> Iterator[tuple[Table, str, ColumnFile | str]]:
+        """Table, name and declaration of every column."""
+        for table in self.tables.values():
+            for name, column in table.file.columns.items():
+                yield table, name, column
+
+    def target(self, ref: str) -> tuple[str, str]:
+        """Table and column that a `ref` names."""
+        table, _, column = ref.rpartition(".")
+        return plain(table), column
+
+
+def read_declared(root: Path) -> Declared:
+    """The population of the project in `root`, checked as far as it can be without a database.
+
+    Raises:
+        ConfigurationError: a file cannot be read, or says what it must not; file and key are named.
+    """
+    from phasegate.project.population_checks import check
+
+    about = _converted(_toml(root, PROJECT_FILE).get("project", {}), About, PROJECT_FILE)
+    file = _converted(_toml(root, FILE), PopulationFile, FILE)
+    code = root / "seed" / "columns.py"
+    users = plain(about.users_table)
+    declared = Declared(
+        file, users, about.users_key, _tables(file, users), code if code.is_file() else None
+    )
+    check(declared)
+    return declared
+
+
+def _tables(file: PopulationFile, users: str) -> dict[str, Table]:
+    named = {plain(name): table for name, table in file.tables.items()}
+    if users not in named:
+        refuse("tables", f"there is no {users!r}, the users_table of {PROJECT_FILE}")
+    made: dict[str, Table] = {}
+    for name in named:
+        _make(name, named, users, made, ())
+    return {name: made[name] for name in named}
+
+
+def _make(
+    name: str,
+    named: dict[str, TableFile],
+    users: str,
+    made: dict[str, Table],
+    path: tuple[str, ...],
+) -> Table:
+    """The table `name`, its owners before it."""
+    if name in made:
+        return made[name]
+    if name in path:
+        refuse(f"tables.{name}.owner", f"a cycle: {' → '.join((*path, name))}")
+    table = named[name]
+    owner = plain(table.owner)
+    if owner and owner not in named:
+        refuse(f"tables.{name}.owner", f"there is no table {owner!r}")
+    above = _make(owner, named, users, made, (*path, name)) if owner else None
+    shape = _shape(name, table, above, users)
+    ancestors = () if above is None else (owner, *above.ancestors)
+    if shape is Shape.GROUPS:
+        ancestors = (users,)
+    if shape is Shape.MEMBERSHIPS:
+        groups = plain(table.rows.memberships_of) if isinstance(table.rows, RowsFile) else ""
+        if groups not in named or _make(groups, named, users, made, ()).shape is not Shape.GROUPS:
+            refuse(f"tables.{name}.rows.memberships_of", f"there are no groups {groups!r}")
+        ancestors = (users, groups)
+    made[name] = Table(name, table, shape, owner, tuple(dict.fromkeys(ancestors)))
+    return made[name]
+
+
+def _shape(name: str, table: TableFile, above: Table | None, users: str) -> Shape:
+    rows = table.rows
+    numbers = rows if isinstance(rows, RowsFile) else RowsFile(from_one_mean=1)
+    if name == users:
+        if above is not None or rows != 1:
+            refuse(f"tables.{name}", "the users' table has one row a user: no `owner`, no `rows`")
+        return Shape.USERS
+    if numbers.members_mean is not None:
+        if above is not None:
+            refuse(f"tables.{name}.owner", "groups of users have no owner but their founder")
+        return Shape.GROUPS
+    if numbers.memberships_of and (above is None or above.name != users):
+        refuse(f"tables.{name}.owner", f"memberships are owned by users: {users!r}")
+    if above is None and not isinstance(rows, int):
+        refuse(f"tables.{name}.owner", "is missing: whose rows are they?")
+    if above is None or numbers.memberships_of:
+        return Shape.REFERENCE if above is None else Shape.MEMBERSHIPS
+    return _shape_of_owned(name, above, numbers)
+
+
+def _shape_of_owned(name: str, above: Table, numbers: RowsFile) -> Shape:
+    if above.shape is Shape.REFERENCE:
+        refuse(f"tables.{name}.owner", f"{above.name!r} does not lead to a user")
+    if above.shape in (Shape.EVENTS, Shape.CHILDREN):
+        return Shape.CHILDREN
+    return Shape.EVENTS if numbers.mean is not None else Shape.FEW
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """The `{names}` of a text, in order."""
+    return tuple(_FIELD.findall(text))
+
+
+def _toml(root: Path, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads((root / name).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot read {name}: {error.strerror}", untouched=NOTHING
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"{name} is not UTF-8 at byte {error.start}", untouched=NOTHING
+        ) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{name} is not valid TOML: {error}", untouched=NOTHING) from error
+
+
+def _converted(tables: Any, kind: type[T], name: str) -> T:
+    try:
+        return msgspec.convert(tables, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise ConfigurationError(f"{name}: {error}", untouched=NOTHING, then=DOCUMENTED) from error

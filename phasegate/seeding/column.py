@@ -1,0 +1,142 @@
+"""What every kind of column has: values for a block of rows, worked out once a block.
+
+Pure. `seeding.columns` makes each column by its declaration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasegate.model.errors import ConfigurationError
+from phasegate.model.population import U64
+from phasegate.project.declared import DOCUMENTED, FILE, NOTHING, Table
+from phasegate.project.population import ColumnFile
+from phasegate.seeding.entity import I64
+from phasegate.seeding.fields import Field, either
+from phasegate.seeding.pg_types import PgType
+from phasegate.seeding.population import Population
+from phasegate.seeding.rows import Rows
+
+JSON_VALUE = PgType("a value of json")
+"""Type of what stands inside a template: its text."""
+
+ChosenRows = tuple[Rows, NDArray[np.bool_] | None]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a column is declared, and as what.
+
+    Attributes:
+        population: of the data set.
+        table: the column's.
+        name: the column's, and the path inside it.
+        pg: the type that its values are to have.
+        file: its declaration.
+    """
+
+    population: Population
+    table: Table
+    name: str
+    pg: PgType
+    file: ColumnFile | str
+
+    @property
+    def stream(self) -> str:
+        """What its randomness goes by."""
+        return f"{self.table.name}.{self.name}"
+
+    @property
+    def key(self) -> str:
+        """Where it is declared, for errors."""
+        return f"tables.{self.table.name}.columns.{self.name}"
+
+    def check_not_null(self, column: Column) -> None:
+        """Refuse a column that may be null where the schema takes no null."""
+        if not column.fills_by_itself:
+            self.refuse("may be null, and the schema takes no null there")
+
+    def refuse(self, what: str) -> NoReturn:
+        """ConfigurationError: the declaration does not fit the column."""
+        raise ConfigurationError(f"{FILE}: {self.key}: {what}", untouched=NOTHING, then=DOCUMENTED)
+
+
+@dataclass
+class Column:
+    """A column; kinds say how their values come about.
+
+    Attributes:
+        place: where it is declared.
+        dtype: of its values, big-endian, where all have one length; None where they vary.
+        nullable: whether a value may be null.
+    """
+
+    place: Place
+    dtype: np.dtype[Any] | None = field(default=None, init=False)
+    nullable: bool = field(default=False, init=False)
+
+    def make(self, rows: Rows) -> Field:
+        """The values of `rows`, worked out."""
+        raise NotImplementedError
+
+    def of(self, rows: Rows) -> Field:
+        """The values of `rows`."""
+        found: Field | None = rows.memo.get(id(self))
+        if found is None:
+            found = self.make(rows)
+            rows.memo[id(self)] = found
+        return found
+
+    def put(self, rows: Rows, place: NDArray[Any]) -> None:
+        """Set `place` to the values of `rows`: for those of one length that are never null."""
+        place[...] = self.of(rows).data
+
+    @property
+    def fills_by_itself(self) -> bool:
+        """Whether only its values can tell if there is a null: a project's own function's."""
+        return False
+
+    @property
+    def fills(self) -> bool:
+        """Whether `put` is to be used."""
+        return self.dtype is not None and not self.nullable
+
+    def moments(self, rows: Rows) -> tuple[I64, NDArray[np.bool_] | None]:
+        """Where the column is a moment: µs of timestamptz, and where it is null."""
+        raise NotImplementedError
+
+    def hashes(self, rows: Rows, more: str = "") -> U64:
+        """A hash of each row, this column's own."""
+        return rows.hashes(self.place.population.key(self.place.stream + more))
+
+
+@dataclass
+class Nullable(Column):
+    """A column that is null for a share of the rows, whatever else it is."""
+
+    inner: Column
+    share: float
+
+    def __post_init__(self) -> None:
+        """As the column inside, and null."""
+        self.dtype, self.nullable = self.inner.dtype, True
+
+    def make(self, rows: Rows) -> Field:
+        """See `Column`."""
+        found = self.inner.of(rows)
+        null = either(found.null, below(self.hashes(rows, "?"), self.share))
+        return Field(found.data, found.pieces, null)
+
+    def moments(self, rows: Rows) -> tuple[I64, NDArray[np.bool_] | None]:
+        """See `Column`."""
+        us, null = self.inner.moments(rows)
+        return us, either(null, below(self.hashes(rows, "?"), self.share))
+
+
+def below(hashes: U64, share: float) -> NDArray[np.bool_]:
+    """Whether each hash is among the first `share` of all."""
+    return (hashes >> np.uint64(48)) < np.uint64(round(share * (1 << 16)))

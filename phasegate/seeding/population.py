@@ -1,0 +1,358 @@
+"""The population of a data set: its year, its users, and every entity that tables ask for.
+
+Pure: of (seed, users, seed/population.toml). An entity is made when it is first asked for, by the
+shape of its declaration; what a process does not ask for it does not hold.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import NormalDist
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasegate.model.population import (
+    U64,
+    Stream,
+    activity_step,
+    activity_steps,
+    hashed,
+    named_stream,
+    rounded,
+    stream_key,
+    thresholds,
+)
+from phasegate.project.declared import Declared, Shape, Table
+from phasegate.project.population import DelayFile
+from phasegate.seeding.entity import (
+    BLOCK,
+    CODE_MASK,
+    I64,
+    Entity,
+    Indices,
+    quotients,
+)
+from phasegate.seeding.rows import Rows
+from phasegate.seeding.timeline import (
+    DAY_MS,
+    HOUR_MS,
+    LAST_SIGNUP_BEFORE_END_MS,
+    WEEK_MS,
+    Moments,
+    Year,
+)
+
+# An owner's first row is made while looking around: within half an hour.
+FIRST_MS = 30 * 60_000
+# Means that no formula gives are taken over this many users, whatever the number of users.
+SAMPLE_USERS = 4096
+# Sizes, delays and numbers are looked up by twelve hashed bits.
+OUTCOME_BITS = 12
+OUTCOMES = 1 << OUTCOME_BITS
+
+
+def log_normal_outcomes(median: float, sigma: float) -> list[float]:
+    """A log-normal distribution at the 2^12 midpoints of equally likely outcomes."""
+    normal = NormalDist()
+    points = ((n + 0.5) / OUTCOMES for n in range(OUTCOMES))
+    return [rounded(median * math.exp(sigma * normal.inv_cdf(point))) for point in points]
+
+
+@dataclass
+class Population:
+    """The users 0..users-1 of a data set, and what belongs to them."""
+
+    declared: Declared
+    seed: int
+    users: int
+    _entities: dict[str, Entity] = field(default_factory=dict)
+
+    @cached_property
+    def year(self) -> Year:
+        """The span of the rows."""
+        return Year(self.declared.file)
+
+    @cached_property
+    def sample(self) -> Population:
+        """The first users alone: what is the same whatever the number of users is read off them."""
+        return Population(self.declared, self.seed, SAMPLE_USERS)
+
+    @cached_property
+    def activities(self) -> tuple[float, ...]:
+        """The activity of each step."""
+        return activity_steps(self.declared.file.activity_sigma)[1]
+
+    def key(self, name: str, counter: int = 0) -> int:
+        """The stream of a table or column."""
+        return stream_key(self.seed, named_stream(name), counter)
+
+    def rows(self, name: str, slots: Indices) -> Rows:
+        """Kept rows of a table."""
+        return Rows(self, self.declared.tables[name], slots=slots)
+
+    def entity(self, name: str) -> Entity:
+        """The rows of a table, where its shape is one that is kept."""
+        if name not in self._entities:
+            table = self.declared.tables[name]
+            make = {
+                Shape.USERS: self._users,
+                Shape.REFERENCE: self._reference,
+                Shape.GROUPS: self._groups,
+                Shape.MEMBERSHIPS: self._memberships,
+                Shape.FEW: self._few,
+            }[table.shape]
+            self._entities[name] = make(table)
+        return self._entities[name]
+
+    def life_weeks_mean(self, name: str) -> float:
+        """Expected weeks from a row's creation to the end."""
+        if name == self.declared.users_table:
+            return self.year.weeks_per_user_mean
+        created = self.sample.entity(name).created_ms
+        return float(self.year.end_ms - created.mean()) / WEEK_MS
+
+    def rows_expected(self, table: Table) -> float:
+        """Rows of a table, about."""
+        rows = table.rows
+        if table.shape is Shape.USERS:
+            return self.users
+        if table.shape is Shape.REFERENCE:
+            return table.fixed or 1
+        if table.shape is Shape.GROUPS:
+            return max(1.0, self.users / (rows.members_mean or 1))
+        if table.shape in (Shape.MEMBERSHIPS, Shape.FEW):
+            return self.users * self.sample.entity(table.name).count / SAMPLE_USERS
+        owners = self.rows_expected(self.declared.tables[table.owner])
+        mean = next(m for m in (rows.mean, table.fixed, rows.from_one_mean) if m is not None)
+        return owners * mean
+
+    def _factor(self, table: Table) -> int:
+        return (self.key(f"{table.name}: codes") | 1) & CODE_MASK
+
+    def _users(self, table: Table) -> Entity:
+        days = Moments.of(self.year.signup_day_weights, DAY_MS)
+        uuids = np.empty(0 if self.declared.users_are_numbered else self.users, dtype="V16")
+        signup_ms = np.empty(self.users, dtype=np.int64)
+        step = np.empty(self.users, dtype=np.uint8)
+        for begin in range(0, self.users, BLOCK):
+            block = slice(begin, min(begin + BLOCK, self.users))
+            indices = np.arange(block.start, block.stop, dtype=np.uint64)
+            if uuids.size:
+                uuids[block] = _user_ids(self.seed, indices)
+            signup_ms[block] = _signups(self.seed, indices, days, self.year)
+            step[block] = activity_step(self.seed, indices, self.declared.file.activity_sigma)
+        return Entity(
+            table.name,
+            self.year,
+            signup_ms,
+            step,
+            self._factor(table),
+            {},
+            uuids=uuids if uuids.size else None,
+        )
+
+    def _reference(self, table: Table) -> Entity:
+        count = table.fixed or 1
+        created_ms = np.zeros(count, dtype=np.int64)
+        step = np.full(count, len(self.activities) // 2, dtype=np.uint8)
+        # In the order of their numbers: there is no owner to be mixed with.
+        return Entity(table.name, self.year, created_ms, step, 1, {})
+
+    def _groups(self, table: Table) -> Entity:
+        """Group j takes the next users that are in none: as many as its size says."""
+        rows, users = table.rows, self.entity(self.declared.users_table)
+        # The mean of a log-normal is its median times exp(sigma²/2).
+        median = (rows.members_mean or 1) / math.exp(rows.members_sigma**2 / 2)
+        outcomes = log_normal_outcomes(median, rows.members_sigma)
+        sizes = np.array([max(1, round(size)) for size in outcomes], dtype=np.int64)
+        key, starts, taken = self.key(f"{table.name}: members"), [], 0
+        for begin in range(0, self.users, BLOCK):
+            numbers = np.arange(begin, begin + BLOCK, dtype=np.uint64)
+            drawn = sizes.take((hashed(key, numbers) >> np.uint64(64 - OUTCOME_BITS)).view(np.intp))
+            ends = taken + np.cumsum(drawn)
+            starts.append(ends - drawn)
+            taken = int(ends[-1])
+            if taken >= self.users:
+                break
+        founders = np.concatenate(starts)
+        founders = founders[founders < self.users]
+        above = {self.declared.users_table: founders.astype(np.uint32)}
+        return Entity(
+            table.name,
+            self.year,
+            users.created_ms.take(founders),
+            users.step.take(founders),
+            self._factor(table),
+            above,
+        )
+
+    def _memberships(self, table: Table) -> Entity:
+        """A user's first group is the one that took them; the others are those of earlier users."""
+        users = self.entity(self.declared.users_table)
+        groups_name = table.ancestors[1]
+        groups = self.entity(groups_name)
+        founders = groups.above[self.declared.users_table]
+        counts = self._counts(table, users)
+        owners = np.repeat(np.arange(users.count), counts)
+        numbers = _places(counts)
+        chance = self._slot_hashes(table, owners, numbers)
+        earlier = (((chance >> np.uint64(40)) * owners.view(np.uint64)) >> np.uint64(24)).view(
+            np.int64
+        )
+        asked = np.where(numbers == 0, owners, earlier)
+        group = np.searchsorted(founders, asked, side="right") - 1
+        # Once in a group, and not in another's before there is one.
+        pairs = (owners << 32) | group
+        _, once = np.unique(pairs, return_index=True)
+        once.sort()
+        owners, group, chance, numbers = owners[once], group[once], chance[once], numbers[once]
+        since = np.maximum(users.created_ms.take(owners), groups.created_ms.take(group))
+        left = np.where(numbers == 0, FIRST_MS, self.year.end_ms - 1 - since)
+        waited = ((chance & np.uint64(0xFFFF)).view(np.int64) * left) >> 16
+        # Whoever founds a group is in it at once.
+        waited[founders.take(group) == owners] = 0
+        return Entity(
+            table.name,
+            self.year,
+            np.minimum(since + waited, self.year.end_ms - 1),
+            users.step.take(owners),
+            self._factor(table),
+            {users.name: owners.astype(np.uint32), groups_name: group.astype(np.uint32)},
+            owner=users.name,
+            counts=np.bincount(owners, minlength=users.count).astype(np.uint16),
+        )
+
+    def _few(self, table: Table) -> Entity:
+        owner = self.entity(table.owner)
+        counts = self._counts(table, owner)
+        total = int(counts.sum(dtype=np.int64))
+        created_ms = np.empty(total, dtype=np.int64)
+        owners = np.repeat(np.arange(owner.count, dtype=np.uint32), counts)
+        done = 0
+        for begin in range(0, owner.count, BLOCK):
+            of_block = counts[begin : begin + BLOCK]
+            block = slice(done, done + int(of_block.sum(dtype=np.int64)))
+            whose = owners[block].astype(np.intp)
+            created_ms[block] = self._created(table, owner, counts, whose, _places(of_block))
+            done = block.stop
+        above = {name: entity_rows.take(owners) for name, entity_rows in owner.above.items()} | {
+            owner.name: owners
+        }
+        return Entity(
+            table.name,
+            self.year,
+            created_ms,
+            owner.step.take(owners),
+            self._factor(table),
+            above,
+            owner=owner.name,
+            counts=counts,
+        )
+
+    def _created(
+        self, table: Table, owner: Entity, counts: NDArray[np.uint16], whose: Indices, number: I64
+    ) -> I64:
+        """When rows `number` of the owners `whose` are made.
+
+        Over the owner's life: the first one soon, the others one to a stretch, the time left until
+        the year's end divided equally.
+        """
+        since = owner.created_ms.take(whose)
+        if table.file.when == "with owner":
+            return since
+        hashes = self._slot_hashes(table, whose, number)
+        if isinstance(table.file.when, DelayFile):
+            moments = since + self.delays_ms(table.file.when, hashes)
+        else:
+            stretch = stretches(owner, counts, whose)
+            moments = np.where(number == 0, FIRST_MS, stretch)
+            moments *= (hashes >> np.uint64(48)).view(np.int64)
+            moments >>= 16
+            moments += np.maximum(number - 1, 0) * stretch
+            moments += since
+        return np.asarray(np.minimum(moments, self.year.end_ms - 1))
+
+    def delays_ms(self, delay: DelayFile, hashes: U64) -> I64:
+        """A log-normal delay for each hash, whose upper 28 bits are used."""
+        outcomes = np.array(
+            [max(1, round(h * HOUR_MS)) for h in log_normal_outcomes(delay.median_h, delay.sigma)],
+            dtype=np.int64,
+        )
+        return delayed(outcomes, hashes)[0]
+
+    def _slot_hashes(self, table: Table, owners: Indices, numbers: I64) -> U64:
+        counters = (owners.astype(np.uint64) << np.uint64(16)) | numbers.view(np.uint64)
+        return hashed(self.key(f"{table.name}: created"), counters)
+
+    def _counts(self, table: Table, owner: Entity) -> NDArray[np.uint16]:
+        """Rows of each owner: a fixed number, or geometric from 1 on.
+
+        For a share of the owners by the rank of their activity, for the rest by chance.
+        """
+        if table.fixed is not None:
+            return np.full(owner.count, table.fixed, dtype=np.uint16)
+        rows = table.rows
+        bounds = np.array(geometric_bounds(rows.from_one_mean or 1, rows.max), dtype=np.uint64)
+        users = owner.above.get(self.declared.users_table)
+        counts = np.empty(owner.count, dtype=np.uint16)
+        for begin in range(0, owner.count, BLOCK):
+            indices = np.arange(begin, min(begin + BLOCK, owner.count), dtype=np.uint64)
+            chance = hashed(self.key(f"{table.name}: rows"), indices)
+            rank = chance & np.uint64(0xFFFFFFFF)
+            if rows.follow_activity:
+                user = indices if users is None else users[begin : begin + BLOCK].astype(np.uint64)
+                activity = hashed(stream_key(self.seed, Stream.USER), user) >> np.uint64(32)
+                follows = np.uint64(round(rows.follow_activity * (1 << 32)))
+                rank = np.where(chance >> np.uint64(32) < follows, activity, rank)
+            counts[begin : begin + BLOCK] = np.searchsorted(bounds, rank, side="right") + 1
+        return counts
+
+
+def geometric_bounds(mean: float, most: int) -> tuple[int, ...]:
+    """Bounds on 0..2^32 of the numbers 1, 2, …, `most`, geometric from 1 on."""
+    stop = 1 / mean
+    shares = [stop * (1 - stop) ** number for number in range(most - 1)]
+    return thresholds([*shares, max(0.0, 1 - sum(shares))])
+
+
+def delayed(outcomes_ms: I64, hashes: U64) -> tuple[I64, Indices]:
+    """A delay for each hash by its upper 28 bits, and the outcome that it is."""
+    which = (hashes >> np.uint64(64 - OUTCOME_BITS)).view(np.intp)
+    delay = outcomes_ms.take(which)
+    more = ((hashes >> np.uint64(36)) & np.uint64(0xFFFF)).view(np.int64)
+    more *= delay
+    more >>= 28  # up to 1/4096 longer, so that no two are alike
+    delay += more
+    return delay, which
+
+
+def stretches(owner: Entity, counts: NDArray[np.uint16], whose: Indices) -> I64:
+    """The time between an owner's rows, on average."""
+    return quotients(owner.year.end_ms - owner.created_ms.take(whose), counts.take(whose))
+
+
+def _places(counts: NDArray[np.uint16]) -> I64:
+    """0, 1, … for each owner in turn."""
+    ends = np.cumsum(counts, dtype=np.int64)
+    firsts = np.repeat(ends - counts, counts)
+    return np.arange(firsts.size, dtype=np.int64) - firsts
+
+
+def _user_ids(seed: int, indices: U64) -> NDArray[np.void]:
+    """As `model.population.user_id`, for many."""
+    halves = np.empty((indices.size, 2), dtype=">u8")
+    high = hashed(stream_key(seed, Stream.USER_ID_HIGH), indices)
+    halves[:, 0] = (high & ~np.uint64(0xF000)) | np.uint64(0x4000)
+    low = hashed(stream_key(seed, Stream.USER_ID_LOW), indices)
+    halves[:, 1] = (low & np.uint64((1 << 62) - 1)) | np.uint64(1 << 63)
+    return halves.reshape(-1).view("V16")
+
+
+def _signups(seed: int, indices: U64, days: Moments, year: Year) -> I64:
+    day = days.at(hashed(stream_key(seed, Stream.SIGNUP), indices)) // np.uint64(DAY_MS)
+    time = year.hours_of_day.at(hashed(stream_key(seed, Stream.SIGNUP, 1), indices))
+    moments = (day * np.uint64(DAY_MS) + time).astype(np.int64)
+    return np.minimum(moments, year.end_ms - LAST_SIGNUP_BEFORE_END_MS)

@@ -1,0 +1,4 @@
+-- Record by oid what the seeder created beside the tables, after them: relations $1, routines $2,
+-- types $3.
+update phasegate.dataset
+set tables = tables || $1::oid[], routines = routines || $2::oid[], types = types || $3::oid[];
