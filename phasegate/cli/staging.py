@@ -168,7 +168,7 @@ def complete(
             f"{folder} holds no load", then="Run locust with --out FOLDER/load first"
         )
     largest = max(loads, key=lambda load: load.users)
-    writes = any("create" in action.name for load in loads for action in load.actions)
+    writes = any(load.rows_created for load in loads)
     record = look(
         database_url, largest.users, host=largest.target, seed=largest.seed or 0,
         users_file=users_file, compute=compute, reads_only=not writes, request_budget=0,
