@@ -53,7 +53,7 @@ class Comparison(Part, frozen=True, kw_only=True):
     """One technique, before against after, on one data set."""
 
     technique: str
-    """Identifier, stable over renames: `join`, `idx_tasks_user_created`, …"""
+    """The name of its folder in the project's `benchmarks/`: stable, results are kept under it."""
     title: str
     stop: Literal["precise", "budget", "disabled"]
     """Why measuring ended: the interval is as narrow as wanted, or time was up."""

@@ -13,7 +13,7 @@ class Endpoint(Part, frozen=True, kw_only=True):
     """All requests of one name in one stage."""
 
     name: str
-    """As `GET tasks (embedded)`: never with parameters."""
+    """As the locustfile calls it: `GET orders (by customer)`, never with parameters."""
     requests: int
     failures: int
     statuses: dict[str, int]
@@ -73,9 +73,9 @@ class LoadRecord(Record, frozen=True, kw_only=True):
 
     stage: str
     arm: str
-    """The client's way to read: `n-plus-1`, `embedded`, `embedded+cache`."""
+    """The client's way to read: one of the project's `[parts]`."""
     level: int
-    """Stack level 1, 2 or 3."""
+    """Stack level, from 1."""
     users: int
     """Registered users of the data set, and of the workload model."""
     target: str

@@ -46,7 +46,7 @@ class Series(Part, frozen=True, kw_only=True):
     """One thing measured on both commits: an arm of a technique, or a kind of request."""
 
     id: str
-    """Stable over renames; results are kept under it: `sql/join/after`, `api/tasks-embedded`."""
+    """Stable over renames; results are kept under it: `sql/<technique>/after`, `api/<request>`."""
     name: str
     """As shown tonight."""
     ratios: Ratios | None

@@ -40,7 +40,7 @@ class SeedRecord(Record, frozen=True, kw_only=True):
     reused: bool
     """True where an earlier data set of the same key was found and nothing was loaded."""
     rows: int
-    """Over all tables; the flat and the partitioned logs both count."""
+    """Over all tables, those that stand twice too."""
     wall_s: float
     load_wall_s: float | None
     """Generating and COPY alone, without keys, indexes, ANALYZE; null where reused."""

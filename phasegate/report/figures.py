@@ -94,7 +94,9 @@ def findings(run: Run, catalogue: Catalogue, project: ProjectNote | None = None)
     project = run.run.project or project or run_files.described(run)
     slo = catalogue.slo
     searched = {probe.stage for probe in run.matrix.searched} if run.matrix else set()
-    stages = tuple(traffic.of_stage(load, slo) for load in run.loads if load.stage not in searched)
+    stages = traffic.named(
+        tuple(traffic.of_stage(load, slo) for load in run.loads if load.stage not in searched)
+    )
     found = profiles(run, stages, project, catalogue.workload.arrival_rate_per_s(1_000_000) / 1e6)
     techniques = effects.techniques(run.benchmarks.values(), slo.statement_latency_ms_p95)
     return Findings(

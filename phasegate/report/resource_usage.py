@@ -135,7 +135,7 @@ def table(uses: tuple[StageUse, ...]) -> Table:
         share = use.machine_cpu_share
         rows.append(
             (
-                f"{plain(stage.arm, 40)}, {users(stage.users)} users",
+                f"{plain(stage.name, 40)}, {users(stage.users)} users",
                 use.nearest,
                 f"{peak}{limit}",
                 use.pools,
@@ -154,7 +154,7 @@ def statements(uses: tuple[StageUse, ...]) -> Table:
     """The heaviest statement of each stage, and every N+1 suspect."""
     rows = []
     for use in uses:
-        name = f"{plain(use.stage.arm, 40)}, {users(use.stage.users)} users"
+        name = f"{plain(use.stage.name, 40)}, {users(use.stage.users)} users"
         if use.heaviest is not None:
             mean = use.heaviest.total_ms / max(use.heaviest.calls, 1)
             rows.append(

@@ -159,7 +159,7 @@ def load(stages: tuple[StageTraffic, ...]) -> Table:
     """What each stage of load was offered, answered and how late."""
     rows = tuple(
         (
-            f"{plain(stage.arm)}, {users(stage.users)} users",
+            f"{plain(stage.name)}, {users(stage.users)} users",
             str(stage.level),
             f"{stage.events:,} {stage.counted}",
             "–" if stage.error_share is None else f"{stage.error_share:.2%}",
@@ -199,7 +199,7 @@ def cache(stages: tuple[StageTraffic, ...]) -> Table:
     """Hits, misses, invalidations and bytes saved."""
     rows = tuple(
         (
-            f"{plain(stage.arm)}, {users(stage.users)} users",
+            f"{plain(stage.name)}, {users(stage.users)} users",
             "–" if stage.hit_ratio is None else f"{stage.hit_ratio:.1%}",
             f"{stage.cache.hits:,}",
             f"{stage.cache.misses:,}",
@@ -218,7 +218,7 @@ def shares(stages: tuple[StageTraffic, ...], slo_ms: float) -> Table:
     limits = (slo_ms / 10, slo_ms / 2, slo_ms, slo_ms * 2)
     rows = tuple(
         (
-            f"{plain(stage.arm)}, {users(stage.users)} users",
+            f"{plain(stage.name)}, {users(stage.users)} users",
             *(
                 f"{max((q for ms, q in stage.curve if ms <= limit), default=0.0):g}%"
                 for limit in limits
@@ -244,7 +244,7 @@ def seconds(stages: tuple[StageTraffic, ...]) -> Table:
         silent = len(stage.seconds) - len(found)
         rows.append(
             (
-                f"{plain(stage.arm)}, {users(stage.users)} users",
+                f"{plain(stage.name)}, {users(stage.users)} users",
                 milliseconds(found[len(found) // 2][0]),
                 f"{milliseconds(found[-1][0])} at second {found[-1][1]}",
                 str(silent),

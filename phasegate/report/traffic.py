@@ -7,7 +7,7 @@ SLO speaks of clicks; records that count none are judged by their requests.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from phasegate.model.catalogue import Slo
@@ -28,6 +28,8 @@ class StageTraffic:
     """One stage of load, all of it together. Latencies in milliseconds."""
 
     stage: str
+    name: str
+    """What charts and tables call it: its way to read, with the level where several share that."""
     arm: str
     level: int
     users: int
@@ -118,6 +120,7 @@ def of_stage(load: LoadRecord, slo: Slo, *, judged_at_peak: bool = True) -> Stag
     head_room = asked / modelled if asked and modelled else None
     return StageTraffic(
         stage=load.stage,
+        name=load.arm,
         arm=load.arm,
         level=load.level,
         users=load.users,
@@ -152,4 +155,17 @@ def of_stage(load: LoadRecord, slo: Slo, *, judged_at_peak: bool = True) -> Stag
         seconds=load.seconds,
         curve=tuple((ms, q) for q, ms in due.at_percents_ms(CURVE_PERCENTILES).items()),
         head_room=head_room,
+    )
+
+
+def named(stages: tuple[StageTraffic, ...]) -> tuple[StageTraffic, ...]:
+    """`stages`, told apart by their names: the level stands before a way to read that two share."""
+    levels: dict[str, set[int]] = {}
+    for stage in stages:
+        levels.setdefault(stage.arm, set()).add(stage.level)
+    return tuple(
+        replace(stage, name=f"level {stage.level}, {stage.arm}")
+        if len(levels[stage.arm]) > 1
+        else stage
+        for stage in stages
     )

@@ -154,3 +154,13 @@ def test_published_results_are_drawn(tmp_path: Path) -> None:
     folder = shutil.copytree(PUBLISHED, tmp_path / "published")
     html = report.build(folder, load_project()).read_text(encoding="utf-8")
     assert "Level 3" in html
+
+
+def test_levels_that_read_alike_are_told_apart(by_levels: Path) -> None:
+    for level in (1, 2):
+        stage = f"cell-{level}"
+        record = msgspec.structs.replace(load("paged", level, 1_000), stage=stage)
+        store.write(by_levels / "load" / f"{stage}.json", record)
+    change(by_levels, project=note(2), levels={})
+    stages = figures.findings(run_files.read(by_levels), load_project().catalogue).stages
+    assert [stage.name for stage in stages] == ["level 1, paged", "level 2, paged"]

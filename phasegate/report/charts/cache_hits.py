@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from phasegate.report.charts.percentiles import arms_of, role_of
+from phasegate.report.charts.percentiles import names_of, role_of
 from phasegate.report.format import listed, plain, size, users
 from phasegate.report.style import Layout, colour, place
 from phasegate.report.traffic import StageTraffic
@@ -37,14 +37,14 @@ def figure(stages: tuple[StageTraffic, ...], layout: Layout) -> Figure:
     axes.set_ylim(len(shown) * ROW_PT, 0)
     axes.set_yticks([])
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100%"])
-    arms = arms_of(stages)
+    names = names_of(stages)
     for index, stage in enumerate(shown):
         y = (index + 0.5) * ROW_PT
-        role = colour(role_of(stage.arm, arms))
+        role = colour(role_of(stage, names))
         axes.barh(y, 1, height=BAR_PT, color=colour("band"))
         axes.barh(y, stage.hit_ratio or 0.0, height=BAR_PT, color=role)
         axes.annotate(
-            f"{plain(stage.arm, 22)}\n{users(stage.users)} users",
+            f"{plain(stage.name, 22)}\n{users(stage.users)} users",
             (0, y),
             xytext=(-10, 0),
             textcoords="offset points",
@@ -78,5 +78,5 @@ def _amount(axes: Axes, stage: StageTraffic, y: float, role: str, layout: Layout
 
 def alt(stages: tuple[StageTraffic, ...]) -> str:
     """The chart in words."""
-    said = [f"{plain(s.arm, 40)} at {users(s.users)} users: {_label(s)}" for s in cached(stages)]
+    said = [f"{plain(s.name, 40)} at {users(s.users)} users: {_label(s)}" for s in cached(stages)]
     return f"Share of reads that the client cache answered. {listed(said)}."

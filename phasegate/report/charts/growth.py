@@ -80,16 +80,25 @@ def _arms(axes: Axes, technique: Technique) -> None:
     names = [(before, comparison.before.name, "before"), (after, comparison.after.name, "after")]
     lower, upper = sorted(names, key=lambda line: line[0][-1])
     _name(axes, upper[1], (sizes[-1], upper[0][-1]), upper[2], up=True)
-    _name(axes, lower[1], (sizes[0], lower[0][0]), lower[2], up=False)
+    alone = len(sizes) == 1  # its one size stands at the right end: to the right is no room
+    _name(axes, lower[1], (sizes[0], lower[0][0]), lower[2], up=False, leftwards=alone)
 
 
-def _name(axes: Axes, text: str, at: tuple[float, float], role: str, *, up: bool) -> None:
+def _name(
+    axes: Axes,
+    text: str,
+    at: tuple[float, float],
+    role: str,
+    *,
+    up: bool,
+    leftwards: bool = True,
+) -> None:
     axes.annotate(
         plain(text, longest=20),
         at,
-        xytext=(5 if up else -5, 6 if up else -6),
+        xytext=(5 if leftwards else -5, 6 if up else -6),
         textcoords="offset points",
-        ha="right" if up else "left",
+        ha="right" if leftwards else "left",
         va="bottom" if up else "top",
         color=colour(role),
         fontsize=10,

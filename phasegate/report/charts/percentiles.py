@@ -19,14 +19,14 @@ NAME_WIDTH_PT = 25
 """Names of percentiles closer than this would overprint; the later one is left out."""
 
 
-def role_of(arm: str, arms: list[str]) -> str:
-    """The colour of an arm: the same in every chart of a page."""
-    return SERIES[arms.index(arm) % len(SERIES)]
+def role_of(stage: StageTraffic, names: list[str]) -> str:
+    """The colour of a stage: by its name, the same in every chart of a page."""
+    return SERIES[names.index(stage.name) % len(SERIES)]
 
 
-def arms_of(stages: tuple[StageTraffic, ...]) -> list[str]:
-    """Every arm in the order first met."""
-    return list(dict.fromkeys(stage.arm for stage in stages))
+def names_of(stages: tuple[StageTraffic, ...]) -> list[str]:
+    """Every name in the order first met."""
+    return list(dict.fromkeys(stage.name for stage in stages))
 
 
 def _bounds(stages: tuple[StageTraffic, ...], slo_ms: float) -> tuple[float, float]:
@@ -65,10 +65,10 @@ def figure(stages: tuple[StageTraffic, ...], slo_ms: float, layout: Layout) -> F
     beside(axes, f"SLO for p95: {milliseconds(slo_ms)}", (slo_ms, 0), (4, 8), "limit", ha="right")
     if not layout.narrow:
         beside(axes, "p50 · p95 · p99 from due", (high, 0), (10, 8), "muted")
-    arms = arms_of(stages)
+    names = names_of(stages)
     named = False
     for stage, top in zip(stages, tops, strict=False):
-        role = "muted" if stage.invalid else role_of(stage.arm, arms)
+        role = "muted" if stage.invalid else role_of(stage, names)
         _row(axes, stage, top + ROW_PT / 2, role, layout)
         if stage.latency_ms and not named:
             _percentile_names(axes, stage, top + ROW_PT / 2)
@@ -78,7 +78,7 @@ def figure(stages: tuple[StageTraffic, ...], slo_ms: float, layout: Layout) -> F
 
 def _row(axes: Axes, stage: StageTraffic, y: float, role: str, layout: Layout) -> None:
     low, high = axes.get_xlim()
-    name = f"{plain(stage.arm, 22)}\n{users(stage.users)} users"
+    name = f"{plain(stage.name, 22)}\n{users(stage.users)} users"
     beside(axes, name, (low, y), (-10, 0), role, ha="right", va="center", fontsize=11)
     due, sent = list(stage.latency_ms.values()), list(stage.service_ms.values())
     axes.plot(due, [y - 3] * len(due), "-o", color=colour(role), linewidth=1.5, markersize=6)
@@ -120,7 +120,7 @@ def _label(stage: StageTraffic) -> str:
 
 def alt(stages: tuple[StageTraffic, ...], slo_ms: float) -> str:
     """The chart in words."""
-    said = [f"{plain(s.arm, 40)} at {users(s.users)} users: {_label(s)}" for s in stages]
+    said = [f"{plain(s.name, 40)} at {users(s.users)} users: {_label(s)}" for s in stages]
     return (
         f"p50, p95 and p99 from due to answered per stage of load, SLO {milliseconds(slo_ms)}. "
         f"{listed(said)}."

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from phasegate.records.load import Second
 from phasegate.report.charts.panels import Grid
-from phasegate.report.charts.percentiles import arms_of, role_of
+from phasegate.report.charts.percentiles import names_of, role_of
 from phasegate.report.format import listed, milliseconds, plain, users, wrapped
 from phasegate.report.style import Layout, colour
 from phasegate.report.traffic import StageTraffic
@@ -48,17 +48,17 @@ def figure(stages: tuple[StageTraffic, ...], slo_ms: float, layout: Layout) -> F
     drawn = shown(stages)
     fig = GRID.figure(len(drawn), layout)
     low, high = _bounds(drawn, slo_ms)
-    arms = arms_of(stages)
+    names = names_of(stages)
     panels = GRID.panels(fig, len(drawn), layout)
     for index, (stage, (axes, first)) in enumerate(zip(drawn, panels, strict=True)):
         _frame(axes, low, high, first=first)
-        name = f"{plain(stage.arm, 22)}, {users(stage.users)}"
+        name = f"{plain(stage.name, 22)}, {users(stage.users)}"
         axes.set_title(wrapped(name, 22 if layout.narrow else 34), weight="bold", fontsize=10)
         axes.axhline(slo_ms, color=colour("limit"), linewidth=1.2, dashes=(4, 3))
         at = [second.at_s for second in stage.seconds]
         axes.set_xlim(min(at), max(*at, min(at) + 1) * 1.02)
         axes.set_xticks(*_ticks(min(at), max(at)))
-        role = colour("muted" if stage.invalid else role_of(stage.arm, arms))
+        role = colour("muted" if stage.invalid else role_of(stage, names))
         low_band, middle, high_band = (_values(stage.seconds, name) for name in NAMES)
         axes.fill_between(at, low_band, high_band, color=role, alpha=BAND_OPACITY, linewidth=0)
         axes.plot(at, middle, color=role, linewidth=1.8, marker=".", markersize=4)
@@ -112,7 +112,7 @@ def alt(stages: tuple[StageTraffic, ...]) -> str:
     said = []
     for stage in shown(stages):
         top = worst(stage)
-        name = f"{plain(stage.arm, 40)} at {users(stage.users)} users"
+        name = f"{plain(stage.name, 40)} at {users(stage.users)} users"
         said.append(
             f"{name} even"
             if top is None

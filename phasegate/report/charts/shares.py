@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from phasegate.report.charts.panels import Grid
-from phasegate.report.charts.percentiles import arms_of, role_of
+from phasegate.report.charts.percentiles import names_of, role_of
 from phasegate.report.format import listed, milliseconds, plain, users
 from phasegate.report.style import Layout, colour
 from phasegate.report.traffic import StageTraffic
@@ -35,14 +35,14 @@ def figure(stages: tuple[StageTraffic, ...], slo_ms: float, layout: Layout) -> F
     fig = GRID.figure(len(groups), layout)
     values = [ms for group in groups.values() for stage in group for ms, _ in stage.curve]
     low, high = min([slo_ms, *values]) / NAME_ROOM, max([slo_ms, *values]) * 1.3
-    arms = arms_of(stages)
+    names = names_of(stages)
     panels = GRID.panels(fig, len(groups), layout)
     for (size, group), (axes, first) in zip(groups.items(), panels, strict=True):
         _frame(axes, low, high, first=first)
         axes.set_title(f"{users(size)} users", weight="bold", fontsize=10)
         _corner(axes, slo_ms, labelled=first)
         for index, stage in enumerate(group):
-            role = "muted" if stage.invalid else role_of(stage.arm, arms)
+            role = "muted" if stage.invalid else role_of(stage, names)
             axes.plot(
                 [ms for ms, _ in stage.curve],
                 [percent for _, percent in stage.curve],
@@ -92,7 +92,7 @@ def _corner(axes: Axes, slo_ms: float, *, labelled: bool) -> None:
 def _name(axes: Axes, stage: StageTraffic, role: str, index: int) -> None:
     """The arm's name in its colour, stacked under the dashed line where no curve comes."""
     axes.annotate(
-        plain(stage.arm, 18),
+        plain(stage.name, 18),
         (0, GOAL_PERCENT),
         xycoords=("axes fraction", "data"),
         xytext=(3, -5 - index * NAME_APART_PT),
@@ -111,7 +111,7 @@ def within(stage: StageTraffic, limit_ms: float) -> float:
 def alt(stages: tuple[StageTraffic, ...], slo_ms: float) -> str:
     """The chart in words: the share that each arm answered within the SLO's time."""
     said = [
-        f"{plain(stage.arm, 40)} at {users(size)} users {within(stage, slo_ms):.1f}%"
+        f"{plain(stage.name, 40)} at {users(size)} users {within(stage, slo_ms):.1f}%"
         for size, group in _groups(stages).items()
         for stage in group
     ]
