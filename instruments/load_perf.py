@@ -67,7 +67,7 @@ def k6_program() -> Path | None:
 
 def _cost_rows(url: str, k6: Path | None) -> Iterator[PerfRow]:
     measures: dict[str, Callable[[], float]] = {
-        "ours": lambda: _per_core(_child("recorded", url, CLOSED_S)),
+        "ours": lambda: _per_core(_child("session", url, CLOSED_S)),
         "FastHttpUser": lambda: _per_core(_child("fasthttp", url, CLOSED_S)),
         "our client": lambda: _per_core(_child("transport", url, CLOSED_S)),
         "geventhttpclient": lambda: _per_core(_child("geventhttpclient", url, CLOSED_S)),

@@ -1,20 +1,22 @@
 """One generator under comparison, in a process of its own; prints what it did as JSON.
 
-    python -m instruments.load_perf_child fasthttp|recorded|transport|geventhttpclient URL SECONDS
+    python -m instruments.load_perf_child fasthttp|session|transport|geventhttpclient URL SECONDS
     python -m instruments.load_perf_child arrivals URL SECONDS RATE
 
-`fasthttp` is a bare FastHttpUser; `recorded` sends the same request the way sessions do, through
-transport, recorder and Locust's statistics. `transport` and `geventhttpclient` are the two HTTP
-clients alone, without Locust and without recording: the library is what FastHttpUser is built on
-(docs/decisions/0002-own-http-client.md). `arrivals` dispatches one request at constant
-intervals, as k6's constant-arrival-rate does.
+`fasthttp` is a bare FastHttpUser; `session` sends the same request from sessions as a project's
+locustfile has them, each of a few clicks and without think time. `transport` and
+`geventhttpclient` are the two HTTP clients alone, without Locust and without recording: the library
+is what FastHttpUser is built on (docs/decisions/0002-own-http-client.md). `arrivals` dispatches a
+session of one request at constant intervals, as k6's constant-arrival-rate does.
 """
 
 from __future__ import annotations
 
 import json
+import random
 import sys
 import time
+from functools import partial
 from typing import Any
 
 import gevent
@@ -24,13 +26,16 @@ from locust.contrib.fasthttp import FastHttpUser
 from locust.env import Environment
 
 from phasegate.load.arrivals import Dispatcher
-from phasegate.load.budget import Budget
+from phasegate.load.client import Budget, Client, Line, Removals
 from phasegate.load.counters import StageTally
 from phasegate.load.locust_statistics import feed
-from phasegate.load.read_strategies import UserApi
 from phasegate.load.recorder import Recorder
+from phasegate.load.session import Clock, Session
+from phasegate.load.session_user import Choice, SessionUser, carry_out
 from phasegate.load.timer import Alarm
 from phasegate.load.transport import Transport
+from phasegate.load.users import User as Registered
+from phasegate.model.catalogue import load
 
 PATH = "/rest/v1/tasks?select=*&user_id=eq.0198c0de-0000-7000-8000-000000000000&limit=20"
 NAME = "GET tasks"
@@ -38,6 +43,10 @@ HEADERS = {"apikey": "k" * 180, "Authorization": "Bearer " + "t" * 300}
 
 # Enough that the generator never waits for the server, few enough that no queue forms.
 USERS = 20
+
+# Of a session: as many as the task app's have.
+CLICKS = 5
+
 UNBOUNDED = Budget(None, lambda: None)
 WARM_UP_S = 0.5
 
@@ -51,31 +60,54 @@ class Bare(FastHttpUser):
         self.client.get(PATH, name=NAME, headers=HEADERS)
 
 
-class Recorded(User):
-    """The way our sessions send."""
+class Visitor(SessionUser):
+    """What one writes for the engine."""
 
-    transport: Transport
-    recorder: Recorder
-
-    def on_start(self) -> None:
-        """Sign in, so to speak."""
-        head = self.transport.head(HEADERS)
-        self.api = UserApi(self.transport, self.recorder, head, "someone", 20, UNBOUNDED)
+    clicks = CLICKS
 
     @task
     def read(self) -> None:
-        """One request."""
-        self.api.due_s = time.perf_counter()
-        self.api.send(NAME, "GET", PATH)
+        """A few clicks."""
+        for _ in range(self.clicks):
+            with self.click("read"):
+                self.client.get(PATH, name="tasks")
+
+
+class Sessions:
+    """Carries sessions of `Visitor` out, as the generator does."""
+
+    def __init__(self, environment: Environment, url: str) -> None:
+        feeder = partial(feed, environment)
+        self._environment, self.recorder = environment, Recorder((time.perf_counter(),), feeder)
+        self.alarm = Alarm()
+        transport = Transport(url)
+        self._line = Line(transport, self.recorder, UNBOUNDED, Removals(transport, self.recorder))
+        self._clock = Clock(self.recorder, load().workload, 0.0, self.alarm, lambda _: 0)
+        self._choice = Choice(Visitor, Visitor.read, 1.0)
+        self._head = transport.head(HEADERS)
+        self._rng = random.Random(0)
+
+    def carry_out(self, due_s: float) -> None:
+        """One."""
+        session = Session(self._clock, self._rng, due_s)
+        carry_out(
+            self._choice,
+            self._environment,
+            session,
+            Client(self._line, session, self._head),
+            user=Registered("someone", "t"),
+            parts=frozenset(),
+            level=1,
+        )
 
 
 def closed(user: type[User], url: str, seconds: float) -> dict[str, float]:
     """Requests and processor seconds of `USERS` users that never pause."""
     environment = Environment(user_classes=[user], host=url)
     runner = environment.create_local_runner()
-    recorder = Recorder((time.perf_counter(),), lambda name, rows: feed(environment, name, rows))
-    Recorded.transport, Recorded.recorder = Transport(url), recorder
-    tally = StageTally()
+    sessions = Sessions(environment, url)
+    recorder, tally = sessions.recorder, StageTally()
+    SessionUser.carry_out_next = lambda _: sessions.carry_out(time.perf_counter())
 
     def fold() -> None:
         while True:
@@ -131,18 +163,13 @@ def alone(kind: str, url: str, seconds: float) -> dict[str, float]:
 
 def open_arrivals(url: str, seconds: float, rate: float) -> dict[str, Any]:
     """Percentiles of one request at each of constant intervals."""
-    recorder, transport = Recorder((time.perf_counter(),)), Transport(url)
-    head = transport.head(HEADERS)
-
-    def session(due_s: float) -> None:
-        api = UserApi(transport, recorder, head, "someone", 20, UNBOUNDED, due_s=due_s)
-        api.send(NAME, "GET", PATH)
-
-    dispatcher = Dispatcher(recorder, session, Alarm())
+    sessions = Sessions(Environment(user_classes=[Visitor], host=url), url)
+    Visitor.clicks = 1
+    dispatcher = Dispatcher(sessions.recorder, sessions.carry_out, sessions.alarm)
     due = ((0, n / rate) for n in range(round(seconds * rate)))
     dispatcher.dispatch(due, time.perf_counter())
     dispatcher.drain(5)
-    tally = recorder.take()[0]
+    tally = sessions.recorder.take()[0]
     endpoint = tally.endpoints[NAME]
     return {
         "requests": endpoint.requests,
@@ -159,7 +186,7 @@ def main(kind: str, url: str, seconds: float, rate: float) -> None:
     elif kind in ("transport", "geventhttpclient"):
         done = alone(kind, url, seconds)
     else:
-        done = closed(Bare if kind == "fasthttp" else Recorded, url, seconds)
+        done = closed(Bare if kind == "fasthttp" else Visitor, url, seconds)
     print(json.dumps(done))  # noqa: T201 - read by who started it
 
 

@@ -26,9 +26,6 @@ FILES = sorted(
     if path.is_file() and path.suffix in SUFFIXES and "__pycache__" not in path.parts
 )
 
-# Until it has moved to loadtests/: a file of the app inside the engine.
-CLICKS_INSIDE = "phasegate/load/sessions.py"
-
 # Names of the app that are plain English, SQL or HTTP as well: looked for where only a name can
 # stand (in SQL, quoted, in a path), not in sentences.
 PLAIN = {
@@ -36,7 +33,7 @@ PLAIN = {
     "generic_plan", "id", "name", "title", "status", "color", "locale", "action",
 }  # fmt: skip
 # Of those, the ones that any dialect or record has as a quoted key: not looked for at all.
-UBIQUITOUS = {"id", "name", "title", "status", "color", "locale", "action", "join"}
+UBIQUITOUS = {"id", "name", "title", "status", "color", "locale", "action", "join", "cache"}
 # GoTrue's answers have it, whatever the app calls its columns.
 DIALECT = {"created_at"}
 
@@ -78,7 +75,7 @@ def names() -> dict[str, frozenset[str]]:
     changes = _texts("benchmarks/**/*.sql")
     created = [found for text in (*schema, *changes) for found in _CREATED.finditer(text)]
     bodies = [found["body"] for text in schema for found in _TABLE.finditer(text)]
-    sessions = _texts("loadtests/*.py") + _texts(CLICKS_INSIDE)
+    sessions = _texts("loadtests/*.py")
     parts = tomllib.loads((ROOT / "phasegate.toml").read_text(encoding="utf-8")).get("parts", {})
     techniques = {path.parent.name for path in ROOT.glob("benchmarks/**/*.sql")}
     columns = {found["name"] for body in bodies for found in _COLUMN.finditer(body)}

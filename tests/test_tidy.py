@@ -16,7 +16,7 @@ SQL = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.sql"))
 # Where a process of ours begins: the command line, and the children that rooms start.
 ENTRY_POINTS = (
     "phasegate/__main__.py",
-    "loadtests/locustfile.py",
+    "phasegate/load/locust_plugin.py",
     "phasegate/seeding/worker.py",
     "phasegate/api/__main__.py",
 )

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from phasegate.levels.runner import RunningLevel, running_level
 from phasegate.load.capacity_matrix import Plan, Standing, run_matrix
 from phasegate.load.run import Target
 from phasegate.model.catalogue import Catalogue, Compute
+from phasegate.project import load_project
 from phasegate.records.matrix import MatrixRecord
 from phasegate.stack.postgres import PostgresServer
 from phasegate.stack.row_security import unguarded
@@ -68,4 +70,5 @@ def measure(
             pooler_dsn=standing.pooler_dsn,
         )
 
-    return run_matrix(plan, catalogue, stand, sample, on_progress)
+    project = replace(load_project(), catalogue=catalogue)
+    return run_matrix(plan, project, stand, sample, on_progress)

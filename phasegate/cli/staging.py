@@ -17,7 +17,6 @@ from phasegate.cli import console
 from phasegate.cli import options as options_room
 from phasegate.cli.run_record import Journal
 from phasegate.load.options import REMOTE_BUDGET, REMOTE_RAMP_S
-from phasegate.load.read_strategies import ARM_OF_LEVEL
 from phasegate.load.run import Manners, Target, run_stage
 from phasegate.load.settings import keys_from, keys_read
 from phasegate.load.users import Listed
@@ -204,7 +203,7 @@ def _drive(
         load = run_stage(
             target,
             stage=stage,
-            arm=ARM_OF_LEVEL[plan.level],
+            project=load_project(),
             level=plan.level,
             users=users,
             seed=plan.seed,

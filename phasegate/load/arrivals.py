@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import random
+import sysconfig
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -29,8 +30,18 @@ SESSIONS_MAX = 2_000
 
 DRAIN_POLL_S = 0.01
 
+# From the start of a test to its first arrival: Locust's messages and the first use of everything
+# are over by then, and delay none.
+START_DELAY_S = 0.3
+
 # Of an error's message: it may quote an answer.
 ERROR_LENGTH_MAX = 120
+
+# Where code of ours, of Python's and of packages lies: none of it is the locustfile's.
+NOT_OWN = (
+    str(Path(__file__).resolve().parents[1]),
+    *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
+)
 
 log = logging.getLogger("phasegate.load")
 
@@ -134,7 +145,7 @@ class Dispatcher:
             raise
         except Exception as error:
             # Raised further, it would be printed for every session: thousands a second.
-            what = _described(error)
+            what = described(error)
             if what not in self._told:
                 self._told.add(what)
                 log.error("A session failed by an error of its code: %s", what)  # noqa: TRY400 - one line
@@ -145,8 +156,10 @@ class Dispatcher:
             setattr(sessions, outcome, getattr(sessions, outcome) + 1)
 
 
-def _described(error: Exception) -> str:
-    """Type, message and place of `error`, in one line."""
-    place = traceback.extract_tb(error.__traceback__)[-1]
+def described(error: Exception) -> str:
+    """Type, message and place of `error`, in one line: the locustfile's line where there is one."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(NOT_OWN)]
+    place = (own or frames)[-1]
     said = " ".join(str(error).split())[:ERROR_LENGTH_MAX]
     return f"{type(error).__name__}: {said} ({Path(place.filename).name}:{place.lineno})"

@@ -21,7 +21,6 @@ from phasegate.load.breakpoint import (
     sustained,
     unknown,
 )
-from phasegate.load.read_strategies import ARM_OF_LEVEL
 from phasegate.load.run import Target, run_stage
 from phasegate.load.stage_result import (
     Driven,
@@ -31,9 +30,9 @@ from phasegate.load.stage_result import (
     says_nothing,
 )
 from phasegate.load.stages import SESSIONS_MIN
-from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure
 from phasegate.model.verdict import Reason, code_of
+from phasegate.project import Project
 from phasegate.records import store
 from phasegate.records.matrix import Breakpoint, MatrixRecord, Probe
 from phasegate.records.sampler import SamplerRecord
@@ -108,7 +107,7 @@ class Plan:
 
 def run_matrix(
     plan: Plan,
-    catalogue: Catalogue,
+    project: Project,
     stand: Stand,
     sample: Sample,
     on_progress: Callable[[str], None] = lambda _: None,
@@ -118,7 +117,8 @@ def run_matrix(
     A cell that cannot be driven is named in the record; the others are driven all the same. The
     breakpoint is searched on the largest data set.
     """
-    driver = _Driver(plan, catalogue, sample)
+    catalogue = project.catalogue
+    driver = _Driver(plan, project, sample)
     cells: list[Probe] = []
     searched: list[Probe] = []
     breakpoints: list[Breakpoint] = []
@@ -153,9 +153,9 @@ def run_matrix(
 class _Driver:
     """Drives single stages of a plan."""
 
-    def __init__(self, plan: Plan, catalogue: Catalogue, sample: Sample) -> None:
+    def __init__(self, plan: Plan, project: Project, sample: Sample) -> None:
         self._plan = plan
-        self._catalogue = catalogue
+        self._project, self._catalogue = project, project.catalogue
         self._sample = sample
 
     def cell(self, standing: Standing, level: int, users: int, rate: float) -> Driven:
@@ -187,7 +187,7 @@ class _Driver:
             load = run_stage(
                 standing.target,
                 stage=stage,
-                arm=ARM_OF_LEVEL[level],
+                project=self._project,
                 level=level,
                 users=users,
                 seed=self._plan.seed,

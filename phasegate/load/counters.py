@@ -83,12 +83,19 @@ class CacheTally(msgspec.Struct):
     invalidations: int = 0
     saved_bytes: int = 0
     validators: int = 0
-    """Answers with an ETag, in the conditional arm."""
+    """Answers with an ETag, where the client keeps answers by it."""
+    unvalidated: int = 0
+    """Those without, of the same requests."""
 
     def merge(self, other: CacheTally) -> None:
         """Add what `other` counted."""
         for name in self.__struct_fields__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
+
+    @property
+    def is_used(self) -> bool:
+        """Whether there was a cache that anything asked."""
+        return self.hits + self.misses > 0
 
 
 class SeenTally(msgspec.Struct):
@@ -166,6 +173,8 @@ class StageTally(msgspec.Struct):
         """Count a failed answer by what was wrong with it, where that is worth a reason."""
         if failure is Failure.UNEXPECTED:
             _count(self.misshapen, problem)
+        elif failure is Failure.REJECTED:
+            return  # it failed, and its status says nothing of why
         elif failure is not Failure.STATUS or status in COUNTED:
             _count(self.refusals, f"{status} {problem}")
 

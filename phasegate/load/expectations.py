@@ -45,6 +45,8 @@ class Failure(IntEnum):
     """A web page, say: the status was fine."""
     UNEXPECTED = 4
     """JSON of another form than the session can go on with."""
+    REJECTED = 5
+    """The locustfile said so (`catch_response`)."""
 
 
 class Expected(Protocol):
@@ -96,6 +98,18 @@ class Maybe:
     def problem(self, body: Any) -> str:
         """See `Expected`."""
         return "" if body is None else self.form.problem(body)
+
+
+@dataclass(frozen=True)
+class Anything:
+    """Any body, a web page too; not even decoded."""
+
+    def problem(self, body: Any) -> str:
+        """See `Expected`."""
+        return ""
+
+
+ANYTHING = Anything()
 
 
 def _wrong(found: dict[str, Any], wanted: Mapping[str, Types]) -> str:

@@ -26,13 +26,18 @@ from phasegate.load.counters import StageTally
 from phasegate.load.generator import Generator
 from phasegate.load.locust_options import exit_code_given, refuse, starts_by_itself
 from phasegate.load.locust_statistics import feed
-from phasegate.load.sessions import KINDS, ON_DEMAND_KINDS
+from phasegate.load.session_user import Choice, SessionUser, all_tags, choices
 from phasegate.load.settings import Settings, host_of, keys_from, keys_read, settings_from
 from phasegate.load.summary import Clicks
-from phasegate.load.target_level import LEVEL_ASSUMED, level_in_words, level_told_by
-from phasegate.model.catalogue import Catalogue
-from phasegate.model.errors import CannotMeasure, ExitCode, PhasegateError, UsageError
+from phasegate.load.target_level import level_in_words, level_told_by
+from phasegate.model.errors import (
+    CannotMeasure,
+    ExitCode,
+    PhasegateError,
+    UsageError,
+)
 from phasegate.model.verdict import NO_LOAD, Verdict, code_of
+from phasegate.project import Project
 from phasegate.records.faults import explained, require_writable
 
 log = logging.getLogger("phasegate.load")
@@ -51,8 +56,8 @@ EXIT_CODES = {
 class Crew:
     """What this process contributes to tests; one test at a time."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    def __init__(self, project: Project) -> None:
+        self._project = project
         self._environment: Environment
         self._generator: Generator | None = None
         self._conductor: Conductor | None = None
@@ -69,6 +74,7 @@ class Crew:
             PhasegateError: the options or the environment do not allow a test.
         """
         self._environment = environment
+        SessionUser.carry_out_next = self._closed_session
         runner = self._runner
         options = environment.parsed_options or argparse.Namespace()
         self._exit_code_on_error = exit_code_given(options)
@@ -107,12 +113,12 @@ class Crew:
         if getattr(options, "out", None):
             require_writable(Path(options.out), purpose="records")
 
-    def closed_session(self, kind: str) -> None:
+    def _closed_session(self, user_class: type[SessionUser]) -> None:
         """One session of a Locust user."""
         if self._generator is None:
             gevent.sleep(1)
         else:
-            self._generator.closed_session(kind)
+            self._generator.closed_session(user_class)
 
     @property
     def _runner(self) -> Runner:
@@ -127,7 +133,7 @@ class Crew:
             environment.parsed_options or argparse.Namespace(),
             host=environment.host,
             environment=os.environ,
-            catalogue=self._catalogue,
+            project=self._project,
         )
 
     def _on_test_start(self, **_: Any) -> None:
@@ -149,12 +155,15 @@ class Crew:
         self._generator = self._conductor = None  # of an earlier test, in the web UI
         options = self._environment.parsed_options
         if options is not None and not options.level and not isinstance(runner, WorkerRunner):
-            told = level_told_by(settings.host)
-            log.info("%s", level_in_words(told))
-            options.level = told or LEVEL_ASSUMED  # as workers will be told it
+            told = level_told_by(settings.host, len(self._project.levels))
+            log.info("%s", level_in_words(told, self._project))
+            options.level = told or self._project.level_assumed  # as workers will be told it
             settings = self._settings()
         if isinstance(runner, (MasterRunner, LocalRunner)):
-            sent = preflight.check(settings, self._catalogue, self._kinds)
+            reading = self._choices(may_write=False)
+            if not reading:
+                self._choices(may_write=settings.allow_writes)
+            sent = preflight.check(settings, self._project, self._environment, reading)
             workers = [LOCAL]
             if isinstance(runner, MasterRunner):
                 workers = [w.id for w in runner.clients.values() if w.state != STATE_MISSING]
@@ -167,7 +176,7 @@ class Crew:
         self._verdicts.clear()
         self._fault = None
         self._conductor = Conductor(
-            settings, self._catalogue.workload, workers, self._is_missing, requests_sent
+            settings, self._project.catalogue.workload, workers, self._is_missing, requests_sent
         )
         for worker in workers:
             runner.send_message(LEASE, self._conductor.lease(worker), worker)
@@ -181,25 +190,20 @@ class Crew:
             return
         self._generator = Generator(
             settings,
-            self._catalogue,
+            self._project,
+            self._environment,
             slot=lease["slot"],
             slots=lease["slots"],
             requests_sent=lease["requests_sent"],
             report=self._report,
             on_folded=lambda name, rows: feed(self._environment, name, rows),
         )
-        self._generator.start(
-            self._kinds,
-            equal_weights=bool(getattr(self._environment.parsed_options, "equal_weights", False)),
-        )
+        self._generator.start(self._choices(may_write=settings.allow_writes))
 
-    @property
-    def _kinds(self) -> list[str]:
-        """Kinds of session to draw from."""
-        tasks = [task for user in self._environment.user_classes for task in user.tasks]
-        kinds = dict.fromkeys(str(getattr(task, "__name__", "")) for task in tasks)
+    def _choices(self, *, may_write: bool) -> tuple[Choice, ...]:
+        """The sessions to draw from."""
         tagged = bool(getattr(self._environment.parsed_options, "tags", None))
-        return [kind for kind in kinds if kind in KINDS and (tagged or kind not in ON_DEMAND_KINDS)]
+        return choices(self._environment.user_classes, tagged=tagged, may_write=may_write)
 
     def _watch(self, conductor: Conductor) -> None:
         """End the test once every worker is through with it, or nothing can come of it."""
@@ -300,7 +304,7 @@ class Crew:
             return
         for record in records:
             clicks = Clicks.of(record)
-            judgement = clicks.judge(self._catalogue.slo)
+            judgement = clicks.judge(self._project.catalogue.slo)
             # Used as any locustfile is, Locust's own exit codes hold, unless there was no load.
             if conductor.is_open or NO_LOAD & {code_of(reason) for reason in record.invalid}:
                 self._verdicts.append(judgement.verdict)
@@ -353,8 +357,7 @@ def _check_tags(environment: Environment) -> None:
     """
     options = environment.parsed_options
     asked = {name: set(getattr(options, name, None) or ()) for name in ("tags", "exclude_tags")}
-    tasks = [task for user in environment.user_classes for task in user.tasks]
-    of_task = [set(getattr(task, "locust_tag_set", ())) for task in tasks]
+    of_task = all_tags(environment.user_classes)
     known = sorted(set[str]().union(*of_task))
     then = f"Choose among {', '.join(known)}"
     for name, tags in asked.items():

@@ -43,19 +43,27 @@ REFUSED = (
 
 RATIO_MISLEADS = (
     "which sessions are driven hangs on --tags, and it looks at none",
-    "Their weights are [sessions] of the catalogue, which phasegate.toml overrides",
+    "Their weights stand in the locustfile",
 )
 # Locust acts on these as soon as the options are read: why, and what to do instead.
 REFUSED_AT_ONCE = {
     "--show-task-ratio": RATIO_MISLEADS,
     "--show-task-ratio-json": RATIO_MISLEADS,
     "--otel": (
-        "requests go through a client of this locustfile's own, which OpenTelemetry does not see",
+        "requests go through phasegate's own client, which OpenTelemetry does not see",
         "Leave it out; --out writes every endpoint's latencies",
     ),
 }
 
-VARIABLES = {"--otel": "LOCUST_ENABLE_OPENTELEMETRY"}
+# Ours of earlier versions.
+GONE = {
+    "--arm": (
+        "what the client does is part of the level",
+        "Give --level N, and change its parts with --with and --without",
+    ),
+}
+
+VARIABLES = {"--arm": "PHASEGATE_ARM", "--otel": "LOCUST_ENABLE_OPENTELEMETRY"}
 
 # In the open model, where Locust's users only stand by.
 REFUSED_WITH_ARRIVALS = (
@@ -109,7 +117,7 @@ class _Refusal(argparse.Action):
         if str(value).lower() in ("false", "0", "no", "off"):  # as a variable may have it
             return
         option = self.option_strings[0]
-        why, then = REFUSED_AT_ONCE[option]
+        why, then = {**REFUSED_AT_ONCE, **GONE}[option]
         error = UsageError(f"{option} is refused: {why}", untouched=UNTOUCHED, then=then)
         self.end(error)
 
@@ -135,12 +143,12 @@ def adapt(parser: argparse.ArgumentParser, end: Callable[[PhasegateError], objec
     if _holds_password(sys.argv[1:]):
         end(PASSWORD_GIVEN)
     group = parser.add_argument_group("refused options", conflict_handler="resolve")
-    for option in REFUSED_AT_ONCE:
+    for option in (*REFUSED_AT_ONCE, *GONE):
         variable: Any = {"env_var": VARIABLES[option]} if option in VARIABLES else {}
         action: Any = group.add_argument(
             option, action=_Refusal, nargs="?", default=False, **variable
         )
-        action.include_in_web_ui = False
+        action.include_in_web_ui = action.is_secret = False
         action.end = end
 
 

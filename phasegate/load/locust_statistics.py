@@ -21,7 +21,7 @@ OWN_LISTENERS = 1
 
 
 def feed(environment: Environment, name: str, rows: Rows) -> None:
-    """Count `rows` of the endpoint `name` (as `GET tasks`); latency is from due."""
+    """Count `rows` of the endpoint `name` (as `GET notes`); latency is from due."""
     method, _, path = name.partition(" ")
     latency_ms = (rows[:, DONE_S] - rows[:, DUE_S]) * 1000
     listeners = environment.events.request._handlers  # noqa: SLF001 - Locust has no count
@@ -39,6 +39,7 @@ WORDS = {
     Failure.REDIRECT: ", a redirect",
     Failure.NOT_JSON: ", but no JSON",
     Failure.UNEXPECTED: ", but of another form than expected",
+    Failure.REJECTED: ", but refused by the locustfile",
 }
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from phasegate.load.read_strategies import ARMS
-
 # Where nobody says how many users are registered: the upper bound of phase 1.
 USERS_DEFAULT = 1_000
 
@@ -28,7 +26,7 @@ REMOTE_RAMP_S = 10.0
 
 @dataclass(frozen=True)
 class Argument:
-    """One option. Its environment variable is PHASEGATE_ and its name.
+    """One option. Its environment variable is PHASEGATE_ and its name; so is it in the options.
 
     Zero and empty stand for "not given": the web UI keeps the type of the default.
     """
@@ -97,16 +95,12 @@ ARGUMENTS = (
     Argument(
         "level",
         0,
-        "stack level of the target, which says which client is used (the reference API is asked; "
-        "else 2)",
-        choices=(0, 1, 2, 3),
+        "stack level of the target, whose parts the sessions go by (the reference API is asked; "
+        "else the highest that needs no part of the engine's)",
+        "N",
     ),
-    Argument(
-        "arm",
-        "",
-        "the client's way to read, instead of the level's",
-        choices=("", *ARMS),
-    ),
+    Argument("with", "", "parts that the target or its client has besides the level's", "A,B"),
+    Argument("without", "", "parts of the level that the target or its client lacks", "A,B"),
     Argument(
         "connections",
         "keep-alive",
@@ -118,14 +112,16 @@ ARGUMENTS = (
     Argument(
         "think-time-scale",
         1.0,
-        "think times and the cache's TTL are multiplied by it",
+        "think times and the TTL of client caches are multiplied by it",
         "X",
     ),
     Argument(
         "allow-writes",
         False,
-        "also create and complete tasks on a host that is not this machine; they are removed",
+        "also drive sessions that write on a host that is not this machine; what they wrote is "
+        "removed",
     ),
+    Argument("reads-only", False, "leave out sessions that write, on this machine too"),
     Argument(
         "request-budget",
         0,

@@ -12,17 +12,18 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import jwt
-from gevent.event import Event
+from locust.env import Environment
 
-from phasegate.load.budget import Budget
-from phasegate.load.cache import TtlCache
-from phasegate.load.read_strategies import ARMS, Task, UserApi
+from phasegate.load.arrivals import described
+from phasegate.load.cache import start_caches
+from phasegate.load.client import Budget, Client, Line, Removals
 from phasegate.load.recorder import Recorder
-from phasegate.load.sessions import WRITING_KINDS, Session, Surroundings
+from phasegate.load.session import Clock, Session
+from phasegate.load.session_user import Choice, carry_out
 from phasegate.load.settings import Settings
 from phasegate.load.timer import Alarm
 from phasegate.load.transport import Answer, Transport
-from phasegate.load.users import TOKEN_LIFETIME_S, Listed
+from phasegate.load.users import TOKEN_LIFETIME_S, Listed, User
 from phasegate.model.address import Address
 from phasegate.model.api_refusals import (
     KEY_ADVICE,
@@ -36,9 +37,9 @@ from phasegate.model.api_refusals import (
     advice,
     said,
 )
-from phasegate.model.catalogue import Catalogue
-from phasegate.model.errors import CannotMeasure
+from phasegate.model.errors import CannotMeasure, ConfigurationError, PhasegateError
 from phasegate.model.population import user_id
+from phasegate.project import Project
 from phasegate.stack.tokens import mint
 
 # Who waits longer for one answer of an API without load need not wait for its load.
@@ -53,33 +54,35 @@ NO_ANSWER_ADVICE = (
 )
 
 
-class _NothingCreated:
-    """A session that reads leaves no row."""
-
-    def add(self, api: UserApi, task_id: str) -> None:
-        """See `load.sessions.Created`."""
-
-
-def check(settings: Settings, catalogue: Catalogue, kinds: Sequence[str]) -> int:
-    """Try one session of each reading kind of `kinds`; returns the number of requests sent.
+def check(
+    settings: Settings, project: Project, environment: Environment, among: Sequence[Choice]
+) -> int:
+    """Try each session of `among`, all of which read; returns the number of requests sent.
 
     Raises:
         CannotMeasure: the API does not answer, refuses, or answers in a form that the session
             cannot go on with. Status, code, cause and remedy are named; no load was sent.
+        ConfigurationError: the locustfile has a fault; file and line are named.
     """
     keeps = settings.connections == "keep-alive"
     transport = Transport(settings.host, timeout_s=TIMEOUT_S, keeps=keeps)
     try:
-        return _Preflight(settings, catalogue, transport).run(kinds)
+        return _Preflight(settings, project, environment, transport).run(among)
     finally:
         transport.close()
 
 
 class _Preflight:
-    def __init__(self, settings: Settings, catalogue: Catalogue, transport: Transport) -> None:
-        self._settings = settings
-        self._transport = transport
-        self._catalogue = catalogue
+    def __init__(
+        self,
+        settings: Settings,
+        project: Project,
+        environment: Environment,
+        transport: Transport,
+    ) -> None:
+        self._settings, self._project = settings, project
+        self._environment, self._transport = environment, transport
+        self._fault: CannotMeasure | None = None
         file = settings.users_file
         self._who, self._token = (
             (str(user_id(settings.seed, 0)), "") if file is None else Listed(file).of_index(0)
@@ -88,38 +91,52 @@ class _Preflight:
         if self._minted:
             self._token = mint(settings.jwt_secret, self._who, lifetime_s=TOKEN_LIFETIME_S)
 
-    def run(self, kinds: Sequence[str]) -> int:
-        budget = Budget(self._settings.request_budget, lambda: None)
-        recorder = Recorder((0.0,))
-        sessions = self._catalogue.sessions
-        cache: TtlCache[list[Task]] = TtlCache(
-            ttl_s=sessions.cache_ttl_s, entries_max=1, clock=time.perf_counter, signal=Event
-        )
-        around = Surroundings(
+    def run(self, among: Sequence[Choice]) -> int:
+        settings, recorder, alarm = self._settings, Recorder((0.0,)), Alarm()
+        budget = Budget(settings.request_budget, lambda: None)
+        clock = Clock(
             recorder=recorder,
-            reader=ARMS[self._settings.arm](cache),
-            workload=self._catalogue.workload,
+            workload=self._project.catalogue.workload,
             think_time_scale=0.0,
-            alarm=Alarm(),
-            created=_NothingCreated(),
-            level=self._settings.level,
+            alarm=alarm,
             stage_at=lambda _: 0,
         )
-        api = UserApi(
-            transport=self._transport,
-            recorder=recorder,
-            head=self._head(f"Bearer {self._token}"),
-            user_id=self._who,
-            page_tasks=sessions.page_tasks,
-            budget=budget,
-            on_failure=self._judge,
-        )
+        removals = Removals(self._transport, recorder)
+        line = Line(self._transport, recorder, budget, removals, self._judge)
+        head = self._head(f"Bearer {self._token}")
+        start_caches(1.0)
         try:
-            for kind in [kind for kind in kinds if kind not in WRITING_KINDS] or ["browse"]:
-                Session(around, api, random.Random(0), time.perf_counter()).run(kind)
+            for choice in among:
+                session = Session(clock, random.Random(0), time.perf_counter())
+                self._try(choice, session, Client(line, session, head))
         finally:
-            around.alarm.close()
+            removals.send()
+            alarm.close()
         return budget.sent
+
+    def _try(self, choice: Choice, session: Session, client: Client) -> None:
+        """Carry one session out; a fault of its code is the locustfile's."""
+        try:
+            carry_out(
+                choice,
+                self._environment,
+                session,
+                client,
+                user=User(self._who, self._token),
+                parts=self._settings.parts,
+                level=self._settings.level,
+            )
+        except PhasegateError:
+            raise
+        except Exception as error:
+            if self._fault is None:
+                raise ConfigurationError(
+                    f"The locustfile has a fault: {described(error)}",
+                    untouched="No load was sent",
+                    then="Mend it and start again",
+                ) from error
+        if self._fault is not None:
+            raise self._fault
 
     def _head(self, authorization: str | None) -> bytes:
         lines = {"apikey": self._settings.anon_key, "X-Client-Info": CLIENT}
@@ -169,11 +186,12 @@ class _Preflight:
         for secret in (self._token, self._settings.anon_key, self._settings.jwt_secret):
             if secret:
                 what = what.replace(secret, "…")
-        raise CannotMeasure(
+        self._fault = CannotMeasure(
             f"INVALID before any load: {name} at {where(self._settings.host)} gives {what}",
             untouched="No load was sent",
             then=then[0].upper() + then[1:],
         )
+        raise self._fault
 
 
 def where(url: str) -> str:

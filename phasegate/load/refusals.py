@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from phasegate.load.expectations import Expected, Failure
+from phasegate.load.expectations import ANYTHING, Expected, Failure
 from phasegate.model.api_refusals import (
     FAILS_FROM,
     NOT_MODIFIED,
@@ -42,6 +42,8 @@ def failure_of(
         if answer.status == NOT_MODIFIED and asked_if_changed:
             return Failure.NONE, None, ""
         return Failure.REDIRECT, None, redirected_to(answer)
+    if expects is ANYTHING:
+        return Failure.NONE, None, ""
     if expects is None and not (answer.body and is_page(answer)):
         return Failure.NONE, None, ""
     try:

@@ -1,6 +1,6 @@
 """Runs one stage of load in a child process and returns its record.
 
-Spawns `locust` headless with `loadtests/locustfile.py`; hands everything over by environment, so
+Spawns `locust` headless with the project's locustfile; hands everything over by environment, so
 that no secret shows in the process list; writes `<out>/<stage>.json` and `<out>/<stage>.log`.
 Imports no locust and no gevent: callers may use asyncio.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from phasegate.load.stages import rate_with_enough_sessions
 from phasegate.model.errors import CannotMeasure, ConfigurationError, ExitCode, PhasegateError
-from phasegate.project import LOCUSTFILE
+from phasegate.project import Project
 from phasegate.records import store
 from phasegate.records.load import Connections, LoadRecord
 
@@ -54,7 +54,7 @@ class Manners:
     request_budget: int
     """No more requests than that are sent."""
     allow_writes: bool = False
-    """Whether sessions that create and complete tasks are driven too; their rows are removed."""
+    """Whether sessions that write are driven too; what they wrote is removed."""
     users_file: Path | None = None
     """Users to act as; the seeder's if None."""
 
@@ -62,8 +62,7 @@ class Manners:
     def options(self) -> dict[str, str]:
         """As the generator takes them."""
         options = {"RAMP": repr(self.ramp_s), "REQUEST_BUDGET": str(self.request_budget)}
-        if self.allow_writes:
-            options["ALLOW_WRITES"] = "true"
+        options["ALLOW_WRITES" if self.allow_writes else "READS_ONLY"] = "true"
         if self.users_file is not None:
             options["USERS_FILE"] = str(self.users_file.resolve())
         return options
@@ -73,8 +72,10 @@ def run_stage(
     target: Target,
     *,
     stage: str,
-    arm: str,
+    project: Project,
     level: int,
+    added: tuple[str, ...] = (),
+    removed: tuple[str, ...] = (),
     users: int,
     seed: int,
     duration_s: float,
@@ -92,8 +93,10 @@ def run_stage(
     Args:
         target: where, and the keys to it.
         stage: name of the record.
-        arm: the client's way to read: `n-plus-1`, `embedded`, `embedded+cache`.
-        level: stack level of the target, for the record.
+        project: whose sessions are driven.
+        level: stack level of the target, whose parts the sessions go by.
+        added: parts of the target or its client besides the level's.
+        removed: parts of the level that they lack.
         users: registered users of the data set.
         seed: of the data set, and of the arrivals.
         duration_s: of the recorded part.
@@ -110,20 +113,21 @@ def run_stage(
         CannotMeasure: locust wrote no record; what it said, or the end of its log, is quoted.
         ConfigurationError: the same, where a setting is wrong.
     """
-    rate = arrival_rate_per_s
+    rate, path = arrival_rate_per_s, out / f"{stage}.json"
     if enough_sessions:
         rate = rate_with_enough_sessions(rate, duration_s)
     out.mkdir(parents=True, exist_ok=True)
-    path = out / f"{stage}.json"
     path.unlink(missing_ok=True)
     options = {
+        "PROJECT": str(project.root),
         "USERS_REGISTERED": str(users),
         "ARRIVAL_RATE": repr(rate),
         "STAGE_DURATION": repr(duration_s),
         "STAGE_NAME": stage,
         "WARM_UP": repr(warm_up_s),
         "LEVEL": str(level),
-        "ARM": arm,
+        "WITH": ",".join(added),
+        "WITHOUT": ",".join(removed),
         "SEED": str(seed),
         "THINK_TIME_SCALE": repr(think_time_scale),
         "OUT": str(out.resolve()),
@@ -131,11 +135,18 @@ def run_stage(
     }
     if manners is not None:
         options |= manners.options
-    command = _command(target, processes, manners)
-    log = out / f"{stage}.log"
-    code = _spawn(command, _environment(target, options), log, warm_up_s + duration_s + OVERHEAD_S)
+    limit_s = warm_up_s + duration_s + OVERHEAD_S
+    return _driven(_command(project.locustfile, target, processes), target, options, path, limit_s)
+
+
+def _driven(
+    command: list[str], target: Target, options: dict[str, str], path: Path, limit_s: float
+) -> LoadRecord:
+    """What `command` wrote to `path`; what it said lies beside that."""
+    log = path.with_suffix(".log")
+    code = _spawn(command, _environment(target, options), log, limit_s)
     if not path.exists():
-        raise _nothing_written(stage, log, code)
+        raise _nothing_written(path.stem, log, code)
     return store.read(path, LoadRecord)
 
 
@@ -152,13 +163,11 @@ def _nothing_written(stage: str, log: Path, exit_code: int) -> PhasegateError:
     )
 
 
-def _command(target: Target, processes: int, manners: Manners | None) -> list[str]:
-    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless"]
+def _command(locustfile: Path, target: Target, processes: int) -> list[str]:
+    command = [sys.executable, "-m", "locust", "-f", str(locustfile), "--headless"]
     command += ["--only-summary", "--host", target.url]
     if processes > 1:
         command += ["--processes", str(processes)]
-    if manners is not None and not manners.allow_writes:
-        command += ["--tags", "read"]
     return command
 
 

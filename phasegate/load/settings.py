@@ -20,14 +20,13 @@ from phasegate.load.options import (
     TARGETS,
     USERS_DEFAULT,
 )
-from phasegate.load.read_strategies import arm_of
 from phasegate.load.stages import Stage, modelled, parse_size
-from phasegate.load.target_level import LEVEL_ASSUMED
 from phasegate.load.users import Listed
 from phasegate.model.address import Address
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import ConfigurationError, Refused, UsageError
 from phasegate.model.keys import ANON_KEY, JWT_SECRET, Key, read_key
+from phasegate.project import Project
 from phasegate.records.load import Connections
 from phasegate.stack.tokens import mint_key
 
@@ -60,7 +59,10 @@ class Settings:
     warm_up: bool
     """The first of `stages` is not recorded."""
     level: int
-    arm: str
+    parts: frozenset[str]
+    """Of the stack under test and its client."""
+    client: tuple[str, ...]
+    """Those of `parts` that are the client's."""
     seed: int
     think_time_scale: float
     allow_writes: bool
@@ -69,6 +71,11 @@ class Settings:
     users_file: Path | None
     out: Path | None
     connections: Connections = "keep-alive"
+
+    @property
+    def arm(self) -> str:
+        """The client's parts, as records have them."""
+        return "+".join(self.client)
 
     @property
     def is_open(self) -> bool:
@@ -160,7 +167,7 @@ def settings_from(
     *,
     host: str | None,
     environment: Mapping[str, str],
-    catalogue: Catalogue,
+    project: Project,
 ) -> Settings:
     """The options, checked.
 
@@ -180,7 +187,10 @@ def settings_from(
         raise UsageError("--think-time-scale must be positive")
     anon_key, jwt_secret = keys_from(environment, options)
     ramp_s = options.ramp or (0.0 if address.is_loopback else REMOTE_RAMP_S)
-    stages = _stages(options, catalogue, ramp_s)
+    stages = _stages(options, project.catalogue, ramp_s)
+    level = options.level or project.level_assumed
+    added, removed = (_names(getattr(options, name)) for name in ("with", "without"))
+    parts = project.parts_in_force(level, added, removed)
     if options.warm_up and stages[0].sessions_per_s > 0:
         first = stages[0]
         warm_up = Stage(
@@ -196,16 +206,28 @@ def settings_from(
         jwt_secret=jwt_secret,
         stages=stages,
         warm_up=stages[0].name == "warm-up",
-        level=options.level or LEVEL_ASSUMED,
-        arm=arm_of(options.arm, options.level or LEVEL_ASSUMED),
+        level=level,
+        parts=parts,
+        client=project.client_of(parts),
         seed=options.seed,
         think_time_scale=options.think_time_scale,
         request_budget=options.request_budget or (None if address.is_loopback else REMOTE_BUDGET),
         users_file=Path(options.users_file) if options.users_file else None,
-        allow_writes=address.is_loopback or options.allow_writes,
+        allow_writes=_may_write(options, is_loopback=address.is_loopback),
         out=Path(options.out) if options.out else None,
         connections=options.connections,
     )
+
+
+def _may_write(options: argparse.Namespace, *, is_loopback: bool) -> bool:
+    if options.allow_writes and options.reads_only:
+        raise UsageError("--allow-writes and --reads-only contradict each other", then="Drop one")
+    return bool((is_loopback and not options.reads_only) or options.allow_writes)
+
+
+def _names(said: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(name.strip() for name in said.split(",") if name.strip())
 
 
 def _stages(options: argparse.Namespace, catalogue: Catalogue, ramp_s: float) -> tuple[Stage, ...]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from phasegate.load.counters import EndpointTally, StageTally
-from phasegate.load.read_strategies import CACHING_ARMS
 from phasegate.load.settings import Settings
 from phasegate.load.stages import Stage
 from phasegate.load.validity import reasons
@@ -54,12 +53,10 @@ def record_of(
         dropped_sessions=sessions.dropped,
         schedule_lag_ms_p99=tally.lag.percentile_ms(99) or 0.0,
         generator_cpu_share_max=tally.cpu_share_max,
-        invalid=reasons(
-            stage, tally, arm=settings.arm, lasted_s=lasted_s, workers_lost=workers_lost
-        ),
+        invalid=reasons(stage, tally, lasted_s=lasted_s, workers_lost=workers_lost),
         endpoints=_endpoints(tally.endpoints),
         seconds=_seconds(tally),
-        cache=_cache(tally) if settings.arm in CACHING_ARMS else None,
+        cache=_cache(tally) if tally.cache.is_used else None,
         actions=_endpoints(tally.actions),
         completions=_endpoints(tally.completions),
         sessions=Sessions(

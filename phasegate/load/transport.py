@@ -27,7 +27,7 @@ import httptools
 from gevent import socket, ssl
 from gevent.monkey import get_original
 
-from phasegate.load.url import Address
+from phasegate.model.address import Address
 from phasegate.model.errors import ConfigurationError
 
 # Above PostgREST's longest: pool time-out 10 s, role time-out 8 s. Who waits longer has left.
@@ -76,19 +76,26 @@ class Answer:
         """Size of the body as it was sent."""
         return len(self.body)
 
+    def content(self) -> bytes:
+        """The body, decompressed.
+
+        Raises:
+            ValueError: it is not what its header says.
+        """
+        if self.headers.get(b"content-encoding") != b"gzip":
+            return self.body
+        try:
+            return zlib.decompress(self.body, wbits=31)
+        except zlib.error as error:
+            raise ValueError(f"not gzip: {error}") from error
+
     def json(self) -> Any:
         """The decoded body.
 
         Raises:
             ValueError: it is not JSON.
         """
-        body = self.body
-        if self.headers.get(b"content-encoding") == b"gzip":
-            try:
-                body = zlib.decompress(body, wbits=31)
-            except zlib.error as error:
-                raise ValueError(f"not gzip: {error}") from error
-        return json.loads(body)
+        return json.loads(self.content())
 
 
 class _Message:

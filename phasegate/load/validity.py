@@ -23,8 +23,9 @@ ACHIEVED_SHARE_MIN = 0.95
 
 # For a newcomer: the reference API answers as PostgREST does.
 NO_ETAG = (
-    "the server sent no ETag with its lists, so no request could be conditional; PostgREST and "
-    "Supabase's gateway send none: put a gateway that adds them in front, or choose --arm embedded"
+    "the server sent no ETag, so no request could be conditional; PostgREST and Supabase's gateway "
+    "send none: put a gateway that adds them in front, or leave that part of the client out "
+    "(--without)"
 )
 
 EMPTY_ADVICE = (
@@ -49,14 +50,13 @@ DURATION_SHARE_MIN = 0.99
 
 
 def reasons(
-    stage: Stage, tally: StageTally, *, arm: str, lasted_s: float, workers_lost: int
+    stage: Stage, tally: StageTally, *, lasted_s: float, workers_lost: int
 ) -> tuple[str, ...]:
     """The reasons, each as `code: sentence`; empty where the stage counts.
 
     Args:
         stage: what was asked for.
         tally: what was counted.
-        arm: the client's way to read.
         lasted_s: how long the stage lasted, in seconds.
         workers_lost: generator processes whose last report is missing.
     """
@@ -67,7 +67,7 @@ def reasons(
     findings = (
         (workers_lost > 0, Reason.WORKER_LOST, f"{workers_lost} generator process(es) went away"),
         (sessions.broken > 0, Reason.BROKEN, _broken(tally)),
-        *_of_answers(stage, tally, arm),
+        *_of_answers(stage, tally),
         (
             tally.cpu_share_max >= CPU_SHARE_MAX,
             Reason.GENERATOR_CPU,
@@ -102,7 +102,7 @@ def reasons(
     return tuple(f"{code}: {sentence}" for found, code, sentence in findings if found)
 
 
-def _of_answers(stage: Stage, tally: StageTally, arm: str) -> tuple[tuple[bool, Reason, str], ...]:
+def _of_answers(stage: Stage, tally: StageTally) -> tuple[tuple[bool, Reason, str], ...]:
     """Whether the sessions met the application: by what they were answered."""
     statuses = tally.statuses
     answers = sum(statuses.values())
@@ -128,7 +128,7 @@ def _of_answers(stage: Stage, tally: StageTally, arm: str) -> tuple[tuple[bool, 
         ),
         (bool(empty), Reason.ANSWERS_EMPTY, f"{'; '.join(empty)}: {EMPTY_ADVICE}"),
         (
-            arm == "conditional" and tally.cache.misses > 0 and tally.cache.validators == 0,
+            tally.cache.unvalidated > 0 and tally.cache.validators == 0,
             Reason.NOT_SERVED,
             NO_ETAG,
         ),

@@ -79,18 +79,6 @@ class Run(Entry, frozen=True):
         return (*(size for size in sorted(self.sizes) if size < users), users)
 
 
-class Sessions(Entry, frozen=True):
-    """What a session of the load test does, and the client's cache."""
-
-    browse_weight: float
-    organise_weight: float
-    heavy_weight: float
-    analyse_weight: float
-    page_tasks: int
-    cache_ttl_s: float
-    cache_entries_max: int
-
-
 class Compute(Entry, frozen=True):
     """A compute size of Supabase's. What of it is emulated here: `stack.compute`."""
 
@@ -211,7 +199,6 @@ class Catalogue(Entry, frozen=True):
     slo: Slo
     workload: Workload
     run: Run
-    sessions: Sessions
     compute: tuple[Compute, ...]
     """Ascending in size."""
     prices: Prices

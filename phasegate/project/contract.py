@@ -58,9 +58,11 @@ class Level(Entry, frozen=True):
 
 
 class ClientPart(Entry, frozen=True):
-    """`[parts.NAME]`: a way of the client to read, which the locustfile carries out."""
+    """`[parts.NAME]`: something that a client does or has, which the locustfile carries out."""
 
     title: str
+    replaces: tuple[str, ...] = ()
+    """Parts of the client that it takes the place of where `--with` adds it."""
 
 
 class JobFile(Entry, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -115,6 +116,49 @@ class Project:
         """The parts of level `number`."""
         return frozenset(self.level(number).parts)
 
+    def parts_in_force(
+        self, number: int, added: Sequence[str] = (), removed: Sequence[str] = ()
+    ) -> frozenset[str]:
+        """The parts of level `number`, with `added` ones (`--with`) and without `removed` ones.
+
+        Raises:
+            UsageError: there is no such level or part, or a part to remove is not in it.
+        """
+        parts = set(self.parts_of(number))
+        for name, option in ((added, "--with"), (removed, "--without")):
+            for part in name:
+                if part not in self.known_parts:
+                    raise UsageError(
+                        f"{option}: there is no part {part!r}",
+                        untouched=NOTHING,
+                        then=f"Choose among {', '.join(sorted(self.known_parts))}",
+                    )
+        for part in removed:
+            if part not in parts:
+                raise UsageError(
+                    f"--without: stack level {number} has no part {part!r}",
+                    untouched=NOTHING,
+                    then=f"It has {', '.join(sorted(parts)) or 'none'}",
+                )
+        for part in added:
+            own = self.client_parts.get(part)
+            parts = (parts - set(own.replaces if own else ())) | {part}
+        return frozenset(parts - set(removed))
+
+    def client_of(self, parts: frozenset[str]) -> tuple[str, ...]:
+        """Those of `parts` that are the client's, in the order of `phasegate.toml`."""
+        return tuple(name for name in self.client_parts if name in parts)
+
+    @property
+    def level_assumed(self) -> int:
+        """Of a target that does not say: the highest that needs no part of the engine's, or 1."""
+        plain = [
+            number
+            for number, level in enumerate(self.levels, 1)
+            if not set(level.parts) & set(ENGINE_PARTS)
+        ]
+        return max(plain, default=1)
+
     def technique(self, id_: str) -> TechniqueFolder:
         """The technique of that id.
 
@@ -184,6 +228,16 @@ class Project:
                 then=f"Choose among {', '.join(sorted(self.known_parts))}",
             )
 
+    def check_client_parts(self, parts: tuple[str, ...], where: str) -> None:
+        """ConfigurationError for a part that is none of the client's; `where` says who named it."""
+        unknown = [part for part in parts if part not in self.client_parts]
+        if unknown:
+            raise ConfigurationError(
+                f"{where}: there is no part {unknown[0]!r} of the client",
+                untouched=NOTHING,
+                then=f"Choose among {', '.join(self.client_parts)}",
+            )
+
 
 def load_project(root: Path | None = None) -> Project:
     """The project in `root`; without it, where `find_project` finds one.
@@ -210,6 +264,8 @@ def load_project(root: Path | None = None) -> Project:
     )
     for number, level in enumerate(file.levels, 1):
         project.check_parts(level.parts, f"{FILE}: levels[{number - 1}].parts")
+    for name, part in file.parts.items():
+        project.check_client_parts(part.replaces, f"{FILE}: parts.{name}.replaces")
     _check_techniques(project)
     for name, job in file.jobs.items():
         for key, named in (("work", job.work), ("owns", job.owns)):

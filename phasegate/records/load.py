@@ -73,7 +73,7 @@ class LoadRecord(Record, frozen=True, kw_only=True):
 
     stage: str
     arm: str
-    """The client's way to read: one of the project's `[parts]`."""
+    """The client's parts (the project's `[parts]`), joined by `+`; empty where it has none."""
     level: int
     """Stack level, from 1."""
     users: int
@@ -98,7 +98,7 @@ class LoadRecord(Record, frozen=True, kw_only=True):
     endpoints: tuple[Endpoint, ...]
     seconds: tuple[Second, ...]
     cache: Cache | None
-    """Null where the arm has no cache."""
+    """Null where nothing asked one."""
     actions: tuple[Endpoint, ...] = ()
     """Clicks of users by name, from due to the last answer that the click needed. An action
     answered from a cache counts; `statuses` is empty and `response_bytes` 0. The SLO speaks of

@@ -245,7 +245,7 @@ def had_by(
         project: says which part of a stack, or of a client, a technique adds.
         level: of the stack. Its definition speaks where the record of it names no such part.
         parts: of the stack, as recorded; a part that was skipped is not there.
-        arm: the client's way to read; None where no load was driven.
+        arm: the client's parts, joined by +; None where no load was driven.
     """
     there = {RENAMED.get(part.name, part.name): part.outcome != "skipped" for part in parts}
 
@@ -254,7 +254,7 @@ def had_by(
             return True
         names = project.techniques[technique].parts
         if arm is not None and any(name in project.client_parts for name in names):
-            return arm in names
+            return any(part in names for part in arm.split("+"))
         recorded = [there[name] for name in names if name in there]
         first = project.level_with(technique)
         return any(recorded) if recorded else first is not None and first <= level

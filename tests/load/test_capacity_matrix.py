@@ -13,6 +13,7 @@ from phasegate.load.capacity_matrix import Plan, Standing, run_matrix
 from phasegate.model.catalogue import load
 from phasegate.model.errors import CannotMeasure
 from phasegate.model.verdict import code_of
+from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.records.matrix import MatrixRecord
@@ -52,7 +53,7 @@ def test_a_slow_level_fails_a_quick_one_passes_and_a_missing_one_is_named(
     plan = Plan(
         levels=(1, 2, 3), sizes=(400_000,), seed=1, run_dir=tmp_path, cell_s=1.7, probes_max=0
     )
-    record = run_matrix(plan, load(), stand, unsampled)
+    record = run_matrix(plan, load_project(), stand, unsampled)
     skip_where_too_busy(record, busy)
     verdicts = {(cell.level, cell.users): cell.verdict for cell in record.cells}
     assert verdicts == {(1, 400_000): "FAIL", (2, 400_000): "PASS"}
@@ -75,7 +76,7 @@ def test_the_breakpoint_search_starts_from_the_cell_and_ends_with_its_budget(
     plan = Plan(
         levels=(2,), sizes=(1000,), seed=1, run_dir=tmp_path, cell_s=2, probe_s=1, probes_max=2
     )
-    record = run_matrix(plan, load(), stand, unsampled)
+    record = run_matrix(plan, load_project(), stand, unsampled)
     skip_where_too_busy(record, busy)
     (cell,), (found,) = record.cells, record.breakpoints
     assert [probe.verdict for probe in record.searched] == ["PASS", "PASS"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from phasegate.load.run import LOCUSTFILE
+from phasegate.project import LOCUSTFILE
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.stack.tokens import mint_key

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from phasegate.load.run import LOCUSTFILE, run_stage
+from phasegate.load.run import run_stage
 from phasegate.model.errors import CannotMeasure
 from phasegate.model.verdict import code_of
+from phasegate.project import LOCUSTFILE, load_project
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 
@@ -103,8 +104,8 @@ def test_a_server_that_is_gone_is_named_before_the_load(tiny_server: Start, tmp_
     server.process.wait()
     with pytest.raises(CannotMeasure, match=r"gives no answer \(.*refused.*SUPABASE_URL"):
         run_stage(
-            server.target, stage="s", arm="embedded", level=2, users=10, seed=1, duration_s=1.0,
-            arrival_rate_per_s=5.0, out=tmp_path,
+            server.target, stage="s", project=load_project(), level=2, users=10, seed=1,
+            duration_s=1.0, arrival_rate_per_s=5.0, out=tmp_path,
         )  # fmt: skip
 
 
@@ -203,9 +204,8 @@ def test_an_error_in_a_sessions_code_is_one_line_and_ends_the_test(
     broken = tmp_path / "locustfile.py"
     broken.write_text(
         LOCUSTFILE.read_text(encoding="utf-8")
-        + "\n\nfrom phasegate.load.sessions import Session\n\n"
-        + "def wrong(self):\n    raise KeyError('colour')\n\n"
-        + "Session._create_task = wrong\n",
+        + "\n\ndef wrong(self, page):\n    raise KeyError('colour')\n\n"
+        + "AppUser.create_task = wrong\n",
         encoding="utf-8",
     )
     began_s = time.monotonic()

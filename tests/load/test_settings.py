@@ -7,15 +7,14 @@ from pathlib import Path
 import configargparse
 import pytest
 
-from phasegate.load.budget import Budget, share_of
+from phasegate.load.client import Budget, share_of
 from phasegate.load.options import REMOTE_BUDGET, REMOTE_RAMP_S, add_arguments
 from phasegate.load.settings import Settings, settings_from
 from phasegate.load.stages import SESSIONS_MIN, parse_size, rate_with_enough_sessions
 from phasegate.load.users import Listed, People, Seeded
-from phasegate.model.catalogue import load
 from phasegate.model.errors import ConfigurationError, PhasegateError, Refused, UsageError
 from phasegate.model.population import user_id
-from phasegate.project import SeedFolder
+from phasegate.project import SeedFolder, load_project
 from phasegate.stack.tokens import mint_key
 
 SECRET = "a-secret-of-the-tests-that-is-32-bytes-long"  # noqa: S105 - opens nothing
@@ -33,7 +32,7 @@ def settings(
         parser.parse_args(arguments),
         host=host,
         environment=KEYS if environment is None else environment,
-        catalogue=load(),
+        project=load_project(),
     )
 
 
@@ -65,7 +64,10 @@ def test_what_is_no_number_of_users_is_named(text: str) -> None:
 def test_the_level_chooses_the_client_unless_told() -> None:
     arms = [settings("--level", level).arm for level in "123"]
     assert arms == ["n-plus-1", "embedded", "embedded+cache"]
-    assert settings("--level", "3", "--arm", "n-plus-1").arm == "n-plus-1"
+    assert settings("--level", "3", "--with", "n-plus-1").arm == "n-plus-1+cache"
+    assert settings("--level", "3", "--without", "cache,jobs").arm == "embedded"
+    assert "jobs" not in settings("--level", "3", "--without", "cache,jobs").parts
+    assert settings("--level", "1", "--with", "conditional").arm == "conditional"
 
 
 def test_connections_are_kept_unless_told() -> None:
@@ -79,6 +81,10 @@ def test_connections_are_kept_unless_told() -> None:
         (("--arrival-rate", "-1"), "--arrival-rate must not be negative"),
         (("--think-time-scale", "0"), "--think-time-scale must be positive"),
         (("--stages", "1k", "--arrival-rate", "3"), "contradict each other"),
+        (("--level", "4"), "no stack level 4"),
+        (("--with", "cahce"), "--with: there is no part 'cahce'"),
+        (("--level", "1", "--without", "cache"), "stack level 1 has no part 'cache'"),
+        (("--allow-writes", "--reads-only"), "contradict each other"),
         (("--stages", "1k,x"), "'x' is not a number of registered users"),
     ],
 )

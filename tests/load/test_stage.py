@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from phasegate.load.generator import START_DELAY_S
-from phasegate.load.run import LOCUSTFILE, Target, run_stage
+from phasegate.load.arrivals import START_DELAY_S
+from phasegate.load.run import Target, run_stage
 from phasegate.load.settings import LOCAL_JWT_SECRET
 from phasegate.model.errors import ConfigurationError
 from phasegate.model.verdict import code_of
+from phasegate.project import LOCUSTFILE, load_project
 from phasegate.records import store
 from phasegate.records.histogram import Histogram, merged
 from phasegate.records.load import LoadRecord
@@ -36,7 +37,7 @@ Start = Callable[..., "TinyServer"]
 def stage(server: TinyServer, out: Path, **changes: object) -> LoadRecord:
     asked: dict[str, object] = {
         "stage": "s",
-        "arm": "embedded",
+        "project": load_project(),
         "level": 2,
         "users": 1000,
         "seed": 1,
@@ -49,10 +50,16 @@ def stage(server: TinyServer, out: Path, **changes: object) -> LoadRecord:
     return run_stage(server.target, **{**asked, **changes})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("arm", ["n-plus-1", "embedded", "embedded+cache"])
-def test_every_count_agrees_with_the_servers(arm: str, tiny_server: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("added", "arm"),
+    [("n-plus-1", "n-plus-1"), ("embedded", "embedded"), ("cache", "embedded+cache")],
+)
+def test_every_count_agrees_with_the_servers(
+    added: str, arm: str, tiny_server: Start, tmp_path: Path
+) -> None:
     server = tiny_server()
-    record = stage(server, tmp_path, arm=arm)
+    record = stage(server, tmp_path, added=(added,))
+    assert record.arm == arm
     counted = server.counted()
     requests: dict[str, int] = {}
     size: dict[str, int] = {}
@@ -77,8 +84,8 @@ def test_every_count_agrees_with_the_servers(arm: str, tiny_server: Start, tmp_p
 
 
 def test_the_cache_saves_the_requests_that_it_says(tiny_server: Start, tmp_path: Path) -> None:
-    plain = stage(tiny_server(), tmp_path, arm="embedded")
-    cached = stage(tiny_server(), tmp_path, arm="embedded+cache")
+    plain = stage(tiny_server(), tmp_path)
+    cached = stage(tiny_server(), tmp_path, added=("cache",))
 
     def lists(record: LoadRecord) -> int:
         return sum(e.requests for e in record.endpoints if e.name.startswith("GET tasks"))
@@ -98,7 +105,7 @@ def test_a_conditional_client_saves_bytes_but_no_request_behind_a_gateway_that_a
     # Lists change with what their user writes, so pages at hand go stale as in life.
     behind = tiny_server("--remembers")
     gateway = etag_gateway(behind.url)
-    record = stage(gateway, tmp_path, arm="conditional")
+    record = stage(gateway, tmp_path, added=("conditional",))
     counted = gateway.counted()
     (lists,) = (e for e in record.endpoints if e.name == "GET tasks (conditional)")
     assert record.cache is not None
@@ -117,9 +124,9 @@ def test_a_conditional_client_saves_bytes_but_no_request_behind_a_gateway_that_a
 def test_a_server_without_etags_makes_the_conditional_arm_invalid(
     tiny_server: Start, tmp_path: Path
 ) -> None:
-    record = stage(tiny_server(), tmp_path, arm="conditional", duration_s=1.0)
+    record = stage(tiny_server(), tmp_path, added=("conditional",), duration_s=1.0)
     (reason,) = (said for said in record.invalid if code_of(said) == "not-served")
-    assert "the server sent no ETag with its lists" in reason
+    assert "the server sent no ETag" in reason
     assert "put a gateway that adds them in front" in reason
 
 
@@ -244,7 +251,7 @@ def test_an_address_that_is_none_is_named_with_the_log(tmp_path: Path) -> None:
         run_stage(
             Target("ftp://x", "key", "secret"),
             stage="s",
-            arm="embedded",
+            project=load_project(),
             level=2,
             users=10,
             seed=1,

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from phasegate.load.run import LOCUSTFILE
 from phasegate.load.target_level import level_told_by
+from phasegate.project import LOCUSTFILE
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 
@@ -62,7 +62,7 @@ def answering() -> Iterator[Callable[[object], str]]:
 def test_only_a_level_that_there_is_counts_as_told(
     answer: object, level: int | None, answering: Callable[[object], str]
 ) -> None:
-    assert level_told_by(answering(answer)) == level
+    assert level_told_by(answering(answer), 3) == level
 
 
 def driven(
@@ -93,7 +93,7 @@ def test_a_level_that_is_assumed_is_said_so(tiny_server: Start, tmp_path: Path) 
     server = tiny_server()
     arguments = ("--arrival-rate", "20", "--stage-duration", "1", "--out", str(tmp_path))
     done = driven(server.url, server.environment, *arguments)
-    assert "the client of level 2 is assumed; give --level 1, 2 or 3" in done.stderr
+    assert "level 2 is assumed; give --level N, 1 to 3" in done.stderr
     assert store.read(tmp_path / "s.json", LoadRecord).level == 2
     told = driven(server.url, server.environment, *arguments, "--level", "1")
     assert "does not tell" not in told.stderr

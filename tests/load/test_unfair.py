@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from phasegate.load.run import LOCUSTFILE
 from phasegate.model.verdict import code_of
+from phasegate.project import LOCUSTFILE
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 
@@ -144,10 +144,11 @@ def test_ctrl_c_in_the_caller_of_a_stage_ends_the_generator_in_order(
     server = tiny_server()
     program = (
         "import os; from pathlib import Path; from phasegate.load.run import Target, run_stage\n"
+        "from phasegate.project import load_project\n"
         f"target = Target({server.url!r}, os.environ['SUPABASE_ANON_KEY'],"
         " os.environ['SUPABASE_JWT_SECRET'])\n"
-        "run_stage(target, stage='s', arm='embedded', level=2, users=1000, seed=1, duration_s=60,"
-        f" arrival_rate_per_s=30, out=Path({str(tmp_path)!r}), warm_up_s=0)"
+        "run_stage(target, stage='s', project=load_project(), level=2, users=1000, seed=1,"
+        f" duration_s=60, arrival_rate_per_s=30, out=Path({str(tmp_path)!r}), warm_up_s=0)"
     )
     caller = subprocess.Popen(
         [sys.executable, "-c", program], env=server.environment, stderr=subprocess.DEVNULL

@@ -23,10 +23,8 @@ def fair() -> StageTally:
     return tally
 
 
-def codes(
-    tally: StageTally, *, stage: Stage = STAGE, arm: str = "embedded", lasted_s: float = 10.0
-) -> list[str]:
-    found = reasons(stage, tally, arm=arm, lasted_s=lasted_s, workers_lost=0)
+def codes(tally: StageTally, *, stage: Stage = STAGE, lasted_s: float = 10.0) -> list[str]:
+    found = reasons(stage, tally, lasted_s=lasted_s, workers_lost=0)
     return [code_of(reason) for reason in found]
 
 
@@ -130,16 +128,16 @@ def test_the_closed_model_never_counts() -> None:
 
 def test_a_conditional_arm_without_etags_is_not_what_it_says() -> None:
     tally = fair()
-    tally.cache.misses = 10
-    assert codes(tally, arm="conditional") == ["not-served"]
-    tally.cache.validators = 10
-    assert codes(tally, arm="conditional") == []
+    tally.cache.unvalidated = 10
+    assert codes(tally) == ["not-served"]
+    tally.cache.validators = 1
+    assert codes(tally) == []
 
 
 def test_lost_workers_come_first() -> None:
     tally = fair()
     late(tally)
-    found = reasons(STAGE, tally, arm="embedded", lasted_s=10, workers_lost=2)
+    found = reasons(STAGE, tally, lasted_s=10, workers_lost=2)
     assert [code_of(reason) for reason in found] == ["worker-lost", "schedule-lag"]
 
 

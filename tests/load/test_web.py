@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from phasegate.load.run import LOCUSTFILE
+from phasegate.project import LOCUSTFILE
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.stack.postgres import free_port
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Start = Callable[..., "TinyServer"]
 
-OURS = ("users_registered", "level", "arrival_rate", "stages", "arm", "request_budget")
+OURS = ("users_registered", "level", "arrival_rate", "stages", "with", "without", "request_budget")
 
 
 def fetch(url: str, form: dict[str, Any] | None = None) -> str:

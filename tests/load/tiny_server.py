@@ -151,7 +151,7 @@ class Connection(asyncio.Protocol):
             written[task["user_id"]] += 1
             return 201, json.dumps([task]).encode()
         if method == "DELETE":
-            tasks_left.difference_update(path.partition("in.(")[2].rstrip(")").split(","))
+            tasks_left.discard(path.partition("id=eq.")[2])
             return 204, b""
         if method == "PATCH":
             return 204, b""

@@ -1,0 +1,394 @@
+"""A user's HTTP client: `get`, `post`, … as Locust's, each request timed from when it was due.
+
+Every request is sent, checked against what it expects, and recorded. One that fails raises
+`RequestFailed`, which ends the click that it belongs to; with `catch_response=True` the locustfile
+decides, as with Locust's own clients.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+import time
+from collections.abc import Callable, Mapping, Sized
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlencode
+
+import gevent
+from gevent.pool import Pool
+
+from phasegate.load.expectations import ANYTHING, Expected, Failure
+from phasegate.load.recorder import Recorder
+from phasegate.load.refusals import failure_of
+from phasegate.load.session import RequestFailed, Session, SessionOver
+from phasegate.load.transport import Answer, Transport, header_lines
+
+JSON_LINE = b"Content-Type: application/json\r\n"
+FORM_LINE = b"Content-Type: application/x-www-form-urlencoded\r\n"
+
+IF_CHANGED = "if-none-match"
+
+REMOVALS_AT_ONCE = 10
+
+OnFailure = Callable[[str, Answer, str], None]
+"""Told the name of a request that failed, its answer, and what is wrong with it."""
+
+
+@dataclass
+class Budget:
+    """A cap on requests sent by this process.
+
+    Args:
+        requests: the cap; None for no cap.
+        when_spent: called once, when a request is refused for the first time.
+    """
+
+    requests: int | None
+    when_spent: Callable[[], object]
+    sent: int = 0
+    _told: bool = False
+
+    def spend(self) -> bool:
+        """Take one; False when none is left."""
+        if self.requests is None or self.sent < self.requests:
+            self.sent += 1
+            return True
+        if not self._told:
+            self._told = True
+            self.when_spent()
+        return False
+
+
+def share_of(requests: int | None, slot: int, slots: int) -> int | None:
+    """The part of a budget that process `slot` of `slots` gets; the parts add up to the whole."""
+    if requests is None:
+        return None
+    return requests // slots + (1 if slot < requests % slots else 0)
+
+
+class Response:
+    """An answer, with the names that Locust's have."""
+
+    __slots__ = ("_answer", "_decoded", "_is_decoded")
+
+    def __init__(self, answer: Answer, decoded: Any, *, is_decoded: bool) -> None:
+        self._answer = answer
+        self._decoded, self._is_decoded = decoded, is_decoded
+
+    @property
+    def status_code(self) -> int:
+        """0: no answer came."""
+        return self._answer.status
+
+    @property
+    def ok(self) -> bool:
+        """Whether an answer came, with a status below 400."""
+        return 0 < self._answer.status < 400
+
+    @property
+    def content(self) -> bytes:
+        """The body, decompressed."""
+        return self._answer.content()
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8."""
+        return self.content.decode("utf-8", "replace")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """By name in lower case."""
+        return {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in self._answer.headers.items()
+        }
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the body, as it was sent."""
+        return self._answer.wire_bytes
+
+    @property
+    def error(self) -> str:
+        """Why no answer came; empty where one did."""
+        return self._answer.error
+
+    def json(self) -> Any:
+        """The decoded body.
+
+        Raises:
+            RequestFailed: it is not JSON.
+        """
+        if not self._is_decoded:
+            try:
+                self._decoded = self._answer.json()
+            except (ValueError, RecursionError) as error:
+                raise RequestFailed(f"{self.status_code} an answer instead of JSON") from error
+            self._is_decoded = True
+        return self._decoded
+
+    def shown(self) -> Sized | None:
+        """What a user sees of it: rows, or an object; None where it has no body."""
+        body = self.json() if self._answer.body else None
+        return body if body is None or isinstance(body, Sized) else (body,)
+
+
+class CaughtResponse(Response):
+    """An answer that the locustfile judges itself: `with self.client.get(…, catch_response=True)`.
+
+    Without a word it is judged as every other; it never raises.
+    """
+
+    __slots__ = ("_judge", "_verdict")
+
+    def __init__(self, answer: Answer, judge: Callable[[CaughtResponse, str | None], None]) -> None:
+        super().__init__(answer, None, is_decoded=False)
+        self._judge = judge
+        self._verdict: str | None = None
+
+    def success(self) -> None:
+        """It is in order, whatever its status."""
+        self._verdict = ""
+
+    def failure(self, why: object) -> None:
+        """It is not, whatever its status."""
+        self._verdict = str(why) or "failed"
+
+    def __enter__(self) -> CaughtResponse:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        caught = kind is not None and issubclass(kind, RequestFailed)
+        if kind is not None and self._verdict is None:
+            self._verdict = str(error) if caught else "an error of the locustfile's"
+        self._judge(self, self._verdict)
+        return caught
+
+
+@dataclass
+class Removals:
+    """Requests that take back what sessions wrote, until they are sent."""
+
+    transport: Transport
+    recorder: Recorder
+    refused: int = 0
+    _left: list[tuple[int, bytes, str, str, bytes | None]] = field(default_factory=list)
+
+    def add(self, stage: int, head: bytes, method: str, path: str, body: bytes | None) -> None:
+        """What a session of `stage` wrote is taken back by that request."""
+        self.recorder.tally(stage).rows_created += 1
+        self._left.append((stage, head, method, path, body))
+
+    def send(self) -> None:
+        """Send them all, each as the user who wrote; what the API refuses is counted."""
+        pool = Pool(REMOVALS_AT_ONCE)
+        left, self._left = self._left, []
+        for one in left:
+            pool.spawn(self._send, *one)
+        pool.join()
+
+    def _send(self, stage: int, head: bytes, method: str, path: str, body: bytes | None) -> None:
+        lines = JSON_LINE if body is not None else b""
+        answer = self.transport.request(method, path, head, body, lines)
+        if 200 <= answer.status < 300:
+            self.recorder.tally(stage).rows_removed += 1
+        else:
+            self.refused += 1
+
+
+@dataclass(frozen=True)
+class Line:
+    """What the clients of one process share."""
+
+    transport: Transport
+    recorder: Recorder
+    budget: Budget
+    removals: Removals
+    on_failure: OnFailure | None = None
+
+
+class Client:
+    """One user's requests.
+
+    Args:
+        line: shared by all clients of the process.
+        session: whose clicks the requests belong to.
+        head: the header lines of each request, encoded (`Transport.head`).
+    """
+
+    __slots__ = ("_head", "_line", "_session")
+
+    def __init__(self, line: Line, session: Session, head: bytes) -> None:
+        self._line, self._session, self._head = line, session, head
+
+    def get(self, path: str, **options: Any) -> Any:
+        """See `request`."""
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> Any:
+        """See `request`."""
+        return self.request("POST", path, **options)
+
+    def patch(self, path: str, **options: Any) -> Any:
+        """See `request`."""
+        return self.request("PATCH", path, **options)
+
+    def put(self, path: str, **options: Any) -> Any:
+        """See `request`."""
+        return self.request("PUT", path, **options)
+
+    def delete(self, path: str, **options: Any) -> Any:
+        """See `request`."""
+        return self.request("DELETE", path, **options)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        name: str = "",
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        data: str | bytes | Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        expects: Expected | None = None,
+        catch_response: bool = False,
+    ) -> Any:
+        """One request: a `Response`; with `catch_response`, a `CaughtResponse`.
+
+        Args:
+            method: GET, POST, …
+            path: below the host, with its query or without.
+            name: as statistics and records call it, after the method; the path without its query
+                where left out. Never with an id in it: every name is a series of its own.
+            params: the query, encoded.
+            json: the body; encoded, and sent as application/json.
+            data: the body as text or bytes, or the fields of a form.
+            headers: further ones; the user's own (`apikey`, `Authorization`) are always sent.
+            expects: the form of the answer's body; where None, any but a web page will do.
+            catch_response: the `with` block decides whether it failed.
+
+        Raises:
+            RequestFailed: no answer, a status of 400 or above, a redirect, or a body of another
+                form than expected; not with `catch_response`.
+            SessionOver: the test closes, or its request budget is spent; nothing was sent.
+        """
+        line, session = self._line, self._session
+        if session.click is None:
+            session.begin_bare()
+        if not line.budget.spend():
+            raise SessionOver
+        if params:
+            path += f"{'&' if '?' in path else '?'}{urlencode(params, doseq=True)}"
+        body, extra = _body(json, data)
+        if headers:
+            extra += _lines(tuple(headers.items()))
+        full_name = f"{method} {name or path.partition('?')[0]}"
+        name_id = line.recorder.name_id(full_name)
+        due_s, sent_s = session.due_s, time.perf_counter()
+        try:
+            answer = line.transport.request(method, path, self._head, body, extra)
+        except gevent.GreenletExit:
+            # Cut off while waiting: it was sent, and it was not answered.
+            done_s = time.perf_counter()
+            line.recorder.record(
+                session.stage, name_id, due_s, sent_s, done_s, 0, 0, Failure.STATUS
+            )
+            raise
+        session.due_s = answer.done_s
+        if_changed = answer.status == 304 and _asks_if_changed(headers)
+        if catch_response:
+            sent = (full_name, name_id, due_s, sent_s)
+            return CaughtResponse(answer, partial(self._judged, sent))
+        failure, decoded, problem = failure_of(answer, expects, asked_if_changed=if_changed)
+        self._count(full_name, name_id, due_s, sent_s, answer, failure, problem)
+        if failure:
+            raise RequestFailed(answer.error or f"{answer.status} {problem}")
+        response = Response(
+            answer, decoded, is_decoded=expects is not None and expects is not ANYTHING
+        )
+        session.last = response
+        return response
+
+    def remove_at_end(self, method: str, path: str, json: Any) -> None:
+        """Have that request sent as this user when the test is over."""
+        body = None if json is None else json_module.dumps(json).encode()
+        self._line.removals.add(self._session.stage, self._head, method, path, body)
+
+    def _judged(
+        self,
+        sent: tuple[str, int, float, float],
+        response: CaughtResponse,
+        verdict: str | None,
+    ) -> None:
+        """Count a request that the locustfile judged; None where it said nothing."""
+        answer = response._answer  # noqa: SLF001 - of this module
+        failure, _, problem = failure_of(answer, None, asked_if_changed=True)
+        if verdict is not None:
+            problem = verdict
+            failure = (failure or Failure.REJECTED) if verdict else Failure.NONE
+        self._count(*sent, answer, failure, problem)
+        if failure and self._session.click is not None:
+            self._session.click.failed = True
+        elif not failure:
+            self._session.last = response
+
+    def _count(
+        self,
+        name: str,
+        name_id: int,
+        due_s: float,
+        sent_s: float,
+        answer: Answer,
+        failure: Failure,
+        problem: str,
+    ) -> None:
+        line, session = self._line, self._session
+        tally = line.recorder.tally(session.stage)
+        if answer.opened:
+            tally.connections += 1
+        if answer.resent:
+            tally.resent += 1
+        line.recorder.record(
+            session.stage,
+            name_id,
+            due_s,
+            answer.sent_s,
+            answer.done_s,
+            answer.status,
+            answer.wire_bytes,
+            failure,
+        )
+        if session.click is None and session.watched:
+            session.count(name, session.stage, due_s, sent_s, failed=failure != Failure.NONE)
+        if failure:
+            tally.failed(answer.status, failure, problem)
+            if line.on_failure is not None:
+                line.on_failure(name, answer, problem)
+
+
+def _body(json: Any, data: str | bytes | Mapping[str, Any] | None) -> tuple[bytes | None, bytes]:
+    """A request's body, and the header line that says what it is."""
+    if json is not None:
+        return json_module.dumps(json).encode(), JSON_LINE
+    if data is None:
+        return None, b""
+    if isinstance(data, Mapping):
+        return urlencode(data, doseq=True).encode(), FORM_LINE
+    return (data.encode() if isinstance(data, str) else data), b""
+
+
+@lru_cache(maxsize=256)
+def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:
+    return header_lines(dict(headers))
+
+
+def _asks_if_changed(headers: Mapping[str, str] | None) -> bool:
+    return any(name.lower() == IF_CHANGED for name in headers or ())
