@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from phasegate.levels.runner import RunningLevel, running_level
-from phasegate.load.capacity_matrix import Plan, Standing, run_matrix
+from phasegate.load.capacity_matrix import MatrixPlan, Standing, run_matrix
 from phasegate.load.run import Target
 from phasegate.model.catalogue import Catalogue, Compute
 from phasegate.project import load_project
@@ -24,7 +24,7 @@ from phasegate.stack.sampler import sampling
 def measure(
     server: PostgresServer,
     databases: Mapping[int, str],
-    plan: Plan,
+    plan: MatrixPlan,
     catalogue: Catalogue,
     *,
     folder: Path,

@@ -16,7 +16,7 @@ from phasegate.cli.history import FOLDER
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold, Refused
 from phasegate.nightly import drift
-from phasegate.nightly.measure import Plan, measure
+from phasegate.nightly.measure import NightlyPlan, measure
 from phasegate.records import history, store
 from phasegate.records.faults import require_writable
 from phasegate.records.night import NightRecord
@@ -72,7 +72,7 @@ def nightly(
     3 the night does not count, or the baseline cannot be measured (it is recorded all the same).
     """
     catalogue = options.catalogue()
-    plan = Plan(
+    plan = NightlyPlan(
         baseline=baseline,
         users=users,
         seed=catalogue.run.seed if seed is None else seed,
@@ -89,7 +89,7 @@ def nightly(
     conclude(record)
 
 
-def night(plan: Plan, catalogue: Catalogue, folder: Path) -> tuple[NightRecord, Path]:
+def night(plan: NightlyPlan, catalogue: Catalogue, folder: Path) -> tuple[NightRecord, Path]:
     """Carry `plan` out; the judged record, which is in `folder` now, and the summary's path.
 
     Raises:

@@ -19,7 +19,7 @@ from phasegate.cli import drive_matrix as matrix
 from phasegate.cli.run_record import Journal
 from phasegate.compare.run import add_replica, run_benchmarks
 from phasegate.levels.runner import RunningLevel
-from phasegate.load.capacity_matrix import Plan as MatrixPlan
+from phasegate.load.capacity_matrix import MatrixPlan
 from phasegate.model.catalogue import Catalogue, Compute
 from phasegate.model.errors import CannotMeasure, PhasegateError
 from phasegate.project import Project

@@ -90,7 +90,7 @@ class Sample(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class MatrixPlan:
     """What to measure."""
 
     levels: tuple[int, ...]
@@ -106,7 +106,7 @@ class Plan:
 
 
 def run_matrix(
-    plan: Plan,
+    plan: MatrixPlan,
     project: Project,
     stand: Stand,
     sample: Sample,
@@ -153,7 +153,7 @@ def run_matrix(
 class _Driver:
     """Drives single stages of a plan."""
 
-    def __init__(self, plan: Plan, project: Project, sample: Sample) -> None:
+    def __init__(self, plan: MatrixPlan, project: Project, sample: Sample) -> None:
         self._plan = plan
         self._project, self._catalogue = project, project.catalogue
         self._sample = sample

@@ -57,7 +57,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class NightlyPlan:
     """What one night does.
 
     Attributes:
@@ -95,7 +95,7 @@ class Plan:
         return tuple(room for room in SAME if not named <= set(SAME) or not named or room in named)
 
 
-def measure(plan: Plan, catalogue: Catalogue, say: Say = lambda _: None) -> NightRecord:
+def measure(plan: NightlyPlan, catalogue: Catalogue, say: Say = lambda _: None) -> NightRecord:
     """Measure a night on a server of our own; the record has no findings yet.
 
     Raises:
@@ -110,7 +110,7 @@ def measure(plan: Plan, catalogue: Catalogue, say: Say = lambda _: None) -> Nigh
 
 
 def measure_on(
-    server: PostgresServer, plan: Plan, catalogue: Catalogue, say: Say = lambda _: None
+    server: PostgresServer, plan: NightlyPlan, catalogue: Catalogue, say: Say = lambda _: None
 ) -> NightRecord:
     """As `measure`, on a server that runs."""
     started, began = datetime.now(UTC), time.monotonic()
@@ -165,7 +165,7 @@ def _suspects(root: Path, baseline: str | None) -> tuple[tuple[str, ...], dict[s
 class _Night:
     """What has been measured so far."""
 
-    def __init__(self, plan: Plan, rig: Rig, watch: Watch, say: Say) -> None:
+    def __init__(self, plan: NightlyPlan, rig: Rig, watch: Watch, say: Say) -> None:
         self.plan = plan
         self.rig = rig
         self.say = say

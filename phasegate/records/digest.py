@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 from phasegate.records.night import FindingKind
 from phasegate.records.store import Part, Record
 
-Verdict = Literal["nothing moved", "moved", "does not count"]
+NightVerdict = Literal["nothing moved", "moved", "does not count"]
 
 
 class Measured(Part, frozen=True, kw_only=True):
@@ -80,7 +80,7 @@ class DigestRecord(Record, frozen=True, kw_only=True):
     FORMAT_VERSION: ClassVar[int] = 1
 
     night: str
-    verdict: Verdict
+    verdict: NightVerdict
     because: tuple[str, ...]
     """Why it does not count; empty where it does."""
     commit: str

@@ -18,7 +18,7 @@ class Relation(Part, frozen=True, kw_only=True):
     """By index name; the partitions of one index are summed under the parent's name."""
 
 
-class Histogram(Part, frozen=True, kw_only=True):
+class Distribution(Part, frozen=True, kw_only=True):
     """Counts per bin; `len(edges) == len(counts) + 1`."""
 
     name: str
@@ -47,4 +47,4 @@ class SeedRecord(Record, frozen=True, kw_only=True):
     memory_bytes_max: int | None
     """Peak resident memory of the seeder's processes; null where reused."""
     relations: tuple[Relation, ...]
-    distributions: tuple[Histogram, ...]
+    distributions: tuple[Distribution, ...]

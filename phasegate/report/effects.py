@@ -14,7 +14,7 @@ import numpy as np
 
 from phasegate.records.benchmark import Arm, BenchmarkRecord, Comparison
 from phasegate.stats.crossover import Crossover, Need, Size, crossover, need
-from phasegate.stats.paired import Ratio, Verdict, judge, ratio
+from phasegate.stats.paired import ComparisonResult, Ratio, judge, ratio
 from phasegate.stats.quantile import p95_bounds
 
 Bounds = tuple[float, float]
@@ -75,11 +75,11 @@ class Technique:
         return self.largest.after_ms_p95 <= self.slo_ms_p95
 
 
-_WORDS: dict[Verdict, Outcome] = {
-    Verdict.IMPROVED: "helps",
-    Verdict.REGRESSED: "slower",
-    Verdict.NO_CHANGE: "same",
-    Verdict.CANNOT_TELL: "cannot tell",
+_WORDS: dict[ComparisonResult, Outcome] = {
+    ComparisonResult.IMPROVED: "helps",
+    ComparisonResult.REGRESSED: "slower",
+    ComparisonResult.NO_CHANGE: "same",
+    ComparisonResult.CANNOT_TELL: "cannot tell",
 }
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from phasegate.model.population import U64, thresholds
 from phasegate.project.population import ColumnFile
-from phasegate.records.seed import Histogram
+from phasegate.records.seed import Distribution
 from phasegate.seeding.column import JSON_VALUE, Column, below
 from phasegate.seeding.distributions import delays
 from phasegate.seeding.entity import I64
@@ -252,7 +252,7 @@ class After(Column):
         us, null = self.moments(rows)
         return Field(moments(self.place.pg, us), null=null)
 
-    def histogram(self) -> Histogram:
+    def histogram(self) -> Distribution:
         """Of the delays drawn so far."""
         file = file_of(self)
         name = f"{self.place.table.name}.{self.place.name} after {file.after}"

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from phasegate.records.seed import Histogram
+from phasegate.records.seed import Distribution
 from phasegate.seeding.entity import CODE_BITS, Entity
 from phasegate.seeding.timeline import HOUR_MS, WEEK_MS, Year
 
@@ -32,7 +32,7 @@ class Rhythm:
         hours = np.arange(self._hours.size + 1, dtype=np.uint64) * np.uint64(HOUR_MS)
         self._hours += np.diff(np.searchsorted(keys, hours << np.uint64(CODE_BITS)))
 
-    def histograms(self, table: str) -> tuple[Histogram, Histogram]:
+    def histograms(self, table: str) -> tuple[Distribution, Distribution]:
         """Rows of `table` by hour of day and by weekday."""
         days = self._hours.reshape(7, 24)
         weekdays = np.roll(days.sum(axis=1), self._year.start.weekday())
@@ -42,21 +42,21 @@ class Rhythm:
         )
 
 
-def per_owner(name: str, counts: NDArray[np.integer]) -> Histogram:
+def per_owner(name: str, counts: NDArray[np.integer]) -> Distribution:
     """Owners by how many rows they own, in bins that double."""
     powers = int(counts.max(initial=1)).bit_length()
     edges = (0, *(1 << power for power in range(powers + 1)))
     return _histogram(name, "rows", edges, np.histogram(counts, edges)[0])
 
 
-def signups(users: Entity) -> Histogram:
+def signups(users: Entity) -> Distribution:
     """Users by the month that they signed up in."""
     edges = [users.year.ms(month) for month in users.year.months]
     counts = np.histogram(users.created_ms, edges)[0]
     return _histogram("sign-ups by month", "months since the start", range(len(edges)), counts)
 
 
-def delays(name: str, outcomes_ms: NDArray[np.int64], counts: NDArray[np.int64]) -> Histogram:
+def delays(name: str, outcomes_ms: NDArray[np.int64], counts: NDArray[np.int64]) -> Distribution:
     """Rows by the time from one of their moments to another: how often each outcome was drawn."""
     found = np.histogram(outcomes_ms / HOUR_MS, DELAY_EDGES_H, weights=counts)[0]
     return _histogram(name, HOURS, DELAY_EDGES_H, found)
@@ -64,8 +64,8 @@ def delays(name: str, outcomes_ms: NDArray[np.int64], counts: NDArray[np.int64])
 
 def _histogram(
     name: str, unit: str, edges: Iterable[float], counts: NDArray[np.integer | np.floating]
-) -> Histogram:
-    return Histogram(
+) -> Distribution:
+    return Distribution(
         name=name,
         unit=unit,
         edges=tuple(float(edge) for edge in edges),
@@ -73,7 +73,7 @@ def _histogram(
     )
 
 
-def drawn(histogram: Histogram) -> str:
+def drawn(histogram: Distribution) -> str:
     """`histogram` as lines of text, a bar per bin, after a line with its name and unit."""
     most = max(histogram.counts, default=0) or 1
     total = sum(histogram.counts) or 1

@@ -19,7 +19,7 @@ import asyncpg
 import msgspec
 
 from phasegate.model.errors import CannotMeasure
-from phasegate.records.seed import Histogram
+from phasegate.records.seed import Distribution
 from phasegate.seeding.plan import Plan
 from phasegate.seeding.schema import Schema
 from phasegate.seeding.work import Lane, share_out
@@ -53,7 +53,7 @@ class Tally:
     """Rows of each table that is loaded."""
     sha256s: dict[str, str] = field(default_factory=dict)
     memory_bytes_max: int = 0
-    histograms: dict[str, Histogram] = field(default_factory=dict)
+    histograms: dict[str, Distribution] = field(default_factory=dict)
     """By name: a table that two processes made is counted once."""
 
     def sha256(self) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from phasegate.project.declared import Shape, Table
 from phasegate.project.population import ColumnFile
-from phasegate.records.seed import Histogram
+from phasegate.records.seed import Distribution
 from phasegate.seeding.column import Column
 from phasegate.seeding.columns import Columns, Types
 from phasegate.seeding.columns_values import After, Choice
@@ -43,14 +43,14 @@ class Tables:
     def __init__(self, population: Population, types: Types) -> None:
         self._population = population
         self._columns = Columns(population, types)
-        self._histograms: list[Histogram] = []
+        self._histograms: list[Distribution] = []
 
     @property
     def year(self) -> Year:
         """The span of the rows."""
         return self._population.year
 
-    def histograms(self) -> tuple[Histogram, ...]:
+    def histograms(self) -> tuple[Distribution, ...]:
         """How the rows made so far are distributed, table by table that was made to its end."""
         return tuple(self._histograms)
 
@@ -101,7 +101,7 @@ class Tables:
         self._histograms += [column.histogram() for column in afters]
         return made
 
-    def _of_stream(self, table: Table, stream: Stream) -> Iterator[Histogram]:
+    def _of_stream(self, table: Table, stream: Stream) -> Iterator[Distribution]:
         declared = self._population.declared
         if table.shape is Shape.USERS:
             yield signups(self._population.entity(table.name))

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 
-from phasegate.records.seed import Histogram
+from phasegate.records.seed import Distribution
 from phasegate.seeding.columns import Types
 from phasegate.seeding.plan import Plan, population_of
 from phasegate.seeding.schema import Schema
@@ -91,7 +91,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     sha256: str = ""
     memory_bytes_max: int = 0
     """Of the whole process; only in the last event."""
-    histograms: tuple[Histogram, ...] = ()
+    histograms: tuple[Distribution, ...] = ()
     """Of the rows that the process made; only in the last event."""
     error: str = ""
 

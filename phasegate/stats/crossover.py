@@ -17,7 +17,7 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-from phasegate.stats.paired import Ratio, Verdict, judge
+from phasegate.stats.paired import ComparisonResult, Ratio, judge
 from phasegate.stats.quantile import CALLS_MIN, P95, between_calls, resampled
 
 # Enough that the 2.5% and 97.5% points stand on ten resamples each; 400 take milliseconds.
@@ -236,10 +236,10 @@ def need(crossed: Crossover, ratios: Sequence[tuple[int, Ratio]]) -> Need:
     # What matters is the effect from the crossing on: at the first size that is not below it.
     at = next((found for users, found in ratios if users >= start), ratios[-1][1])
     verdict = judge(at)
-    if verdict is Verdict.REGRESSED:
+    if verdict is ComparisonResult.REGRESSED:
         return Need.HARMFUL
     if crossed.outcome is Outcome.ABOVE:
         return Need.NOT_YET
-    if verdict is not Verdict.IMPROVED:
+    if verdict is not ComparisonResult.IMPROVED:
         return Need.CANNOT_TELL
     return Need.ALREADY if crossed.outcome is Outcome.BELOW else Need.FROM

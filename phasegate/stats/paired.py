@@ -38,7 +38,7 @@ POWER = 0.9
 Array = npt.NDArray[np.float64]
 
 
-class Verdict(Enum):
+class ComparisonResult(Enum):
     """What a ratio after/before allows one to say about times: smaller is better."""
 
     IMPROVED = "improved"
@@ -188,7 +188,7 @@ def blocks_needed(
     return math.ceil((z * deviation / math.log(effect)) ** 2)
 
 
-def judge(measured: Ratio, effect_min: float = EFFECT_MIN) -> Verdict:
+def judge(measured: Ratio, effect_min: float = EFFECT_MIN) -> ComparisonResult:
     """What may be said: a change needs an interval clear of 1 and an estimate beyond `effect_min`.
 
     No change is a finding too: it needs an interval wholly inside ±`effect_min`.
@@ -199,12 +199,12 @@ def judge(measured: Ratio, effect_min: float = EFFECT_MIN) -> Verdict:
     if effect_min <= 1:
         raise ValueError("the smallest effect that matters must be above 1")
     if measured.low > 1 / effect_min and measured.high < effect_min:
-        return Verdict.NO_CHANGE
+        return ComparisonResult.NO_CHANGE
     if measured.high < 1 and measured.estimate <= 1 / effect_min:
-        return Verdict.IMPROVED
+        return ComparisonResult.IMPROVED
     if measured.low > 1 and measured.estimate >= effect_min:
-        return Verdict.REGRESSED
-    return Verdict.CANNOT_TELL
+        return ComparisonResult.REGRESSED
+    return ComparisonResult.CANNOT_TELL
 
 
 # At 95% one series in forty would alarm by chance each night (docs/method.md#nightly-comparison).

@@ -11,7 +11,7 @@ import pytest
 
 from phasegate import seeding as seed
 from phasegate.cli import drive_matrix as matrix
-from phasegate.load.capacity_matrix import Plan
+from phasegate.load.capacity_matrix import MatrixPlan
 from phasegate.model.catalogue import load as load_catalogue
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
@@ -38,7 +38,7 @@ def folder() -> Iterator[Path]:
 
 
 def driven(server: PostgresServer, dsn: str, folder: Path) -> MatrixRecord:
-    plan = Plan(
+    plan = MatrixPlan(
         levels=(1,), sizes=(USERS,), seed=1, run_dir=folder / "run", cell_s=2.0, probes_max=0
     )
     return matrix.measure(server, {USERS: dsn}, plan, load_catalogue(), folder=folder / "parts")

@@ -17,7 +17,7 @@ from phasegate.compare.technique import Answer, Arm, Parameters, Role, Technique
 from phasegate.model.errors import CannotMeasure
 from phasegate.records.benchmark import Comparison
 from phasegate.stack.levels import apply_level
-from phasegate.stats.paired import Verdict, judge, ratio
+from phasegate.stats.paired import ComparisonResult, judge, ratio
 
 
 def arm(name: str, sql: str, *, with_user: bool = False, arrange: str = "") -> Arm:
@@ -63,7 +63,7 @@ def test_a_known_slow_down_is_measured_as_what_it_is(populated: str) -> None:
     measured = ratio(found.before.block_ns, found.after.block_ns)
     # Its interval holds the truth; a tenth more, since sleeps are late on a busy machine.
     assert measured.low / 1.1 <= 2.0 <= measured.high * 1.1
-    assert judge(measured) is Verdict.REGRESSED
+    assert judge(measured) is ComparisonResult.REGRESSED
     assert len(found.before.call_ns) == len(found.before.block_ns) * found.before.calls_per_block
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from phasegate.load.capacity_matrix import Plan, Standing, run_matrix
+from phasegate.load.capacity_matrix import MatrixPlan, Standing, run_matrix
 from phasegate.model.catalogue import load
 from phasegate.model.errors import CannotMeasure
 from phasegate.model.verdict import code_of
@@ -50,7 +50,7 @@ def test_a_slow_level_fails_a_quick_one_passes_and_a_missing_one_is_named(
         server = tiny_server("--delay-ms", str(DELAY_MS[level]))
         yield Standing(server.target, {})
 
-    plan = Plan(
+    plan = MatrixPlan(
         levels=(1, 2, 3), sizes=(400_000,), seed=1, run_dir=tmp_path, cell_s=1.7, probes_max=0
     )
     record = run_matrix(plan, load_project(), stand, unsampled)
@@ -73,7 +73,7 @@ def test_the_breakpoint_search_starts_from_the_cell_and_ends_with_its_budget(
     def stand(level: int, users: int) -> Iterator[Standing]:
         yield Standing(tiny_server().target, {})
 
-    plan = Plan(
+    plan = MatrixPlan(
         levels=(2,), sizes=(1000,), seed=1, run_dir=tmp_path, cell_s=2, probe_s=1, probes_max=2
     )
     record = run_matrix(plan, load_project(), stand, unsampled)

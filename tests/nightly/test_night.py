@@ -24,7 +24,7 @@ from phasegate.model.errors import CannotMeasure, DoesNotHold, Refused, UsageErr
 from phasegate.nightly import machine_noise as circumstances
 from phasegate.nightly import measure
 from phasegate.nightly import worktrees as trees
-from phasegate.nightly.measure import NO_BASELINE, NOTHING_DIFFERS, Plan, measure_on
+from phasegate.nightly.measure import NO_BASELINE, NOTHING_DIFFERS, NightlyPlan, measure_on
 from phasegate.nightly.paired_runs import Rig, sitting
 from phasegate.records import history
 from phasegate.seeding import ensure_dataset
@@ -108,8 +108,8 @@ def quiet(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     monkeypatch.setattr(measure, "SECOND_ROUNDS", 1)
 
 
-def _plan(repository: Path, baseline: str, *only: str, budget_s: float = 1.0) -> Plan:
-    return Plan(
+def _plan(repository: Path, baseline: str, *only: str, budget_s: float = 1.0) -> NightlyPlan:
+    return NightlyPlan(
         baseline=baseline,
         users=USERS,
         seed=1,

@@ -25,7 +25,7 @@ from phasegate.records.perf import PerfRecord, PerfRow
 from phasegate.records.project import noted
 from phasegate.records.run import Machine, RunRecord, Server, StackPart, Stage
 from phasegate.records.sampler import Component, Sample, SamplerRecord, Statement
-from phasegate.records.seed import Histogram, Relation, SeedRecord
+from phasegate.records.seed import Distribution, Relation, SeedRecord
 
 SIZES = (1_000, 10_000, 100_000)
 BLOCKS = 40
@@ -303,7 +303,7 @@ def seeded(users: int) -> SeedRecord:
             )
         ),
         distributions=(
-            Histogram(
+            Distribution(
                 name="tasks per user",
                 unit="tasks",
                 edges=(0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 1000.0, 5000.0),
@@ -312,7 +312,7 @@ def seeded(users: int) -> SeedRecord:
                     for share in (0.03, 0.07, 0.17, 0.22, 0.23, 0.19, 0.06, 0.029, 0.001)
                 ),
             ),
-            Histogram(
+            Distribution(
                 name="hour of creation",
                 unit="hour of day",
                 edges=tuple(float(hour) for hour in range(25)),

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasegate.stats.paired import (
+    ComparisonResult,
     Ratio,
-    Verdict,
     blocks_needed,
     judge,
     lag1_correlation,
@@ -57,7 +57,7 @@ def test_five_blocks_are_too_few_for_an_interval_at_95_percent() -> None:
     assert found.estimate == pytest.approx(2.0)
     assert (found.low, found.high) == (0.0, math.inf)
     assert found.log_half_width == math.inf
-    assert judge(found) is Verdict.CANNOT_TELL
+    assert judge(found) is ComparisonResult.CANNOT_TELL
 
 
 def test_the_exact_and_the_approximate_interval_agree_where_they_meet() -> None:
@@ -118,18 +118,18 @@ def test_the_minimal_detectable_effect_is_found_with_the_stated_power() -> None:
 @pytest.mark.parametrize(
     ("low", "estimate", "high", "verdict"),
     [
-        (0.50, 0.60, 0.70, Verdict.IMPROVED),
-        (1.50, 1.60, 1.70, Verdict.REGRESSED),
-        (0.97, 1.00, 1.03, Verdict.NO_CHANGE),
-        (1.01, 1.02, 1.03, Verdict.NO_CHANGE),  # real, but smaller than what matters
-        (1.01, 1.03, 1.06, Verdict.CANNOT_TELL),
-        (0.90, 1.00, 1.10, Verdict.CANNOT_TELL),
-        (0.99, 1.20, 1.50, Verdict.CANNOT_TELL),
-        (0.00, 0.10, math.inf, Verdict.CANNOT_TELL),
+        (0.50, 0.60, 0.70, ComparisonResult.IMPROVED),
+        (1.50, 1.60, 1.70, ComparisonResult.REGRESSED),
+        (0.97, 1.00, 1.03, ComparisonResult.NO_CHANGE),
+        (1.01, 1.02, 1.03, ComparisonResult.NO_CHANGE),  # real, but smaller than what matters
+        (1.01, 1.03, 1.06, ComparisonResult.CANNOT_TELL),
+        (0.90, 1.00, 1.10, ComparisonResult.CANNOT_TELL),
+        (0.99, 1.20, 1.50, ComparisonResult.CANNOT_TELL),
+        (0.00, 0.10, math.inf, ComparisonResult.CANNOT_TELL),
     ],
 )
 def test_a_verdict_follows_from_the_interval_alone(
-    low: float, estimate: float, high: float, verdict: Verdict
+    low: float, estimate: float, high: float, verdict: ComparisonResult
 ) -> None:
     assert judge(interval(low, estimate, high)) is verdict
 

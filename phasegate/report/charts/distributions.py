@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from phasegate.records.seed import Histogram, SeedRecord
+from phasegate.records.seed import Distribution, SeedRecord
 from phasegate.report.charts.panels import Grid
 from phasegate.report.format import listed, plain, significant, wrapped
 from phasegate.report.style import Layout, colour
@@ -48,7 +48,7 @@ def figure(record: SeedRecord, layout: Layout) -> Figure:
     return fig
 
 
-def _panel(axes: Axes, histogram: Histogram) -> None:
+def _panel(axes: Axes, histogram: Distribution) -> None:
     total = sum(histogram.counts)
     places = _positions(histogram.edges)
     widths = [right - left for left, right in pairwise(places)]
@@ -67,7 +67,7 @@ def _panel(axes: Axes, histogram: Histogram) -> None:
     axes.grid(axis="y")
 
 
-def _ticks(histogram: Histogram, places: list[float]) -> tuple[list[float], list[str]]:
+def _ticks(histogram: Distribution, places: list[float]) -> tuple[list[float], list[str]]:
     """First, last and a few edges between, far enough apart to be read."""
     width = places[-1] - places[0]
     chosen: list[int] = [0]
@@ -77,7 +77,7 @@ def _ticks(histogram: Histogram, places: list[float]) -> tuple[list[float], list
     return [places[i] for i in chosen], [significant(histogram.edges[i], 3) for i in chosen]
 
 
-def middle(histogram: Histogram) -> float:
+def middle(histogram: Distribution) -> float:
     """Left edge of the bin that holds the median."""
     half = sum(histogram.counts) / 2
     seen = 0

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from phasegate.records import history
-from phasegate.records.digest import Verdict
+from phasegate.records.digest import NightVerdict
 from phasegate.records.night import Evidence, Finding, FindingKind, LevelChange, NightRecord, Series
 from phasegate.report import format as words
 from phasegate.stats import nightly
@@ -53,7 +53,7 @@ def judge(
     return judged
 
 
-def verdict(night: NightRecord) -> Verdict:
+def verdict(night: NightRecord) -> NightVerdict:
     """The night in three words."""
     if not history.counts(night):
         return "does not count"
