@@ -1,3 +1,3 @@
-"""The engine's options and fixtures for `pytest benchmarks`."""
+"""`pytest benchmarks` collects the techniques beside this file: phasegate's own plug-in does."""
 
-from phasegate.compare.pytest_plugin import *  # noqa: F403 - pytest finds hooks and fixtures by name
+pytest_plugins = ["phasegate.compare.pytest_plugin"]

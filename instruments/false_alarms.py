@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.bench_self_check import SELF_CHECK
 from phasegate.compare.session import Budget, Lab
+from phasegate.compare.technique_folders import self_check
 from phasegate.records.benchmark import Comparison
 from phasegate.stats.paired import EFFECT_MIN, alarms
 
@@ -129,11 +129,12 @@ def record(
     lab = Lab(
         dsn, users=None, sha256=None, seed=1, budget=Budget(pairs * budget_s, 1), disabled=False
     )
+    technique = self_check(lab.project)
     found = []
-    with lab:
+    with lab, lab.made_ready(technique):
         for done in range(pairs):
             on_progress(f"{done} of {pairs} comparisons")
-            found.append(lab.measure_arms(SELF_CHECK, budget_s))
+            found.append(lab.measure_arms(technique, budget_s))
     return found
 
 

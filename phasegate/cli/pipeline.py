@@ -17,7 +17,7 @@ from phasegate import seeding
 from phasegate.cli import circumstances, console
 from phasegate.cli import drive_matrix as matrix
 from phasegate.cli.run_record import Journal
-from phasegate.compare.run import add_replica, run_benchmarks
+from phasegate.compare.run import add_replica, on_replica, run_benchmarks
 from phasegate.levels.runner import RunningLevel
 from phasegate.load.capacity_matrix import MatrixPlan
 from phasegate.model.catalogue import Catalogue, Compute
@@ -181,10 +181,13 @@ def _benchmark(
             slo_ms_p95=catalogue.slo.statement_latency_ms_p95,
             on_progress=show,
             stay_raised=True,
+            project=plan.project,
         )
     known = (journal.server.planner_settings if journal.server else None) or ()
     of_sessions = (one for record in records for one in record.planner_settings or ())
     console.tell_planner_settings(one for one in dict.fromkeys(of_sessions) if one not in known)
+    if not on_replica(plan.project):
+        return
     # Without a replica a run is still worth its while: the stage says why there was none.
     with (
         suppress(PhasegateError),

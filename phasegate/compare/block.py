@@ -71,7 +71,7 @@ def arranged(technique: Technique, side: Side, drawn: Parameters) -> Iterator[No
             if side.arm.arrange:
                 caller.execute(side.arm.arrange)
             if technique.role is Role.USER:
-                caller.become(drawn.user_id)
+                caller.become(drawn.sub)
         yield
     except StatementError as error:
         raise CannotMeasure(
@@ -86,7 +86,7 @@ def _call(technique: Technique, side: Side, drawn: Parameters, *, timed: bool) -
     """One call: its time, its round trips, its rows. What it wrote is undone."""
     caller = side.caller
     if not technique.requests and technique.role is Role.USER:
-        caller.become(drawn.user_id)
+        caller.become(drawn.sub)
     if technique.writes:
         caller.execute("savepoint before_call")
     caller.first = None

@@ -10,8 +10,9 @@ import json
 import time
 from collections.abc import Sequence
 
+from phasegate.compare.connection import Connection
 from phasegate.compare.dataset import SQL
-from phasegate.compare.technique import Probe, Technique, Workbench, sql_of
+from phasegate.compare.technique import Probe, Technique, Workbench
 from phasegate.records.benchmark import Cost
 from phasegate.stats.paired import ratio
 
@@ -53,32 +54,42 @@ def write_slow_down(name: str, technique: Technique) -> Probe:
     return probe
 
 
-def refresh_costs(folder: str, view: str) -> Probe:
+def refresh_costs(
+    name: str, view: str, every_s: float, touch: str, writes: str, note: str
+) -> Probe:
     """Seconds of a plain and a concurrent refresh, and the bytes that a concurrent one leaves.
 
-    Before the concurrent one, tasks are added (`touch.sql`), since it writes only what changed;
-    the transaction is rolled back and its traces are vacuumed.
+    Before the concurrent one, `touch` changes what the view reads, since only the difference is
+    written; the transaction is rolled back and its traces are vacuumed.
+
+    Args:
+        name: of the cost.
+        view: materialised, schema-qualified.
+        every_s: how often it is refreshed, hence how old its answers are.
+        touch: statement that writes, and returns how many did.
+        writes: tables that it writes to.
+        note: what it did, after that number.
     """
 
     def probe(bench: Workbench) -> Sequence[Cost]:
         raw = bench.caller
-        plain_s = _seconds(bench, sql_of(folder, "refresh"))
+        plain_s = _seconds(bench, refresh_of(raw, view))
         before = _size(bench, view)
         raw.execute("begin")
         try:
-            touched = int(raw.once(sql_of(folder, "touch")).column(0)[0] or 0)
-            concurrent_s = _seconds(bench, sql_of(folder, "refresh_concurrently"))
+            touched = int(raw.once(touch).column(0)[0] or 0)
+            concurrent_s = _seconds(bench, refresh_of(raw, view, concurrently=True))
             grown = _size(bench, view) - before
         finally:
             raw.execute("rollback")
-        raw.execute(f"vacuum public.tasks, {view}")
+        raw.execute(f"vacuum {writes}, {view}")
         return [
-            Cost(name="refresh", value=plain_s, unit="s", note="plain: locks readers out"),
+            Cost(name=name, value=plain_s, unit="s", note="plain: locks readers out"),
             Cost(
-                name="refresh concurrently",
+                name=f"{name} concurrently",
                 value=concurrent_s,
                 unit="s",
-                note=f"after {touched:,} users added a task",
+                note=f"after {touched:,} {note}".rstrip(),
             ),
             Cost(
                 name="bloat",
@@ -86,22 +97,34 @@ def refresh_costs(folder: str, view: str) -> Probe:
                 unit="bytes",
                 note=f"by that concurrent refresh, on {before:,} bytes",
             ),
-            Cost(name="staleness", value=3600.0, unit="s", note="refreshed hourly, as advised"),
+            Cost(name="staleness", value=every_s, unit="s", note="at most, between refreshes"),
         ]
 
     return probe
 
 
-def estimate_off(folder: str) -> Probe:
-    """How the planner's estimate (`after.sql`) compares with the count (`before.sql`)."""
+def refresh_of(caller: Connection, view: str, *, concurrently: bool = False) -> str:
+    """The statement that fills a materialised view anew; its name as the server quotes it."""
+    named = caller.once("select $1::text::regclass::text", view).column(0)[0]
+    return f"refresh materialized view {'concurrently ' if concurrently else ''}{named}"
+
+
+def estimate_off(name: str, counting: str, planning: str) -> Probe:
+    """How the planner's estimate compares with the count.
+
+    Args:
+        name: of the cost.
+        counting: a statement that counts.
+        planning: EXPLAIN (FORMAT JSON) of the same.
+    """
 
     def probe(bench: Workbench) -> Sequence[Cost]:
-        counted = int(bench.caller.once(sql_of(folder, "before")).column(0)[0] or 0)
-        told = bench.caller.once(sql_of(folder, "after")).column(0)[0] or ""
+        counted = int(bench.caller.once(counting).column(0)[0] or 0)
+        told = bench.caller.once(planning).column(0)[0] or ""
         estimated = int(json.loads(told)[0]["Plan"]["Plan Rows"])
         return [
             Cost(
-                name="estimate against count",
+                name=name,
                 value=estimated / max(counted, 1),
                 unit="×",
                 note=f"{estimated:,} estimated, {counted:,} counted",

@@ -1,7 +1,8 @@
 """The data set behind a DSN: is it ours, how large is it, can it be measured, and draws from it.
 
-Reads the seeder's marker (schema `phasegate`), the planner's statistics and `tasks`; writes
-nothing. Every way in which a database is not fit to be measured is named here.
+Reads the seeder's marker (schema `phasegate`), the planner's statistics and what the project's
+`benchmarks/draw.sql` asks; writes nothing. Every way in which a database is not fit to be measured
+is named here.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from phasegate.compare.libpq import Session, array_literal
-from phasegate.compare.technique import Parameters
+from phasegate.compare.libpq import Session, StatementError, array_literal
+from phasegate.compare.technique import SUB, Parameters
 from phasegate.model.errors import CannotMeasure, ConfigurationError
 from phasegate.model.row_security import ACTING_ROLE, not_in_force
+from phasegate.project import Project
+from phasegate.project.technique import DRAW
 from phasegate.records.planner_settings import API_ROLES, PlannerSetting
 from phasegate.stack.database import read_sql
 from phasegate.stack.planner_settings import SQL as PLANNER_SETTINGS
@@ -27,7 +30,7 @@ SERVER_VERSION_MIN = 14
 # Draws kept: enough that no user's pages are the warm ones, few enough to draw in a moment.
 POPULATION_SIZE = 512
 
-TABLES = ("profiles", "projects", "tasks", "activity_logs", "activity_logs_partitioned")
+INSUFFICIENT_PRIVILEGE = "42501"  # SQLSTATE
 
 SEED_FIRST = "Seed it: phasegate seed --users N --database-url DSN"
 
@@ -78,8 +81,8 @@ def read_dataset(
             untouched="Nothing was changed",
             then=SEED_FIRST,
         )
-    _check_rights(session)
-    markers = session.once((SQL / "marker.sql").read_text(encoding="utf-8"))()
+    tables = _check_rights(session)
+    markers = session.once(_sql("marker"))()
     if not markers:
         raise ConfigurationError(
             "The data set in this database is incomplete",
@@ -99,8 +102,8 @@ def read_dataset(
             untouched="Nothing was changed",
             then="Seed it again with --fresh",
         )
-    _check_statistics(session)
-    _check_row_security(session)
+    _check_statistics(session, tables)
+    _check_row_security(session, tables)
     return DataSet(int(found), int(seed), digest, version, read_planner_settings(session))
 
 
@@ -109,26 +112,47 @@ def read_planner_settings(session: Session) -> tuple[PlannerSetting, ...]:
     return as_settings(session.once(PLANNER_SETTINGS, array_literal(API_ROLES))())
 
 
-def _check_statistics(session: Session) -> None:
-    unread = (SQL / "without_statistics.sql").read_text(encoding="utf-8")
-    names = session.once(unread, array_literal(TABLES)).column(0)
+def _sql(name: str) -> str:
+    return (SQL / f"{name}.sql").read_text(encoding="utf-8")
+
+
+Tables = Sequence[tuple[str, str]]
+"""Those that the seeder made, without partitions: oid and name, both as PostgreSQL writes them."""
+
+
+def _check_statistics(session: Session, tables: Tables) -> None:
+    oids = array_literal([oid for oid, _ in tables])
+    names = session.once(_sql("without_statistics"), oids).column(0)
     if names:
         raise ConfigurationError(
             f"The planner has no statistics of {', '.join(map(str, names))}, so its plans would be "
             "guesses",
             untouched="Nothing was changed",
-            then="Run ANALYZE, or seed again if these tables are empty",
+            then="Run ANALYZE",
         )
 
 
-def _check_rights(session: Session) -> None:
-    lacking = (SQL / "lacking.sql").read_text(encoding="utf-8")
-    for what, mend in session.once(lacking, array_literal(TABLES))():
+def _check_rights(session: Session) -> Tables:
+    """The tables of the data set, all of which this role may do with what the arms need."""
+    try:
+        found = session.once(_sql("tables"))()
+    except StatementError as error:
+        if error.sqlstate != INSUFFICIENT_PRIVILEGE:
+            raise ConfigurationError(
+                "The data set in this database was seeded by an earlier version",
+                untouched="Nothing was changed",
+                then=SEED_FIRST,
+            ) from error
+        found = []  # the marker may not be read, as the next query says
+    tables = [(str(oid), str(name)) for oid, name in found]
+    for what, mend in session.once(_sql("lacking"), array_literal([oid for oid, _ in tables]))():
         raise ConfigurationError(str(what), untouched="Nothing was changed", then=str(mend))
+    return tables
 
 
-def _check_row_security(session: Session) -> None:
-    found = session.once(read_sql("row_security"), ACTING_ROLE, array_literal(TABLES))()
+def _check_row_security(session: Session, tables: Tables) -> None:
+    names = array_literal([name for _, name in tables])
+    found = session.once(read_sql("row_security"), ACTING_ROLE, names)()
     reasons = not_in_force([(str(table), str(why)) for table, why in found])
     if reasons:
         raise CannotMeasure(
@@ -136,17 +160,34 @@ def _check_row_security(session: Session) -> None:
         )
 
 
-def draw_population(session: Session, seed: int) -> Sequence[Parameters]:
-    """Parameters drawn from the task rows, in random order; the same for the same data and seed.
+def draw_population(session: Session, project: Project, seed: int) -> Sequence[Parameters]:
+    """What `benchmarks/draw.sql` of the project draws; the same for the same data and seed.
 
     Raises:
-        CannotMeasure: there are no tasks to draw from.
+        ConfigurationError: there is no such file, it fails, or it does not say whom to act as.
+        CannotMeasure: there is nothing to draw from.
     """
-    query = (SQL / "draw.sql").read_text(encoding="utf-8")
-    rows = session.once(query, str(seed), str(POPULATION_SIZE))()
+    path = project.benchmarks / DRAW
+    where = f"{path.parent.name}/{path.name}"
+    if not path.is_file():
+        raise ConfigurationError(
+            f"There is no {where}, which draws the parameters of the statements",
+            untouched="Nothing was changed",
+            then="docs/project/benchmarks.md says what it must give",
+        )
+    try:
+        found = session.once(path.read_text(encoding="utf-8"), str(seed), str(POPULATION_SIZE))
+    except StatementError as error:
+        raise ConfigurationError(
+            f"{where}: {error.what}", untouched="Nothing was changed"
+        ) from error
+    rows = found()
     if not rows:
-        raise CannotMeasure("The table of tasks is empty", then=SEED_FIRST)
-    return [
-        Parameters(user or "", project or "", created_at or "", now or "")
-        for user, project, created_at, now in rows
-    ]
+        raise CannotMeasure(f"{where} draws nothing: its tables are empty", then=SEED_FIRST)
+    drawn = [Parameters(found.names, row) for row in rows]
+    if SUB not in found.names or not all(each.sub for each in drawn):
+        raise ConfigurationError(
+            f"{where} must give a column `{SUB}`, the user whose rights the statements have",
+            untouched="Nothing was changed",
+        )
+    return drawn

@@ -298,7 +298,7 @@ def _as_last_called(technique: Technique, side: Side) -> Iterator[Statement | No
     with arranged(technique, side, side.drawn):
         if technique.requests:  # whose bodies open a transaction of their own
             side.caller.execute("begin")
-            side.caller.become(side.drawn.user_id)
+            side.caller.become(side.drawn.sub)
         yield side.first
 
 

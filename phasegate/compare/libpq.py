@@ -52,6 +52,12 @@ class Result:
         columns = range(self._found.nfields)
         return [tuple(self._value(row, column) for column in columns) for row in range(len(self))]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the columns."""
+        columns = (self._found.fname(place) for place in range(self._found.nfields))
+        return tuple(name.decode() if name else "" for name in columns)
+
     def column(self, number: int) -> list[str | None]:
         """One column of all rows."""
         return [self._value(row, number) for row in range(len(self))]

@@ -1,6 +1,7 @@
-"""`pytest benchmarks`: options, the measuring session, and the fixture that replays an arm.
+"""`pytest benchmarks`: what is collected, options, the session, the fixture that replays an arm.
 
-Reads `DATABASE_URL`; writes the record that `--record` names, whole or not at all.
+Reads `DATABASE_URL` and the project's `benchmarks/`; writes the record that `--record` names, whole
+or not at all. `benchmarks/conftest.py` names it in `pytest_plugins`; `-p` does as well.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from phasegate.compare import spend_budget as leftover
 from phasegate.compare.connections import Unavailable
 from phasegate.compare.engine import BudgetTooSmall
 from phasegate.compare.pytest_adapter import replay
-from phasegate.compare.session import SELF_CHECK, Budget, Lab
+from phasegate.compare.pytest_collector import collected
+from phasegate.compare.session import Budget, Lab
 from phasegate.compare.subprocess_protocol import DSN_VARIABLE, FAILURE, PROGRESS, WARNING
 from phasegate.compare.summary import extra_info
 from phasegate.compare.technique import Compare, Technique
+from phasegate.compare.technique_folders import SELF_CHECK, project_here
 from phasegate.model.dsn import Dsn, advice
-from phasegate.model.errors import PhasegateError
+from phasegate.model.errors import ConfigurationError, PhasegateError
 from phasegate.records import planner_settings, store
 from phasegate.records.faults import explained, require_writable
 
@@ -31,8 +34,8 @@ from phasegate.records.faults import explained, require_writable
 # is in `phasegate run`.
 BUDGET_S = 60.0
 
-# Of all options, pytest's and its plug-ins' too.
-_defaults = argparse.Namespace()
+_parser: pytest.Parser | None = None
+"""Knows all options once plug-ins have been loaded: pytest's and its plug-ins' too."""
 FIRST_FAULT = pytest.StashKey[PhasegateError]()
 
 
@@ -54,14 +57,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="techniques whose N* lies below this size, comma-separated: their p95 needs no bound",
     )
     group.addoption("--record", type=Path, default=None, help="write a BenchmarkRecord here")
-    global _defaults
-    _defaults = parser.parse_known_args([])
+    global _parser
+    _parser = parser
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse options that a session of ours cannot follow, before it collects anything."""
+    config.addinivalue_line("python_files", "bench_*.py")
+    config.addinivalue_line(
+        "markers", "technique(technique): the comparison that a benchmark replays"
+    )
     try:
-        pytest_options.refuse(config, _defaults)
+        defaults = _parser.parse_known_args([]) if _parser else argparse.Namespace()
+        pytest_options.refuse(config, defaults)
     except PhasegateError as error:
         pytest.exit(str(error), returncode=int(error.exit_code))
 
@@ -72,9 +80,29 @@ def pytest_benchmark_update_machine_info(machine_info: dict[str, object]) -> Non
     machine_info["node"] = ""
 
 
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """Collect `draw.sql` and the `technique.toml`s of the project's `benchmarks/`."""
+    try:
+        return collected(file_path, parent)
+    except PhasegateError as error:
+        pytest.exit(f"{FAILURE}{error}", returncode=int(error.exit_code))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The self-check first: what it says of the machine holds for what follows."""
-    items.sort(key=lambda item: SELF_CHECK not in item.name)  # stable: the rest stays in order
+    """Bring items into order.
+
+    The self-check first: what it says of the machine holds for what follows. What writes last,
+    since what is rolled back still leaves its traces for VACUUM.
+    """
+
+    def place(item: pytest.Item) -> int:
+        marker = item.get_closest_marker("technique")
+        technique = marker.args[0] if marker else None
+        if technique is None or technique.id == SELF_CHECK:
+            return 0
+        return 2 if technique.writes else 1
+
+    items.sort(key=place)  # stable: the rest stays in order
 
 
 @pytest.fixture(scope="session")
@@ -102,6 +130,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     budget = Budget(budget_s, len(techniques))
     lab = Lab(
         dsn.url,
+        project=project_here(),
         users=config.getoption("--users"),
         sha256=config.getoption("--data-sha256"),
         seed=config.getoption("--draw-seed"),
@@ -185,6 +214,8 @@ def compare(lab: Lab, benchmark: Any, pytestconfig: pytest.Config) -> Compare:
         except (Unavailable, BudgetTooSmall) as error:
             lab.skip(technique, error)
             pytest.skip(str(error))
+        except ConfigurationError as error:
+            pytest.exit(f"{FAILURE}{error}", returncode=int(error.exit_code))
         except Exception as error:
             _fail(pytestconfig, error)
         shown = comparison.before if arm == "before" else comparison.after

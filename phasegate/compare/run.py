@@ -25,7 +25,7 @@ import msgspec
 from phasegate.compare.p95_topup import beyond
 from phasegate.compare.subprocess_protocol import DSN_VARIABLE, FAILURE, PROGRESS, REPLICA_VARIABLE
 from phasegate.model.errors import CannotMeasure, ConfigurationError
-from phasegate.project import BENCHMARKS
+from phasegate.project import VARIABLE, Project, TechniqueFolder, load_project
 from phasegate.records import store
 from phasegate.records.benchmark import BenchmarkRecord, Comparison
 
@@ -36,8 +36,9 @@ SHARE_EXPONENT = 0.35
 # Below this there are not even six blocks of each technique on the smallest data set.
 BUDGET_S_MIN = 3.0
 
-# The technique of bench_work.py that a session can only measure where it is told of a replica.
+# What a session can only measure where it is told of a replica.
 REPLICA = "replica"
+"""The route, and part of the file's name."""
 OWN_SESSION = (
     "measured in a session of its own, after the others, with the server's settings of level 3 "
     "(wal_level=replica) and a replica made for it"
@@ -46,6 +47,8 @@ OWN_SESSION = (
 # A session that takes this many times its budget and this much more hangs.
 OVERRUN_MAX = 4.0
 OVERHEAD_S_MAX = 300.0
+
+PLUGIN = "phasegate.compare.pytest_plugin"
 
 # An interrupted session finishes the statement it is in and goes back to the level it found.
 STOP_TIMEOUT_S = 60.0
@@ -58,6 +61,7 @@ class _Session:
     seed: int
     out: Path
     on_progress: Callable[[str], None]
+    project: Project
 
 
 def run_benchmarks(
@@ -70,6 +74,7 @@ def run_benchmarks(
     slo_ms_p95: float = math.inf,
     on_progress: Callable[[str], None] | None = None,
     stay_raised: bool = False,
+    project: Project | None = None,
 ) -> tuple[BenchmarkRecord, ...]:
     """Measure every technique on every data set, the smallest first.
 
@@ -81,7 +86,8 @@ def run_benchmarks(
         budget_s: seconds for all sizes together, set-up and the fewest blocks apart.
         slo_ms_p95: what N* is found against: above it no time is spent on bounding a p95.
         on_progress: told what is being measured.
-        stay_raised: leave the largest at the level that the arms need, for `add_replica`.
+        stay_raised: leave the largest with the parts that the arms need, for `add_replica`.
+        project: whose techniques these are; the one here if None.
 
     Raises:
         ConfigurationError: the budget is too small to say anything.
@@ -96,7 +102,7 @@ def run_benchmarks(
         )
     out.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + budget_s
-    session = _Session(seed, out, on_progress or (lambda _: None))
+    session = _Session(seed, out, on_progress or (lambda _: None), project or load_project())
     sizes = sorted(databases)
     settled: set[str] = set()
     records = []
@@ -130,8 +136,9 @@ def add_replica(
     out: Path,
     budget_s: float,
     on_progress: Callable[[str], None] | None = None,
+    project: Project | None = None,
 ) -> BenchmarkRecord:
-    """Measure the technique that needs a replica, and add it to `record` and its file.
+    """Measure the techniques that need a replica, and add them to `record` and its file.
 
     In a session of its own after all others, so that nothing else was measured while a replica
     replayed what they wrote.
@@ -144,18 +151,23 @@ def add_replica(
         out: folder of the files.
         budget_s: seconds for the comparison.
         on_progress: told what is being measured.
+        project: whose techniques these are; the one here if None.
 
     Raises:
         CannotMeasure: the session failed; the files are as they were.
     """
-    session = _Session(seed, out, on_progress or (lambda _: None))
+    here = project or load_project()
+    techniques = on_replica(here)
+    if not techniques:
+        return record
+    session = _Session(seed, out, on_progress or (lambda _: None), here)
     with _measured(
         session,
         dsn,
         users=record.users,
         sha256=record.sha256,
         budget_s=budget_s,
-        options=["-k", f"test_{REPLICA}"],
+        options=["-k", " or ".join(f"test_{id_}" for id_ in techniques)],
         environment={REPLICA_VARIABLE: replica_dsn},
     ) as (found, files):
         added = {each.technique for each in found.comparisons}
@@ -163,13 +175,23 @@ def add_replica(
             record,
             comparisons=(*record.comparisons, *map(_noted, found.comparisons)),
             skipped=(
-                *(each for each in record.skipped if each.technique not in {REPLICA, *added}),
+                *(each for each in record.skipped if each.technique not in {*techniques, *added}),
                 *found.skipped,
             ),
         )
         store.write(out / f"{record.users}.json", whole)
         files[1].rename(out / f"{record.users}.{REPLICA}.pytest-benchmark.json")
     return whole
+
+
+def on_replica(project: Project) -> tuple[str, ...]:
+    """The techniques with an arm, or a statement beside it, that goes to a replica."""
+
+    def asks(technique: TechniqueFolder) -> bool:
+        arms = (technique.file.before, technique.file.after)
+        return any(arm and REPLICA in (arm.via, arm.beside_via) for arm in arms)
+
+    return tuple(id_ for id_, technique in project.techniques.items() if asks(technique))
 
 
 def _noted(comparison: Comparison) -> Comparison:
@@ -190,10 +212,12 @@ def _measured(
     """One data set's benchmarks, in a child process: the record, and both files until the end."""
     with tempfile.TemporaryDirectory(prefix=".bench-", dir=session.out) as folder:
         record_path, json_path = Path(folder, "record.json"), Path(folder, "pytest-benchmark.json")
+        root = session.project.root
         command = [
-            *(sys.executable, "-m", "pytest", str(BENCHMARKS), "-q", "-s", "-x"),
-            *("-p", "no:cacheprovider", "-p", "no:xdist"),
-            f"--rootdir={BENCHMARKS.parent}",
+            *(sys.executable, "-m", "pytest", str(session.project.benchmarks), "-q", "-s", "-x"),
+            # A project's own settings of pytest are for its own tests.
+            *("-c", os.devnull, f"--rootdir={root}", "-p", PLUGIN),
+            *("-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib"),
             f"--budget={budget_s:.1f}",
             f"--users={users}",
             f"--data-sha256={sha256}",
@@ -203,8 +227,8 @@ def _measured(
             "--benchmark-quiet",
             *options,
         ]
-        secrets = {DSN_VARIABLE: dsn, **(environment or {})}
-        _follow(command, secrets, budget_s, session.on_progress)
+        secrets = {DSN_VARIABLE: dsn, VARIABLE: str(root), **(environment or {})}
+        _follow(command, secrets, budget_s, session.on_progress, root)
         yield store.read(record_path, BenchmarkRecord), (record_path, json_path)
 
 
@@ -213,6 +237,7 @@ def _follow(
     secrets: Mapping[str, str],
     budget_s: float,
     on_progress: Callable[[str], None],
+    root: Path,
 ) -> None:
     """Run the session, passing on what it measures; addresses go by the environment."""
     said: list[str] = []
@@ -223,7 +248,7 @@ def _follow(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        cwd=BENCHMARKS.parent,
+        cwd=root,
         start_new_session=True,  # Ctrl-C is for us: we pass it on once, and let it clean up
     )
     limit_s = budget_s * OVERRUN_MAX + OVERHEAD_S_MAX

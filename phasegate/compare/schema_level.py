@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncpg
 
 from phasegate.compare.connection import Connection
+from phasegate.compare.costs import refresh_of
 from phasegate.compare.libpq import Session, StatementError, array_literal
 from phasegate.model.errors import CannotMeasure
 from phasegate.project import Project
@@ -62,7 +63,7 @@ class Raised:
         for part in sorted(parts):
             technique = self._project.techniques.get(part)
             if technique is not None and technique.file.refresh is not None:
-                self._caller.execute(f"refresh materialized view {technique.file.refresh.view}")
+                self._caller.execute(refresh_of(self._caller, technique.file.refresh.view))
 
     def _write_note(self) -> None:
         self._caller.execute("begin")

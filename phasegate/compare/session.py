@@ -23,15 +23,16 @@ from phasegate.compare.dataset import DataSet, draw_population, read_dataset
 from phasegate.compare.engine import measure
 from phasegate.compare.libpq import Session
 from phasegate.compare.schema_level import Raised
-from phasegate.compare.technique import Arm, Parameters, Route, Technique, Via, sql_of
+from phasegate.compare.syntax import check_syntax
+from phasegate.compare.technique import Arm, Parameters, Route, Technique, Via
+from phasegate.compare.technique_folders import SELF_CHECK as SELF_CHECK
+from phasegate.compare.technique_folders import project_here
 from phasegate.model.errors import PhasegateError, Refused
-from phasegate.project import load_project
+from phasegate.project import Project
 from phasegate.records import benchmark as record
 from phasegate.stats.paired import ratio_of_logs
 from phasegate.stats.self_check import redrawn
 
-# The comparison of a statement with itself, which is no technique (bench_self_check.py).
-SELF_CHECK = "self_check"
 # The last techniques are not starved by slow ones before them: this is about 30 blocks of short
 # statements. The self-check says what the others can find, so it has a night's share.
 TECHNIQUE_S_MIN = 0.3
@@ -119,6 +120,7 @@ class Lab:
         disabled: bool,
         stay_raised: bool = False,
         settled: frozenset[str] = frozenset(),
+        project: Project | None = None,
     ) -> None:
         self._dsn = dsn
         self._users = users
@@ -135,7 +137,7 @@ class Lab:
         self.techniques: dict[str, Technique] = {}
         """Those that were measured."""
         self._done: dict[str, record.Comparison] = {}
-        self.project = load_project()
+        self.project = project or project_here()
         self._unmeasured: dict[str, PhasegateError] = {}
         self._skipped: dict[str, record.Skipped] = {}
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -148,7 +150,10 @@ class Lab:
                 self.caller, users=self._users, sha256=self._sha256
             )
             self._lock()
-            self.population: Sequence[Parameters] = draw_population(self.caller, self._seed)
+            self.population: Sequence[Parameters] = draw_population(
+                self.caller, self.project, self._seed
+            )
+            check_syntax(self.caller, self.project)
             self._raised = Raised(self._dsn, self.caller, self.project)
         except BaseException:
             self.caller.close()
@@ -209,32 +214,28 @@ class Lab:
 
     @contextmanager
     def made_ready(self, technique: Technique) -> Iterator[None]:
-        """What `technique` sets up, taken back at the end.
+        """What `technique` needs and sets up, taken back at the end.
 
         Raises:
             Unavailable: the server is too old for it.
+            CannotMeasure: a migration fails; nothing was changed.
         """
         major = self.caller.server_major
         if major < technique.server_major_min:
             raise Unavailable(
                 f"it needs PostgreSQL {technique.server_major_min}, and the server is {major}"
             )
-        if not (technique.setup or technique.teardown):
+        with ExitStack() as stack:
+            if self._raised.add(technique.needs):
+                stack.callback(self._raised.keep)
+            if technique.setup:
+                self._raised.note_setup(technique.id)
+                stack.callback(self._raised.note_setup, None)
+                # Teardown first: whatever a session before left behind.
+                self.caller.execute(technique.teardown)
+                stack.callback(self.caller.execute, technique.teardown)
+                self.caller.execute(technique.setup)
             yield
-            return
-        self._raised.note_setup(technique.id)
-        try:
-            # Teardown first: whatever a session before left behind.
-            for name in (*technique.teardown, *technique.setup):
-                self._script(technique, name)
-            yield
-        finally:
-            for name in technique.teardown:
-                self._script(technique, name)
-            self._raised.note_setup(None)
-
-    def _script(self, technique: Technique, name: str) -> None:
-        self.caller.execute(sql_of(technique.id, name))
 
     def measure_arms(self, technique: Technique, budget_s: float) -> record.Comparison:
         """The two arms alone, afresh each time."""

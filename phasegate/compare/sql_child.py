@@ -2,27 +2,29 @@
 
     python -m phasegate.compare.sql_child
 
-Brings the database to the level that the arms need, by the SQL of its own checkout. Each arm of
-each technique that a `bench_*.py` declares is a series: what the night holds against each other are
-not the arms but two commits, so an arm is not slowed by the other's use of the caches.
+Brings the database to the parts that the arms need, by the SQL of its own checkout. Each arm of
+each technique in the project's `benchmarks/` is a series: what the night holds against each other
+are not the arms but two commits, so an arm is not slowed by the other's use of the caches.
 """
 
 from __future__ import annotations
 
 import gc
-import importlib
+import importlib.util
 import random
 import statistics
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import ModuleType
 
 from phasegate.compare.block import Side, run_block
 from phasegate.compare.engine import REHEARSAL_CALLS, plan_of
 from phasegate.compare.session import Budget, Lab
 from phasegate.compare.technique import Parameters, Technique
+from phasegate.compare.technique_folders import SELF_CHECK, pairs, project_here, self_check
 from phasegate.model.errors import UsageError
-from phasegate.project import BENCHMARKS
 from phasegate.records.night import Evidence
 from phasegate.stack.remote_measure import Named, serve
 
@@ -31,12 +33,23 @@ ARMS = ("before", "after")
 
 
 def techniques() -> dict[str, Technique]:
-    """By id, all that the bench modules of this checkout declare."""
-    modules = (
-        importlib.import_module(f"benchmarks.{path.stem}") for path in BENCHMARKS.glob("bench_*.py")
-    )
+    """By id, all that the project here declares, the self-check too."""
+    project = project_here()
+    modules = (_module(path) for path in sorted(project.benchmarks.glob("bench_*.py")))
     found = (value for module in modules for value in vars(module).values())
-    return {each.id: each for each in found if isinstance(each, Technique)}
+    in_python = {each.id: each for each in found if isinstance(each, Technique)}
+    return {**pairs(project), **in_python, SELF_CHECK: self_check(project)}
+
+
+def _module(path: Path) -> ModuleType:
+    """A `bench_*.py`, imported from where it lies: it need not be part of any package."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:  # cannot be: its name ends in .py
+        raise UsageError(f"{path.name} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 class Bench:

@@ -1,13 +1,13 @@
-"""What a technique is: two arms that return the same rows, and what they need around them.
+"""What a technique is to the engine: two arms that return the same rows, and what they need. Pure.
 
-Reads `benchmarks/<id>/*.sql`. A technique is one such folder and one entry in a `bench_*.py`;
-CONTRIBUTING.md walks through adding one.
+`compare.technique_folders` makes one of a folder of `benchmarks/`; arms that are no single
+statement are Python, in a `bench_*.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
@@ -16,7 +16,7 @@ import pytest
 from phasegate.compare.connection import Connection
 from phasegate.compare.libpq import Row
 from phasegate.compare.pytest_adapter import replayed_clock
-from phasegate.project import BENCHMARKS
+from phasegate.model.errors import ConfigurationError
 from phasegate.records.benchmark import Comparison, Cost
 
 Test = Callable[..., None]
@@ -31,22 +31,46 @@ class Role(Enum):
     """No row-level security: what a nightly report or an admin page does."""
 
 
+SUB = "sub"
+"""The drawn column with the user whose rights the statements have."""
+
+
 @dataclass(frozen=True)
 class Parameters:
-    """One draw from the seeded population: a task row, so active users come up more often.
+    """One draw from the seeded population: the columns of `benchmarks/draw.sql`, by name.
 
     All as PostgreSQL writes them: an arm's time should not hold a conversion that no client makes.
     """
 
-    user_id: str
-    project_id: str
-    """Of the drawn task: a project of that user."""
-    created_at: str
-    """When the drawn task was created."""
-    now: str
-    """The newest row of the data set: `now()` for windows, on data of any age."""
-    extra: Row = ()
-    """What the technique's own `draw` adds."""
+    names: tuple[str, ...]
+    values: Row
+
+    def __getitem__(self, name: str) -> str | None:
+        """A column's value; None for null.
+
+        Raises:
+            ConfigurationError: nothing of that name was drawn.
+        """
+        if name not in self.names:
+            raise ConfigurationError(
+                f"There is no drawn column {name!r}",
+                untouched="The comparison was not saved",
+                then=f"Choose among {', '.join(self.names)}, or draw it",
+            )
+        return self.values[self.names.index(name)]
+
+    @property
+    def sub(self) -> str:
+        """The user whose rights the statements have, as tokens name it."""
+        return self[SUB] or ""
+
+    def with_columns(self, names: Sequence[str], values: Row) -> Parameters:
+        """With more columns, which hide those of the same name."""
+        kept = [place for place, name in enumerate(self.names) if name not in names]
+        return Parameters(
+            (*(self.names[place] for place in kept), *names),
+            (*(self.values[place] for place in kept), *values),
+        )
 
 
 Compare = Callable[["Technique", str], None]
@@ -128,10 +152,10 @@ class Arm:
 
 @dataclass(frozen=True)
 class Technique:
-    """A step between stack levels, with the state before it and after it.
+    """A step that adds a part, with the state before it and after it.
 
     Attributes:
-        id: the folder's and the catalogue's name; stable, since results are kept under it.
+        id: the folder's name; stable, since results are kept under it.
         before: the arm without the technique.
         after: the arm with it.
         role: whose rights the statements run with.
@@ -141,8 +165,9 @@ class Technique:
             table is vacuumed at the end.
         same_rows: False where the arms differ by design, as a count and an estimate of it.
         draw: adds parameters of the technique's own.
-        setup: files run once before, as owner, such as building a table of one's own.
-        teardown: files that take all of `setup` back.
+        needs: parts of the database that must be there, beyond the last level's.
+        setup: SQL run once before, as owner, such as building a table of one's own.
+        teardown: SQL that takes all of `setup` back.
         server_major_min: oldest PostgreSQL that has what it needs.
         costs: measured after the arms.
     """
@@ -155,8 +180,9 @@ class Technique:
     writes: str = ""
     same_rows: bool = True
     draw: Draw | None = None
-    setup: tuple[str, ...] = ()
-    teardown: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    setup: str = ""
+    teardown: str = ""
     server_major_min: int = 0
     costs: tuple[Probe, ...] = ()
 
@@ -164,53 +190,6 @@ class Technique:
     def arms(self) -> tuple[Arm, Arm]:
         """Before, after."""
         return self.before, self.after
-
-
-def sql_of(technique: str, name: str) -> str:
-    """The text of `benchmarks/<technique>/<name>.sql`."""
-    return (BENCHMARKS / technique / f"{name}.sql").read_text(encoding="utf-8")
-
-
-Arguments = Callable[[Parameters], tuple[str | None, ...]]
-
-
-def statement(
-    technique: str,
-    file: str,
-    name: str,
-    arguments: Arguments,
-    *,
-    arrange: str = "",
-    beside: Beside | None = None,
-) -> Arm:
-    """An arm of one statement.
-
-    Args:
-        technique: folder of its SQL.
-        file: its file there, without `.sql`.
-        name: of the arm, as shown.
-        arguments: the statement's parameters from the drawn ones.
-        arrange: SQL of the state of affairs that it needs; rolled back after each block.
-        beside: what else goes on meanwhile.
-    """
-    sql = sql_of(technique, file)
-
-    def body(caller: Connection, drawn: Parameters) -> Answer:
-        return caller.fetch(sql, *arguments(drawn))
-
-    return Arm(name, sql, body, arrange, beside=beside)
-
-
-def drawn_by(technique: str, file: str = "draw") -> Draw:
-    """A `Technique.draw` from a statement: its rows become `Parameters.extra`, in turn."""
-    sql = sql_of(technique, file)
-
-    def draw(caller: Connection, population: Sequence[Parameters]) -> Sequence[Parameters]:
-        rows = caller.once(sql)()
-        size = len(rows)
-        return [replace(drawn, extra=rows[place % size]) for place, drawn in enumerate(population)]
-
-    return draw
 
 
 def arms_of(technique: Technique) -> Callable[[Test], Test]:

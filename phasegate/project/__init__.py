@@ -45,4 +45,3 @@ __all__ = [
 # Until every room takes a `Project`: the checkout that this file lies in.
 ROOT = Path(__file__).resolve().parents[2]
 LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"
-BENCHMARKS = ROOT / "benchmarks"

@@ -38,6 +38,9 @@ class About(Entry, frozen=True):
     users_table: str
     """Schema-qualified table of registered users: one row a user. Names are quoted where SQL wants
     it."""
+    self_check: str = ""
+    """The technique whose statement the benchmarks hold against itself; the first that reads as a
+    user where left out."""
     users_key: str = "id"
     """Its column that tokens carry as `sub`: unique."""
     schemas: tuple[str, ...] = ("public",)

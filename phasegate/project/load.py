@@ -294,7 +294,13 @@ def _techniques(folder: Path) -> dict[str, TechniqueFolder]:
 
 
 def _check_techniques(project: Project) -> None:
-    """Whether the parts that techniques name are known."""
+    """Whether the parts that techniques name are known, and the technique of the self-check."""
+    named = project.about.self_check
+    if named and (named not in project.techniques or project.techniques[named].file.after is None):
+        raise ConfigurationError(
+            f"{FILE}: project.self_check: no technique {named!r} has statements for arms",
+            untouched=NOTHING,
+        )
     for technique in project.techniques.values():
         file = technique.file
         project.check_parts(file.parts, f"{technique.path}: `parts`")

@@ -8,6 +8,7 @@ allowed and nobody waits: `transactional` takes it out.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from phasegate.project.contract import ArmFile, TechniqueFile
 
 FILE = "technique.toml"
 MIGRATION, UNDO, CLIENT, PRESENT = "migration.sql", "undo.sql", "client.sql", "present.sql"
+NOTHING = "Nothing was started"
 DRAW, SETUP, TEARDOWN = "draw.sql", "setup.sql", "teardown.sql"
 
 # Comments and quoted text are passed over whole: what they say is not SQL.
@@ -100,33 +102,41 @@ class TechniqueFolder:
         return "query.sql" if self.has("query.sql") else f"{side}.sql"
 
     def check(self) -> None:
-        """Whether every file is there that the folder needs.
+        """Whether every file is there that the folder needs, and says something.
 
         Raises:
-            ConfigurationError: one is not; it is named with the key that asks for it.
+            ConfigurationError: one does not; it is named with the key that asks for it.
         """
-        named: list[tuple[str, str]] = []
+        needed = [(why, name) for why, name in self._named() if name]
+        for why, name in needed:
+            if not self.has(name):
+                raise self._lacks(name, why)
+        for name in dict.fromkeys([*(name for _, name in needed), MIGRATION, DRAW]):
+            if self.has(name) and not transactional(self.sql(name)):
+                raise ConfigurationError(
+                    f"{self.folder.parent.name}/{self.id}/{name} says nothing", untouched=NOTHING
+                )
+
+    def _named(self) -> Iterator[tuple[str, str]]:
+        """Files that the folder must have, each after what asks for it; some are empty."""
         for side, arm in (("before", self.file.before), ("after", self.file.after)):
-            if arm is None:
-                continue
-            named.append((f"{side}.query", self.query_of(arm, side)))
-            named += [(f"{side}.arrange", arm.arrange), (f"{side}.beside", arm.beside)]
-        named += [(f"costs[{n}].query", cost.query) for n, cost in enumerate(self.file.costs)]
-        for key, name in named:
-            if name and not self.has(name):
-                raise self._lacks(name, f"`{key}` asks for it")
-        if self.migration:
-            for name in (UNDO, PRESENT):
-                if not self.has(name):
-                    raise self._lacks(name, f"{MIGRATION} needs it")
-        elif not (self.client or self.file.same_migration_as):
-            raise self._lacks(MIGRATION, f"it needs one, or a {CLIENT}, or `same_migration_as`")
-        if self.has(SETUP) and not self.has(TEARDOWN):
-            raise self._lacks(TEARDOWN, f"{SETUP} needs it")
+            if arm is not None:
+                yield f"`{side}.query` asks for it", self.query_of(arm, side)
+                yield f"`{side}.arrange` asks for it", arm.arrange
+                yield f"`{side}.beside` asks for it", arm.beside
+        for number, cost in enumerate(self.file.costs):
+            yield f"`costs[{number}].query` asks for it", cost.query
+        if self.has(MIGRATION):
+            yield f"{MIGRATION} needs it", UNDO
+            yield f"{MIGRATION} needs it", PRESENT
+        elif not (self.has(CLIENT) or self.file.same_migration_as):
+            yield f"it needs one, or a {CLIENT}, or `same_migration_as`", MIGRATION
+        if self.has(SETUP):
+            yield f"{SETUP} needs it", TEARDOWN
 
     def _lacks(self, name: str, why: str) -> ConfigurationError:
         return ConfigurationError(
             f"{self.path}: there is no file {name} beside it ({why})",
-            untouched="Nothing was started",
+            untouched=NOTHING,
             then="docs/project/benchmarks.md says what a technique consists of",
         )

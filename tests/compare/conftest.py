@@ -44,8 +44,10 @@ def populate(server: PostgresServer) -> str:
             POPULATION,
             read_sql(SeedFolder().keys),
             "create schema phasegate",
-            "create table phasegate.dataset (state text, users int, seed bigint, sha256 text)",
-            f"insert into phasegate.dataset values ('complete', {USERS}, 1, 'feed')",
+            "create table phasegate.dataset"
+            " (state text, users int, seed bigint, sha256 text, tables oid[])",
+            f"insert into phasegate.dataset select 'complete', {USERS}, 1, 'feed', array_agg(oid)"
+            " from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')",
             "analyze",
         )
     )

@@ -10,6 +10,7 @@ from phasegate.compare.dataset import DataSet, draw_population, read_dataset
 from phasegate.compare.libpq import Session
 from phasegate.compare.technique import Parameters
 from phasegate.model.errors import ConfigurationError
+from phasegate.project import load_project
 
 
 def read(dsn: str, *before: str, users: int | None = None) -> DataSet:
@@ -25,7 +26,7 @@ def read(dsn: str, *before: str, users: int | None = None) -> DataSet:
 def drawn(dsn: str, seed: int) -> Sequence[Parameters]:
     session = Session(dsn)
     try:
-        return draw_population(session, seed)
+        return draw_population(session, load_project(), seed)
     finally:
         session.close()
 
@@ -66,7 +67,7 @@ def test_the_same_seed_draws_the_same_parameters_and_another_draws_others(popula
 def test_active_users_come_up_more_often(populated: str) -> None:
     # The population gives its first 75 users half of all tasks (the square of a uniform draw).
     population = drawn(populated, 1)
-    active = sum(int(parameters.user_id[-4:], 16) <= 75 for parameters in population)
+    active = sum(int(parameters.sub[-4:], 16) <= 75 for parameters in population)
     assert active / len(population) == pytest.approx(0.5, abs=0.1)
 
 

@@ -15,6 +15,7 @@ from phasegate.compare.engine import measure
 from phasegate.compare.libpq import Row
 from phasegate.compare.technique import Answer, Arm, Parameters, Role, Technique
 from phasegate.model.errors import CannotMeasure
+from phasegate.project import load_project
 from phasegate.records.benchmark import Comparison
 from phasegate.stack.levels import apply_level
 from phasegate.stats.paired import ComparisonResult, judge, ratio
@@ -22,7 +23,7 @@ from phasegate.stats.paired import ComparisonResult, judge, ratio
 
 def arm(name: str, sql: str, *, with_user: bool = False, arrange: str = "") -> Arm:
     def body(caller: Connection, drawn: Parameters) -> Answer:
-        return caller.fetch(sql, *([drawn.user_id] if with_user else []))
+        return caller.fetch(sql, *([drawn.sub] if with_user else []))
 
     return Arm(name, sql, body, arrange)
 
@@ -33,7 +34,7 @@ def compared(dsn: str, technique: Technique, *, budget_s: float = 0.5) -> Compar
         return measure(
             (caller, caller),
             technique,
-            draw_population(caller, 1),
+            draw_population(caller, load_project(), 1),
             title="under test",
             budget_s=budget_s,
             rng=random.Random(1),
@@ -151,7 +152,7 @@ def test_a_request_is_four_round_trips_and_ends_its_transaction(populated: str) 
     sql = "select count(distinct user_id), count(*) > 0 from tasks"
 
     def body(caller: Connection, drawn: Parameters) -> Answer:
-        return caller.request(drawn.user_id, sql)
+        return caller.request(drawn.sub, sql)
 
     technique = Technique("request", Arm("a", sql, body), Arm("b", sql, body), requests=True)
     found = compared(populated, technique, budget_s=0.2)
@@ -203,7 +204,7 @@ def test_a_plan_that_changes_while_it_is_measured_is_marked(populated: str) -> N
     def body(caller: Connection, drawn: Parameters) -> Answer:
         if next(calls) == 60:
             caller.execute("drop index idx_tasks_user_created; commit; begin")
-        return caller.fetch(sql, drawn.user_id)
+        return caller.fetch(sql, drawn.sub)
 
     wandering = Arm("wandering", sql, body)
     found = compared(populated, Technique("t", wandering, wandering, role=Role.OWNER))

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.bench_writes import UUID_KEYS
 from phasegate.compare.connection import Connection
 from phasegate.compare.connections import REPLICA_VARIABLE, Unavailable
 from phasegate.compare.session import Budget, Lab
 from phasegate.compare.technique import Answer, Arm, Parameters, Role, Route, Technique, Via
+from phasegate.compare.technique_folders import pairs
 from phasegate.model.errors import CannotMeasure, Refused
 from phasegate.stack.levels import apply_level, current_level
 
@@ -128,5 +128,6 @@ def test_a_long_set_up_leaves_half_of_the_budget() -> None:
 
 def test_what_a_killed_session_left_behind_is_not_in_the_way(lab: Lab) -> None:
     lab.caller.execute("create schema phasegate_bench; create table phasegate_bench.keys_v4 ()")
-    assert lab.comparison(UUID_KEYS).technique == "uuid_keys"
+    uuid_keys = pairs(lab.project)["uuid_keys"]
+    assert lab.comparison(uuid_keys).technique == "uuid_keys"
     assert lab.caller.once("select to_regnamespace('phasegate_bench')").column(0) == [None]

@@ -1,5 +1,5 @@
 -- What keeps the role of this session from measuring here: a sentence each, and what mends it, the
--- first thing to do first. $1 names the tables. Reads catalogues alone.
+-- first thing to do first. $1: the tables, by oid. Reads catalogues alone.
 with me as (
     select
         quote_ident(current_user) as name,
@@ -8,9 +8,9 @@ with me as (
         to_regrole('authenticated') as users
 ),
 tables as (
-    select c.oid, c.relname, c.relowner
+    select c.oid, c.relname, c.relnamespace, c.relowner
     from pg_catalog.pg_class as c
-    where c.relnamespace = to_regnamespace('public') and c.relname = any($1::text[])
+    where c.oid = any($1::oid[])
 ),
 found (place, what, mend) as (
     select
@@ -73,7 +73,9 @@ found (place, what, mend) as (
         'Run: alter role ' || me.name || ' set search_path = public;'
     from me
     where exists (
-        select from tables as t where to_regclass(quote_ident(t.relname)) is distinct from t.oid
+        select from tables as t
+        where t.relnamespace = to_regnamespace('public')
+            and to_regclass(quote_ident(t.relname)) is distinct from t.oid
     )
 )
 select what, mend from found order by place

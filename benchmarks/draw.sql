@@ -1,9 +1,10 @@
 -- Parameters for the arms: task rows drawn at random, so that a user comes up as often as they are
--- active. $1: seed, $2: how many to keep.
+-- active; `now` is the newest moment of the data. $1: seed, $2: how many to keep.
 --
 -- Bernoulli and not system sampling: a page holds the tasks of one hour of one day. Four times as
 -- many as are kept are looked at, because a sample's size is itself random and 30% have no project.
 select
+    user_id as sub,
     user_id,
     project_id,
     created_at,

@@ -1,1 +1,0 @@
-drop index if exists public.bench_logs_brin;

@@ -1,2 +1,0 @@
--- Fills the view anew; readers wait.
-refresh materialized view private.user_stats
