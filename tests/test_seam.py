@@ -77,7 +77,7 @@ def names() -> dict[str, frozenset[str]]:
     bodies = [found["body"] for text in schema for found in _TABLE.finditer(text)]
     sessions = _texts("loadtests/*.py")
     parts = tomllib.loads((ROOT / "phasegate.toml").read_text(encoding="utf-8")).get("parts", {})
-    techniques = {path.parent.name for path in ROOT.glob("benchmarks/**/*.sql")}
+    techniques = {path.parent.name for path in ROOT.glob("benchmarks/*/technique.toml")}
     columns = {found["name"] for body in bodies for found in _COLUMN.finditer(body)}
     return {
         "table": _of_the_app({c["name"] for c in created if c["kind"].lower() == "table"}),
