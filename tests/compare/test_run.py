@@ -134,7 +134,7 @@ def test_a_statement_that_fails_ends_the_session_and_nothing_is_saved(
     populated: str, tmp_path: Path
 ) -> None:
     fetched(populated, "alter table activity_logs_partitioned rename action to deed")
-    with pytest.raises(CannotMeasure, match="the statement of arm '.*' fails: column"):
+    with pytest.raises(CannotMeasure, match=r"the statement of arm '.*' fails: column"):
         run_benchmarks(
             {USERS: populated}, seed_sha256={USERS: "feed"}, seed=1, out=tmp_path, budget_s=3
         )
