@@ -27,6 +27,7 @@ FILE = "seed/population.toml"
 NOTHING = "Nothing was changed"
 DOCUMENTED = "docs/project/seed.md documents every key"
 
+_NAME = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
 _FIELD = re.compile(r"\{(\w*)\}")
 IN_TEXT = ("number", "id")
 """What a text may name besides vocabularies: the row's number in its owner, and in its table."""
@@ -51,8 +52,9 @@ KEPT = (Shape.USERS, Shape.REFERENCE, Shape.GROUPS, Shape.MEMBERSHIPS, Shape.FEW
 
 
 def plain(name: str) -> str:
-    """`name` without the schema where that is public: as tables are named everywhere."""
-    return name.removeprefix("public.")
+    """`name` without SQL's quotes, and without the schema where that is public."""
+    parts = [quoted.replace('""', '"') or bare for quoted, bare in _NAME.findall(name)]
+    return ".".join(parts).removeprefix("public.")
 
 
 def refuse(key: str, what: str, then: str = DOCUMENTED) -> NoReturn:

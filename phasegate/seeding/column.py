@@ -105,6 +105,9 @@ class Column:
         """Whether `put` is to be used."""
         return self.dtype is not None and not self.nullable
 
+    def check(self) -> None:
+        """Make what takes long and may fail: a process that is started later finds it made."""
+
     def moments(self, rows: Rows) -> tuple[I64, NDArray[np.bool_] | None]:
         """Where the column is a moment: µs of timestamptz, and where it is null."""
         raise NotImplementedError
@@ -124,6 +127,10 @@ class Nullable(Column):
     def __post_init__(self) -> None:
         """As the column inside, and null."""
         self.dtype, self.nullable = self.inner.dtype, True
+
+    def check(self) -> None:
+        """See `Column`."""
+        self.inner.check()
 
     def make(self, rows: Rows) -> Field:
         """See `Column`."""

@@ -70,6 +70,10 @@ class Text(Column):
             self._check_length()
         return self._words
 
+    def check(self) -> None:
+        """See `Column`."""
+        _ = self.words
+
     def _made(self) -> list[Words | None]:
         made: list[Words | None] = []
         for place, name in enumerate(self._names):
@@ -173,6 +177,11 @@ class Json(Column):
         else:
             self._texts[-1] += json.dumps(value, default=str).encode()
 
+    def check(self) -> None:
+        """See `Column`."""
+        for column in self._drawn:
+            column.check()
+
     def make(self, rows: Rows) -> Field:
         """See `Column`."""
         pieces = [led_by(0, rows.size)]
@@ -207,6 +216,11 @@ class Array(Column):
                 for size in range(1, self._most + 1)
             ]
         )
+
+    def check(self) -> None:
+        """See `Column`."""
+        for element in self._elements:
+            element.check()
 
     def make(self, rows: Rows) -> Field:
         """See `Column`."""

@@ -165,8 +165,10 @@ class Drawn(Column):
     def _limits(self) -> NDArray[np.float64]:
         file = file_of(self)
         limits = np.array(file.uniform) if file.uniform else self._outcomes[[0, -1]]
-        name = self.place.pg.name
+        name, pg = self.place.pg.name, self.place.pg
         most = NUMERIC_MAX if name == "numeric" else float("inf")
+        if pg.precision:
+            most = min(most, 10.0 ** (pg.precision - pg.scale) - 1)
         if name in INTEGERS:
             most = float(np.iinfo(np.dtype(INTEGERS[name])).max)
         if np.abs(limits).max() > most:

@@ -44,6 +44,7 @@ class PgType(msgspec.Struct, frozen=True):
         not_null: whether the column takes no null.
         length_max: characters that it takes; 0 where it says nothing.
         scale: decimals of a numeric; -1 where it says nothing.
+        precision: digits of a numeric; 0 where it says nothing.
         labels: of an enum.
         element: of an array.
         required: whether it has neither a default nor a way to be null.
@@ -55,6 +56,7 @@ class PgType(msgspec.Struct, frozen=True):
     not_null: bool = False
     length_max: int = 0
     scale: int = -1
+    precision: int = 0
     labels: tuple[str, ...] = ()
     element: PgType | None = None
     required: bool = False

@@ -18,8 +18,8 @@ from phasegate.seeding.plan import Plan
 from phasegate.seeding.rights import NOTHING_CHANGED
 from phasegate.seeding.target import quoted, sql
 
-# What precedes a length in atttypmod, and how a numeric's scale lies in it.
-_HEADER, _SCALE_MASK = 4, 0x7FF
+# What precedes a length in atttypmod, and how a numeric's precision and scale lie in it.
+_HEADER, _SCALE_MASK, _PRECISION_SHIFT = 4, 0x7FF, 16
 _LENGTHS = ("varchar", "bpchar")
 
 
@@ -62,6 +62,7 @@ async def read_schema(connection: asyncpg.Connection, plan: Plan) -> Schema:
     columns = Columns(plan.population, types)
     for table in declared.tables.values():
         for name, column in columns.of(table.name).items():
+            column.check()
             if column.nullable and types[table.name][name].not_null:
                 column.place.check_not_null(column)
     return Schema(types, frozenset(partitioned))
@@ -92,7 +93,9 @@ def _type(row: Any) -> PgType:
     modifier = row["modifier"]
     kind = "enum" if row["is_enum"] else row["type"]
     length = modifier - _HEADER if kind in _LENGTHS and modifier > 0 else 0
-    scale = (modifier - _HEADER) & _SCALE_MASK if kind == "numeric" and modifier > 0 else -1
+    is_limited = kind == "numeric" and modifier > 0
+    scale = (modifier - _HEADER) & _SCALE_MASK if is_limited else -1
+    precision = (modifier - _HEADER) >> _PRECISION_SHIFT if is_limited else 0
     element = None
     if row["element"] is not None:
         name = "enum" if row["element_is_enum"] else row["element"]
@@ -103,6 +106,7 @@ def _type(row: Any) -> PgType:
         not_null=row["not_null"],
         length_max=length,
         scale=scale,
+        precision=precision,
         labels=tuple(row["labels"]),
         element=element,
         required=bool(row["required"]),

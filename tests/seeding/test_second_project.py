@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import pytest
@@ -189,24 +187,3 @@ def test_its_description_needs_no_server() -> None:
     assert "memberships per user" in told
     assert "posts.deleted after updated" in told
     assert "few an event" in told
-
-
-def folder(tmp_path: Path, edit: Callable[[str, str], str]) -> SeedFolder:
-    """The club with its files edited."""
-    for path in sorted(CLUB.root.rglob("*.*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            copy = tmp_path / path.relative_to(CLUB.root)
-            copy.parent.mkdir(exist_ok=True, parents=True)
-            copy.write_text(edit(path.name, path.read_text("utf-8")), encoding="utf-8")
-    return dataclasses.replace(CLUB, root=tmp_path)
-
-
-Edit = tuple[str, str, str]
-
-
-def replaced(name: str, text: str, edit: Any) -> str:
-    where, old, new = edit
-    if name != where:
-        return text
-    assert old in text
-    return text.replace(old, new)
