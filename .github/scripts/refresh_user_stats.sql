@@ -10,9 +10,9 @@ set local lock_timeout = '10s';
 set local statement_timeout = '10min';
 select
     case
-        when private.refresh_view('private.user_stats') then 'The view of user statistics was refreshed.'
+        when phasegate_stack.refresh_view('private.user_stats') then 'The view of user statistics was refreshed.'
         else 'Another refresh of user statistics was under way; this one left it alone.'
     end;
 commit;
 select format('As of %s UTC, in %s s.', to_char(refreshed_at at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS'), round(duration_s::numeric, 2))
-from private.refreshes where view = 'private.user_stats';
+from phasegate_stack.refreshes where view = 'private.user_stats';

@@ -1,2 +1,2 @@
 -- … and done on the spot, while the user waits.
-select private.finish_job('process-heavy-task', $1)
+select phasegate_stack.finish_job('process-heavy-task', $1)

@@ -3,5 +3,5 @@
 -- them; the route that accepts work is POST /functions/v1/process-heavy-task, and the one that tells
 -- of it GET /functions/v1/process-heavy-task?taskId=ID. What accepting takes in the database is one
 -- row:
---     select task_id from private.accept_job('process-heavy-task', $1, null, 0);
+--     select task_id from phasegate_stack.accept_job('process-heavy-task', $1, null, 0);
 -- Undo: do the work in the request again.

@@ -1,9 +1,9 @@
 """What runs beside the tables, as a project declares it: jobs, refreshes, upkeep of partitions.
 
-Reads `stack/sql/{jobs,refresh,partitions}*.sql` and the project's files; writes schema `private`,
-pgqueuer's schema `queue` and, where the server has pg_partman, that extension's configuration. The
-worker, the functions of the API and the health check find what is declared in the database, and
-need no project.
+Reads `stack/sql/{jobs,refresh,partitions}*.sql` and the project's files; writes a schema of its
+own, `phasegate_stack`, pgqueuer's schema `queue` and, where the server has pg_partman, that
+extension's configuration. The worker, the functions of the API and the health check find what is
+declared in the database, and need no project.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WORKER_PARTS = frozenset({"jobs", "refresh", "partition_upkeep"})
 
 
 class JobSql(msgspec.Struct, frozen=True):
-    """A job's statements, as `private.declare_jobs` takes them."""
+    """A job's statements, as `phasegate_stack.declare_jobs` takes them."""
 
     job: str
     work: str
@@ -118,7 +118,7 @@ def background_sql(
         views = literal(msgspec.json.encode(background.refreshes).decode())
         named = ", ".join(refresh.view for refresh in background.refreshes) or "none"
         pieces.append(_file("refresh"))
-        pieces.append((f"views: {named}", f"select private.declare_refreshes({views});"))
+        pieces.append((f"views: {named}", f"select phasegate_stack.declare_refreshes({views});"))
     else:
         pieces.append(_file("refresh_undo"))
     if "partition_upkeep" in parts:
@@ -134,12 +134,12 @@ def _jobs_sql(background: Background) -> list[Piece]:
         kinds = literal(msgspec.json.encode(background.jobs).decode())
         named = ", ".join(job.job for job in background.jobs)
         users = f"{literal(background.users_table)}, {literal(background.users_key)}"
-        pieces.append(("users who may ask", f"select private.make_jobs({users});"))
-        pieces.append((f"jobs: {named}", f"select private.declare_jobs({kinds});"))
+        pieces.append(("users who may ask", f"select phasegate_stack.make_jobs({users});"))
+        pieces.append((f"jobs: {named}", f"select phasegate_stack.declare_jobs({kinds});"))
     if "jobs" in background.parts:
         names = ", ".join(literal(job.job) for job in background.jobs)
         pieces.append(_file("queued_jobs"))
-        pieces.append(("accepted", f"select private.queue_jobs(array[{names}]::text[]);"))
+        pieces.append(("accepted", f"select phasegate_stack.queue_jobs(array[{names}]::text[]);"))
     else:
         pieces.append(_file("jobs_undo"))
     return pieces

@@ -124,7 +124,8 @@ async def _refresh_age(connection: asyncpg.Connection) -> Check:
     try:
         row = await connection.fetchrow(
             "select view, every_s, duration_s,"
-            " extract(epoch from now() - refreshed_at)::float8 as age_s from private.refreshes"
+            " extract(epoch from now() - refreshed_at)::float8 as age_s"
+            " from phasegate_stack.refreshes"
             " order by (now() - refreshed_at) / every_s desc limit 1"
         )
     except asyncpg.InsufficientPrivilegeError:
@@ -150,8 +151,8 @@ async def _partitions(connection: asyncpg.Connection) -> tuple[Check, Check]:
         """
         select min(extract(year from age(s.newest_end, date_trunc('month', now()))) * 12
                    + extract(month from age(s.newest_end, date_trunc('month', now()))) - 1)::int
-        from private.partition_policy as p
-        cross join lateral private.partition_state(p.parent::regclass) as s
+        from phasegate_stack.partition_policy as p
+        cross join lateral phasegate_stack.partition_state(p.parent::regclass) as s
         """
     )
     months = -1 if ahead is None else int(ahead)
@@ -181,7 +182,7 @@ async def _queue_age(connection: asyncpg.Connection) -> Check:
         connection,
         "select count(*) as waiting,"
         " coalesce(max(extract(epoch from now() - accepted_at)), 0)::float8 as age_s"
-        " from private.jobs where status = 'processing'",
+        " from phasegate_stack.jobs where status = 'processing'",
     )
     if row is None:
         return not_allowed("queue_age")

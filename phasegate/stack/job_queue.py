@@ -1,6 +1,6 @@
 """Background jobs: accepted at once and done by a worker, or done on the spot for comparison.
 
-Reads and writes `private.jobs` (stack/sql/jobs.sql) and pgqueuer's tables in schema `queue`. What
+Reads and writes `phasegate_stack.jobs` (stack/sql/jobs.sql) and pgqueuer's schema `queue`. What
 a job does is the project's SQL (`[jobs.NAME]` of phasegate.toml), which `stack.background` declares
 to the database. Every function takes a connection of the database's owner, as an Edge Function does
 that holds the service key: whose a job is, is checked here.
@@ -81,7 +81,7 @@ async def install_on(connection: asyncpg.Connection) -> None:
 async def is_queued(connection: asyncpg.Connection, job: str) -> bool:
     """Whether this database can accept `job`: somebody is there who does it later."""
     try:
-        known = "select exists (select from private.queued_jobs where job = $1)"
+        known = "select exists (select from phasegate_stack.queued_jobs where job = $1)"
         return bool(await connection.fetchval(known, job))
     except asyncpg.UndefinedTableError:  # nor is any other
         return False
@@ -90,7 +90,7 @@ async def is_queued(connection: asyncpg.Connection, job: str) -> bool:
 async def queued_jobs(connection: asyncpg.Connection) -> tuple[str, ...]:
     """The names of the jobs that a worker does in this database."""
     try:
-        rows = await connection.fetch("select job from private.queued_jobs order by job")
+        rows = await connection.fetch("select job from phasegate_stack.queued_jobs order by job")
     except asyncpg.UndefinedTableError:
         return ()
     return tuple(row["job"] for row in rows)
@@ -132,7 +132,7 @@ async def _noted(
     connection: asyncpg.Connection, job: str, user: str, named: str | None, wait_ms: int
 ) -> asyncpg.Record | None:
     return await connection.fetchrow(
-        "select * from private.accept_job($1, $2, $3, $4)", job, user, named, wait_ms
+        "select * from phasegate_stack.accept_job($1, $2, $3, $4)", job, user, named, wait_ms
     )
 
 
@@ -149,7 +149,9 @@ async def _enqueue(connection: asyncpg.Connection, jobs: list[tuple[str, str]]) 
 
 async def status(connection: asyncpg.Connection, job: str, user: str, task: str) -> Job | None:
     """How `task` stands; None where it is not the user's, or was never asked for."""
-    row = await connection.fetchrow("select * from private.job_status($1, $2, $3)", job, user, task)
+    row = await connection.fetchrow(
+        "select * from phasegate_stack.job_status($1, $2, $3)", job, user, task
+    )
     if row is None:
         return None
     fields = dict(row)
@@ -159,14 +161,14 @@ async def status(connection: asyncpg.Connection, job: str, user: str, task: str)
 
 async def finish(connection: asyncpg.Connection, job: str, task: str) -> bool:
     """Do the work of `task` unless it is done; whether this call did it."""
-    return bool(await connection.fetchval("select private.finish_job($1, $2)", job, task))
+    return bool(await connection.fetchval("select phasegate_stack.finish_job($1, $2)", job, task))
 
 
 async def give_up(connection: asyncpg.Connection, job: str, task: str) -> None:
     """Tell the user that `task` failed for good."""
     await connection.execute(
         """
-        update private.jobs set status = 'failed', finished_at = clock_timestamp()
+        update phasegate_stack.jobs set status = 'failed', finished_at = clock_timestamp()
         where job = $1 and task_id = $2 and status = 'processing'
         """,
         job,
@@ -178,7 +180,7 @@ async def wait_of(connection: asyncpg.Connection, job: str, task: str) -> int | 
     """Milliseconds that `task` waits for a service elsewhere; None where nothing is left to do."""
     value = await connection.fetchval(
         """
-        select wait_ms from private.jobs
+        select wait_ms from phasegate_stack.jobs
         where job = $1 and task_id = $2 and status = 'processing'
         """,
         job,
@@ -196,8 +198,8 @@ async def adopt_orphans(connection: asyncpg.Connection) -> int:
         return 0  # nor, then, need there be a table of what was asked for
     rows = await connection.fetch(
         """
-        select j.job, j.task_id from private.jobs as j
-        join private.queued_jobs using (job)
+        select j.job, j.task_id from phasegate_stack.jobs as j
+        join phasegate_stack.queued_jobs using (job)
         where j.status = 'processing'
           and j.accepted_at < now() - interval '1 minute'
           and not exists (

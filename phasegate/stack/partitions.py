@@ -1,6 +1,6 @@
 """Monthly partitions: made ahead, DEFAULT watched and emptied, old months dropped.
 
-Reads `stack/sql/partitions*.sql`; writes schema `private`, the partitions themselves and, where the
+Reads `stack/sql/partitions*.sql`; writes schema `phasegate_stack`, the partitions and, where the
 server has pg_partman 4 or 5, that extension's configuration in schema `partman`.
 """
 
@@ -79,7 +79,7 @@ def upkeep_sql(tables: Sequence[Partitions], partman: int | None) -> tuple[tuple
         ("partitions", read_sql("partitions")),
         (
             f"tables of the project: {', '.join(table.parent for table in tables)}",
-            f"select private.declare_partitions({declared});",
+            f"select phasegate_stack.declare_partitions({declared});",
         ),
     ]
     if partman is not None:
@@ -90,9 +90,9 @@ def upkeep_sql(tables: Sequence[Partitions], partman: int | None) -> tuple[tuple
 
 async def maintain_on(connection: asyncpg.Connection) -> tuple[Maintenance, ...]:
     """One round over every table under maintenance; empty while another round is under way."""
-    if await connection.fetchval("select to_regclass('private.partition_policy')") is None:
+    if await connection.fetchval("select to_regclass('phasegate_stack.partition_policy')") is None:
         return ()
-    rows = await connection.fetch("select * from private.maintain_partitions()")
+    rows = await connection.fetch("select * from phasegate_stack.maintain_partitions()")
     return tuple(Maintenance(**dict(row)) for row in rows)
 
 
@@ -113,13 +113,13 @@ def maintain(dsn: str) -> tuple[Maintenance, ...]:
 
 async def state_on(connection: asyncpg.Connection) -> tuple[PartitionState, ...]:
     """How every table under maintenance stands; empty where there is none."""
-    if await connection.fetchval("select to_regclass('private.partition_policy')") is None:
+    if await connection.fetchval("select to_regclass('phasegate_stack.partition_policy')") is None:
         return ()
     rows = await connection.fetch(
         """
         select p.parent, p.keeper, p.maintained_at, s.*
-        from private.partition_policy as p
-        cross join lateral private.partition_state(p.parent::regclass) as s
+        from phasegate_stack.partition_policy as p
+        cross join lateral phasegate_stack.partition_state(p.parent::regclass) as s
         order by p.parent
         """
     )

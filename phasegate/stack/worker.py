@@ -112,15 +112,17 @@ class _Chores:
     async def refresh(self, _: Schedule | None = None) -> None:
         """Refresh the views that are due, also those whose hour was missed while no worker ran."""
         async with self._pool.acquire() as connection:
-            if await connection.fetchval("select to_regclass('private.refreshes') is null"):
+            if await connection.fetchval("select to_regclass('phasegate_stack.refreshes') is null"):
                 return
             due = await connection.fetch(
-                "select view from private.refreshes"
+                "select view from phasegate_stack.refreshes"
                 " where refreshed_at <= now() - make_interval(secs => every_s) order by view"
             )
             for row in due:
                 try:
-                    await connection.fetchval("select private.refresh_view($1)", row["view"])
+                    await connection.fetchval(
+                        "select phasegate_stack.refresh_view($1)", row["view"]
+                    )
                 except asyncpg.SyntaxOrAccessError:  # as for a view without a unique index
                     log.exception("%s cannot be refreshed", row["view"])
 

@@ -23,12 +23,12 @@ CATALOGUE = """
 select format('%s %s %s %s', c.oid::regclass, c.relkind, c.relrowsecurity,
               (select array_agg(a::text order by a::text) from unnest(c.relacl) as a)) as line
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
-where n.nspname in ('public', 'private', 'queue')
+where n.nspname in ('public', 'private', 'phasegate_stack', 'queue')
 union all
 select format('%s %s %s', p.oid::regprocedure, p.prosecdef,
               (select array_agg(a::text order by a::text) from unnest(p.proacl) as a))
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace
-where n.nspname in ('public', 'private', 'queue')
+where n.nspname in ('public', 'private', 'phasegate_stack', 'queue')
 union all
 select format('%s %s %s %s', tablename, policyname, qual, with_check) from pg_policies
 order by 1
@@ -85,8 +85,8 @@ def test_every_level_can_be_applied_after_every_other(hosted: str) -> None:
         done = phasegate("--level", str(level), "--apply", dsn=hosted)
         assert done.returncode == 0, done.stderr
         assert current_level(hosted) == level
-    assert fetch(hosted, "select to_regclass('private.partition_policy')") == [(None,)]
-    policy = "select ahead_months, keep_months from private.partition_policy"
+    assert fetch(hosted, "select to_regclass('phasegate_stack.partition_policy')") == [(None,)]
+    policy = "select ahead_months, keep_months from phasegate_stack.partition_policy"
     phasegate("--level", "3", "--apply", dsn=hosted)
     assert fetch(hosted, policy) == [(3, 1200)]
 

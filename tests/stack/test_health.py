@@ -76,7 +76,7 @@ def test_an_old_statistics_view_fails(level_3: str, sql_on: On) -> None:
     sql_on(
         level_3,
         lambda c: c.execute(
-            "update private.refreshes set refreshed_at = now() - interval '3 hours'"
+            "update phasegate_stack.refreshes set refreshed_at = now() - interval '3 hours'"
         ),
     )
     found = by_name(check(None, level_3))["refresh_age"]
@@ -107,7 +107,7 @@ def test_partitions_that_end_with_this_month_fail(level_3: str, sql_on: On) -> N
             declare late regclass;
             begin
                 for late in
-                    select partition from private.partitions_of('activity_logs_partitioned')
+                    select partition from phasegate_stack.partitions_of('activity_logs_partitioned')
                     where month > now()
                 loop
                     execute format('drop table %s', late);
@@ -124,9 +124,10 @@ def test_a_job_that_nobody_does_fails(level_3: str, sql_on: On) -> None:
     sql_on(
         level_3,
         lambda c: c.execute(
-            "insert into private.jobs (job, task_id, named, owner, status, wait_ms, accepted_at)"
+            "insert into phasegate_stack.jobs"
+            " (job, task_id, named, owner, status, wait_ms, accepted_at)"
             " select job, gen_random_uuid(), false, id, 'processing', 0,"
-            " now() - interval '5 minutes' from profiles, private.queued_jobs"
+            " now() - interval '5 minutes' from profiles, phasegate_stack.queued_jobs"
         ),
     )
     found = by_name(check(None, level_3))["queue_age"]

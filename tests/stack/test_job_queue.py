@@ -221,10 +221,10 @@ def test_the_worker_survives_the_loss_of_every_connection(
 
 
 NEVER_DONE = """
-create or replace function private.refuse() returns trigger language plpgsql as
+create or replace function phasegate_stack.refuse() returns trigger language plpgsql as
 $$ begin raise 'not today'; end $$;
-create trigger never_done before update on private.jobs
-for each row when (new.status = 'done') execute function private.refuse();
+create trigger never_done before update on phasegate_stack.jobs
+for each row when (new.status = 'done') execute function phasegate_stack.refuse();
 """
 
 
@@ -244,7 +244,7 @@ def test_work_that_fails_by_itself_is_told_to_its_user(
         task = sql_on(dsn, accept_for_a_last_attempt)
         assert until_done(sql_on, dsn, alice, task).status == "failed"
     finally:
-        sql_on(dsn, lambda c: c.execute("drop trigger never_done on private.jobs"))
+        sql_on(dsn, lambda c: c.execute("drop trigger never_done on phasegate_stack.jobs"))
     assert psutil.pid_exists(worker.pid)
 
 
@@ -267,9 +267,9 @@ def test_no_user_may_reach_the_queue_or_the_tasks(
             await connection.fetch(statement)
 
     for statement in (
-        "select * from private.jobs",
+        "select * from phasegate_stack.jobs",
         "select * from queue.pgqueuer",
-        "select private.finish_job('process-heavy-task', 'x')",
+        "select phasegate_stack.finish_job('process-heavy-task', 'x')",
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             sql_on(queue, lambda c, s=statement: reach(c, s))
@@ -281,7 +281,7 @@ def test_what_lost_its_job_is_queued_again(queue: str, sql_on: On, alice: str) -
         queue,
         lambda c: c.execute(
             "delete from queue.pgqueuer;"
-            "update private.jobs set accepted_at = now() - interval '5 minutes'"
+            "update phasegate_stack.jobs set accepted_at = now() - interval '5 minutes'"
         ),
     )
     assert sql_on(queue, job_queue.adopt_orphans) == 1
@@ -290,8 +290,8 @@ def test_what_lost_its_job_is_queued_again(queue: str, sql_on: On, alice: str) -
     assert key == f"{JOB}/{task}"
 
 
-AGE = "select extract(epoch from now() - refreshed_at) from private.refreshes"
-TWO_HOURS_AGO = "update private.refreshes set refreshed_at = now() - interval '2 hours'"
+AGE = "select extract(epoch from now() - refreshed_at) from phasegate_stack.refreshes"
+TWO_HOURS_AGO = "update phasegate_stack.refreshes set refreshed_at = now() - interval '2 hours'"
 
 
 def test_the_worker_refreshes_the_statistics_when_it_starts_late_and_on_its_schedule(

@@ -58,7 +58,9 @@ def test_an_unknown_level_is_refused_before_the_server_is_asked() -> None:
 def test_a_database_without_the_tables_is_left_as_it_was(database: str, sql_on: On) -> None:
     with pytest.raises(asyncpg.UndefinedTableError):
         apply_level(database, 3)
-    assert sql_on(database, lambda c: c.fetchval("select to_regnamespace('private')")) is None
+    assert (
+        sql_on(database, lambda c: c.fetchval("select to_regnamespace('phasegate_stack')")) is None
+    )
 
 
 @pytest.mark.parametrize("level", LEVELS)
@@ -125,8 +127,8 @@ def test_without_a_user_there_are_no_statistics(
     "statement",
     [
         "select * from private.user_stats",
-        "select * from private.refreshes",
-        "select private.refresh_view('private.user_stats')",
+        "select * from phasegate_stack.refreshes",
+        "select phasegate_stack.refresh_view('private.user_stats')",
     ],
 )
 def test_no_user_may_reach_behind_the_function(
@@ -156,7 +158,7 @@ def test_a_refresh_brings_the_view_up_to_date_and_its_age_to_zero(
     async def write_a_task_two_hours_after_the_refresh(connection: asyncpg.Connection) -> None:
         await connection.execute("insert into tasks (user_id, title) values ($1, 'new')", bob)
         await connection.execute(
-            "update private.refreshes set refreshed_at = now() - interval '2 hours'"
+            "update phasegate_stack.refreshes set refreshed_at = now() - interval '2 hours'"
         )
 
     sql_on(app, write_a_task_two_hours_after_the_refresh)
@@ -164,14 +166,16 @@ def test_a_refresh_brings_the_view_up_to_date_and_its_age_to_zero(
     apply_level(app, 3)  # applying a level again is no refresh
     assert sql_on(app, count) == 5
     assert (
-        sql_on(app, lambda c: c.fetchval("select private.refresh_view('private.user_stats')"))
+        sql_on(
+            app, lambda c: c.fetchval("select phasegate_stack.refresh_view('private.user_stats')")
+        )
         is True
     )
     assert sql_on(app, count) == 6
     age_s = sql_on(
         app,
         lambda c: c.fetchval(
-            "select extract(epoch from now() - refreshed_at) from private.refreshes"
+            "select extract(epoch from now() - refreshed_at) from phasegate_stack.refreshes"
         ),
     )
     assert 0 <= age_s < 60
@@ -184,9 +188,11 @@ def test_a_second_refresh_at_the_same_time_steps_back(app: str, sql_on: On) -> N
         other = await asyncpg.connect(app)
         try:
             async with other.transaction():
-                await other.execute("select private.refresh_view('private.user_stats')")
+                await other.execute("select phasegate_stack.refresh_view('private.user_stats')")
                 return bool(
-                    await connection.fetchval("select private.refresh_view('private.user_stats')")
+                    await connection.fetchval(
+                        "select phasegate_stack.refresh_view('private.user_stats')"
+                    )
                 )
         finally:
             await other.close()

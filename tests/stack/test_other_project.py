@@ -191,7 +191,7 @@ def test_its_views_are_refreshed_and_its_partitions_made_and_health_tells_of_bot
     shop: Project, sold: str, sql_on: On, tmp_path: Path
 ) -> None:
     arrange(sold, background_of(shop, shop.parts_of(1)))
-    late = "update private.refreshes set refreshed_at = now() - interval '21 minutes'"
+    late = "update phasegate_stack.refreshes set refreshed_at = now() - interval '21 minutes'"
     sql_on(sold, lambda c: c.execute(late))
     before = {one.name: one for one in check(None, sold)}
     assert (before["refresh_age"].outcome, before["refresh_age"].limit) == ("failed", 1200.0)
@@ -212,8 +212,8 @@ def test_what_a_stack_no_longer_has_is_taken_back(shop: Project, sold: str, sql_
     assert state.parent == "shop.visits"
     arrange(sold, background_of(shop, {"partition_upkeep"}))
     gone = (
-        "select to_regclass('private.refreshes') is null"
-        " and to_regclass('private.queued_jobs') is null"
+        "select to_regclass('phasegate_stack.refreshes') is null"
+        " and to_regclass('phasegate_stack.queued_jobs') is null"
     )
     queue = "select to_regnamespace('queue')::text"
     assert sql_on(sold, lambda c: c.fetchval(gone))
@@ -269,7 +269,7 @@ def test_a_statement_that_is_wrong_is_named_and_changes_nothing(
     write(shop.root, {"jobs/count.sql": "select to_jsonb(count(*)) from shop.purchase"})
     with pytest.raises(ConfigurationError, match=r"count-all.*shop\.purchase\b.*Nothing was"):
         arrange(sold, background_of(load_project(), {"jobs"}))
-    assert sql_on(sold, lambda c: c.fetchval("select to_regnamespace('private')")) is None
+    assert sql_on(sold, lambda c: c.fetchval("select to_regnamespace('phasegate_stack')")) is None
 
 
 @pytest.mark.parametrize(

@@ -257,8 +257,10 @@ def test_two_rounds_at_once_do_it_once(seeded: str, arm: bool, sql_on: On) -> No
         other = await asyncpg.connect(seeded)
         try:
             async with other.transaction():
-                await other.execute("select private.maintain_partitions()")
-                return list(await connection.fetch("select * from private.maintain_partitions()"))
+                await other.execute("select phasegate_stack.maintain_partitions()")
+                return list(
+                    await connection.fetch("select * from phasegate_stack.maintain_partitions()")
+                )
         finally:
             await other.close()
 

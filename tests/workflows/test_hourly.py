@@ -67,7 +67,7 @@ def test_a_database_that_is_well_ends_green_with_its_table(runner: Any, level_3:
 
 
 def test_what_is_not_well_is_an_annotation_and_a_red_run(runner: Any, level_3: str) -> None:
-    on(level_3, "update private.refreshes set refreshed_at = now() - interval '3 hours'")
+    on(level_3, "update phasegate_stack.refreshes set refreshed_at = now() - interval '3 hours'")
     ran = ask(runner, level_3)
     assert ran.code == 1
     assert (
@@ -112,7 +112,9 @@ def test_a_refresh_beside_another_leaves_it_alone(runner: Any, level_3: str) -> 
         connection = await asyncpg.connect(level_3)
         try:
             async with connection.transaction():
-                await connection.execute("select private.refresh_view('private.user_stats')")
+                await connection.execute(
+                    "select phasegate_stack.refresh_view('private.user_stats')"
+                )
                 return await asyncio.to_thread(refresh, runner, level_3)
         finally:
             await connection.close()
@@ -145,7 +147,7 @@ def test_a_refresh_gives_way_to_a_migration_that_holds_the_view(runner: Any, lev
 def test_a_database_below_level_3_makes_a_red_run_that_says_so(runner: Any, database: str) -> None:
     ran = refresh(runner, database)
     assert ran.code != 0
-    assert 'schema "private" does not exist' in ran.said
+    assert 'schema "phasegate_stack" does not exist' in ran.said
 
 
 @pytest.mark.usefixtures("psql")

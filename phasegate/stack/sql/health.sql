@@ -23,5 +23,5 @@ select
 from (
     select coalesce(array_agg(c.relname::text), '{}') as tables
     from pg_class as c join pg_namespace as n on n.oid = c.relnamespace
-    where n.nspname = 'private' and c.relkind = 'r'
+    where n.nspname = 'phasegate_stack' and c.relkind = 'r'
 ) as ours

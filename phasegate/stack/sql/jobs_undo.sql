@@ -1,3 +1,3 @@
--- No job is accepted any more; what users asked for stays in private.jobs, and is queued again once
+-- No job is accepted any more; what users asked for stays in phasegate_stack.jobs, and is queued again once
 -- jobs are accepted again.
-drop table if exists private.queued_jobs;
+drop table if exists phasegate_stack.queued_jobs;

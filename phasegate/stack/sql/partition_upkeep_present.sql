@@ -1,2 +1,2 @@
 -- Whether tables' partitions are looked after.
-select to_regclass('private.partition_policy') is not null
+select to_regclass('phasegate_stack.partition_policy') is not null

@@ -1,2 +1,2 @@
 -- Nobody looks after the partitions any more; those that are there stay.
-drop table if exists private.partition_policy;
+drop table if exists phasegate_stack.partition_policy;

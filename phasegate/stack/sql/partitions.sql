@@ -1,14 +1,14 @@
 -- Monthly partitions looked after by SQL functions of our own: made ahead, filled up from the DEFAULT
 -- partition, dropped by retention. Where the server has pg_partman, partitions_partman_<version>.sql
--- is applied on top and replaces private.maintain_partitions(); the face stays the same.
+-- is applied on top and replaces phasegate_stack.maintain_partitions(); the face stays the same.
 --
 -- Names follow pg_partman 4: <table>_p2025_01, <table>_default. Months begin at midnight UTC.
 
-create schema if not exists private;
-revoke all on schema private from public, anon, authenticated, service_role;
+create schema if not exists phasegate_stack;
+revoke all on schema phasegate_stack from public, anon, authenticated, service_role;
 
 -- Which tables are looked after, and how. `parent` is schema-qualified and needs no quoting.
-create table if not exists private.partition_policy (
+create table if not exists phasegate_stack.partition_policy (
     parent        text        primary key,
     ahead_months  integer     not null check (ahead_months >= 1),
     keep_months   integer     not null check (keep_months >= 1),
@@ -18,18 +18,18 @@ create table if not exists private.partition_policy (
 
 -- The tables that are looked after, from now on: [{"parent", "ahead_months", "keep_months"}]. One
 -- that is not there is left out, since whatever makes it has not been applied.
-create or replace function private.declare_partitions(tables jsonb)
+create or replace function phasegate_stack.declare_partitions(tables jsonb)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    delete from private.partition_policy as p
+    delete from phasegate_stack.partition_policy as p
     where not exists (
         select from jsonb_array_elements(tables) as d
         where d ->> 'parent' = p.parent and to_regclass(p.parent) is not null
     );
-    insert into private.partition_policy (parent, ahead_months, keep_months)
+    insert into phasegate_stack.partition_policy (parent, ahead_months, keep_months)
     select d ->> 'parent', (d ->> 'ahead_months')::integer, (d ->> 'keep_months')::integer
     from jsonb_array_elements(tables) as d
     where to_regclass(d ->> 'parent') is not null
@@ -39,7 +39,7 @@ end
 $$;
 
 -- The partitions of a table with their bounds; bounds of the DEFAULT partition are null.
-create or replace function private.partitions_of(parent regclass)
+create or replace function phasegate_stack.partitions_of(parent regclass)
 returns table (partition regclass, month timestamptz, month_end timestamptz, is_default boolean)
 language sql
 stable
@@ -60,7 +60,7 @@ $$;
 -- Make the partition of one month and move in what DEFAULT holds of it; returns the rows moved.
 -- The table is filled before it is attached: ATTACH locks the parent only against other changes of
 -- its shape, so readers and writers of other months go on.
-create or replace function private.make_month(parent regclass, month timestamptz)
+create or replace function phasegate_stack.make_month(parent regclass, month timestamptz)
 returns bigint
 language plpgsql
 set search_path = ''
@@ -76,7 +76,7 @@ declare
     grantee text;
     moved bigint := 0;
 begin
-    select p.partition into spare from private.partitions_of(parent) as p where p.is_default;
+    select p.partition into spare from phasegate_stack.partitions_of(parent) as p where p.is_default;
 
     select
         -- An identifier has 63 bytes, the suffix nine of them.
@@ -129,7 +129,7 @@ $$;
 -- Give the rows in DEFAULT their month, where it lies within what is kept and made ahead. Others
 -- (a clock that is years off) stay where they are and are reported, instead of making a partition
 -- that all later maintenance would take for the newest.
-create or replace function private.drain_default(parent regclass, since timestamptz, until timestamptz)
+create or replace function phasegate_stack.drain_default(parent regclass, since timestamptz, until timestamptz)
 returns bigint
 language plpgsql
 set search_path = ''
@@ -141,7 +141,7 @@ declare
     month timestamptz;
     moved bigint := 0;
 begin
-    select p.partition into spare from private.partitions_of(parent) as p where p.is_default;
+    select p.partition into spare from phasegate_stack.partitions_of(parent) as p where p.is_default;
     if spare is null then
         return 0;
     end if;
@@ -155,7 +155,7 @@ begin
         key, spare
     ) using since, until
     loop
-        moved := moved + private.make_month(parent, month);
+        moved := moved + phasegate_stack.make_month(parent, month);
     end loop;
     return moved;
 end
@@ -163,7 +163,7 @@ $$;
 
 -- Drop the partitions that ended before `before`; returns how many. Never DEFAULT. DROP gives the
 -- disk back at once, which DELETE does not.
-create or replace function private.drop_months(parent regclass, before timestamptz)
+create or replace function phasegate_stack.drop_months(parent regclass, before timestamptz)
 returns integer
 language plpgsql
 set search_path = ''
@@ -174,7 +174,7 @@ declare
     dropped integer := 0;
 begin
     for old in
-        select p.partition from private.partitions_of(parent) as p where p.month_end < before
+        select p.partition from phasegate_stack.partitions_of(parent) as p where p.month_end < before
     loop
         execute format('drop table %s', old);
         dropped := dropped + 1;
@@ -185,7 +185,7 @@ $$;
 
 -- Rows of DEFAULT that wait for a partition (counted up to 10,000: beyond, it is simply many), and
 -- how far ahead the partitions reach.
-create or replace function private.partition_state(parent regclass)
+create or replace function phasegate_stack.partition_state(parent regclass)
 returns table (partitions bigint, oldest timestamptz, newest_end timestamptz, default_rows bigint)
 language plpgsql
 stable
@@ -196,9 +196,9 @@ declare
 begin
     select count(*), min(p.month), max(p.month_end)
     into partitions, oldest, newest_end
-    from private.partitions_of(parent) as p where not p.is_default;
+    from phasegate_stack.partitions_of(parent) as p where not p.is_default;
 
-    select p.partition into spare from private.partitions_of(parent) as p where p.is_default;
+    select p.partition into spare from phasegate_stack.partitions_of(parent) as p where p.is_default;
     if spare is not null then
         execute format('select count(*) from (select from only %s limit 10000) as waiting', spare)
         into default_rows;
@@ -208,14 +208,14 @@ end
 $$;
 
 -- One round of maintenance over every table with a policy. Idempotent; two at once do it once.
-create or replace function private.maintain_partitions()
+create or replace function phasegate_stack.maintain_partitions()
 returns table (parent text, made integer, dropped integer, moved bigint)
 language plpgsql
 set search_path = ''
 set timezone = 'UTC'
 as $$
 declare
-    policy private.partition_policy;
+    policy phasegate_stack.partition_policy;
     target regclass;
     month timestamptz;
     since timestamptz;
@@ -225,19 +225,19 @@ begin
     if not pg_try_advisory_xact_lock(hashtext('phasegate.maintain_partitions')) then
         return;
     end if;
-    for policy in select * from private.partition_policy loop
+    for policy in select * from phasegate_stack.partition_policy loop
         target := policy.parent::regclass;
         since := date_trunc('month', now() - make_interval(months => policy.keep_months));
         until := date_trunc('month', now()) + make_interval(months => policy.ahead_months + 1);
 
-        dropped := private.drop_months(target, now() - make_interval(months => policy.keep_months));
-        before := (select count(*) from private.partitions_of(target));
-        moved := private.drain_default(target, since, until);
+        dropped := phasegate_stack.drop_months(target, now() - make_interval(months => policy.keep_months));
+        before := (select count(*) from phasegate_stack.partitions_of(target));
+        moved := phasegate_stack.drain_default(target, since, until);
         -- From the newest one on, or from this month where there is none: no gap in between.
         for month in
             select generate_series(
                 coalesce(
-                    (select max(p.month_end) from private.partitions_of(target) as p
+                    (select max(p.month_end) from phasegate_stack.partitions_of(target) as p
                      where p.month_end <= until),
                     date_trunc('month', now())
                 ),
@@ -245,14 +245,14 @@ begin
                 interval '1 month'
             )
         loop
-            moved := moved + private.make_month(target, month);
+            moved := moved + phasegate_stack.make_month(target, month);
         end loop;
         parent := policy.parent;
-        made := (select count(*) from private.partitions_of(target)) - before;
-        update private.partition_policy as p set maintained_at = now() where p.parent = policy.parent;
+        made := (select count(*) from phasegate_stack.partitions_of(target)) - before;
+        update phasegate_stack.partition_policy as p set maintained_at = now() where p.parent = policy.parent;
         return next;
     end loop;
 end
 $$;
 
-revoke all on all functions in schema private from public;
+revoke all on all functions in schema phasegate_stack from public;

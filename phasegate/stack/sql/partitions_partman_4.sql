@@ -1,4 +1,4 @@
--- Hand every table of private.partition_policy that pg_partman 4 does not manage yet over to it.
+-- Hand every table of phasegate_stack.partition_policy that pg_partman 4 does not manage yet over to it.
 -- Needs partitions.sql; partitions_partman.sql comes after.
 
 create schema if not exists partman;
@@ -6,21 +6,21 @@ create extension if not exists pg_partman schema partman;
 
 do $adopt$
 declare
-    policy private.partition_policy;
+    policy phasegate_stack.partition_policy;
     child record;
     spare regclass;
     start timestamptz;
 begin
     set local timezone = 'UTC';
     for policy in
-        select p.* from private.partition_policy as p
+        select p.* from phasegate_stack.partition_policy as p
         where not exists (select from partman.part_config as c where c.parent_table = p.parent)
     loop
         -- It reads the month from a partition's name.
         for child in
             select c.relname,
                    to_char(p.month, '"_p"YYYY"_"MM') as suffix, p.partition
-            from private.partitions_of(policy.parent::regclass) as p
+            from phasegate_stack.partitions_of(policy.parent::regclass) as p
             join pg_class as c on c.oid = policy.parent::regclass
             where not p.is_default
         loop
@@ -33,15 +33,15 @@ begin
 
         -- It insists on a DEFAULT partition of its own making: rows of the old one go in after.
         select p.partition into spare
-        from private.partitions_of(policy.parent::regclass) as p where p.is_default;
+        from phasegate_stack.partitions_of(policy.parent::regclass) as p where p.is_default;
         if spare is not null then
             execute format('alter table %s detach partition %s', policy.parent, spare);
-            execute format('alter table %s set schema private', spare);
+            execute format('alter table %s set schema phasegate_stack', spare);
             execute format('alter table %s rename to spare_rows', spare);
         end if;
 
         start := coalesce(
-            (select min(p.month) from private.partitions_of(policy.parent::regclass) as p),
+            (select min(p.month) from phasegate_stack.partitions_of(policy.parent::regclass) as p),
             date_trunc('month', now())
         );
         perform partman.create_parent(
@@ -59,8 +59,8 @@ begin
             p_jobmon := false
         );
         if spare is not null then
-            execute format('insert into %s select * from private.spare_rows', policy.parent);
-            drop table private.spare_rows;
+            execute format('insert into %s select * from phasegate_stack.spare_rows', policy.parent);
+            drop table phasegate_stack.spare_rows;
         end if;
     end loop;
 end

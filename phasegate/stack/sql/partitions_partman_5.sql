@@ -1,4 +1,4 @@
--- Hand every table of private.partition_policy that pg_partman 5 does not manage yet over to it.
+-- Hand every table of phasegate_stack.partition_policy that pg_partman 5 does not manage yet over to it.
 -- Needs partitions.sql; partitions_partman.sql comes after. Version 5 takes the DEFAULT partition
 -- as it is, has one way to partition (`range`), and names intervals as PostgreSQL does.
 
@@ -7,19 +7,19 @@ create extension if not exists pg_partman schema partman;
 
 do $adopt$
 declare
-    policy private.partition_policy;
+    policy phasegate_stack.partition_policy;
     child record;
     start timestamptz;
 begin
     set local timezone = 'UTC';
     for policy in
-        select p.* from private.partition_policy as p
+        select p.* from phasegate_stack.partition_policy as p
         where not exists (select from partman.part_config as c where c.parent_table = p.parent)
     loop
         -- It finds the months in the catalogue, but tells by name whether one is there already.
         for child in
             select c.relname || to_char(p.month, '"_p"YYYYMMDD') as name, p.partition
-            from private.partitions_of(policy.parent::regclass) as p
+            from phasegate_stack.partitions_of(policy.parent::regclass) as p
             join pg_class as c on c.oid = policy.parent::regclass
             where not p.is_default
         loop
@@ -29,7 +29,7 @@ begin
         end loop;
 
         start := coalesce(
-            (select min(p.month) from private.partitions_of(policy.parent::regclass) as p),
+            (select min(p.month) from phasegate_stack.partitions_of(policy.parent::regclass) as p),
             date_trunc('month', now())
         );
         perform partman.create_parent(
@@ -44,7 +44,7 @@ begin
             p_premake := policy.ahead_months,
             p_start_partition := start::text,
             p_default_table := not exists (
-                select from private.partitions_of(policy.parent::regclass) as p where p.is_default
+                select from phasegate_stack.partitions_of(policy.parent::regclass) as p where p.is_default
             ),
             p_jobmon := false
         );

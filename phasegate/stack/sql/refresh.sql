@@ -1,11 +1,11 @@
 -- Materialised views that are filled again on a schedule: which, how often, when they last were.
 -- Idempotent. Not reachable by the API's roles.
 
-create schema if not exists private;
-revoke all on schema private from public, anon, authenticated, service_role;
+create schema if not exists phasegate_stack;
+revoke all on schema phasegate_stack from public, anon, authenticated, service_role;
 
 -- A view's contents are as of `refreshed_at`, which is when its last refresh began.
-create table if not exists private.refreshes (
+create table if not exists phasegate_stack.refreshes (
     view         text             primary key,  -- schema-qualified
     every_s      double precision not null check (every_s > 0),
     refreshed_at timestamptz      not null,     -- or first declared
@@ -14,18 +14,18 @@ create table if not exists private.refreshes (
 
 -- The views that are looked after, from now on: [{"view", "every_s"}]. One that is not there is left
 -- out, since whatever makes it has not been applied. One that was known keeps its age.
-create or replace function private.declare_refreshes(views jsonb)
+create or replace function phasegate_stack.declare_refreshes(views jsonb)
 returns void
 language plpgsql
 set search_path = ''
 as $$
 begin
-    delete from private.refreshes as r
+    delete from phasegate_stack.refreshes as r
     where not exists (
         select from jsonb_array_elements(views) as d
         where d ->> 'view' = r.view and to_regclass(r.view) is not null
     );
-    insert into private.refreshes (view, every_s, refreshed_at)
+    insert into phasegate_stack.refreshes (view, every_s, refreshed_at)
     select d ->> 'view', (d ->> 'every_s')::double precision, now()
     from jsonb_array_elements(views) as d
     where to_regclass(d ->> 'view') is not null
@@ -35,7 +35,7 @@ $$;
 
 -- Fill a view again without locking readers out; true when done. False when another refresh of it is
 -- under way, which then is as good: two at once would only queue behind each other.
-create or replace function private.refresh_view(view text)
+create or replace function phasegate_stack.refresh_view(view text)
 returns boolean
 language plpgsql
 set search_path = ''
@@ -45,7 +45,7 @@ declare
     target constant regclass := to_regclass(view);
 begin
     if target is null or not exists (
-        select from private.refreshes as r where r.view = refresh_view.view
+        select from phasegate_stack.refreshes as r where r.view = refresh_view.view
     ) then
         raise undefined_table using message = format('%s is no view that is refreshed', view);
     end if;
@@ -53,7 +53,7 @@ begin
         return false;
     end if;
     execute format('refresh materialized view concurrently %s', target);
-    update private.refreshes as r
+    update phasegate_stack.refreshes as r
     set refreshed_at = began,
         duration_s = extract(epoch from clock_timestamp() - began)
     where r.view = refresh_view.view;
@@ -61,4 +61,4 @@ begin
 end
 $$;
 
-revoke all on all functions in schema private from public;
+revoke all on all functions in schema phasegate_stack from public;

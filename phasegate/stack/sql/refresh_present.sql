@@ -1,2 +1,2 @@
 -- Whether refreshes are scheduled here.
-select to_regclass('private.refreshes') is not null
+select to_regclass('phasegate_stack.refreshes') is not null
