@@ -2,29 +2,29 @@
 
     python -m phasegate.api.api_child
 
-Brings the database to stack level 3 and starts the API, both of its own checkout. Each kind of
-request is a series, asked over one connection that is kept alive. What the server did
-for a request is counted by pg_stat_statements.
+Brings the database to the last stack level and starts the API, both of its own checkout. Each of
+the project's `[requests]` is a series, asked over one connection that is kept alive. What the
+server did for a request is counted by pg_stat_statements.
 """
 
 from __future__ import annotations
 
 import gc
-import http.client
-import json
 import os
 import secrets
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
-from phasegate.api.launch import Api, running_api
-from phasegate.model.errors import CannotMeasure
+import asyncpg
+
+from phasegate.api.declared_requests import Client, Values, check_places
+from phasegate.api.launch import running_api
+from phasegate.model.errors import CannotMeasure, ConfigurationError
+from phasegate.project import Project, RequestFile, load_project
 from phasegate.records.night import Evidence
 from phasegate.stack.database import connected, run
 from phasegate.stack.levels import apply_level
@@ -32,115 +32,24 @@ from phasegate.stack.remote_measure import Named, serve
 from phasegate.stack.tokens import mint
 
 HERE = Path(__file__).resolve().parent
-LEVEL = 3
 # Enough that no user's pages are the warm ones.
 USERS_DRAWN = 128
 # One request at a time, so one connection: each tree then has its statements prepared alike.
 POOL_SIZE = 1
 REHEARSAL_CALLS = 3
-TIMEOUT_S = 60.0
 # Long enough for any night.
 TOKEN_LIFETIME_S = 86_400
-PAGE = "order=created_at.desc&limit=20"
-TASKS = "/rest/v1/tasks"
+DRAW = "benchmarks/draw.sql"
+USER = "sub"
+"""The drawn column that says whom to act as."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A user, by activity, and one of their projects."""
+    """A user, by activity, and what was drawn with them."""
 
-    user_id: str
-    project_id: str
     token: str
-
-
-class Client:
-    """One connection to the API."""
-
-    def __init__(self, api: Api) -> None:
-        where = urlsplit(api.url)
-        self._connection = http.client.HTTPConnection(
-            where.hostname or "", where.port, timeout=TIMEOUT_S
-        )
-        self._key = api.anon_key
-
-    def close(self) -> None:
-        """Hang up."""
-        self._connection.close()
-
-    def ask(self, drawn: Drawn, method: str, path: str, body: Any = None, prefer: str = "") -> Any:
-        """What one request answers, decoded.
-
-        Raises:
-            CannotMeasure: the API refuses, fails or hangs up.
-        """
-        headers = {"apikey": self._key, "Authorization": f"Bearer {drawn.token}"}
-        sent = None
-        if body is not None:
-            sent = json.dumps(body)
-            headers["Content-Type"] = "application/json"
-        if prefer:
-            headers["Prefer"] = prefer
-        try:
-            self._connection.request(method, path, sent, headers)
-            answer = self._connection.getresponse()
-            told = answer.read()
-        except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
-            raise CannotMeasure(
-                f"{method} {urlsplit(path).path} is not answered: {error}"
-            ) from error
-        if answer.status >= http.client.BAD_REQUEST:
-            raise CannotMeasure(f"{method} {urlsplit(path).path} is answered {answer.status}")
-        return json.loads(told) if told else None
-
-
-def _embedded(client: Client, drawn: Drawn) -> None:
-    select = "select=*,projects(name,color)"
-    client.ask(drawn, "GET", f"{TASKS}?{select}&user_id=eq.{drawn.user_id}&{PAGE}")
-
-
-def _n_plus_1(client: Client, drawn: Drawn) -> None:
-    tasks = client.ask(drawn, "GET", f"{TASKS}?select=*&user_id=eq.{drawn.user_id}&{PAGE}")
-    for project in dict.fromkeys(task["project_id"] for task in tasks if task["project_id"]):
-        client.ask(drawn, "GET", f"/rest/v1/projects?select=name,color&id=eq.{project}")
-
-
-def _project(client: Client, drawn: Drawn) -> None:
-    client.ask(drawn, "GET", f"{TASKS}?select=*&project_id=eq.{drawn.project_id}&{PAGE}")
-
-
-def _count(client: Client, drawn: Drawn) -> None:
-    path = f"{TASKS}?select=id&user_id=eq.{drawn.user_id}&limit=1"
-    client.ask(drawn, "GET", path, prefer="count=exact")
-
-
-def _create(client: Client, drawn: Drawn) -> None:
-    task = {"user_id": drawn.user_id, "project_id": drawn.project_id, "title": "of the nightly"}
-    (made,) = client.ask(drawn, "POST", TASKS, task, prefer="return=representation")
-    client.ask(drawn, "DELETE", f"{TASKS}?id=eq.{made['id']}")
-
-
-def _stats(client: Client, drawn: Drawn) -> None:
-    client.ask(drawn, "POST", "/rest/v1/rpc/user_stats", {})
-
-
-def _health(client: Client, drawn: Drawn) -> None:
-    client.ask(drawn, "GET", "/auth/v1/health")
-
-
-Kind = Callable[[Client, Drawn], None]
-
-KINDS: Mapping[str, tuple[str, Kind]] = {
-    "api/tasks-embedded": ("GET tasks, embedded", _embedded),
-    "api/tasks-n-plus-1": ("GET tasks, N+1", _n_plus_1),
-    "api/project": ("GET one project's tasks", _project),
-    "api/tasks-count": ("GET tasks, counted", _count),
-    "api/task-create": ("POST and DELETE a task", _create),
-    "api/user-stats": ("POST rpc/user_stats", _stats),
-    "api/health": ("GET auth/v1/health", _health),
-}
-"""By id, which is stable: results are kept under it."""
+    values: Values
 
 
 def _sql(name: str) -> str:
@@ -150,20 +59,27 @@ def _sql(name: str) -> str:
 class Requests:
     """An API with one client."""
 
-    def __init__(self, dsn: str, client: Client, drawn: Sequence[Drawn]) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        client: Client,
+        drawn: Sequence[Drawn],
+        requests: Mapping[str, RequestFile],
+    ) -> None:
         self._dsn = dsn
         self._client = client
         self._drawn = drawn
-        self._kind: Kind = _embedded
+        self._requests = {f"api/{id_}": request for id_, request in requests.items()}
+        self._request: RequestFile | None = None
         self._last: Sequence[Drawn] = ()
 
     def all_series(self) -> tuple[Named, ...]:
-        """The kinds of requests."""
-        return tuple(Named(id=id_, name=name) for id_, (name, _) in KINDS.items())
+        """The project's requests."""
+        return tuple(Named(id=id_, name=one.title) for id_, one in self._requests.items())
 
     def begin(self, series: str) -> None:
         """Nothing needs to be set up."""
-        self._kind = KINDS[series][1]
+        self._request = self._requests[series]
         gc.collect()
         gc.disable()
 
@@ -182,11 +98,13 @@ class Requests:
 
     def _times(self, drawn: Sequence[Drawn]) -> list[int]:
         """Nanoseconds of each call."""
+        if self._request is None:
+            raise CannotMeasure("No series was begun")
         self._last = drawn
         times = []
         for each in drawn:
             began = time.perf_counter_ns()
-            self._kind(self._client, each)
+            self._client.carry_out(self._request, each.token, each.values)
             times.append(time.perf_counter_ns() - began)
         return times
 
@@ -213,17 +131,26 @@ class Requests:
         gc.enable()
 
 
-async def _prepare(dsn: str, seed: int, secret: str) -> list[Drawn]:
+async def _prepare(dsn: str, seed: int, secret: str, project: Project) -> list[Drawn]:
+    statement = project.text(DRAW, DRAW)
     async with connected(dsn) as connection:
         await connection.execute("create extension if not exists pg_stat_statements")
-        rows = await connection.fetch(_sql("turns_draw"), seed, USERS_DRAWN)
+        try:
+            rows = await connection.fetch(statement, seed, USERS_DRAWN)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise ConfigurationError(
+                f"{DRAW}: {error}", untouched="Nothing was measured"
+            ) from error
     if not rows:
-        raise CannotMeasure("The table of tasks is empty")
+        raise CannotMeasure(f"{DRAW} draws nothing: its tables are empty")
+    if USER not in rows[0]:
+        raise ConfigurationError(f"{DRAW} must give a column `{USER}`: the user to act as")
+    for id_, request in project.requests.items():
+        check_places(id_, request, set(rows[0].keys()))
     return [
         Drawn(
-            str(row["user_id"]),
-            str(row["project_id"]),
-            mint(secret, str(row["user_id"]), lifetime_s=TOKEN_LIFETIME_S),
+            mint(secret, str(row[USER]), lifetime_s=TOKEN_LIFETIME_S),
+            {name: str(value) for name, value in row.items()},
         )
         for row in rows
     ]
@@ -250,16 +177,19 @@ async def _backends(dsn: str) -> list[int]:
 @contextmanager
 def opened(dsn: str, seed: int) -> Iterator[Requests]:
     """An API on the seeded database behind `dsn`, and a client of it."""
-    apply_level(dsn, LEVEL)
+    project = load_project()
+    level = len(project.levels)
+    apply_level(dsn, level, project)
     secret = secrets.token_urlsafe()
-    drawn = run(_prepare(dsn, seed, secret))
+    drawn = run(_prepare(dsn, seed, secret, project))
     _share_core([0])  # what is started from here on inherits it
-    with running_api(dsn, jwt_secret=secret, pool_size=POOL_SIZE, level=LEVEL) as api:
+    with running_api(dsn, jwt_secret=secret, pool_size=POOL_SIZE, level=level) as api:
         client = Client(api)
         try:
-            _embedded(client, drawn[0])  # opens the pool's connection
+            for first in list(project.requests.values())[:1]:  # opens the pool's connection
+                client.carry_out(first, drawn[0].token, drawn[0].values)
             _share_core(run(_backends(dsn)))
-            yield Requests(dsn, client, drawn)
+            yield Requests(dsn, client, drawn, project.requests)
         finally:
             client.close()
 

@@ -18,7 +18,7 @@ from phasegate.model.errors import ConfigurationError
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 FORMAT_VERSION = 1
 
-PROJECT_TABLES = ("project", "levels", "parts", "jobs")
+PROJECT_TABLES = ("project", "levels", "parts", "jobs", "requests")
 """Tables of `phasegate.toml` that say what is measured; the others replace the catalogue's."""
 
 

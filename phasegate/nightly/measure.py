@@ -27,7 +27,15 @@ from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, ConfigurationError, UsageError
 from phasegate.nightly import worktrees as trees
 from phasegate.nightly.machine_noise import Watch, quarantine
-from phasegate.nightly.paired_runs import ROUNDS, SAME, Measured, Rig, Sitting, measure_each
+from phasegate.nightly.paired_runs import (
+    MODULES,
+    ROUNDS,
+    Measured,
+    Rig,
+    Sitting,
+    measure_each,
+    same_of,
+)
 from phasegate.nightly.suspects import suspects
 from phasegate.nightly.worktrees import BASELINE, ROOT, NoBaseline, Tree
 from phasegate.records.night import Circumstances, NightRecord, Series
@@ -92,7 +100,9 @@ class NightlyPlan:
     def rooms(self) -> tuple[str, ...]:
         """Rooms that may have such series."""
         named = {part.partition("/")[0] for part in self.only}
-        return tuple(room for room in SAME if not named <= set(SAME) or not named or room in named)
+        return tuple(
+            room for room in MODULES if not named <= set(MODULES) or not named or room in named
+        )
 
 
 def measure(plan: NightlyPlan, catalogue: Catalogue, say: Say = lambda _: None) -> NightRecord:
@@ -247,14 +257,14 @@ class _Night:
         self.say(fault.sentence())
         self.notes.append(f"No baseline: {fault.sentence()}")
         self.baseline_commit = None
-        self._why_not = dict.fromkeys(SAME, NO_BASELINE)
+        self._why_not = dict.fromkeys(MODULES, NO_BASELINE)
         self._first, self._second, self._baseline_names = {}, {}, {}
 
     def _measure_same(self) -> None:
         """HEAD against HEAD, judged by the rule for all other series."""
         share = SAME_SHARE / len(self.plan.rooms)
         for room in self.plan.rooms:
-            found = self._measured(room, self.head, [SAME[room]], share, self._note_names)
+            found = self._measured(room, self.head, same_of(room), share, self._note_names)
             for id_, one in found.items():
                 self._same.append((id_, one))
                 if one.suspicious:

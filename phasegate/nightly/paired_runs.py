@@ -23,6 +23,7 @@ from phasegate.compare.engine import BLOCK_S, HALF_WIDTH_OF_EFFECT, OVERRUN_S_MA
 from phasegate.compare.session import SELF_CHECK, Budget
 from phasegate.model.errors import CannotMeasure
 from phasegate.nightly.worktrees import HEAD, Tree
+from phasegate.project import load_project
 from phasegate.records.night import Evidence, Ratios
 from phasegate.stack.postgres import PostgresServer
 from phasegate.stack.remote_measure import Child, ChildFault, Opened
@@ -32,8 +33,16 @@ from phasegate.stats.paired import ALARM_CONFIDENCE, ratio_of_logs
 MODULES = {"sql": "phasegate.compare.sql_child", "api": "phasegate.api.api_child"}
 """What measures each room of series."""
 
-SAME = {"sql": f"sql/{SELF_CHECK}/before", "api": "api/tasks-embedded"}
-"""What A/A is measured with: short statements, where the instrument's own noise shows most."""
+
+def same_of(room: str) -> tuple[str, ...]:
+    """What A/A is measured with: short statements, where the instrument's own noise shows most.
+
+    Of the API, the first request that the project declares; none where it declares none.
+    """
+    if room == "sql":
+        return (f"sql/{SELF_CHECK}/before",)
+    return tuple(f"{room}/{id_}" for id_ in load_project().requests)[:1]
+
 
 DATABASES = ("phasegate_night_a", "phasegate_night_b")
 

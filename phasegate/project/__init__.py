@@ -12,10 +12,12 @@ from phasegate.project.contract import (
     ArmFile,
     ClientPart,
     CostFile,
+    FollowUp,
     JobFile,
     Level,
     Partitions,
     Refresh,
+    RequestFile,
 )
 from phasegate.project.find import VARIABLE, find_project
 from phasegate.project.load import Project, load_project
@@ -30,11 +32,13 @@ __all__ = [
     "ArmFile",
     "ClientPart",
     "CostFile",
+    "FollowUp",
     "JobFile",
     "Level",
     "Partitions",
     "Project",
     "Refresh",
+    "RequestFile",
     "SeedFolder",
     "TechniqueFolder",
     "find_project",

@@ -7,7 +7,7 @@ may stand in `phasegate.toml` too and replace single entries of the catalogue (`
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -81,7 +81,7 @@ class JobFile(Entry, frozen=True):
 
 
 JOB_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,49}")
-"""Of a job: a part of a URL, and of names in the database."""
+"""Of a job, and of a series of requests: a part of URLs, and of names in the database."""
 
 QUALIFIED = re.compile(r"[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*")
 """A table's name that needs no quoting, with its schema."""
@@ -93,6 +93,43 @@ ON_THE_SPOT = "-sync"
 """Behind a job's name: the route that does its work while the caller waits."""
 
 
+Method = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
+
+
+class FollowUp(Entry, frozen=True):
+    """One of `[[requests.ID.then]]`: a request for each value of a column of the answer before."""
+
+    each: str
+    """The column: its values, each once and without null, are `{column}` here."""
+    path: str
+    method: Method = "GET"
+    body: dict[str, Any] | None = None
+    prefer: str = ""
+
+
+class RequestFile(Entry, frozen=True):
+    """`[requests.ID]`: what the nightly asks the API, as the series `api/ID`.
+
+    In `path` and the texts of `body`, `{column}` stands for a drawn value (`benchmarks/draw.sql`);
+    a brace that is meant is written twice.
+    """
+
+    title: str
+    path: str
+    """From the root of the API on: `/rest/v1/orders?buyer=eq.{buyer}`."""
+    method: Method = "GET"
+    body: dict[str, Any] | None = None
+    prefer: str = ""
+    """The header `Prefer`."""
+    then: tuple[FollowUp, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a path that is none."""
+        paths = (self.path, *(step.path for step in self.then))
+        if not all(path.startswith("/") for path in paths):
+            raise ValueError("`path` must begin with /")
+
+
 class ProjectFile(Entry, frozen=True):
     """The project's own tables of `phasegate.toml`."""
 
@@ -100,6 +137,7 @@ class ProjectFile(Entry, frozen=True):
     levels: tuple[Level, ...]
     parts: dict[str, ClientPart] = msgspec.field(default_factory=dict)
     jobs: dict[str, JobFile] = msgspec.field(default_factory=dict)
+    requests: dict[str, RequestFile] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a project without levels, and names that cannot be, or hide another."""
@@ -109,6 +147,9 @@ class ProjectFile(Entry, frozen=True):
                     f"`jobs.{name}` must be named with a-z, 0-9 and -, at most 50 of them, and not "
                     f"end with {ON_THE_SPOT}"
                 )
+        for name in self.requests:
+            if not JOB_NAME.fullmatch(name):
+                raise ValueError(f"`requests.{name}` must be named with a-z, 0-9 and -")
         if not self.levels:
             raise ValueError("`levels` must name at least one level")
         hidden = sorted(set(self.parts) & set(ENGINE_PARTS))

@@ -19,6 +19,7 @@ from phasegate.project.contract import (
     JobFile,
     Level,
     ProjectFile,
+    RequestFile,
     TechniqueFile,
 )
 from phasegate.project.find import FILE, find_project
@@ -42,6 +43,7 @@ class Project:
         levels: ascending; level 1 is the first.
         client_parts: ways of the client to read, by name.
         jobs: background jobs, by name.
+        requests: what the nightly asks the API, by id.
         techniques: by id, in the order of their names.
         catalogue: the defaults in force, the project's overrides included.
         overrides: those alone, as `phasegate.toml` has them.
@@ -52,6 +54,7 @@ class Project:
     levels: tuple[Level, ...]
     client_parts: dict[str, ClientPart]
     jobs: dict[str, JobFile]
+    requests: dict[str, RequestFile]
     techniques: dict[str, TechniqueFolder]
     catalogue: Catalogue
     overrides: dict[str, Any] = field(default_factory=dict)
@@ -258,6 +261,7 @@ def load_project(root: Path | None = None) -> Project:
         levels=file.levels,
         client_parts=file.parts,
         jobs=file.jobs,
+        requests=file.requests,
         techniques=_techniques(folder / "benchmarks"),
         catalogue=merged_catalogue(overrides, FILE),
         overrides=overrides,
