@@ -155,6 +155,7 @@ def sitting(
                 who=tree.who,
                 dsn=dsn,
                 seed=rig.seed,
+                project=tree.project,
             )
             stack.callback(child.close)
             children.append(child)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phasegate.model.errors import CannotMeasure, ConfigurationError
+from phasegate.project import find_project
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,16 +25,17 @@ HEAD = "HEAD"
 BASELINE = "the baseline"
 
 LOCK = "requirements.lock"
+PROJECT = "phasegate.toml"
 # What a baseline must have to be measured in turns at all.
 PROTOCOL_FILE = "phasegate/stack/remote_measure.py"
 
-_API = tuple(f"phasegate/{room}" for room in ("model", "records", "stack", "api"))
+_API = tuple(f"phasegate/{room}" for room in ("model", "project", "records", "stack", "api"))
 
 # What a figure depends on, by room of series. Whole rooms and not single techniques: arms share
 # each other's SQL and the engine's code, and a file too many costs minutes, one too few a finding.
 PATHS = {
-    "sql": (*_API, "phasegate/stats", "phasegate/compare", "benchmarks", LOCK),
-    "api": (*_API, LOCK),
+    "sql": (*_API, "phasegate/stats", "phasegate/compare", "benchmarks", PROJECT, LOCK),
+    "api": (*_API, PROJECT, LOCK),
 }
 # Both sides get a copy of one data set, which HEAD's seeder loads into HEAD's tables.
 SEEDED_BY_HEAD = (
@@ -60,6 +62,12 @@ class Tree:
     who: str
     root: Path
     python: Path
+
+    @property
+    def project(self) -> Path:
+        """The project in this checkout: where it lies in the working one, or that one's itself."""
+        here = find_project()
+        return self.root / here.relative_to(ROOT) if here.is_relative_to(ROOT) else here
 
     @classmethod
     def of(cls, root: Path) -> Tree:

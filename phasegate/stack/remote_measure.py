@@ -33,6 +33,7 @@ from typing import Any, BinaryIO, Protocol
 import msgspec
 
 from phasegate.model.errors import CannotMeasure, PhasegateError
+from phasegate.project import VARIABLE as PROJECT_VARIABLE
 from phasegate.records.night import Evidence
 from phasegate.records.store import Part
 
@@ -133,10 +134,27 @@ class ChildFault(CannotMeasure):
 
 
 class Child:
-    """The parent's side. `who` is how faults name it, as `the baseline`."""
+    """The parent's side.
+
+    Args:
+        command: starts the child.
+        root: checkout whose code it runs.
+        who: how faults name it, as `the baseline`.
+        dsn: of its copy of the data.
+        seed: of what it draws.
+        project: that it measures, in `root` too; `root` itself if None. Never the caller's: the
+            two sides would measure the same statements.
+    """
 
     def __init__(
-        self, command: Sequence[str | Path], root: Path, *, who: str, dsn: str, seed: int
+        self,
+        command: Sequence[str | Path],
+        root: Path,
+        *,
+        who: str,
+        dsn: str,
+        seed: int,
+        project: Path | None = None,
     ) -> None:
         self.who = who
         self._root = root
@@ -148,6 +166,7 @@ class Child:
             env={
                 **{key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"},
                 "PYTHONPATH": str(root),
+                PROJECT_VARIABLE: str(project or root),
                 # Sets and dictionaries in the same order on both sides.
                 "PYTHONHASHSEED": "0",
                 DSN_VARIABLE: dsn,

@@ -101,6 +101,19 @@ def test_a_child_that_cannot_measure_is_named_with_its_reason_and_no_secret(
     assert "s3cret" not in fault.value.sentence()
 
 
+def test_a_child_measures_the_project_of_its_own_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHASEGATE_PROJECT", "/the/callers")
+    program = "import os; raise SystemExit('project ' + os.environ['PHASEGATE_PROJECT'])"
+    child = _child(tmp_path, program)
+    try:
+        with pytest.raises(CannotMeasure, match=f"project {tmp_path}"):
+            child.open()
+    finally:
+        child.close()
+
+
 def test_the_address_is_in_no_argument(tmp_path: Path) -> None:
     child = _child(tmp_path, INSTRUMENT)
     try:

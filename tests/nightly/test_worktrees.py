@@ -16,7 +16,7 @@ pytestmark = pytest.mark.integration
 
 FILES = {
     "phasegate/stack/remote_measure.py": "",
-    "stack/sql/level.sql": "select 1",
+    "phasegate/stack/sql/level.sql": "select 1",
     "benchmarks/bench.py": "",
     "docs/readme": "",
     trees.LOCK: "# nothing to install\n",
@@ -52,7 +52,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_outside_a_checkout_nothing_is_measured(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="no git checkout"):
+    with pytest.raises(ConfigurationError, match="not a git checkout"):
         trees.head(tmp_path)
 
 
@@ -103,8 +103,8 @@ def test_a_baseline_without_the_protocol_is_too_old(checkout: Path) -> None:
     [
         ("docs/readme", set()),
         ("benchmarks/bench.py", {"sql"}),
-        ("stack/sql/level.sql", {"sql", "api"}),
-        ("stack/new.sql", {"sql", "api"}),  # not known to git yet
+        ("phasegate/stack/sql/level.sql", {"sql", "api"}),
+        ("phasegate/stack/new.sql", {"sql", "api"}),  # not known to git yet
     ],
 )
 def test_a_room_differs_where_its_files_do_committed_or_not(
@@ -125,11 +125,11 @@ def test_a_room_differs_where_its_files_do_committed_or_not(
 
 def test_the_worktree_is_gone_afterwards_whatever_happened(checkout: Path, tmp_path: Path) -> None:
     commit = trees.commit_of(checkout, "pinned")
-    _commit(checkout, **{"stack/sql/level.sql": "select 2"})
+    _commit(checkout, **{"phasegate/stack/sql/level.sql": "select 2"})
 
     def use() -> None:
         with trees.checked_out(checkout, commit, tmp_path) as tree:
-            assert (tree.root / "stack/sql/level.sql").read_text() == "select 1"
+            assert (tree.root / "phasegate/stack/sql/level.sql").read_text() == "select 1"
             assert tree.python == Path(sys.executable)
             raise RuntimeError
 
@@ -163,3 +163,10 @@ def test_packages_that_cannot_be_installed_are_named(checkout: Path, tmp_path: P
     ):
         pass
     assert not (tmp_path / "baseline").exists()
+
+
+def test_a_worktree_has_its_own_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = trees.ROOT
+    monkeypatch.setenv("PHASEGATE_PROJECT", str(project))
+    assert trees.Tree("the baseline", tmp_path, Path("python")).project == tmp_path
+    assert trees.Tree.of(project).project == project
