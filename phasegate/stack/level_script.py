@@ -62,7 +62,7 @@ def apply_script(dsn: str, level: int, show: Callable[[str], None]) -> None:
     async def work() -> None:
         async with connected(dsn, statement_cache_size=0) as connection:
             try:
-                await _check_ours(connection, redact(dsn))
+                await _check_ours(connection, project, redact(dsn))
                 text = script(level, project, await find_on(connection))
                 show(text)
                 await connection.execute(text)
@@ -76,9 +76,10 @@ def apply_script(dsn: str, level: int, show: Callable[[str], None]) -> None:
     run(work())
 
 
-async def _check_ours(connection: asyncpg.Connection, where: str) -> None:
+async def _check_ours(connection: asyncpg.Connection, project: Project, where: str) -> None:
     marked = await connection.fetchval(read_sql("is_marked"))
-    if not (marked and await connection.fetchval(read_sql("holds_dataset"))):
+    tables = list(project.seed.population.destinations)
+    if not (marked and await connection.fetchval(read_sql("holds_dataset"), tables)):
         raise Refused(
             f"{where} holds no whole data set of phasegate's, and a level is for nothing else",
             untouched=NOTHING_CHANGED,

@@ -124,6 +124,17 @@ def test_a_database_of_somebody_elses_is_left_as_it_is(database: str, made: str)
     assert fetch(database, CATALOGUE) == before
 
 
+def test_a_table_that_was_replaced_since_is_left_as_it_is(database: str) -> None:
+    seed_database(database, users=USERS, seed=1)
+    replaced = "drop table activity_logs; create table activity_logs (id int)"
+    asyncio.run(_execute(database, replaced))
+    before = fetch(database, CATALOGUE)
+    done = phasegate("--level", "2", "--apply", dsn=database)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "holds no whole data set of phasegate's" in done.stderr
+    assert fetch(database, CATALOGUE) == before
+
+
 async def _execute(dsn: str, statement: str) -> None:
     async with connected(dsn) as connection:
         await connection.execute(statement)
