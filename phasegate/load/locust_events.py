@@ -161,8 +161,12 @@ class Crew:
             settings = self._settings()
         if isinstance(runner, (MasterRunner, LocalRunner)):
             reading = self._choices(may_write=False)
-            if not reading:
-                self._choices(may_write=settings.allow_writes)
+            if not self._choices(may_write=settings.allow_writes):
+                raise UsageError(
+                    "No @task is left to carry out: those that write or are on demand are left out",
+                    untouched="No request was sent",
+                    then="Give --allow-writes (and no --reads-only), or --tags with a tag of them",
+                )
             sent = preflight.check(settings, self._project, self._environment, reading)
             workers = [LOCAL]
             if isinstance(runner, MasterRunner):

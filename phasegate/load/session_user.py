@@ -166,6 +166,8 @@ def choices(
                 untouched="No request was sent",
                 then="Derive it from phasegate.load.SessionUser",
             )
+        for task in user_class.tasks:
+            _check(user_class, task)
         counted = Counter(task for task in user_class.tasks if _is_driven(task, tagged, may_write))
         whole = sum(counted.values())
         for task, count in counted.items():
@@ -173,13 +175,22 @@ def choices(
     return tuple(found)
 
 
-def _is_driven(task: Any, tagged: bool, may_write: bool) -> bool:
+def _check(user_class: type[User], task: Any) -> None:
     if isinstance(task, type):
         raise ConfigurationError(
             f"{task.__name__}: a session cannot carry out a TaskSet",
             untouched="No request was sent",
             then="Make each @task of it a method of the SessionUser",
         )
+    if _is(task, "on_demand") and not getattr(task, "locust_tag_set", ()):
+        raise ConfigurationError(
+            f"{user_class.__name__}.{task.__name__} is on demand, and has no tag to ask for it by",
+            untouched="No request was sent",
+            then='Give it one: @tag("…")',
+        )
+
+
+def _is_driven(task: Any, tagged: bool, may_write: bool) -> bool:
     return (tagged or not _is(task, "on_demand")) and (may_write or not _is(task, "writes"))
 
 
