@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from phasegate.levels.runner import RunningLevel, running_level
 from phasegate.load.capacity_matrix import MatrixPlan, Standing, run_matrix
 from phasegate.load.run import Target
-from phasegate.model.catalogue import Catalogue, Compute
-from phasegate.project import load_project
+from phasegate.model.catalogue import Compute
+from phasegate.project import Project
 from phasegate.records.matrix import MatrixRecord
 from phasegate.stack.postgres import PostgresServer
 from phasegate.stack.row_security import unguarded
@@ -25,7 +24,7 @@ def measure(
     server: PostgresServer,
     databases: Mapping[int, str],
     plan: MatrixPlan,
-    catalogue: Catalogue,
+    project: Project,
     *,
     folder: Path,
     compute: Compute | None = None,
@@ -38,7 +37,7 @@ def measure(
         server: of ours, running; levels restart it with their settings.
         databases: DSN by registered users, one for each of `plan.sizes`.
         plan: what to measure.
-        catalogue: workload and SLO.
+        project: its sessions, workload and SLO.
         folder: for the files of poolers and replicas; as root it must lie where the service user
             can go.
         compute: the Supabase size to emulate; this machine as it is if None.
@@ -70,5 +69,4 @@ def measure(
             pooler_dsn=standing.pooler_dsn,
         )
 
-    project = replace(load_project(), catalogue=catalogue)
     return run_matrix(plan, project, stand, sample, on_progress)

@@ -94,7 +94,7 @@ def run(plan: RunPlan) -> Path:
             journal.server = asyncio.run(circumstances.describe_server(server))
             data_sets = [_seed(journal, server, plan, users) for users in plan.sizes]
             _note_planner_settings(journal, data_sets)
-            _load(journal, server, data_sets, plan, catalogue)
+            _load(journal, server, data_sets, plan)
             _benchmark(journal, server, data_sets, plan, catalogue)
         return _publish(journal)
 
@@ -127,7 +127,6 @@ def _load(
     server: PostgresServer,
     data_sets: list[DataSet],
     plan: RunPlan,
-    catalogue: Catalogue,
 ) -> None:
     wanted = MatrixPlan(
         levels=tuple(range(1, len(plan.project.levels) + 1)),
@@ -148,7 +147,7 @@ def _load(
             server,
             {data.users: data.dsn for data in data_sets},
             wanted,
-            catalogue,
+            plan.project,
             folder=_parts_folder(),
             compute=plan.compute,
             on_level=note_parts,

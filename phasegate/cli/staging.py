@@ -203,7 +203,7 @@ def _drive(
         load = run_stage(
             target,
             stage=stage,
-            project=load_project(),
+            project=plan.project,
             level=plan.level,
             users=users,
             seed=plan.seed,

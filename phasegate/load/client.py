@@ -33,7 +33,8 @@ IF_CHANGED = "if-none-match"
 REMOVALS_AT_ONCE = 10
 
 OnFailure = Callable[[str, Answer, str], None]
-"""Told the name of a request that failed, its answer, and what is wrong with it."""
+"""Told the name of a request that failed, its answer, and what is wrong with it; not where the
+locustfile alone says so."""
 
 
 @dataclass
@@ -370,7 +371,7 @@ class Client:
             session.count(name, session.stage, due_s, sent_s, failed=failure != Failure.NONE)
         if failure:
             tally.failed(answer.status, failure, problem)
-            if line.on_failure is not None:
+            if line.on_failure is not None and failure is not Failure.REJECTED:
                 line.on_failure(name, answer, problem)
 
 

@@ -32,6 +32,8 @@ SEED = 5
 USERS = 300
 
 # Phase 2 ends where the data set does, and its users come often enough for a stage of seconds.
+ROOT = Path(__file__).parents[2]
+
 CATALOGUE = """
 [workload]
 sessions_per_day = 2000.0
@@ -100,7 +102,10 @@ def gate(staging: Staging, tmp_path_factory: pytest.TempPathFactory) -> Callable
 
     def call(*arguments: str | Path, catalogue: str = "", **variables: str) -> Answer:
         place = tmp_path_factory.mktemp("place")
-        (place / "phasegate.toml").write_text(CATALOGUE + catalogue)
+        for folder in ("seed", "loadtests", "benchmarks"):
+            shutil.copytree(ROOT / folder, place / folder)
+        toml = (ROOT / "phasegate.toml").read_text(encoding="utf-8")
+        (place / "phasegate.toml").write_text(toml + CATALOGUE + catalogue, encoding="utf-8")
         environment = {
             **os.environ,
             "SUPABASE_ANON_KEY": staging.api.anon_key,

@@ -259,10 +259,10 @@ class Visitor(SessionUser):
         ),
         (
             (
-                "class V(SessionUser):\n    @task\n    def see(self):\n        with self.click('a'):\n"
-                "            with self.click('b'):\n                ...\n"
+                "class V(SessionUser):\n    @task\n    def see(self):\n"
+                "        with self.click('a'), self.click('b'):\n            ...\n"
             ),
-            "the click 'b' begins inside the click 'a' (locustfile.py:8)",
+            "the click 'b' begins inside the click 'a' (locustfile.py:7)",
         ),
         (
             (
