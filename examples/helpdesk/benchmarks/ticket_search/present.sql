@@ -1,0 +1,4 @@
+-- Whether the index is there and valid.
+select exists (
+    select from pg_catalog.pg_index where indexrelid = to_regclass('public.tickets_search') and indisvalid
+)
