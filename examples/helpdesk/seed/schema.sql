@@ -32,7 +32,7 @@ create table tickets (
     body            text          not null,
     fields          jsonb         not null default '{}',  -- what each organisation asks its customers
     search          tsvector      generated always as (
-        to_tsvector('english', subject || ' ' || body)
+        to_tsvector('simple', subject || ' ' || body)
     ) stored,
     opened_at       timestamptz   not null default now(),
     changed_at      timestamptz   not null default now(),
@@ -72,7 +72,7 @@ returns setof tickets
 language sql stable set search_path = '' as $$
     select *
     from public.tickets
-    where search @@ websearch_to_tsquery('english', words)
+    where search @@ websearch_to_tsquery('simple', words)
         and fields @> with_fields
         and deleted_at is null
     order by changed_at desc

@@ -11,7 +11,7 @@ returns setof public.tickets
 language sql stable security definer set search_path = '' as $$
     select *
     from public.tickets
-    where search @@ websearch_to_tsquery('english', words)
+    where search @@ websearch_to_tsquery('simple', words)
         and fields @> with_fields
         and deleted_at is null
         and organisation_id in (

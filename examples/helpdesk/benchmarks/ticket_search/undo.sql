@@ -5,7 +5,7 @@ returns setof public.tickets
 language sql stable security invoker set search_path = '' as $$
     select *
     from public.tickets
-    where search @@ websearch_to_tsquery('english', words)
+    where search @@ websearch_to_tsquery('simple', words)
         and fields @> with_fields
         and deleted_at is null
     order by changed_at desc
