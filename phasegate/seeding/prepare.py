@@ -59,11 +59,12 @@ async def prepare(connection: asyncpg.Connection, plan: Plan, where: str, *, our
                 await connection.execute(row["statement"])
         await note(connection, before, "note_tables")
         await _close(connection, plan)
+        await note(connection, before, "note_tables")  # what the policies ask is ours as well
     return schema
 
 
 Objects = set[tuple[str, int]]
-"""Relations, routines and types, by kind and oid."""
+"""Relations, routines, types and schemas, by kind and oid."""
 
 
 async def objects(connection: asyncpg.Connection) -> Objects:
@@ -74,7 +75,7 @@ async def objects(connection: asyncpg.Connection) -> Objects:
 async def note(connection: asyncpg.Connection, before: Objects, statement: str) -> None:
     """Note in the marker what this transaction made since `before`: it is ours to drop."""
     new = sorted(await objects(connection) - before)
-    kinds = ("relation", "routine", "type")
+    kinds = ("relation", "routine", "type", "schema")
     noted = ([oid for kind, oid in new if kind == wanted] for wanted in kinds)
     await connection.execute(sql(statement), *noted)
 
@@ -93,7 +94,7 @@ async def _make(connection: asyncpg.Connection, plan: Plan) -> None:
 
 
 async def _close(connection: asyncpg.Connection, plan: Plan) -> None:
-    """Row-level security and no grants; then the policies and grants that the project has."""
+    """Row-level security, no policies, no grants; then those that the project has."""
     await connection.execute(sql("close_tables"))
     if plan.folder.policies.exists() and await connection.fetchval(sql("has_api_roles")):
         await connection.execute(read_sql(plan.folder.policies))
@@ -121,11 +122,31 @@ async def _drop(connection: asyncpg.Connection, plan: Plan, where: str) -> None:
     for _, undo in (*nothing_beside(), *undone(load_project(plan.root))):
         await connection.execute(undo)
     try:
-        for row in await connection.fetch(sql("drop_statements")):
-            await connection.execute(row["statement"])
+        await _drop_in_any_order(connection)
     except asyncpg.DependentObjectsStillExistError as error:
         raise Refused(
             f"Something in {where} depends on the tables to be replaced ({error.detail})",
             untouched=NOTHING_CHANGED,
             then="Drop it, or give another database",
         ) from error
+
+
+async def _drop_in_any_order(connection: asyncpg.Connection) -> None:
+    """Drop what the marker lists: a table may need a function that needs the type of a table.
+
+    Raises:
+        asyncpg.DependentObjectsStillExistError: something else depends on what is left.
+    """
+    left = [row["statement"] for row in await connection.fetch(sql("drop_statements"))]
+    while left:
+        needed = []
+        for statement in left:
+            try:
+                async with connection.transaction():
+                    await connection.execute(statement)
+            except asyncpg.DependentObjectsStillExistError as error:
+                needed.append(statement)
+                failure = error
+        if len(needed) == len(left):
+            raise failure
+        left = needed

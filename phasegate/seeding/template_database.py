@@ -19,8 +19,8 @@ from phasegate.records.seed import SeedRecord
 from phasegate.seeding.dataset import broke_off, reason_of, seed_database
 from phasegate.seeding.plan import OnProgress, make_plan
 from phasegate.seeding.target import check_disk, sql
-from phasegate.stack.database import connected, run
-from phasegate.stack.levels import apply_level
+from phasegate.stack.database import apply_sql, connected, run
+from phasegate.stack.levels import FOUNDATION, apply_level
 from phasegate.stack.postgres import PostgresServer
 
 # From these major versions on, CREATE DATABASE can be told how to copy, and by which system call.
@@ -79,6 +79,8 @@ def ensure_dataset(
         if stored is None:
             check_disk(server.data_dir, plan.rows_expected, COPIES)
             run(_make_room(server, names))
+            # As on a Supabase project: schemas and policies name its roles and its functions.
+            apply_sql(server.dsn(names.template), *FOUNDATION)
             record = seed_database(
                 server.dsn(names.template),
                 users=users,

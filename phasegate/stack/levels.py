@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 
 from phasegate.model.errors import ConfigurationError
 from phasegate.project import Project, TechniqueFolder, load_project, transactional
 from phasegate.stack.background import WORKER_PARTS, Piece, arrange_on, background_of
-from phasegate.stack.database import connected, read_sql, run
+from phasegate.stack.database import connected, literal, read_sql, run
 from phasegate.stack.partitions import partman_version
 
 PRESENT = {
@@ -70,6 +71,17 @@ def in_order(project: Project, parts: Collection[str]) -> list[TechniqueFolder]:
     ]
 
 
+def _where_lacking(policies: Path, project: Project) -> Piece:
+    """The project's policies, where the seeder found no roles to make them for."""
+    schemas = ", ".join(map(literal, project.about.schemas))
+    text = GUARDED.format(
+        negation="not ",
+        present=f"select exists (select from pg_policies where schemaname in ({schemas}))",  # noqa: S608 - literals
+        sql=transactional(read_sql(policies)),
+    )
+    return f"seed/{policies.name}", text
+
+
 def _guarded(technique: TechniqueFolder, *, undo: bool) -> Piece:
     """A migration that runs where it is lacking, or an undo that runs where it is too much."""
     text = GUARDED.format(
@@ -89,10 +101,11 @@ def pieces(project: Project, parts: Collection[str]) -> list[Piece]:
         project: whose techniques and schema these are.
         parts: what there shall be; parts that are no techniques are passed over.
     """
-    shipped = [path for path in (project.seed.policies, project.seed.functions) if path.is_file()]
+    policies, functions = project.seed.policies, project.seed.functions
     return [
         *((name, read_sql(name)) for name in FOUNDATION),
-        *((f"seed/{path.name}", path.read_text(encoding="utf-8")) for path in shipped),
+        *([_where_lacking(policies, project)] if policies.is_file() else []),
+        *([(f"seed/{functions.name}", read_sql(functions))] if functions.is_file() else []),
         *undone(project, but=parts),
         *(_guarded(each, undo=False) for each in in_order(project, parts)),
     ]

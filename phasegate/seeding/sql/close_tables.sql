@@ -1,11 +1,12 @@
 -- No row of these tables is for anybody but their owner until a policy says so: row-level security on,
--- and no grant, whatever the database's default privileges (a Supabase project's give anon, the role
+-- no policy, and no grant, whatever the database's default privileges (a Supabase project's give anon, the role
 -- behind the public key, everything). In the transaction that makes them, so they are never open.
 -- The marker keeps the grants that it was given since: it is made once, the tables with each load.
 do $$
 declare
     relation regclass;
     grantee  text;
+    policy   name;
 begin
     for relation in
         select c.oid
@@ -13,6 +14,14 @@ begin
         where c.oid = any(d.tables) and c.relkind in ('r', 'p')
     loop
         execute format('alter table %s enable row level security', relation);
+    end loop;
+
+    for relation, policy in
+        select p.polrelid::regclass, p.polname
+        from pg_catalog.pg_policy as p, phasegate.dataset as d
+        where p.polrelid = any(d.tables)
+    loop
+        execute format('drop policy %I on %s', policy, relation);
     end loop;
 
     for relation, grantee in

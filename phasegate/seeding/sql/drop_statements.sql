@@ -1,6 +1,6 @@
--- What drops the tables, views, sequences, routines and types that the marker lists, in order. No
--- CASCADE: what somebody else built on them is not ours to drop, and the statement then fails with
--- everything as it was.
+-- What drops the tables, views, sequences, routines, types and schemas that the marker lists. No CASCADE:
+-- what somebody else built on them is not ours to drop. The order is the usual one; a routine that
+-- returns rows of a table has to go before it, and one that a policy asks behind it.
 select statement
 from phasegate.dataset as d
 cross join lateral (
@@ -23,11 +23,14 @@ cross join lateral (
                 and own.deptype in ('a', 'i')
         )
     union all
-    select 5, 'drop routine ' || string_agg(p.oid::regprocedure::text, ', ')
+    select 5, 'drop routine ' || p.oid::regprocedure
     from pg_catalog.pg_proc as p where p.oid = any(d.routines)
     union all
     select 6, 'drop type ' || string_agg(t.oid::regtype::text, ', ')
     from pg_catalog.pg_type as t where t.oid = any(d.types)
+    union all
+    select 7, 'drop schema ' || string_agg(n.oid::regnamespace::text, ', ')
+    from pg_catalog.pg_namespace as n where n.oid = any(d.schemas)
 ) as statements
 where statement is not null
 order by place;

@@ -14,6 +14,7 @@ create table if not exists phasegate.dataset (
     tables      oid[],                 -- the relations that were made, partitions too: no other is ours
     routines    oid[],
     types       oid[],
+    schemas     oid[],
     sha256      text,                  -- of the data; null while loading
     record      text,                  -- SeedRecord as JSON; null while loading
     changed_at  timestamptz not null default now()
@@ -22,3 +23,4 @@ create table if not exists phasegate.dataset (
 -- Of older versions, whose data sets had tables alone.
 alter table phasegate.dataset add column if not exists routines oid[];
 alter table phasegate.dataset add column if not exists types oid[];
+alter table phasegate.dataset add column if not exists schemas oid[];

@@ -1,4 +1,4 @@
--- Relations, types and routines that are not the server's own: what is new after the schema was made
+-- Relations, types, routines and schemas that are not the server's own: what is new after the schema was made
 -- is the seeder's. Types of tables and of arrays come and go with those.
 select 'relation' as kind, c.oid
 from pg_catalog.pg_class as c
@@ -16,4 +16,8 @@ where p.oid >= 16384
         select from pg_catalog.pg_depend as d
         where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid
             and d.deptype in ('i', 'e')
-    );
+    )
+union all
+select 'schema', n.oid
+from pg_catalog.pg_namespace as n
+where n.oid >= 16384 and n.nspname !~ '^pg_';
