@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import asyncpg
 import msgspec
 
-from phasegate.project import SeedFolder
+from phasegate.project import SeedFolder, load_project
 from phasegate.records.seed import SeedRecord
 from phasegate.seeding.dataset import broke_off, reason_of, seed_database
 from phasegate.seeding.plan import OnProgress, make_plan
@@ -99,7 +99,7 @@ def ensure_dataset(
         run(_copy(server, names.template, names.database))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise broke_off(reason_of(error)) from error
-    apply_level(server.dsn(names.database), 1)
+    apply_level(server.dsn(names.database), 1, load_project(plan.folder.root))
     wall_s = time.perf_counter() - started
     return server.dsn(names.database), msgspec.structs.replace(record, wall_s=wall_s)
 
