@@ -1,8 +1,9 @@
 """A deterministic population, like life, loaded into PostgreSQL as fast as COPY takes it.
 
-    vocabulary → users → events → tables → lanes → worker → crew → dataset | embedded
+    declarations → population (entity, events) → streams of rows → columns → tables → table_loader
+    → worker → process_pool → dataset | template_database
 
-Knows `phases`, `records` and `stack`; the only room that knows Faker.
+Knows `model`, `project`, `records` and `stack`; the only room that knows Faker.
 """
 
 from phasegate.seeding.dataset import seed_database

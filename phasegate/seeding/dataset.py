@@ -76,11 +76,25 @@ def seed_database(
         raise broke_off(reason_of(error)) from error
 
 
-def reason_of(error: BaseException) -> str:
-    """The first of the errors, as a phrase."""
+def first_of(error: BaseException) -> BaseException:
+    """The first of the errors."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return str(error) or type(error).__name__
+    return error
+
+
+def reason_of(error: BaseException) -> str:
+    """The first of the errors, as a phrase."""
+    first = first_of(error)
+    return str(first) or type(first).__name__
+
+
+# What a statement of the project can be refused for: it is wrong, or rows do not satisfy it.
+_OF_KEYS = (
+    asyncpg.SyntaxOrAccessError,
+    asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DataError,
+)
 
 
 def broke_off(reason: str) -> CannotMeasure:
@@ -166,8 +180,18 @@ class _Load:
         )
         load_wall_s = time.perf_counter() - load_started
         self._on_progress(Progress("", self._rows_done, self._rows_done))
-        self._runner.run(finish(self._dsn, self._plan, self._schema))
+        self._finish()
         return self._runner.run(self._complete(tally, load_wall_s))
+
+    def _finish(self) -> None:
+        """Make the keys; what is wrong with them is the project's to mend."""
+        try:
+            self._runner.run(finish(self._dsn, self._plan, self._schema))
+        except (ExceptionGroup, asyncpg.PostgresError) as error:
+            first = first_of(error)
+            if isinstance(first, _OF_KEYS):
+                raise broke_off(f"seed/keys.sql: {reason_of(first)}") from error
+            raise
 
     def _on_rows(self, table: str, rows: int) -> None:
         self._rows_done += rows

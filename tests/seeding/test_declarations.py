@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from phasegate.model.errors import ConfigurationError, ExitCode
+from phasegate.model.errors import CannotMeasure, ConfigurationError, ExitCode
 from phasegate.project import SeedFolder
 from phasegate.seeding import describe, seed_database
 
@@ -127,3 +127,24 @@ def test_a_project_without_a_population_says_which_file_is_missing(tmp_path: Pat
     (project.folder / "population.toml").unlink()
     with pytest.raises(ConfigurationError, match=r"Cannot read seed/population.toml"):
         describe(10, 1, project=project)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("add primary key (code)", "add primary kee (code)", "syntax error"),
+        (
+            "check (created <= updated",
+            "check (created < updated",
+            "check constraint .* is violated",
+        ),
+        ("unique (slug)", "unique (name)", "could not create unique index"),
+    ],
+)
+def test_a_key_that_the_rows_do_not_satisfy_is_named_and_nothing_uses_the_data(
+    tmp_path: Path, database: str, query: Query, old: str, new: str, said: str
+) -> None:
+    project = edited(tmp_path, "keys.sql", old, new)
+    with pytest.raises(CannotMeasure, match=rf"seed/keys.sql: .*{said}"):
+        seed_database(database, users=200, seed=1, project=project)
+    assert query(database, "select state from phasegate.dataset")[0]["state"] == "loading"
