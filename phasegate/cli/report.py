@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from phasegate.cli import options
+from phasegate.project import Project
 
 
 @click.command()
@@ -19,14 +20,15 @@ def report(run: Path | None) -> None:
     from phasegate import report
 
     folder = options.run_folder(run)
-    report.build(folder, options.project_here())
-    print_summary(folder)
+    here = options.project_here()
+    report.build(folder, here)
+    print_summary(folder, here)
 
 
-def print_summary(folder: Path) -> None:
-    """The five lines of a run and the path of its page."""
+def print_summary(folder: Path, here: Project | None) -> None:
+    """The five lines of a run and the path of its page; `here` is the project that judges it."""
     from phasegate import report
 
-    for line in report.summary(folder, options.project_here()):
+    for line in report.summary(folder, here):
         click.echo(line)
     click.echo(options.near(folder / "report.html"))

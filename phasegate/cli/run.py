@@ -60,5 +60,5 @@ def run(
             benchmark_budget_s=budget or defaults.quick_benchmark_budget_s,
         )
     folder = pipeline.run(plan)
-    print_summary(folder)
+    print_summary(folder, project)  # as it was read: a run takes minutes, and files are edited
     pipeline.conclude(folder)
