@@ -1,7 +1,7 @@
 """The seam between engine and project: no file of `phasegate/` names anything of the task app.
 
 The words come from the project itself: tables, columns, functions and indexes of its SQL, the ids
-of its techniques, the clicks of its locustfile, the parts of its `phasegate.toml`.
+of its techniques, the clicks of its locustfile, parts, jobs and requests of its `phasegate.toml`.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def names() -> dict[str, frozenset[str]]:
     created = [found for text in (*schema, *changes) for found in _CREATED.finditer(text)]
     bodies = [found["body"] for text in schema for found in _TABLE.finditer(text)]
     sessions = _texts("loadtests/*.py")
-    parts = tomllib.loads((ROOT / "phasegate.toml").read_text(encoding="utf-8")).get("parts", {})
+    project = tomllib.loads((ROOT / "phasegate.toml").read_text(encoding="utf-8"))
+    routes = {*project.get("jobs", {}), *project.get("requests", {})} - {"project", "health"}
     techniques = {path.parent.name for path in ROOT.glob("benchmarks/*/technique.toml")}
     columns = {found["name"] for body in bodies for found in _COLUMN.finditer(body)}
     return {
@@ -87,7 +88,8 @@ def names() -> dict[str, frozenset[str]]:
         ),
         "technique": _of_the_app(techniques),
         "click": frozenset(c["name"] for text in sessions for c in _CLICK.finditer(text)),
-        "part": _of_the_app(set(parts)),
+        "part": _of_the_app(set(project.get("parts", {}))),
+        "route": _of_the_app(routes | {name.replace("-", "_") for name in routes}),
     }
 
 
@@ -173,6 +175,7 @@ def test_the_words_come_from_the_project() -> None:
     assert {"idx_tasks_user_created", "keyset", "logs_brin"} <= found["technique"]
     assert {"open list", "create task"} <= found["click"]
     assert {"n-plus-1", "embedded"} <= found["part"]
+    assert {"tasks-embedded", "process-heavy-task"} <= found["route"]
 
 
 @pytest.mark.parametrize(
