@@ -17,7 +17,6 @@ from phasegate.project import ENGINE_PARTS
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINE = ROOT / "phasegate"
-TO_DO = Path(__file__).with_name("seam_to_do.txt")
 
 SUFFIXES = {".css", ".html", ".in", ".js", ".json", ".md", ".py", ".sql", ".toml", ".txt", ".yaml"}
 FILES = sorted(
@@ -149,19 +148,7 @@ def plain_words() -> re.Pattern[str]:
     return re.compile(rf"\b(?:{'|'.join(sorted(every & PLAIN))})\b", re.IGNORECASE)
 
 
-def to_do() -> list[str]:
-    """Files that are still to be cleaned, relative to the root."""
-    lines = TO_DO.read_text(encoding="utf-8").splitlines() if TO_DO.exists() else []
-    return [line for line in lines if line and not line.startswith("#")]
-
-
-def _case(path: Path) -> object:
-    name = str(path.relative_to(ROOT))
-    still = pytest.mark.xfail(reason="still names the app", strict=True)
-    return pytest.param(path, id=name, marks=[still] if name in to_do() else [])
-
-
-@pytest.mark.parametrize("path", [_case(path) for path in FILES])
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_file_of_the_engine_names_nothing_of_the_app(path: Path) -> None:
     found = found_in(path.read_text(encoding="utf-8"), sql=path.suffix == ".sql")
     found += [f"its name: {path.name}"] if is_named_after_the_app(path) else []
@@ -207,7 +194,3 @@ def test_a_name_of_the_app_is_found(text: str) -> None:
 )
 def test_plain_words_are_not_taken_for_the_app(text: str) -> None:
     assert not found_in(text)
-
-
-def test_the_list_of_files_to_clean_names_files_that_are_there() -> None:
-    assert [name for name in to_do() if not (ROOT / name).is_file()] == []
