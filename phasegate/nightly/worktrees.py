@@ -35,7 +35,8 @@ _API = tuple(f"phasegate/{room}" for room in ("model", "project", "records", "st
 # each other's SQL and the engine's code, and a file too many costs minutes, one too few a finding.
 PATHS = {
     "sql": (*_API, "phasegate/stats", "phasegate/compare", "benchmarks", PROJECT, LOCK),
-    "api": (*_API, PROJECT, LOCK),
+    # A level's migrations, what requests are drawn from, the work of jobs.
+    "api": (*_API, ":(glob)benchmarks/**/*.sql", PROJECT, LOCK),
 }
 # Both sides get a copy of one data set, which HEAD's seeder loads into HEAD's tables.
 SEEDED_BY_HEAD = (

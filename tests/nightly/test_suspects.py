@@ -30,11 +30,11 @@ def repository(tmp_path):
         git("commit", "-q", "-m", subject)
 
     git("init", "-q")
-    commit("Begin", "README.md", "stack/sql/a.sql")
+    commit("Begin", "README.md", "phasegate/stack/sql/a.sql")
     git("tag", "base")
-    commit("Fetch page by page", "stack/sql/a.sql", "stack/sql/b.sql")
+    commit("Fetch page by page", "phasegate/stack/sql/a.sql", "phasegate/stack/sql/b.sql")
     commit("Say it better", "README.md")
-    commit("Encode anew", "stack/api/answers.py", "seed/rows.py")
+    commit("Encode anew", "phasegate/api/answers.py", "seed/keys.sql")
     return tmp_path
 
 
@@ -43,7 +43,7 @@ def test_only_what_touches_the_measured_is_suspect_newest_first(repository):
     assert [line.split(" ", 1)[1] for line in found.commits] == [
         "Encode anew", "Fetch page by page",
     ]  # fmt: skip
-    assert found.files_changed == {"seed": 1, "stack/api": 1, "stack/sql": 2}
+    assert found.files_changed == {"phasegate/api": 1, "phasegate/stack": 2, "seed": 1}
 
 
 def test_more_commits_than_a_person_reads_are_counted(repository, monkeypatch):

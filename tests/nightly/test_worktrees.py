@@ -103,6 +103,7 @@ def test_a_baseline_without_the_protocol_is_too_old(checkout: Path) -> None:
     [
         ("docs/readme", set()),
         ("benchmarks/bench.py", {"sql"}),
+        ("benchmarks/draw.sql", {"sql", "api"}),
         ("phasegate/stack/sql/level.sql", {"sql", "api"}),
         ("phasegate/stack/new.sql", {"sql", "api"}),  # not known to git yet
     ],
