@@ -13,15 +13,17 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
+import asyncpg
+
 from phasegate.api import Api
 from phasegate.api.launch import Started, start_api
 from phasegate.api.settings import STATEMENT_CACHE_SIZE, Settings
 from phasegate.model.catalogue import Compute
-from phasegate.model.errors import PhasegateError
+from phasegate.model.errors import CannotMeasure, PhasegateError
 from phasegate.project import ENGINE_PARTS, Project, load_project
+from phasegate.project.contract import WORKER_PARTS
 from phasegate.records.run import StackPart
 from phasegate.stack import compute as computes
-from phasegate.stack.background import WORKER_PARTS
 from phasegate.stack.binaries import give_to_service_user, server_version
 from phasegate.stack.cache import cache_dir
 from phasegate.stack.database import apply_sql
@@ -201,7 +203,14 @@ def build(
     discard_replica(wanted.folder / "replica", server.dsn())
     processes = Processes(server=_reconfigured(undo, server, dsn, wanted))
     noted(processes)
-    apply_parts(dsn, wanted.names, wanted.project)
+    try:
+        apply_parts(dsn, wanted.names, wanted.project)
+    except asyncpg.PostgresError as error:
+        raise CannotMeasure(
+            f"The database cannot be brought to the parts of the stack: {error}",
+            untouched="Nothing was changed in it",
+            then="Correct the migration, or seed the data set again with --fresh",
+        ) from error
     parts = [_postgres_part(wanted), *_database_parts(wanted)]
     if "partition_upkeep" in wanted.names:
         maintain(dsn)

@@ -22,6 +22,9 @@ ENGINE_PARTS = {
 }
 """Parts that the engine brings, by name: what each is, in words."""
 
+WORKER_PARTS = frozenset({"jobs", "refresh", "partition_upkeep"})
+"""Those that a worker carries out, and that leave something in the database."""
+
 
 _NAME = r'(?:[a-z_][a-z0-9_$]*|"(?:[^"\0]|"")+")'
 TABLE = re.compile(rf"{_NAME}\.{_NAME}")

@@ -14,6 +14,7 @@ from phasegate.model.catalogue import PROJECT_TABLES, Catalogue, merged_catalogu
 from phasegate.model.errors import ConfigurationError, UsageError
 from phasegate.project.contract import (
     ENGINE_PARTS,
+    WORKER_PARTS,
     About,
     ClientPart,
     JobFile,
@@ -216,10 +217,15 @@ class Project:
         return (technique.undo if undo else technique.migration) or technique.client
 
     @property
-    def known_parts(self) -> frozenset[str]:
-        """Every part that a stack can have: techniques with a migration, the engine's, clients'."""
+    def in_database(self) -> frozenset[str]:
+        """Parts that leave something in the database: migrations, and what a worker carries out."""
         applicable = {id_ for id_, technique in self.techniques.items() if technique.migration}
-        return frozenset({*applicable, *self.client_parts, *ENGINE_PARTS})
+        return frozenset(applicable | WORKER_PARTS)
+
+    @property
+    def known_parts(self) -> frozenset[str]:
+        """Every part that a stack can have: the database's, the engine's, the client's."""
+        return self.in_database | {*self.client_parts, *ENGINE_PARTS}
 
     def check_parts(self, parts: tuple[str, ...], where: str) -> None:
         """ConfigurationError for what no stack can have; `where` says who named it."""
@@ -309,6 +315,13 @@ def _check_techniques(project: Project) -> None:
         file = technique.file
         project.check_parts(file.parts, f"{technique.path}: `parts`")
         project.check_parts(file.needs, f"{technique.path}: `needs`")
+        beside = [part for part in file.needs if part not in project.in_database]
+        if beside:
+            raise ConfigurationError(
+                f"{technique.path}: `needs`: {beside[0]!r} is no part of the database",
+                untouched=NOTHING,
+                then="What stands between an arm and the server is its `via`",
+            )
         project.check_parts(
             (file.superseded_by,) if file.superseded_by else (),
             f"{technique.path}: `superseded_by`",

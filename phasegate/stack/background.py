@@ -17,13 +17,11 @@ import msgspec
 
 from phasegate.model.errors import ConfigurationError
 from phasegate.project import Partitions, Project, Refresh
+from phasegate.project.contract import WORKER_PARTS
 from phasegate.stack.database import connected, literal, read_sql, run
 from phasegate.stack.partitions import partman_version, upkeep_sql
 
 T = TypeVar("T")
-
-WORKER_PARTS = frozenset({"jobs", "refresh", "partition_upkeep"})
-"""What a worker carries out."""
 
 
 class JobSql(msgspec.Struct, frozen=True):

@@ -16,7 +16,9 @@ import asyncpg
 
 from phasegate.model.errors import ConfigurationError
 from phasegate.project import Project, TechniqueFolder, load_project, transactional
-from phasegate.stack.background import WORKER_PARTS, Piece, arrange_on, background_of
+from phasegate.project.contract import WORKER_PARTS
+from phasegate.project.technique import MIGRATION, UNDO
+from phasegate.stack.background import Piece, arrange_on, background_of
 from phasegate.stack.database import connected, literal, read_sql, run
 from phasegate.stack.partitions import partman_version
 
@@ -55,9 +57,8 @@ class Found:
 
 
 def in_database(project: Project, parts: Iterable[str]) -> frozenset[str]:
-    """Those of `parts` that have something in the database: techniques, and what a worker does."""
-    techniques = {id_ for id_, each in project.techniques.items() if each.migration}
-    return frozenset(parts) & (techniques | WORKER_PARTS)
+    """Those of `parts` that leave something in the database."""
+    return project.in_database & frozenset(parts)
 
 
 def in_order(project: Project, parts: Collection[str]) -> list[TechniqueFolder]:
@@ -89,7 +90,7 @@ def _guarded(technique: TechniqueFolder, *, undo: bool) -> Piece:
         present=transactional(technique.present).rstrip(";"),
         sql=transactional(technique.undo if undo else technique.migration),
     )
-    return f"{technique.id}{', undone' if undo else ''}", text
+    return f"benchmarks/{technique.id}/{UNDO if undo else MIGRATION}", text
 
 
 def pieces(project: Project, parts: Collection[str]) -> list[Piece]:
@@ -133,8 +134,15 @@ async def bring_to_parts(
     said = pieces(project, parts)
     async with connection.transaction():
         await connection.execute(read_sql("settings"))
-        for _, text in said:
-            await connection.execute(text)
+        for name, text in said:
+            try:
+                await connection.execute(text)
+            except asyncpg.PostgresSyntaxError as error:
+                raise ConfigurationError(
+                    f"{name}: {error}",
+                    untouched="Nothing was changed",
+                    then="Correct the statement",
+                ) from error
     await arrange_on(connection, background)
 
 
@@ -150,7 +158,7 @@ def apply_parts(dsn: str, parts: Collection[str], project: Project | None = None
         project: the one here if None.
 
     Raises:
-        ConfigurationError: there is no such part.
+        ConfigurationError: there is no such part, or its SQL cannot be read.
         CannotMeasure: the server cannot be reached.
         asyncpg.PostgresError: a statement failed, as when the tables are missing; nothing was
             changed.

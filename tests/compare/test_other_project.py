@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from phasegate.compare.run import run_benchmarks
-from phasegate.model.errors import CannotMeasure
+from phasegate.model.errors import CannotMeasure, ConfigurationError
 from phasegate.project import VARIABLE, load_project
 from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.stack.database import connected, read_sql
-from phasegate.stack.levels import present_parts
+from phasegate.stack.levels import apply_parts, present_parts
 
 pytestmark = pytest.mark.integration
 
@@ -215,3 +215,19 @@ def test_sql_that_postgresql_cannot_read_is_named_before_anything_is_measured(
     with pytest.raises(CannotMeasure, match=said):
         measured(shop, data, tmp_path / "out")
     assert not list((tmp_path / "out").glob("*.json"))
+
+
+def test_a_migration_that_cannot_be_read_is_named_by_the_stack(shop: Path, data: str) -> None:
+    (shop / "benchmarks" / "by_buyer" / "migration.sql").write_text(
+        "create indx concurrently by_buyer on purchases (buyer)", encoding="utf-8"
+    )
+    with pytest.raises(ConfigurationError, match=r"benchmarks/by_buyer/migration\.sql: syntax"):
+        apply_parts(data, {"by_buyer"}, load_project(shop))
+
+
+def test_a_query_for_what_is_there_that_fails_is_named(shop: Path, data: str) -> None:
+    (shop / "benchmarks" / "by_buyer" / "present.sql").write_text(
+        "select indexed from nowhere", encoding="utf-8"
+    )
+    with pytest.raises(ConfigurationError, match=r"benchmarks/by_buyer/present\.sql: relation"):
+        present_parts(data, load_project(shop))

@@ -73,6 +73,12 @@ def test_a_project_without_fault_is_read(shop: Path) -> None:
         ),
         (
             "technique.toml",
+            'cost = "disk"',
+            'cost = "disk"\nneeds = ["pooler"]',
+            r"technique\.toml: `needs`: 'pooler' is no part of the database",
+        ),
+        (
+            "technique.toml",
             'title = "no index"',
             'title = "no index"\nvia = "proxy"',
             r"technique\.toml: `delay_ms` belongs to .*\$\.before",
