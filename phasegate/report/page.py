@@ -109,7 +109,7 @@ def _shared(found: Findings) -> dict[str, object]:
         "techniques": found.techniques,
         "stages": found.stages,
         "ratios": tables.ratios(found.techniques, largest_only=True),
-        "costs": tables.costs(found.techniques),
+        "costs": tables.costs(found.techniques, found.project),
         "money": _money(found),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from phasegate.records.project import ProjectNote
 from phasegate.records.seed import SeedRecord
 from phasegate.report.effects import Bounds, Effect, Technique
 from phasegate.report.format import milliseconds, plain, significant, size, speed, users
@@ -65,10 +66,13 @@ def _rests_on(technique: Technique) -> str:
     return f"{crossed.calls}, too few for an upper bound of the p95: as low as other sizes allow"
 
 
-def costs(techniques: tuple[Technique, ...]) -> Table:
-    """What each technique costs, as measured at the largest size."""
+def costs(techniques: tuple[Technique, ...], project: ProjectNote) -> Table:
+    """What each technique costs: as measured at the largest size, else in the project's words."""
     rows = []
     for technique in techniques:
+        declared = project.techniques.get(technique.technique)
+        if not technique.largest.comparison.costs and declared is not None:
+            rows.append((plain(technique.title), "not measured", "–", "", plain(declared.cost)))
         for index, cost in enumerate(technique.largest.comparison.costs):
             spread = ""
             if cost.low is not None and cost.high is not None:

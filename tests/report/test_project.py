@@ -164,3 +164,8 @@ def test_levels_that_read_alike_are_told_apart(by_levels: Path) -> None:
     change(by_levels, project=note(2), levels={})
     stages = figures.findings(run_files.read(by_levels), load_project().catalogue).stages
     assert [stage.name for stage in stages] == ["level 1, paged", "level 2, paged"]
+
+
+def test_a_technique_whose_cost_was_not_measured_has_it_in_words(whole_run: Path) -> None:
+    html = report.build(whole_run).read_text(encoding="utf-8")
+    assert "none on the server; the client&#39;s code changes" in html
