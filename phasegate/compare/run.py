@@ -289,7 +289,7 @@ def _reason(said: list[str]) -> str:
     for line in said:
         at = line.find(FAILURE)
         if at >= 0:
-            return line[at + len(FAILURE) :]
+            return line[at + len(FAILURE) :].strip("! ")  # pytest frames what ends it early
     spoken = [line for line in said if line]
     ends = [line for line in spoken if "Exit: " in line]
     return (ends or spoken or ["The benchmarks ended without a word"])[-1].strip("! ")
