@@ -33,11 +33,11 @@ from phasegate.seeding.pg_types import (
 from phasegate.seeding.population import (
     OUTCOME_BITS,
     OUTCOMES,
+    delay_outcomes_ms,
     delayed,
     log_normal_outcomes,
 )
 from phasegate.seeding.rows import Rows
-from phasegate.seeding.timeline import HOUR_MS
 
 Sibling = Callable[[str], Column]
 """Another column of the same table, by name."""
@@ -213,11 +213,7 @@ class After(Column):
             self.dtype = moments(self.place.pg, np.zeros(1, dtype=np.int64)).dtype
         except ValueError as error:
             self.place.refuse(str(error))
-        median_ms = file.median_h * HOUR_MS
-        self._outcomes_ms = np.array(
-            [max(1, round(ms)) for ms in log_normal_outcomes(median_ms, file.sigma)],
-            dtype=np.int64,
-        )
+        self._outcomes_ms = delay_outcomes_ms(file.median_h, file.sigma)
         self._counted: NDArray[np.int64] = np.zeros(OUTCOMES, dtype=np.int64)
 
     def moments(self, rows: Rows) -> tuple[I64, NDArray[np.bool_] | None]:

@@ -7,6 +7,7 @@ week (30 bits) << 27 | owner's code: sorting the keys sorts the events, and the 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -32,6 +33,7 @@ QUANTILE_BITS = 12
 CLOSE = 1e-4
 
 
+@lru_cache(maxsize=1024)
 def poisson_quantiles(mean: float) -> NDArray[np.uint16]:
     """Counts of a Poisson distribution at the 2^12 midpoints of equally likely outcomes."""
     spread = 8 * math.sqrt(mean) + 8

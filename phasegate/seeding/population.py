@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -54,11 +54,12 @@ OUTCOME_BITS = 12
 OUTCOMES = 1 << OUTCOME_BITS
 
 
-def log_normal_outcomes(median: float, sigma: float) -> list[float]:
+@lru_cache(maxsize=64)
+def log_normal_outcomes(median: float, sigma: float) -> tuple[float, ...]:
     """A log-normal distribution at the 2^12 midpoints of equally likely outcomes."""
     normal = NormalDist()
     points = ((n + 0.5) / OUTCOMES for n in range(OUTCOMES))
-    return [rounded(median * math.exp(sigma * normal.inv_cdf(point))) for point in points]
+    return tuple(rounded(median * math.exp(sigma * normal.inv_cdf(point))) for point in points)
 
 
 @dataclass
@@ -277,11 +278,7 @@ class Population:
 
     def delays_ms(self, delay: DelayFile, hashes: U64) -> I64:
         """A log-normal delay for each hash, whose upper 28 bits are used."""
-        outcomes = np.array(
-            [max(1, round(h * HOUR_MS)) for h in log_normal_outcomes(delay.median_h, delay.sigma)],
-            dtype=np.int64,
-        )
-        return delayed(outcomes, hashes)[0]
+        return delayed(delay_outcomes_ms(delay.median_h, delay.sigma), hashes)[0]
 
     def _slot_hashes(self, table: Table, owners: Indices, numbers: I64) -> U64:
         counters = (owners.astype(np.uint64) << np.uint64(16)) | numbers.view(np.uint64)
@@ -311,11 +308,19 @@ class Population:
         return counts
 
 
+@lru_cache(maxsize=64)
 def geometric_bounds(mean: float, most: int) -> tuple[int, ...]:
     """Bounds on 0..2^32 of the numbers 1, 2, …, `most`, geometric from 1 on."""
     stop = 1 / mean
     shares = [stop * (1 - stop) ** number for number in range(most - 1)]
     return thresholds([*shares, max(0.0, 1 - sum(shares))])
+
+
+@lru_cache(maxsize=64)
+def delay_outcomes_ms(median_h: float, sigma: float) -> I64:
+    """Log-normal delays at the midpoints of equally likely outcomes, none below 1 ms."""
+    outcomes = log_normal_outcomes(median_h * HOUR_MS, sigma)
+    return np.array([max(1, round(ms)) for ms in outcomes], dtype=np.int64)
 
 
 def delayed(outcomes_ms: I64, hashes: U64) -> tuple[I64, Indices]:
