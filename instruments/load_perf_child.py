@@ -32,7 +32,7 @@ from phasegate.load.locust_statistics import feed
 from phasegate.load.recorder import Recorder
 from phasegate.load.session import Clock, Session
 from phasegate.load.session_user import Choice, SessionUser, carry_out
-from phasegate.load.timer import Alarm
+from phasegate.load.timer import Timer
 from phasegate.load.transport import Transport
 from phasegate.load.users import User as Registered
 from phasegate.model.catalogue import load
@@ -79,10 +79,10 @@ class Sessions:
     def __init__(self, environment: Environment, url: str) -> None:
         feeder = partial(feed, environment)
         self._environment, self.recorder = environment, Recorder((time.perf_counter(),), feeder)
-        self.alarm = Alarm()
+        self.timer = Timer()
         transport = Transport(url)
         self._line = Line(transport, self.recorder, UNBOUNDED, Removals(transport, self.recorder))
-        self._clock = Clock(self.recorder, load().workload, 0.0, self.alarm, lambda _: 0)
+        self._clock = Clock(self.recorder, load().workload, 0.0, self.timer, lambda _: 0)
         self._choice = Choice(Visitor, Visitor.read, 1.0)
         self._head = transport.head(HEADERS)
         self._rng = random.Random(0)
@@ -165,7 +165,7 @@ def open_arrivals(url: str, seconds: float, rate: float) -> dict[str, Any]:
     """Percentiles of one request at each of constant intervals."""
     sessions = Sessions(Environment(user_classes=[Visitor], host=url), url)
     Visitor.clicks = 1
-    dispatcher = Dispatcher(sessions.recorder, sessions.carry_out, sessions.alarm)
+    dispatcher = Dispatcher(sessions.recorder, sessions.carry_out, sessions.timer)
     due = ((0, n / rate) for n in range(round(seconds * rate)))
     dispatcher.dispatch(due, time.perf_counter())
     dispatcher.drain(5)

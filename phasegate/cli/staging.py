@@ -17,7 +17,7 @@ from phasegate.cli import console
 from phasegate.cli import options as options_room
 from phasegate.cli.run_record import Journal
 from phasegate.load.options import REMOTE_BUDGET, REMOTE_RAMP_S
-from phasegate.load.run import Manners, Target, run_stage
+from phasegate.load.run import RemoteLimits, Target, run_stage
 from phasegate.load.settings import keys_from, keys_read
 from phasegate.load.users import Listed
 from phasegate.model.address import Address
@@ -213,7 +213,7 @@ def _drive(
             * catalogue.gate.head_room,
             out=folder / "load",
             warm_up_s=0.0,  # it would begin at the full rate, before the ramp
-            manners=Manners(
+            limits=RemoteLimits(
                 ramp_s=ramp_s,
                 request_budget=plan.request_budget,
                 allow_writes=plan.allow_writes,

@@ -21,7 +21,7 @@ from gevent.pool import Pool
 
 from phasegate.load.recorder import Recorder
 from phasegate.load.stages import Stage
-from phasegate.load.timer import Alarm
+from phasegate.load.timer import Timer
 
 # Sessions under way in one generator process. One costs about 20 kB; when this many wait for
 # answers, the server is lost, and more would only fill the memory. Further arrivals are dropped
@@ -76,7 +76,7 @@ class Dispatcher:
     Args:
         recorder: gets the count of sessions and how late they were started.
         session: carries one out.
-        alarm: says when one is due, and that no further one shall start.
+        timer: says when one is due, and that no further one shall start.
         sessions_max: how many may be under way at once.
     """
 
@@ -84,12 +84,12 @@ class Dispatcher:
         self,
         recorder: Recorder,
         session: Session,
-        alarm: Alarm,
+        timer: Timer,
         sessions_max: int = SESSIONS_MAX,
     ) -> None:
         self._recorder = recorder
         self._session = session
-        self._alarm = alarm
+        self._timer = timer
         self._pool = Pool(sessions_max)
         self._told: set[str] = set()
         self._guests: set[gevent.Greenlet] = set()
@@ -102,7 +102,7 @@ class Dispatcher:
         """
         for stage, after_s in arrivals:
             due_s = started_s + after_s
-            if self._alarm.wait_until(due_s):
+            if self._timer.wait_until(due_s):
                 return
             sessions = self._recorder.tally(stage).sessions
             sessions.due += 1

@@ -19,9 +19,8 @@ from urllib.parse import urlencode
 import gevent
 from gevent.pool import Pool
 
-from phasegate.load.expectations import ANYTHING, Expected, Failure
+from phasegate.load.expectations import ANYTHING, Expected, Failure, failure_of
 from phasegate.load.recorder import Recorder
-from phasegate.load.refusals import failure_of
 from phasegate.load.session import RequestFailed, Session, SessionOver
 from phasegate.load.transport import Answer, Transport, header_lines
 

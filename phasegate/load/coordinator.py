@@ -38,7 +38,7 @@ LAST_REPORT_GRACE_S = 10.0
 POLL_S = 0.1
 
 
-class Conductor:
+class Coordinator:
     """One test.
 
     Args:

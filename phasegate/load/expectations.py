@@ -1,4 +1,4 @@
-"""What clicks and requests expect of their answers, said where each is defined. Pure.
+"""What clicks and requests expect of their answers, and why one is a failure. Pure.
 
 A request says which form its answer has (`Rows`, `Fields`): one of another form is a failure,
 whatever its status. A click says how often it shows something (`ALWAYS`, `USUALLY`): answers that
@@ -11,7 +11,21 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from phasegate.model.api_refusals import (
+    FAILS_FROM,
+    NOT_MODIFIED,
+    REDIRECTS,
+    is_page,
+    redirected_to,
+    said,
+)
+
+if TYPE_CHECKING:
+    from phasegate.load.transport import Answer
+
+NO_CONTENT = 204
 
 Types = tuple[type, ...]
 
@@ -159,3 +173,32 @@ def is_too_empty(clicks: int, empty: int, shown_share: float) -> bool:
         for n in range(empty, clicks + 1)
     )
     return tail < CHANCE_MAX
+
+
+def failure_of(
+    answer: Answer, expects: Expected | None, *, asked_if_changed: bool
+) -> tuple[Failure, object, str]:
+    """Why `answer` is a failure, its decoded body, and what exactly is wrong.
+
+    Args:
+        answer: what came back.
+        expects: the form of its body; None where only the status and a body that is no page count.
+        asked_if_changed: whether 304 is an answer.
+    """
+    if answer.status == 0 or answer.status >= FAILS_FROM:
+        return Failure.STATUS, None, said(answer)
+    if answer.status in REDIRECTS:
+        if answer.status == NOT_MODIFIED and asked_if_changed:
+            return Failure.NONE, None, ""
+        return Failure.REDIRECT, None, redirected_to(answer)
+    if expects is ANYTHING:
+        return Failure.NONE, None, ""
+    if expects is None and not (answer.body and is_page(answer)):
+        return Failure.NONE, None, ""
+    try:
+        body = None if answer.status == NO_CONTENT else answer.json()
+    except (ValueError, RecursionError):
+        page = "a web page" if is_page(answer) else "an answer"
+        return Failure.NOT_JSON, None, f"{page if answer.body else 'nothing'} instead of JSON"
+    problem = "" if expects is None else expects.problem(body)
+    return (Failure.UNEXPECTED if problem else Failure.NONE), body, problem

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from itertools import accumulate
+from pathlib import Path
 
 import gevent
 from gevent.event import Event
@@ -22,14 +23,13 @@ from phasegate.load.arrivals import START_DELAY_S, Dispatcher, due_times
 from phasegate.load.cache import start_caches, taken_tallies
 from phasegate.load.client import Budget, Client, Line, Removals, share_of
 from phasegate.load.counters import StageTally
-from phasegate.load.cpu import Processor
 from phasegate.load.recorder import Folded, Recorder
 from phasegate.load.session import Clock, Session
 from phasegate.load.session_user import Choice, SessionUser, carry_out
 from phasegate.load.settings import Settings
-from phasegate.load.timer import Alarm
+from phasegate.load.timer import Timer
 from phasegate.load.transport import REQUEST_TIMEOUT_S, Transport
-from phasegate.load.users import Listed, People, Seeded, Source
+from phasegate.load.users import ActingUsers, Listed, Seeded, Source
 from phasegate.project import Project
 
 log = logging.getLogger("phasegate.load")
@@ -41,8 +41,37 @@ DRAIN_S = REQUEST_TIMEOUT_S
 # After Ctrl-C somebody waits at the keyboard.
 DRAIN_INTERRUPTED_S = 2.0
 
+# Nanoseconds on a core, nanoseconds ready without a core, time slices (kernel: sched-stats.rst).
+SCHEDSTAT = Path("/proc/self/schedstat")
+
 Report = Callable[[dict[int, StageTally], bool], None]
 """Called with the tallies since the last report, and whether it is the last one."""
+
+
+class Processor:
+    """Shares of a core since the last sample."""
+
+    def __init__(self) -> None:
+        self._before = self._now()
+
+    def sample(self, tally: StageTally) -> None:
+        """Raise the maxima of `tally` to the shares since the last sample, where higher."""
+        before, self._before = self._before, self._now()
+        elapsed_s = self._before[0] - before[0]
+        if elapsed_s <= 0:
+            return
+        used = (self._before[1] - before[1]) / elapsed_s
+        waited = (self._before[2] - before[2]) / elapsed_s
+        tally.cpu_share_max = max(tally.cpu_share_max, used)
+        tally.cpu_wait_share_max = max(tally.cpu_wait_share_max, waited)
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        try:
+            waited_s = int(SCHEDSTAT.read_text(encoding="ascii").split()[1]) / 1e9
+        except (OSError, IndexError, ValueError):
+            waited_s = 0.0  # not Linux: lag alone tells
+        return time.perf_counter(), time.process_time(), waited_s
 
 
 def start_delay_s(settings: Settings) -> float:
@@ -84,7 +113,7 @@ class Generator:
         # the same sessions of the same users, whatever its answers do to the order of events.
         self._arrivals_rng = random.Random(f"{settings.seed}/{slot}/arrivals")
         self._session_number = itertools.count()
-        self._alarm = Alarm()
+        self._timer = Timer()
         self._over = Event()
         self._transport = Transport(settings.host, keeps=settings.connections == "keep-alive")
         start_caches(settings.think_time_scale)
@@ -101,12 +130,12 @@ class Generator:
         self._recorder = Recorder(self._bounds_s[:-1], on_folded)
         self._removals = Removals(self._transport, self._recorder)
         self._line = Line(self._transport, self._recorder, self._budget, self._removals)
-        self._dispatcher = Dispatcher(self._recorder, self._session, self._alarm)
+        self._dispatcher = Dispatcher(self._recorder, self._session, self._timer)
         self._clock = Clock(
             recorder=self._recorder,
             workload=project.catalogue.workload,
             think_time_scale=settings.think_time_scale,
-            alarm=self._alarm,
+            timer=self._timer,
             stage_at=self.stage_at,
         )
 
@@ -125,7 +154,7 @@ class Generator:
 
     def closed_session(self, user_class: type[SessionUser]) -> None:
         """One session of the closed model, due now."""
-        if self._alarm.is_closed or self._settings.is_open:
+        if self._timer.is_closed or self._settings.is_open:
             self._over.wait()
             return
         stage = self.stage_at(time.perf_counter())
@@ -137,10 +166,10 @@ class Generator:
         """Let no further click begin, wait for answers, remove our rows, send the last report."""
         if interrupted:
             self._dispatcher.hurry(DRAIN_INTERRUPTED_S)
-        if self._alarm.is_closed:
+        if self._timer.is_closed:
             self._over.wait()  # somebody else is finishing it
             return
-        self._alarm.close()
+        self._timer.close()
         self._dispatcher.drain(DRAIN_INTERRUPTED_S if interrupted else DRAIN_S)
         self._removals.send()
         if self._removals.refused:
@@ -161,7 +190,7 @@ class Generator:
         arrivals = due_times(self._arrivals_rng, self._settings.stages, 1 / self._slots)
         self._dispatcher.dispatch(arrivals, self._started_s)
         # The stage is as long as it is, also when nothing more is due in it.
-        self._alarm.wait_until(self._bounds_s[-1])
+        self._timer.wait_until(self._bounds_s[-1])
         self.finish(interrupted=False)
 
     def _session(self, due_s: float, among: Sequence[Choice] | None = None) -> None:
@@ -190,8 +219,8 @@ class Generator:
             level=settings.level,
         )
 
-    def _people_of(self, users: int) -> People:
-        return People(
+    def _people_of(self, users: int) -> ActingUsers:
+        return ActingUsers(
             source=self._source_of(users),
             jwt_secret=self._settings.jwt_secret,
             slot=self._slot,

@@ -1,6 +1,6 @@
 """Locust's side of a test: which process does what, and how they talk.
 
-    master or local   Conductor    at test_start: a lease to each worker; at the end: the records
+    master or local   Coordinator    at test_start: a lease to each worker; at the end: the records
     worker or local   Generator    at test_start: sessions; each second and at the end: a report
 
 Messages: `phasegate-lease` and `phasegate-end` from the master, `phasegate-report` from a worker.
@@ -21,7 +21,7 @@ from locust.env import Environment
 from locust.runners import STATE_MISSING, LocalRunner, MasterRunner, Runner, WorkerRunner
 
 from phasegate.load import preflight
-from phasegate.load.coordinator import POLL_S, Conductor
+from phasegate.load.coordinator import POLL_S, Coordinator
 from phasegate.load.counters import StageTally
 from phasegate.load.generator import Generator
 from phasegate.load.locust_options import exit_code_given, refuse, starts_by_itself
@@ -53,14 +53,14 @@ EXIT_CODES = {
 }
 
 
-class Crew:
+class LocustEvents:
     """What this process contributes to tests; one test at a time."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._environment: Environment
         self._generator: Generator | None = None
-        self._conductor: Conductor | None = None
+        self._coordinator: Coordinator | None = None
         self._lease: dict[str, Any] | None = None
         self._interrupted = False
         self._verdicts: list[Verdict] = []
@@ -152,7 +152,7 @@ class Crew:
 
     def _start(self) -> None:
         runner, settings = self._runner, self._settings()
-        self._generator = self._conductor = None  # of an earlier test, in the web UI
+        self._generator = self._coordinator = None  # of an earlier test, in the web UI
         options = self._environment.parsed_options
         if options is not None and not options.level and not isinstance(runner, WorkerRunner):
             told = level_told_by(settings.host, len(self._project.levels))
@@ -179,12 +179,12 @@ class Crew:
         runner = self._runner
         self._verdicts.clear()
         self._fault = None
-        self._conductor = Conductor(
+        self._coordinator = Coordinator(
             settings, self._project.catalogue.workload, workers, self._is_missing, requests_sent
         )
         for worker in workers:
-            runner.send_message(LEASE, self._conductor.lease(worker), worker)
-        gevent.spawn(self._watch, self._conductor)
+            runner.send_message(LEASE, self._coordinator.lease(worker), worker)
+        gevent.spawn(self._watch, self._coordinator)
 
     def _generate(self, settings: Settings) -> None:
         lease, self._lease = self._lease, None
@@ -209,14 +209,14 @@ class Crew:
         tagged = bool(getattr(self._environment.parsed_options, "tags", None))
         return choices(self._environment.user_classes, tagged=tagged, may_write=may_write)
 
-    def _watch(self, conductor: Conductor) -> None:
+    def _watch(self, coordinator: Coordinator) -> None:
         """End the test once every worker is through with it, or nothing can come of it."""
-        while conductor.is_under_way and not conductor.hopeless:
+        while coordinator.is_under_way and not coordinator.hopeless:
             gevent.sleep(POLL_S)
-        if conductor.is_under_way:
-            log.error("The test ends here, since nothing can come of it: %s", conductor.hopeless)
-            self._end(conductor)
-        self._write(conductor)
+        if coordinator.is_under_way:
+            log.error("The test ends here, since nothing can come of it: %s", coordinator.hopeless)
+            self._end(coordinator)
+        self._write(coordinator)
         self._stop()
 
     def _stop(self) -> None:
@@ -243,7 +243,7 @@ class Crew:
         The second one ends it as it is, and a worker leaves the order to its master.
         """
         again, self._interrupted = self._interrupted, True
-        if again or self._conductor is None or isinstance(self._runner, WorkerRunner):
+        if again or self._coordinator is None or isinstance(self._runner, WorkerRunner):
             _interrupt()
         else:
             gevent.spawn(self._end_by_hand)
@@ -256,20 +256,20 @@ class Crew:
             _interrupt()
 
     def _on_test_stopping(self, **_: Any) -> None:
-        conductor = self._conductor
-        self._end(conductor)
-        if conductor is not None:
-            self._write(conductor)
+        coordinator = self._coordinator
+        self._end(coordinator)
+        if coordinator is not None:
+            self._write(coordinator)
 
-    def _end(self, conductor: Conductor | None) -> None:
+    def _end(self, coordinator: Coordinator | None) -> None:
         """Have all generators finish, and wait for their last reports."""
         runner = self._runner
-        if isinstance(runner, MasterRunner) and conductor is not None:
-            for worker in conductor.missing:
+        if isinstance(runner, MasterRunner) and coordinator is not None:
+            for worker in coordinator.missing:
                 runner.send_message(END, {"interrupted": self._interrupted}, worker)
-            conductor.end()
-        elif isinstance(runner, LocalRunner) and conductor is not None:
-            conductor.mark_end()
+            coordinator.end()
+        elif isinstance(runner, LocalRunner) and coordinator is not None:
+            coordinator.mark_end()
         if self._generator is not None:
             self._generator.finish(interrupted=self._interrupted)
 
@@ -298,11 +298,11 @@ class Crew:
         self._environment.events.report_to_master.fire(client_id=runner.client_id, data=data)
         runner.send_message("stats", data)
 
-    def _write(self, conductor: Conductor) -> None:
-        if conductor.records:
+    def _write(self, coordinator: Coordinator) -> None:
+        if coordinator.records:
             return
         try:
-            records = conductor.finish()
+            records = coordinator.finish()
         except Exception as error:
             self._give_up(error)
             return
@@ -310,7 +310,7 @@ class Crew:
             clicks = Clicks.of(record)
             judgement = clicks.judge(self._project.catalogue.slo)
             # Used as any locustfile is, Locust's own exit codes hold, unless there was no load.
-            if conductor.is_open or NO_LOAD & {code_of(reason) for reason in record.invalid}:
+            if coordinator.is_open or NO_LOAD & {code_of(reason) for reason in record.invalid}:
                 self._verdicts.append(judgement.verdict)
             log.info(
                 "stage %s: %s (%d clicks, p95 %s)%s",
@@ -333,8 +333,8 @@ class Crew:
         self._runner.send_message(REPORT, data)
 
     def _on_report(self, msg: Any, **_: Any) -> None:
-        if self._conductor is not None:
-            self._conductor.add(msg.node_id, msg.data["tallies"], last=msg.data["last"])
+        if self._coordinator is not None:
+            self._coordinator.add(msg.node_id, msg.data["tallies"], last=msg.data["last"])
 
     def _on_lease(self, msg: Any, **_: Any) -> None:
         self._lease = msg.data

@@ -17,9 +17,9 @@ from locust import events
 from locust.env import Environment
 
 from phasegate.load.arrivals import described
-from phasegate.load.locust_csv import install_csv_writer
-from phasegate.load.locust_events import Crew
+from phasegate.load.locust_events import LocustEvents
 from phasegate.load.locust_options import adapt
+from phasegate.load.locust_statistics import install_csv_writer
 from phasegate.load.options import add_arguments
 from phasegate.load.session_user import SessionUser
 from phasegate.model.errors import ConfigurationError, PhasegateError
@@ -57,7 +57,7 @@ def _on_init(environment: Environment, **_: Any) -> None:
     # Its time stands still while Python imports: --run-time would begin seconds ago.
     gevent.get_hub().loop.update_now()
     try:
-        Crew(_project()).join(environment)
+        LocustEvents(_project()).join(environment)
     except Exception as error:
         options = environment.parsed_options
         # A worker that was forked leaves the words to the process that it was forked from.

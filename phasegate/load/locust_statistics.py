@@ -1,4 +1,4 @@
-"""Feeds Locust's own statistics (web UI, console, CSV), in bulk.
+"""Feeds Locust's own statistics (web UI, console, CSV), in bulk, and completes its CSV files.
 
 Locust's `request` event costs more per request than ours do together. Where nobody else listens
 to it, each second's requests go into Locust's entries at once, the way its master merges its
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from locust import stats as locust_stats
 from locust.env import Environment
 from locust.stats import StatsEntry, bucket_response_time
 
@@ -78,3 +79,47 @@ def _entry(into: StatsEntry, rows: Rows, latency_ms: Rows) -> StatsEntry:
     for latency, count in zip(*np.unique(np.rint(latency_ms), return_counts=True), strict=True):
         entry.response_times[bucket_response_time(float(latency))] += int(count)
     return entry
+
+
+class CompleteCsv(locust_stats.StatsCSVFileWriter):
+    """Locust's writer, whose files hold the last second too.
+
+    Locust writes once a second and closes the files without a last word, so what was answered since
+    is missing in them.
+    """
+
+    def close_files(self) -> None:
+        """Write the final figures, then close."""
+        for handle, writer, columns, rows in (
+            (
+                self.requests_csv_filehandle,
+                self.requests_csv_writer,
+                self.requests_csv_columns,
+                self._requests_data_rows,
+            ),
+            (
+                self.failures_csv_filehandle,
+                self.failures_csv_writer,
+                self.failures_columns,
+                self._failures_data_rows,
+            ),
+            (
+                self.exceptions_csv_filehandle,
+                self.exceptions_csv_writer,
+                self.exceptions_columns,
+                self._exceptions_data_rows,
+            ),
+        ):
+            handle.seek(0)
+            writer.writerow(columns)
+            rows(writer)
+            handle.truncate()
+        if not self.stats_history_csv_filehandle.tell():
+            self.stats_history_csv_writer.writerow(self.stats_history_csv_columns)
+        self._stats_history_data_rows(self.stats_history_csv_writer, time.time())
+        super().close_files()
+
+
+def install_csv_writer() -> None:
+    """Have Locust use `CompleteCsv` for `--csv`."""
+    locust_stats.StatsCSVFileWriter = CompleteCsv  # type: ignore[misc]

@@ -21,7 +21,7 @@ from phasegate.load.recorder import Recorder
 from phasegate.load.session import Clock, Session
 from phasegate.load.session_user import Choice, carry_out
 from phasegate.load.settings import Settings
-from phasegate.load.timer import Alarm
+from phasegate.load.timer import Timer
 from phasegate.load.transport import Answer, Transport
 from phasegate.load.users import TOKEN_LIFETIME_S, Listed, User
 from phasegate.model.address import Address
@@ -92,13 +92,13 @@ class _Preflight:
             self._token = mint(settings.jwt_secret, self._who, lifetime_s=TOKEN_LIFETIME_S)
 
     def run(self, among: Sequence[Choice]) -> int:
-        settings, recorder, alarm = self._settings, Recorder((0.0,)), Alarm()
+        settings, recorder, timer = self._settings, Recorder((0.0,)), Timer()
         budget = Budget(settings.request_budget, lambda: None)
         clock = Clock(
             recorder=recorder,
             workload=self._project.catalogue.workload,
             think_time_scale=0.0,
-            alarm=alarm,
+            timer=timer,
             stage_at=lambda _: 0,
         )
         removals = Removals(self._transport, recorder)
@@ -111,7 +111,7 @@ class _Preflight:
                 self._try(choice, session, Client(line, session, head))
         finally:
             removals.send()
-            alarm.close()
+            timer.close()
         return budget.sent
 
     def _try(self, choice: Choice, session: Session, client: Client) -> None:

@@ -46,7 +46,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Manners:
+class RemoteLimits:
     """How a target that somebody else runs, and pays for, is treated."""
 
     ramp_s: float
@@ -85,7 +85,7 @@ def run_stage(
     warm_up_s: float = WARM_UP_S,
     processes: int = 1,
     enough_sessions: bool = True,
-    manners: Manners | None = None,
+    limits: RemoteLimits | None = None,
     connections: Connections = "keep-alive",
 ) -> LoadRecord:
     """Drive `target` with sessions that arrive at `arrival_rate_per_s` for `duration_s` seconds.
@@ -107,7 +107,7 @@ def run_stage(
         processes: generator processes; 1 is a process of its own, more are workers and a master.
         enough_sessions: raise a rate at which too few sessions would come to judge by.
         connections: whether HTTP connections are used again, or opened for each request.
-        manners: towards a target of somebody else's; None for a stack of our own.
+        limits: towards a target of somebody else's; None for a stack of our own.
 
     Raises:
         CannotMeasure: locust wrote no record; what it said, or the end of its log, is quoted.
@@ -133,8 +133,8 @@ def run_stage(
         "OUT": str(out.resolve()),
         "CONNECTIONS": connections,
     }
-    if manners is not None:
-        options |= manners.options
+    if limits is not None:
+        options |= limits.options
     limit_s = warm_up_s + duration_s + OVERHEAD_S
     return _driven(_command(project.locustfile, target, processes), target, options, path, limit_s)
 

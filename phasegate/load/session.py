@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from phasegate.load.expectations import ALWAYS
 from phasegate.load.recorder import Recorder
-from phasegate.load.timer import Alarm
+from phasegate.load.timer import Timer
 from phasegate.model.catalogue import Workload
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Clock:
     recorder: Recorder
     workload: Workload
     think_time_scale: float
-    alarm: Alarm
+    timer: Timer
     stage_at: Callable[[float], int | None]
     """The stage that a moment (`time.perf_counter()`) falls in; None after the last."""
 
@@ -154,20 +154,20 @@ class Session:
             SessionOver: the test closes meanwhile.
         """
         self.due_s = time.perf_counter() + seconds
-        if self._clock.alarm.wait_until(self.due_s):
+        if self._clock.timer.wait_until(self.due_s):
             raise SessionOver
 
     def _enter(self, due_s: float) -> None:
         self._clicks += 1
         stage = self._clock.stage_at(due_s)
-        if stage is None or self._clock.alarm.is_closed:
+        if stage is None or self._clock.timer.is_closed:
             raise SessionOver
         self.stage = stage
 
     def _think(self) -> None:
         clock = self._clock
         self.due_s += self.think_s() * clock.think_time_scale
-        if clock.alarm.wait_until(self.due_s):
+        if clock.timer.wait_until(self.due_s):
             raise SessionOver
         stage = clock.stage_at(self.due_s)
         if stage is not None:

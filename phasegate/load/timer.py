@@ -95,7 +95,7 @@ class _GeventTimer:
             self._watcher = None
 
 
-class Alarm:
+class Timer:
     """One for all greenlets of a test. Times are `time.perf_counter()` seconds."""
 
     def __init__(self) -> None:

@@ -118,7 +118,7 @@ class Listed:
         return self._users[index]
 
 
-class People:
+class ActingUsers:
     """The users that one generator process may act as.
 
     Args:

@@ -18,7 +18,7 @@ import pytest
 
 from phasegate import report, seeding
 from phasegate.api.launch import Api, running_api
-from phasegate.load.run import Manners
+from phasegate.load.run import RemoteLimits
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.records.target import TargetRecord
@@ -247,10 +247,10 @@ def test_a_host_and_a_run_contradict_each_other_and_nothing_is_sent(gate, stagin
 
 
 def test_somebody_elses_target_gets_a_ramp_a_budget_and_no_writes_unless_allowed(tmp_path):
-    careful = Manners(ramp_s=10.0, request_budget=500)
+    careful = RemoteLimits(ramp_s=10.0, request_budget=500)
     assert careful.options == {"RAMP": "10.0", "REQUEST_BUDGET": "500", "READS_ONLY": "true"}
     users = tmp_path / "users.txt"
-    trusted = Manners(ramp_s=0.0, request_budget=500, allow_writes=True, users_file=users)
+    trusted = RemoteLimits(ramp_s=0.0, request_budget=500, allow_writes=True, users_file=users)
     assert trusted.options["ALLOW_WRITES"] == "true"
     assert trusted.options["USERS_FILE"] == str(users)
 

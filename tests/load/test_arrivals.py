@@ -11,7 +11,7 @@ from gevent.event import Event
 from phasegate.load.arrivals import Dispatcher, due_times
 from phasegate.load.recorder import Recorder
 from phasegate.load.stages import Stage
-from phasegate.load.timer import Alarm
+from phasegate.load.timer import Timer
 
 
 def stage(rate: float, duration_s: float, ramp_s: float = 0.0) -> Stage:
@@ -62,7 +62,7 @@ def test_a_session_that_hangs_delays_no_other() -> None:
         begun.append(time.perf_counter() - due_s)
         hang.wait()
 
-    dispatcher = Dispatcher(recorder, session, Alarm())
+    dispatcher = Dispatcher(recorder, session, Timer())
     dispatcher.dispatch(iter([(0, n * 0.01) for n in range(20)]), time.perf_counter())
     gevent.sleep(0.01)
     assert len(begun) == 20
@@ -74,7 +74,7 @@ def test_a_session_that_hangs_delays_no_other() -> None:
 
 def test_arrivals_beyond_the_bound_are_dropped_and_counted() -> None:
     recorder, hang = Recorder((0.0,)), Event()
-    dispatcher = Dispatcher(recorder, lambda _: hang.wait(), Alarm(), sessions_max=3)
+    dispatcher = Dispatcher(recorder, lambda _: hang.wait(), Timer(), sessions_max=3)
     dispatcher.dispatch(iter([(0, 0.0)] * 10), time.perf_counter())
     hang.set()
     dispatcher.drain(5)
@@ -84,7 +84,7 @@ def test_arrivals_beyond_the_bound_are_dropped_and_counted() -> None:
 
 def test_sessions_that_outlast_the_drain_are_cut_and_counted() -> None:
     recorder = Recorder((0.0,))
-    dispatcher = Dispatcher(recorder, lambda _: Event().wait(), Alarm())
+    dispatcher = Dispatcher(recorder, lambda _: Event().wait(), Timer())
     dispatcher.dispatch(iter([(0, 0.0)] * 5), time.perf_counter())
     gevent.sleep(0)
     begun_s = time.perf_counter()
@@ -94,10 +94,10 @@ def test_sessions_that_outlast_the_drain_are_cut_and_counted() -> None:
 
 
 def test_nothing_starts_once_the_test_closes() -> None:
-    recorder, alarm = Recorder((0.0,)), Alarm()
+    recorder, timer = Recorder((0.0,)), Timer()
     begun: list[float] = []
-    dispatcher = Dispatcher(recorder, begun.append, alarm)
-    gevent.spawn_later(0.1, alarm.close)
+    dispatcher = Dispatcher(recorder, begun.append, timer)
+    gevent.spawn_later(0.1, timer.close)
     begun_s = time.perf_counter()
     dispatcher.dispatch(iter([(0, 0.0), (0, 60.0)]), begun_s)
     assert time.perf_counter() - begun_s < 5
@@ -113,7 +113,7 @@ def test_an_error_in_a_sessions_code_is_counted_and_said_once(
         raise ZeroDivisionError
 
     recorder = Recorder((0.0,))
-    dispatcher = Dispatcher(recorder, session, Alarm())
+    dispatcher = Dispatcher(recorder, session, Timer())
     dispatcher.dispatch(iter([(0, 0.0)] * 3), time.perf_counter())
     dispatcher.drain(1)
     assert recorder.tally(0).sessions.broken == 3
@@ -124,11 +124,11 @@ def test_an_error_in_a_sessions_code_is_counted_and_said_once(
 
 
 def test_the_alarm_wakes_in_order_and_hardly_late() -> None:
-    alarm, woken = Alarm(), []
+    timer, woken = Timer(), []
 
     def wait(number: int, after_s: float) -> None:
         due_s = begun_s + after_s
-        alarm.wait_until(due_s)
+        timer.wait_until(due_s)
         woken.append((number, time.perf_counter() - due_s))
 
     begun_s = time.perf_counter()
@@ -136,15 +136,15 @@ def test_the_alarm_wakes_in_order_and_hardly_late() -> None:
     gevent.joinall(waiting, timeout=5)
     assert [number for number, _ in woken] == list(reversed(range(30)))
     assert all(late_s >= 0 for _, late_s in woken)
-    alarm.close()
+    timer.close()
 
 
 def test_closing_wakes_everybody_at_once() -> None:
-    alarm = Alarm()
-    waiting = [gevent.spawn(alarm.wait_until, time.perf_counter() + 60) for _ in range(3)]
-    gevent.spawn_later(0.05, alarm.close)
+    timer = Timer()
+    waiting = [gevent.spawn(timer.wait_until, time.perf_counter() + 60) for _ in range(3)]
+    gevent.spawn_later(0.05, timer.close)
     assert [one.get(timeout=5) for one in waiting] == [True] * 3
-    assert alarm.wait_until(time.perf_counter() + 60)
+    assert timer.wait_until(time.perf_counter() + 60)
 
 
 def test_the_alarm_works_without_a_kernel_timer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from phasegate.load.client import Budget, share_of
 from phasegate.load.options import REMOTE_BUDGET, REMOTE_RAMP_S, add_arguments
 from phasegate.load.settings import Settings, settings_from
 from phasegate.load.stages import SESSIONS_MIN, parse_size, rate_with_enough_sessions
-from phasegate.load.users import Listed, People, Seeded
+from phasegate.load.users import ActingUsers, Listed, Seeded
 from phasegate.model.errors import ConfigurationError, PhasegateError, Refused, UsageError
 from phasegate.model.population import user_id
 from phasegate.project import SeedFolder, load_project
@@ -155,7 +155,7 @@ def test_users_and_tokens_of_ones_own_are_read_from_a_file(tmp_path: Path) -> No
     path.write_text(f"{who[0]} token-0\n\n{who[1]} token-1\n", encoding="utf-8")
     found = settings("--users-file", str(path), environment={"SUPABASE_ANON_KEY": "k"})
     assert found.users_file == path
-    people = People(source=Listed(path), jwt_secret="")
+    people = ActingUsers(source=Listed(path), jwt_secret="")
     drawn = {people.draw(random.Random(n)) for n in range(30)}
     assert {(user.id, user.token) for user in drawn} == {(who[0], "token-0"), (who[1], "token-1")}
 
@@ -195,7 +195,7 @@ def test_workers_never_act_as_the_same_user() -> None:
     source = Seeded(7, 1000, SeedFolder().population)
     seen = []
     for slot in range(3):
-        people = People(source=source, jwt_secret=SECRET, slot=slot, slots=3)
+        people = ActingUsers(source=source, jwt_secret=SECRET, slot=slot, slots=3)
         rng = random.Random(slot)
         seen.append({people.draw(rng).id for _ in range(300)})
     assert not seen[0] & seen[1]

@@ -132,7 +132,7 @@ def test_a_server_without_etags_makes_the_conditional_arm_invalid(
 
 def test_no_request_is_sent_after_the_end(tiny_server: Start, tmp_path: Path) -> None:
     server = tiny_server()
-    # People think for seconds, so that most sessions are in the middle when the stage is over.
+    # ActingUsers think for seconds, so that most sessions are in the middle when the stage is over.
     record = stage(server, tmp_path, think_time_scale=1.0)
     counted = server.counted()
     over = datetime.fromisoformat(record.started_at).timestamp() + START_DELAY_S
