@@ -178,7 +178,7 @@ def test_an_interrupt_leaves_no_process_no_file_and_the_database_as_it_was(
 
 @pytest.mark.integration
 def test_a_budget_too_small_to_say_anything_is_refused_before_measuring(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="too small to say"):
+    with pytest.raises(ConfigurationError, match="too small to measure"):
         run_benchmarks({USERS: "unused"}, seed_sha256={}, seed=1, out=tmp_path, budget_s=0.5)
 
 
