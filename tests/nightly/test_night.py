@@ -212,7 +212,7 @@ def test_a_night_without_a_baseline_is_recorded_and_says_why(
     assert [each.note for each in record.series] == [NO_BASELINE]
     assert record.circumstances is not None
     assert record.circumstances.same
-    with pytest.raises(CannotMeasure, match="could not be held against"):
+    with pytest.raises(CannotMeasure, match="could not be compared with"):
         room.conclude(record)
 
 
