@@ -31,7 +31,7 @@ LOCK_TIMEOUT_S = 5.0
 CATALOGUE = """
 with own as (
     select c.* from pg_class as c
-    where c.relnamespace in ('public'::regnamespace, 'private'::regnamespace)
+    where c.relnamespace in (select oid from pg_namespace where nspname in ('public', 'private'))
 )
 select array_agg(line order by line) from (
     select format('%s %s rls %s %s rights %s', oid::regclass, relkind, relrowsecurity, reloptions,
@@ -46,7 +46,8 @@ select array_agg(line order by line) from (
     union all
     select format('%s %s %s %s', conrelid::regclass, conname,
                   pg_get_constraintdef(oid), convalidated)
-    from pg_constraint where connamespace in ('public'::regnamespace, 'private'::regnamespace)
+    from pg_constraint
+    where connamespace in (select oid from pg_namespace where nspname in ('public', 'private'))
     union all
     select format('%s valid %s', pg_get_indexdef(indexrelid), indisvalid)
     from pg_index where indrelid in (select oid from own)
@@ -55,8 +56,9 @@ select array_agg(line order by line) from (
                   with_check)
     from pg_policies where schemaname = 'public'
     union all
-    select format('%s %s', oid::regprocedure, prosrc) from pg_proc
-    where pronamespace in ('public'::regnamespace, 'private'::regnamespace)
+    select format('%s %s', oid::regprocedure, regexp_replace(prosrc, '\s+', ' ', 'g'))
+    from pg_proc
+    where pronamespace in (select oid from pg_namespace where nspname in ('public', 'private'))
     union all
     select format('%s %s', matviewname, definition) from pg_matviews
 ) as found (line)
