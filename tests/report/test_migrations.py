@@ -28,7 +28,7 @@ LOCK_TIMEOUT_S = 5.0
 
 # All that a migration could leave behind: relations with their options and rights, columns,
 # constraints, indexes, policies, functions, views, comments. Names only, no object ids.
-CATALOGUE = """
+CATALOGUE = r"""
 with own as (
     select c.* from pg_class as c
     where c.relnamespace in (select oid from pg_namespace where nspname in ('public', 'private'))
