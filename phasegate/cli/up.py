@@ -95,8 +95,9 @@ def state_lines(state: State, *, project: Project, users: int, seed: int) -> Ite
         users: registered users of its data set.
         seed: of its data set.
     """
+    width = max((len(part.name) for part in state.parts), default=0) + 2
     for part in state.parts:
-        yield f"# {part.name:<12}{part.outcome:<10}{part.note}"
+        yield f"# {part.name:<{width}}{part.outcome:<10}{part.note}"
     yield "# Stop it with `phasegate down`. For a shell:"
     yield f"export DATABASE_URL='{state.dsn}'"
     yield f"export SUPABASE_URL='{state.url}'"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shlex
 
+import msgspec
 import pytest
 
 from phasegate.cli.up import state_lines
 from phasegate.levels.up_down import State
 from phasegate.project import load_project
+from phasegate.records.run import StackPart
 
 STATE = State(
     format_version=State.FORMAT_VERSION, level=3, compute=None, started_at="2026-01-01T00:00:00",
@@ -32,3 +34,14 @@ def test_up_prints_a_load_with_host_level_users_and_seed(users: int, raised: boo
     assert ("--arrival-rate" in options) == raised
     rate = float(options.get("--arrival-rate", workload.arrival_rate_per_s(users)))
     assert rate * float(options["--stage-duration"]) >= 28
+
+
+def test_parts_of_any_name_stand_in_columns() -> None:
+    parts = tuple(
+        StackPart(name=name, outcome="in place", note=f"note of {name}")
+        for name in ("api", "an_index_with_a_long_name")
+    )
+    state = msgspec.structs.replace(STATE, parts=parts)
+    lines = list(state_lines(state, project=load_project(), users=2_000, seed=7))[:2]
+    assert "name  in place  note" in lines[1]
+    assert len({line.index("in place") for line in lines}) == 1
