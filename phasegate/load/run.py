@@ -136,7 +136,7 @@ def run_stage(
     if limits is not None:
         options |= limits.options
     limit_s = warm_up_s + duration_s + OVERHEAD_S
-    return _driven(_command(project.locustfile, target, processes), target, options, path, limit_s)
+    return _driven(_command(project, target, processes), target, options, path, limit_s)
 
 
 def _driven(
@@ -163,7 +163,14 @@ def _nothing_written(stage: str, log: Path, exit_code: int) -> PhasegateError:
     )
 
 
-def _command(locustfile: Path, target: Target, processes: int) -> list[str]:
+def _command(project: Project, target: Target, processes: int) -> list[str]:
+    locustfile = project.locustfile
+    if not locustfile.is_file():
+        raise ConfigurationError(
+            f"The project {project.about.name} has no {locustfile.relative_to(project.root)}",
+            untouched="No request was sent",
+            then="Write one (docs/project/loadtests.md)",
+        )
     command = [sys.executable, "-m", "locust", "-f", str(locustfile), "--headless"]
     command += ["--only-summary", "--host", target.url]
     if processes > 1:

@@ -281,7 +281,22 @@ def load_project(root: Path | None = None) -> Project:
         for key, named in (("work", job.work), ("owns", job.owns)):
             if named:
                 project.text(named, f"{FILE}: jobs.{name}.{key}")
+    _check_locustfile(project.locustfile)
     return project
+
+
+def _check_locustfile(path: Path) -> None:
+    """Refuse sessions that Python cannot read: Locust itself would say so in a traceback, later."""
+    if not path.is_file():
+        return  # a project without sessions can be seeded and compared
+    try:
+        compile(path.read_bytes(), path.name, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise ConfigurationError(
+            f"{path.parent.name}/{path.name}{line}: {said}", untouched=NOTHING
+        ) from error
 
 
 def _techniques(folder: Path) -> dict[str, TechniqueFolder]:

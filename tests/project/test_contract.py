@@ -34,6 +34,7 @@ title = "index"
 """,
     "benchmarks/by_buyer/query.sql": "-- Theirs.\nselect * from orders where buyer = $1",
     "benchmarks/by_buyer/migration.sql": "create index concurrently by_buyer on orders (buyer);",
+    "loadtests/locustfile.py": "import locust\n\nANSWER = 42\n",
     "benchmarks/by_buyer/undo.sql": "drop index concurrently if exists by_buyer;",
     "benchmarks/by_buyer/present.sql": "select to_regclass('by_buyer') is not null",
 }
@@ -61,6 +62,7 @@ def test_a_project_without_fault_is_read(shop: Path) -> None:
         ("phasegate.toml", "name =", "nome =", r"phasegate\.toml: .*`nome`.*\$\.project"),
         ("phasegate.toml", '"pooler"', '"poler"', r"phasegate\.toml: levels\[1\]\.parts: .*poler"),
         ("phasegate.toml", "title = \"A shop\"", "", r"phasegate\.toml: .*`title`.*\$\.project"),
+        ("locustfile.py", "ANSWER = 42", "ANSWER =", r"loadtests/locustfile\.py, line 3: invalid"),
         ("technique.toml", "cost =", "costs_ =", r"by_buyer/technique\.toml: .*`costs_`"),
         ("technique.toml", "[after]", "[later]", r"by_buyer/technique\.toml: .*`later`"),
         ("technique.toml", 'title = "index"', "", r"technique\.toml: .*`title`.*\$\.after"),
