@@ -146,7 +146,7 @@ def title(techniques: tuple[Technique, ...], stages: tuple[StageTraffic, ...] = 
     needed = len(_of(techniques, "needed"))
     later = len(_of(techniques, "not needed yet"))
     slower = len(_of(techniques, "slower"))
-    verb = "is" if needed == 1 else "are"
+    verb = "is" if needed < 2 else "are"
     first = f"{needed or 'None'} of {len(techniques)} techniques {verb} needed by {largest} users"
     rest = [f"{later} can wait"] if later else []
     rest += [f"{slower} would harm"] if slower else []

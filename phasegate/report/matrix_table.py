@@ -125,7 +125,9 @@ def matrix(
     sizes = sorted({stage.users for stage in stages})
     rows = []
     for level in sorted({stage.level for stage in stages}):
-        arms = dict.fromkeys(plain(stage.arm, 40) for stage in stages if stage.level == level)
+        arms = dict.fromkeys(
+            plain(stage.arm, 40) for stage in stages if stage.level == level and stage.arm
+        )
         cells = tuple(_cell(chosen(stages, level, size), by_stage) for size in sizes)
         known = level <= len(project.levels)
         title = plain(project.levels[level - 1].title, 80) if known else ""

@@ -95,7 +95,7 @@ def described(run: Run) -> ProjectNote:
     top = max(top, *run.run.levels, 1)
     arms: dict[int, set[str]] = {}
     for load in run.loads:
-        arms.setdefault(load.level, set()).update(load.arm.split("+"))
+        arms.setdefault(load.level, set()).update(filter(None, load.arm.split("+")))
     return ProjectNote(
         name="",
         title="",

@@ -66,6 +66,11 @@ class StageTraffic:
         return f"load/{self.stage}.json"
 
     @property
+    def counts(self) -> bool:
+        """Whether it was measured fairly enough to say anything: a PASS beside other programs does."""
+        return self.judgement.verdict != "INVALID"
+
+    @property
     def error_share(self) -> float | None:
         """Failures per click or request, 0..1; None where nothing was asked."""
         return self.failures / self.events if self.events else None
@@ -164,8 +169,8 @@ def named(stages: tuple[StageTraffic, ...]) -> tuple[StageTraffic, ...]:
     for stage in stages:
         levels.setdefault(stage.arm, set()).add(stage.level)
     return tuple(
-        replace(stage, name=f"level {stage.level}, {stage.arm}")
-        if len(levels[stage.arm]) > 1
+        replace(stage, name=", ".join(filter(None, (f"level {stage.level}", stage.arm))))
+        if len(levels[stage.arm]) > 1 or not stage.arm
         else stage
         for stage in stages
     )

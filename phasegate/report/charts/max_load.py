@@ -89,7 +89,7 @@ def _names(
         y = float(transformed) * POINTS_PER_INCH / axes.figure.dpi
         apart = max(0.0, previous + NAME_APART_PT - y)
         previous = y + apart
-        arm = "" if layout.narrow else f", {plain(stage.arm, 20)}"
+        arm = "" if layout.narrow or not stage.arm else f", {plain(stage.arm, 20)}"
         text = f"level {stage.level}{arm} {milliseconds(value)}"
         role = role_of_level(stage.level)
         beside(axes, text, (largest, value), (12, apart), role, va="center", fontsize=11)

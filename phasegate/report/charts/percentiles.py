@@ -68,7 +68,7 @@ def figure(stages: tuple[StageTraffic, ...], slo_ms: float, layout: Layout) -> F
     names = names_of(stages)
     named = False
     for stage, top in zip(stages, tops, strict=False):
-        role = "muted" if stage.invalid else role_of(stage, names)
+        role = "muted" if not stage.counts else role_of(stage, names)
         _row(axes, stage, top + ROW_PT / 2, role, layout)
         if stage.latency_ms and not named:
             _percentile_names(axes, stage, top + ROW_PT / 2)
@@ -93,7 +93,7 @@ def _row(axes: Axes, stage: StageTraffic, y: float, role: str, layout: Layout) -
     )
     if not layout.narrow:
         beside(axes, _label(stage), (high, y), (10, 0), role, va="center", fontsize=11)
-    elif stage.invalid and due:
+    elif not stage.counts and due:
         beside(axes, "INVALID", (due[0], y - 3), (0, 6), role)
 
 
@@ -111,7 +111,7 @@ def _percentile_names(axes: Axes, stage: StageTraffic, y: float) -> None:
 
 
 def _label(stage: StageTraffic) -> str:
-    if stage.invalid:
+    if not stage.counts:
         return "INVALID, does not count"
     if not stage.latency_ms:
         return "no answer"

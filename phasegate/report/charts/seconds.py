@@ -58,7 +58,7 @@ def figure(stages: tuple[StageTraffic, ...], slo_ms: float, layout: Layout) -> F
         at = [second.at_s for second in stage.seconds]
         axes.set_xlim(min(at), max(*at, min(at) + 1) * 1.02)
         axes.set_xticks(*_ticks(min(at), max(at)))
-        role = colour("muted" if stage.invalid else role_of(stage, names))
+        role = colour("muted" if not stage.counts else role_of(stage, names))
         low_band, middle, high_band = (_values(stage.seconds, name) for name in NAMES)
         axes.fill_between(at, low_band, high_band, color=role, alpha=BAND_OPACITY, linewidth=0)
         axes.plot(at, middle, color=role, linewidth=1.8, marker=".", markersize=4)

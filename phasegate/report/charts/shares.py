@@ -42,7 +42,7 @@ def figure(stages: tuple[StageTraffic, ...], slo_ms: float, layout: Layout) -> F
         axes.set_title(f"{users(size)} users", weight="bold", fontsize=10)
         _corner(axes, slo_ms, labelled=first)
         for index, stage in enumerate(group):
-            role = "muted" if stage.invalid else role_of(stage, names)
+            role = "muted" if not stage.counts else role_of(stage, names)
             axes.plot(
                 [ms for ms, _ in stage.curve],
                 [percent for _, percent in stage.curve],
