@@ -67,7 +67,7 @@ class StageTraffic:
 
     @property
     def counts(self) -> bool:
-        """Whether it was measured fairly enough to say anything: a PASS beside other programs does."""
+        """Whether it says anything: a PASS beside other programs does too."""
         return self.judgement.verdict != "INVALID"
 
     @property
