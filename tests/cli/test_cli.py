@@ -42,7 +42,7 @@ def test_too_little_disk_is_found_before_anything_is_written(
     phasegate: CommandLine, cache: Path, tmp_path: Path
 ) -> None:
     before = {path.name for path in cache.iterdir()}
-    done = phasegate("run", "--users", "900000000", "--results", tmp_path)
+    done = phasegate("run", "--users", "16000000", "--results", tmp_path)
     _assert_one_clear_line(done, 2)
     assert "GB free" in done.stderr
     assert "Nothing was changed" in done.stderr
