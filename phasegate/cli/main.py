@@ -34,6 +34,25 @@ VERBS = (
 """In the order of the flow, as the help lists them."""
 
 
+def _choose(ctx: click.Context, param: click.Parameter, folder: Path | None) -> None:
+    """By the environment, so that every process of a run has the same project."""
+    del ctx, param
+    if folder is not None:
+        os.environ[VARIABLE] = str(folder.resolve())
+
+
+# Taken before a verb and behind it, as people write it; before the other options, which ask for it.
+PROJECT = click.Option(
+    ["--project"],
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help=f"Folder of the project [the current one, or the nearest above it; {VARIABLE}].",
+    expose_value=False,
+    is_eager=True,
+    callback=_choose,
+)
+
+
 class _Verbs(click.Group):
     """Finds a verb by importing its module."""
 
@@ -46,6 +65,8 @@ class _Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         verb: click.Command = getattr(import_module(f"phasegate.cli.{cmd_name}"), cmd_name)
+        if PROJECT not in verb.params:
+            verb.params.append(PROJECT)
         return verb
 
 
@@ -55,15 +76,8 @@ class _Verbs(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(code_version(), prog_name="phasegate")
-@click.option(
-    "--project",
-    "folder",
-    metavar="DIR",
-    type=click.Path(path_type=Path, file_okay=False),
-    help=f"Folder of the project [the current one, or the nearest above it; {VARIABLE}].",
-)
 @click.pass_context
-def phasegate(ctx: click.Context, folder: Path | None) -> None:
+def phasegate(ctx: click.Context) -> None:
     """Can this Postgres app go from 1k to 10k to 100k users?
 
     What breaks first, which fix helps, from how many users on, and what will it cost: answered by
@@ -73,9 +87,9 @@ def phasegate(ctx: click.Context, folder: Path | None) -> None:
     be measured fairly · 70 a defect of phasegate itself. Defaults come from the catalogue; the
     project's phasegate.toml overrides it.
     """
-    if folder is not None:
-        # By the environment, so that every process of a run has the same project.
-        os.environ[VARIABLE] = str(folder.resolve())
     if ctx.invoked_subcommand is None:
         find_project()  # without one there is nothing to list verbs for: its error says what to do
         click.echo(ctx.get_help())
+
+
+phasegate.params.append(PROJECT)

@@ -97,8 +97,12 @@ def test_a_folder_without_the_file_is_no_project(empty: Path) -> None:
     )
 
 
-def test_a_verb_works_on_the_project_that_is_named(shop: Path, empty: Path) -> None:
-    done = call(empty, "--project", shop, "cost", "--users", "200000")
+@pytest.mark.parametrize("is_behind", [False, True], ids=["before the verb", "behind it"])
+def test_a_verb_works_on_the_project_that_is_named(
+    shop: Path, empty: Path, is_behind: bool
+) -> None:
+    verb, named = ("cost", "--users", "200000"), ("--project", shop)
+    done = call(empty, *((*verb, *named) if is_behind else (*named, *verb)))
     assert done.returncode == 0, done.stderr
     assert "Level 1, 200k users" in done.stdout
 
