@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -27,6 +28,7 @@ from phasegate.compare.technique import Compare, Technique
 from phasegate.compare.technique_folders import SELF_CHECK, project_here
 from phasegate.model.dsn import Dsn, advice
 from phasegate.model.errors import ConfigurationError, PhasegateError
+from phasegate.project import VARIABLE, find_project
 from phasegate.records import planner_settings, store
 from phasegate.records.faults import explained, require_writable
 
@@ -67,11 +69,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "technique(technique): the comparison that a benchmark replays"
     )
+    _choose_project(config)
     try:
         defaults = _parser.parse_known_args([]) if _parser else argparse.Namespace()
         pytest_options.refuse(config, defaults)
     except PhasegateError as error:
         pytest.exit(str(error), returncode=int(error.exit_code))
+
+
+def _choose_project(config: pytest.Config) -> None:
+    """Take the project that the named files lie in, whatever the current folder, here and below."""
+    if VARIABLE not in os.environ:
+        named = (Path(argument.partition("::")[0]) for argument in config.args)
+        for path in filter(Path.exists, named):
+            with suppress(ConfigurationError):  # the current folder's then, or its error
+                os.environ[VARIABLE] = str(find_project(path))
+                return
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -182,6 +182,21 @@ def test_pytest_collects_it_without_a_conftest_too(shop: Path) -> None:
     assert "6 tests collected" in done.stdout, done.stdout + done.stderr
 
 
+def test_the_project_is_that_of_the_named_folder_wherever_pytest_is_called(
+    shop: Path, tmp_path: Path
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", shop / "benchmarks", "-p", "no:cacheprovider"),
+            *("-p", "phasegate.compare.pytest_plugin", "--co", "-q", "-c", os.devnull),
+        ],
+        check=False, capture_output=True, text=True, timeout=120,
+        cwd=tmp_path.parent, env=environment,
+    )  # fmt: skip
+    assert "6 tests collected" in done.stdout, done.stdout + done.stderr
+
+
 def test_a_project_that_says_what_it_must_not_ends_with_one_line_and_exit_code_2(
     shop: Path,
 ) -> None:
