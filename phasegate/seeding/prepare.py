@@ -18,6 +18,13 @@ from phasegate.stack.background import nothing_beside
 from phasegate.stack.database import read_sql
 from phasegate.stack.levels import undone
 
+CORRECT_IT = "Correct it: tables, types and functions alone; keys go to seed/keys.sql"
+NO_SUPABASE = (
+    "Where it asks for what a Supabase project brings (roles anon, authenticated, service_role; "
+    "schema auth), make that first: this server has none; phasegate's own server, which is seeded "
+    "without a database URL, has it"
+)
+
 
 async def prepare(connection: asyncpg.Connection, plan: Plan, where: str, *, ours: bool) -> Schema:
     """Make the database ready for the rows of `plan`: all of it, or nothing.
@@ -82,13 +89,14 @@ async def note(connection: asyncpg.Connection, before: Objects, statement: str) 
 
 async def _make(connection: asyncpg.Connection, plan: Plan) -> None:
     """Run the project's schema; a path or time-out that it sets ends here."""
+    is_supabase = await connection.fetchval(sql("has_api_roles"))
     try:
         await connection.execute(read_sql(plan.folder.schema))
     except asyncpg.PostgresError as error:
         raise ConfigurationError(
             f"seed/schema.sql: {error}",
             untouched=NOTHING_CHANGED,
-            then="Correct it: tables, types and functions alone; keys go to seed/keys.sql",
+            then=CORRECT_IT if is_supabase else f"{CORRECT_IT}. {NO_SUPABASE}",
         ) from error
     await connection.execute(read_sql("settings"))
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from phasegate.model.errors import ConfigurationError
 from phasegate.project import SeedFolder, load_project
 from phasegate.seeding import ensure_dataset, seed_database
 from phasegate.stack.database import apply_sql
@@ -55,6 +56,16 @@ def test_a_data_set_takes_the_place_of_tables_and_functions_that_need_each_other
     seed_database(database, users=30, seed=2, jobs=1, replace=True, project=folder)
     assert query(database, "select count(*) from agents")[0][0] == 30
     assert present_parts(database, HELPDESK) == set()
+
+
+def test_a_server_without_supabases_roles_is_told_apart_from_a_mistake_in_the_schema(
+    database: str, query: Query
+) -> None:
+    query(database, "drop schema if exists auth cascade")
+    with pytest.raises(ConfigurationError, match="a Supabase project brings") as caught:
+        seed_database(database, users=20, seed=1, jobs=1, project=SeedFolder(HELPDESK.root))
+    assert caught.value.untouched == "Nothing was changed"
+    assert query(database, "select to_regclass('phasegate.dataset')")[0][0] is None
 
 
 def test_an_agent_sees_the_organisations_they_are_in_and_no_other(
