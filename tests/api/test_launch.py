@@ -16,6 +16,7 @@ import pytest
 
 from phasegate.api import Settings, running_api, start_api, stop_api
 from phasegate.model.errors import CannotMeasure, Refused
+from phasegate.stack.tokens import mint
 
 SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - of this test run alone
 
@@ -115,7 +116,8 @@ def test_a_service_that_outlives_its_caller_is_stopped_by_number(prepared: str) 
 @pytest.mark.parametrize("options", [{"workers": 2}, {"pool_size": 0}, {"statement_cache_size": 0}])
 def test_it_serves_in_every_arrangement(prepared: str, options: dict[str, Any]) -> None:
     with running_api(prepared, jwt_secret=SECRET, **options) as api:
-        headers = {"apikey": api.anon_key}
+        token = mint(SECRET, "00000000-0000-4000-8000-0000000000ff")
+        headers = {"apikey": api.anon_key, "authorization": f"Bearer {token}"}
         for _ in range(10):
             answer = httpx.get(f"{api.url}/rest/v1/tasks?select=*,projects(*)", headers=headers)
             assert (answer.status_code, answer.json()) == (200, [])

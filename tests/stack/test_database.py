@@ -10,7 +10,6 @@ import pytest
 
 from phasegate.model.errors import CannotMeasure, ConfigurationError
 from phasegate.project import SeedFolder
-from phasegate.stack import database as database_module
 from phasegate.stack.database import apply_sql, connected, redact, run, with_database, with_port
 
 
@@ -67,13 +66,11 @@ def test_what_is_no_dsn_is_a_configuration_error() -> None:
 def test_a_file_that_fails_half_way_leaves_nothing_behind(
     database: str,
     sql_on: Callable[..., Any],
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Any,
 ) -> None:
     (tmp_path / "broken.sql").write_text("create table half (id int); select 1/0;")
-    monkeypatch.setattr(database_module, "SQL_FOLDER", tmp_path)
     with pytest.raises(asyncpg.DivisionByZeroError):
-        apply_sql(database, "broken")
+        apply_sql(database, tmp_path / "broken.sql")
     assert sql_on(database, lambda c: c.fetchval("select to_regclass('half')")) is None
 
 

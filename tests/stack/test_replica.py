@@ -180,7 +180,7 @@ def test_too_little_disk_is_named_before_anything_is_copied(
 
 def test_a_folder_that_holds_something_else_is_left_alone(pair: Replica, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("x")
-    with pytest.raises(CannotMeasure, match="holds no replica"):
+    with pytest.raises(CannotMeasure, match="does not hold a replica"):
         start_replica(pair.primary, tmp_path)
     assert (tmp_path / "precious").exists()
 
