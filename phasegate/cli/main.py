@@ -61,9 +61,8 @@ class _Verbs(click.Group):
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        del ctx
         if cmd_name not in VERBS:
-            return None
+            return super().get_command(ctx, cmd_name)
         verb: click.Command = getattr(import_module(f"phasegate.cli.{cmd_name}"), cmd_name)
         if PROJECT not in verb.params:
             verb.params.append(PROJECT)

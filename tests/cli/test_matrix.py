@@ -12,7 +12,7 @@ import pytest
 from phasegate import seeding as seed
 from phasegate.cli import drive_matrix as matrix
 from phasegate.load.capacity_matrix import MatrixPlan
-from phasegate.model.catalogue import load as load_catalogue
+from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.records.matrix import MatrixRecord
@@ -41,7 +41,7 @@ def driven(server: PostgresServer, dsn: str, folder: Path) -> MatrixRecord:
     plan = MatrixPlan(
         levels=(1,), sizes=(USERS,), seed=1, run_dir=folder / "run", cell_s=2.0, probes_max=0
     )
-    return matrix.measure(server, {USERS: dsn}, plan, load_catalogue(), folder=folder / "parts")
+    return matrix.measure(server, {USERS: dsn}, plan, load_project(), folder=folder / "parts")
 
 
 def test_a_role_that_passes_by_all_policies_makes_a_cell_invalid(
