@@ -47,7 +47,7 @@ class About(Entry, frozen=True):
     users_key: str = "id"
     """Its column that tokens carry as `sub`: unique."""
     schemas: tuple[str, ...] = ("public",)
-    """That the API serves, the default one first."""
+    """Whose policies tell that `policies.sql` was applied. The reference API serves `public`."""
 
     def __post_init__(self) -> None:
         """Refuse what is no table's name."""
