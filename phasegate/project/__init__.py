@@ -3,8 +3,6 @@
 Reads `phasegate.toml`, `benchmarks/*/technique.toml` and the SQL beside them; writes nothing.
 """
 
-from pathlib import Path
-
 from phasegate.project.contract import (
     ENGINE_PARTS,
     ON_THE_SPOT,
@@ -45,7 +43,3 @@ __all__ = [
     "load_project",
     "transactional",
 ]
-
-# Until every room takes a `Project`: the checkout that this file lies in.
-ROOT = Path(__file__).resolve().parents[2]
-LOCUSTFILE = ROOT / "loadtests" / "locustfile.py"

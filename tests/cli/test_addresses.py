@@ -10,8 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from phasegate.project import LOCUSTFILE
+from phasegate.project import load_project
 from phasegate.stack.tokens import mint_key
+
+LOCUSTFILE = load_project().locustfile
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from phasegate.load.locust_options import REFUSED, REFUSED_AT_ONCE, REFUSED_WITH_ARRIVALS
-from phasegate.project import LOCUSTFILE
+from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.stack.postgres import free_port
+
+LOCUSTFILE = load_project().locustfile
 
 pytestmark = pytest.mark.integration
 

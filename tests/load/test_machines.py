@@ -14,10 +14,12 @@ from pathlib import Path
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from phasegate.project import LOCUSTFILE
+from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.stack.tokens import mint_key
+
+LOCUSTFILE = load_project().locustfile
 
 pytestmark = pytest.mark.integration
 

@@ -15,9 +15,11 @@ import pytest
 from phasegate.load.run import run_stage
 from phasegate.model.errors import CannotMeasure
 from phasegate.model.verdict import code_of
-from phasegate.project import LOCUSTFILE, load_project
+from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
+
+LOCUSTFILE = load_project().locustfile
 
 pytestmark = pytest.mark.integration
 

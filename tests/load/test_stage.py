@@ -21,10 +21,12 @@ from phasegate.load.run import Target, run_stage
 from phasegate.load.settings import LOCAL_JWT_SECRET
 from phasegate.model.errors import ConfigurationError
 from phasegate.model.verdict import code_of
-from phasegate.project import LOCUSTFILE, load_project
+from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.histogram import Histogram, merged
 from phasegate.records.load import LoadRecord
+
+LOCUSTFILE = load_project().locustfile
 
 pytestmark = pytest.mark.integration
 

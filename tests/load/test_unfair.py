@@ -16,9 +16,11 @@ import psutil
 import pytest
 
 from phasegate.model.verdict import code_of
-from phasegate.project import LOCUSTFILE
+from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
+
+LOCUSTFILE = load_project().locustfile
 
 pytestmark = pytest.mark.integration
 

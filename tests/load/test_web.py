@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from phasegate.project import LOCUSTFILE
+from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.stack.postgres import free_port
+
+LOCUSTFILE = load_project().locustfile
 
 pytestmark = pytest.mark.integration
 
