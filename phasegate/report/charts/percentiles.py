@@ -111,10 +111,10 @@ def _percentile_names(axes: Axes, stage: StageTraffic, y: float) -> None:
 
 
 def _label(stage: StageTraffic) -> str:
-    if not stage.counts:
-        return "INVALID, does not count"
     if not stage.latency_ms:
         return "no answer"
+    if not stage.counts:
+        return "INVALID, does not count"
     return " · ".join(milliseconds(value) for value in stage.latency_ms.values())
 
 
