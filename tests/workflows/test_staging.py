@@ -85,12 +85,14 @@ def project(postgres: PostgresServer) -> Iterator[Project]:
 
 @pytest.fixture
 def staging(runner: Any, project: Project) -> Any:
-    """A runner with the locustfile, the small catalogue and the secrets."""
+    """A runner with the project, the small catalogue and the secrets."""
     runner.values |= project.values
     runner.values |= {"inputs.phase": "2", "inputs.users": "", "inputs.budget": "20000"}
     runner.values["vars.SUPABASE_COMPUTE"] = "small"
-    shutil.copytree(ROOT / "loadtests", runner.checkout / "loadtests")
-    (runner.checkout / "phasegate.toml").write_text(CATALOGUE)
+    for folder in ("seed", "loadtests", "benchmarks"):
+        shutil.copytree(ROOT / folder, runner.checkout / folder)
+    toml = (ROOT / "phasegate.toml").read_text(encoding="utf-8")
+    (runner.checkout / "phasegate.toml").write_text(toml + CATALOGUE, encoding="utf-8")
     return runner
 
 
