@@ -31,7 +31,7 @@ from phasegate.stack.binaries import give_to_service_user
 from phasegate.stack.database import apply_sql
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer, run_program
-from phasegate.stack.postmaster import postmaster_of
+from phasegate.stack.processes import postmaster_of
 from phasegate.stack.tokens import mint
 
 DATABASE = "phasegate_api_perf"

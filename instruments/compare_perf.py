@@ -20,7 +20,7 @@ from phasegate.model.errors import CannotMeasure
 from phasegate.records.perf import PerfRow
 from phasegate.stack.binaries import give_to_service_user
 from phasegate.stack.postgres import PostgresServer, run_program
-from phasegate.stack.postmaster import postmaster_of
+from phasegate.stack.processes import postmaster_of
 
 DATABASE = "phasegate_benchmarks_perf"
 SETUP = Path(__file__).with_name("perf.sql")

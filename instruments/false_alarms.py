@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phasegate.compare.session import Budget, Lab
+from phasegate.compare.session import BenchmarkSession, Budget
 from phasegate.compare.technique_folders import self_check
 from phasegate.records.benchmark import Comparison
 from phasegate.stats.paired import EFFECT_MIN, alarms
@@ -126,15 +126,15 @@ def record(
         ConfigurationError: the database is not fit to be measured.
         CannotMeasure: it cannot be reached, or a statement fails.
     """
-    lab = Lab(
+    bench = BenchmarkSession(
         dsn, users=None, sha256=None, seed=1, budget=Budget(pairs * budget_s, 1), disabled=False
     )
-    technique = self_check(lab.project)
+    technique = self_check(bench.project)
     found = []
-    with lab, lab.made_ready(technique):
+    with bench, bench.made_ready(technique):
         for done in range(pairs):
             on_progress(f"{done} of {pairs} comparisons")
-            found.append(lab.measure_arms(technique, budget_s))
+            found.append(bench.measure_arms(technique, budget_s))
     return found
 
 

@@ -33,7 +33,7 @@ from phasegate.records import store
 from phasegate.records.run import Machine, Server
 from phasegate.stack.machine import describe_server, machine
 from phasegate.stack.postgres import PostgresServer
-from phasegate.stack.postmaster import postmaster_of
+from phasegate.stack.processes import postmaster_of
 from phasegate.stats.self_check import INJECTIONS
 
 PEERS_NOTE = (

@@ -21,7 +21,7 @@ import msgspec
 from phasegate.model.errors import CannotMeasure
 from phasegate.records.perf import PerfRow
 from phasegate.seeding.build_indexes import finish
-from phasegate.seeding.plan import Plan, make_plan
+from phasegate.seeding.dataset_spec import DatasetSpec, dataset_spec
 from phasegate.seeding.prepare import prepare
 from phasegate.seeding.process_pool import run_crew, shares
 from phasegate.seeding.schema import Schema
@@ -68,12 +68,12 @@ class _Repetition:
 
 def rows(server: PostgresServer) -> Iterator[PerfRow]:
     """The seeder's figures on `server`, which should do nothing else meanwhile."""
-    plan = make_plan(USERS, SEED)
+    spec = dataset_spec(USERS, SEED)
     try:
         _fresh(server, DATABASE)
-        schema = run(_prepare(server, plan))
-        with closing(_Limit(server.dsn(DATABASE), plan, schema)) as limit:
-            done = [_repetition(server, plan, limit) for _ in range(REPETITIONS)]
+        schema = run(_prepare(server, spec))
+        with closing(_Limit(server.dsn(DATABASE), spec, schema)) as limit:
+            done = [_repetition(server, spec, limit) for _ in range(REPETITIONS)]
         yield _row(
             "seed: generate + COPY, against COPY alone",
             "s",
@@ -98,7 +98,7 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
             f"pgbench -i at scale {PGBENCH_SCALE}",
             minimum=PGBENCH_MIN,
         )
-        faker = [_faker_rows_per_s(server, plan) for _ in range(REPETITIONS)]
+        faker = [_faker_rows_per_s(server, spec) for _ in range(REPETITIONS)]
         yield _row(
             "seed: whole load, against Faker per row",
             "rows/s",
@@ -130,19 +130,19 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
         )
 
 
-def _repetition(server: PostgresServer, plan: Plan, limit: _Limit) -> _Repetition:
+def _repetition(server: PostgresServer, spec: DatasetSpec, limit: _Limit) -> _Repetition:
     _fresh(server, DATABASE)
-    run(_prepare(server, plan))
+    run(_prepare(server, spec))
     limit_s = limit.load_s()
 
     _fresh(server, DATABASE)
-    schema = run(_prepare(server, plan))
+    schema = run(_prepare(server, spec))
     started = time.perf_counter()
     tally = run_crew(
-        server.dsn(DATABASE), plan, schema, jobs=JOBS, on_rows=lambda table, count: None
+        server.dsn(DATABASE), spec, schema, jobs=JOBS, on_rows=lambda table, count: None
     )
     load_s = time.perf_counter() - started
-    asyncio.run(finish(server.dsn(DATABASE), plan, schema))
+    asyncio.run(finish(server.dsn(DATABASE), spec, schema))
     whole_s = time.perf_counter() - started
 
     # With foreign keys, as our tables have them, both do the same kinds of work.
@@ -171,16 +171,16 @@ def _pgbench_rows() -> int:
 class _Limit:
     """The processes that load bytes encoded beforehand, over the same connections."""
 
-    def __init__(self, dsn: str, plan: Plan, schema: Schema) -> None:
+    def __init__(self, dsn: str, spec: DatasetSpec, schema: Schema) -> None:
         self._processes = []
-        for lanes in shares(JOBS, plan, schema):
+        for lanes in shares(JOBS, spec, schema):
             process = subprocess.Popen(
                 [sys.executable, "-c", "from instruments.copy_baseline import main; main()"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
             self._processes.append(process)
-            _say(process, msgspec.json.encode(job_of(dsn, plan, schema, lanes)))
+            _say(process, msgspec.json.encode(job_of(dsn, spec, schema, lanes)))
         for process in self._processes:
             _hear(process, b"ready")
 
@@ -212,19 +212,19 @@ def _hear(process: subprocess.Popen[bytes], wanted: bytes) -> None:
         raise CannotMeasure(f"A process of the limit said {heard!r} instead of {wanted!r}")
 
 
-async def _prepare(server: PostgresServer, plan: Plan) -> Schema:
+async def _prepare(server: PostgresServer, spec: DatasetSpec) -> Schema:
     async with connected(server.dsn(DATABASE)) as connection:
-        return await prepare(connection, plan, DATABASE, ours=False)
+        return await prepare(connection, spec, DATABASE, ours=False)
 
 
-def _faker_rows_per_s(server: PostgresServer, plan: Plan) -> float:
+def _faker_rows_per_s(server: PostgresServer, spec: DatasetSpec) -> float:
     """What the obvious script reaches: Faker for each text, executemany for the rows."""
     from faker import Faker
 
     async def work() -> float:
         async with connected(server.dsn(DATABASE)) as connection:
-            await prepare(connection, plan, DATABASE, ours=False)
-            faker = Faker(plan.population.declared.file.locales[0])
+            await prepare(connection, spec, DATABASE, ours=False)
+            faker = Faker(spec.population.declared.file.locales[0])
             faker.seed_instance(SEED)
             started = time.perf_counter()
             tasks = [

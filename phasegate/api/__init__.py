@@ -6,6 +6,6 @@ Clients of this room need `running_api` alone; everything else runs in the child
 """
 
 from phasegate.api.launch import Api, Started, running_api, start_api, stop_api
-from phasegate.api.settings import Settings
+from phasegate.api.settings import ApiSettings
 
-__all__ = ["Api", "Settings", "Started", "running_api", "start_api", "stop_api"]
+__all__ = ["Api", "ApiSettings", "Started", "running_api", "start_api", "stop_api"]

@@ -9,7 +9,7 @@ import asyncio
 import logging
 
 from phasegate.api import errors, functions
-from phasegate.api.database import Database
+from phasegate.api.database import Database, choose
 from phasegate.api.failover import ReplicaOrPrimary
 from phasegate.api.gotrue import Auth
 from phasegate.api.http import (
@@ -26,8 +26,7 @@ from phasegate.api.http import (
 )
 from phasegate.api.identity import Tokens, identify
 from phasegate.api.rest import Rest
-from phasegate.api.routing import choose
-from phasegate.api.settings import Settings
+from phasegate.api.settings import ApiSettings
 from phasegate.project import Project
 
 logger = logging.getLogger(__name__)
@@ -44,7 +43,7 @@ class App:
         project: whose users sign in, and whose background jobs can be asked for.
     """
 
-    def __init__(self, settings: Settings, project: Project) -> None:
+    def __init__(self, settings: ApiSettings, project: Project) -> None:
         self._settings = settings
         self._tokens = Tokens(settings.jwt_secret)
         self._auth = Auth(settings, self._tokens, project.about)

@@ -18,10 +18,11 @@ import msgspec
 
 from phasegate.api import errors, pipeline
 from phasegate.api.catalogue import Catalogue, read_catalogue
+from phasegate.api.http import Request
 from phasegate.api.identity import Identity
 from phasegate.api.pipeline import PipelinedConnection
 from phasegate.api.pool import UNREACHABLE, Connection, Pool, answer_to
-from phasegate.api.settings import Settings
+from phasegate.api.settings import ApiSettings
 from phasegate.api.statement import Statement, Values
 from phasegate.stack.database import driver_arguments
 
@@ -30,6 +31,9 @@ CATALOGUE_AGE_MIN_S = 0.2
 
 SEARCH_PATH = '"public", "extensions"'
 """Supabase's: the exposed schema, then its extra search path."""
+
+REPLICA_HEADER = b"x-read-replica"
+"""Marks reads for analytics (docs/method.md#the-scaling-guide)."""
 
 SETTINGS_FIXED = (
     "set_config('search_path', $1, true), set_config('role', $2, true),"
@@ -62,7 +66,7 @@ class Database:
         settings: pool size, time-outs.
     """
 
-    def __init__(self, dsn: str, settings: Settings) -> None:
+    def __init__(self, dsn: str, settings: ApiSettings) -> None:
         self._dsn = dsn
         self._settings = settings
         self.pool = Pool(
@@ -197,3 +201,9 @@ class Database:
     async def close(self) -> None:
         """Close the pool."""
         await self.pool.close()
+
+
+def choose(request: Request, primary: Database, replica: Database | None) -> Database:
+    """The replica, where there is one, for reads that are marked for it; else the primary."""
+    marked = request.method in ("GET", "HEAD") and REPLICA_HEADER in request.headers
+    return replica if replica is not None and marked else primary

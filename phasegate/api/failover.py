@@ -15,7 +15,7 @@ from phasegate.api.catalogue import Catalogue
 from phasegate.api.database import Asked, Database, Row
 from phasegate.api.errors import ApiError
 from phasegate.api.identity import Identity
-from phasegate.api.settings import Settings
+from phasegate.api.settings import ApiSettings
 from phasegate.api.statement import Statement, Values
 
 # Not at every request: a connection that is refused costs little, one that times out much.
@@ -37,7 +37,7 @@ class ReplicaOrPrimary(Database):
         primary: answers while the replica does not.
     """
 
-    def __init__(self, dsn: str, settings: Settings, primary: Database) -> None:
+    def __init__(self, dsn: str, settings: ApiSettings, primary: Database) -> None:
         super().__init__(dsn, settings)
         self._primary = primary
         self._away_until: float | None = None

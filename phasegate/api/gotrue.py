@@ -16,7 +16,7 @@ from phasegate.api.catalogue import quoted
 from phasegate.api.database import Database
 from phasegate.api.http import Answer, Request, json_answer
 from phasegate.api.identity import Identity, Tokens
-from phasegate.api.settings import Settings
+from phasegate.api.settings import ApiSettings
 from phasegate.project import About
 from phasegate.stack import tokens
 
@@ -48,7 +48,7 @@ def _user_exists(about: About) -> str:
 class Auth:
     """The routes under `/auth/v1`."""
 
-    def __init__(self, settings: Settings, checker: Tokens, about: About) -> None:
+    def __init__(self, settings: ApiSettings, checker: Tokens, about: About) -> None:
         self._settings = settings
         self._user_exists = _user_exists(about)
         self._users_key = about.users_key

@@ -28,7 +28,7 @@ from phasegate.api.settings import (
     ROWS_MAX,
     SIGN_IN_PASSWORD,
     STATEMENT_CACHE_SIZE,
-    Settings,
+    ApiSettings,
 )
 from phasegate.model.errors import CannotMeasure, Refused
 from phasegate.stack.tokens import mint_key
@@ -108,7 +108,7 @@ def running_api(
         CannotMeasure: it does not become ready; what it said last is quoted.
     """
     api = start_api(
-        Settings(
+        ApiSettings(
             dsn=dsn,
             jwt_secret=jwt_secret,
             pool_size=-(-pool_size // workers),
@@ -153,7 +153,7 @@ class Started:
 
 
 def start_api(
-    settings: Settings,
+    settings: ApiSettings,
     *,
     port: int | None = None,
     workers: int = 1,

@@ -34,7 +34,7 @@ SIGN_IN_PASSWORD = "phasegate-local"  # noqa: S105 - of a stand-in on loopback, 
 """Everybody's, unless another is configured."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class ApiSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What one process of the service is told."""
 
     dsn: str
@@ -52,13 +52,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         """Without what is secret."""
-        return f"Settings(level={self.level}, pool_size={self.pool_size}, …)"
+        return f"ApiSettings(level={self.level}, pool_size={self.pool_size}, …)"
 
     def environment(self) -> dict[str, str]:
         """The variable that carries them."""
         return {VARIABLE: msgspec.json.encode(self).decode()}
 
 
-def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
+def from_environment(environment: Mapping[str, str] | None = None) -> ApiSettings:
     """The settings that this process was started with."""
-    return msgspec.json.decode((environment or os.environ)[VARIABLE], type=Settings)
+    return msgspec.json.decode((environment or os.environ)[VARIABLE], type=ApiSettings)

@@ -15,8 +15,8 @@ from phasegate.load.run import Target
 from phasegate.model.catalogue import Compute
 from phasegate.project import Project
 from phasegate.records.matrix import MatrixRecord
+from phasegate.stack.inspect import unguarded
 from phasegate.stack.postgres import PostgresServer
-from phasegate.stack.row_security import unguarded
 from phasegate.stack.sampler import sampling
 
 

@@ -1,17 +1,25 @@
-"""`phasegate health`: is an API well, and its database? `stack.health` asks, this prints."""
+"""`phasegate health`: are an API and its database well? `doctor`: what is on this machine?
+
+`stack.health` asks; here the answers are printed.
+"""
 
 from __future__ import annotations
 
 import os
+import platform
+import shutil
 from collections.abc import Iterator
 
 import click
 import msgspec
 
 from phasegate.cli import options
+from phasegate.cli.circumstances import code_version
 from phasegate.model.errors import DoesNotHold
 from phasegate.model.keys import ANON_KEY, read_key
 from phasegate.stack import health as health_room
+from phasegate.stack.binaries import BIN_VARIABLE, programs, server_version, service_user
+from phasegate.stack.cache import CACHE_VARIABLE, cache_dir
 from phasegate.stack.health import Check
 
 MARKS = {"ok": "ok", "failed": "FAILED", "skipped": "skipped"}
@@ -49,3 +57,25 @@ def check_lines(checks: tuple[Check, ...]) -> Iterator[str]:
     width = max(len(one.name) for one in checks) + 2
     for one in checks:
         yield f"{one.name:<{width}}{MARKS[one.outcome]:<9}{one.said}"
+
+
+@click.command()
+def doctor() -> None:
+    """What is on this machine, and where things are kept."""
+    for line in lines():
+        click.echo(line)
+
+
+def lines() -> Iterator[str]:
+    """The findings, one a line, as `name  value`."""
+    user = service_user()
+    free = shutil.disk_usage(cache_dir()).free
+    for name, value in (
+        ("phasegate", code_version()),
+        ("Python", platform.python_version()),
+        ("PostgreSQL", f"{server_version()[1]} in {programs()} (${BIN_VARIABLE})"),
+        ("servers run as", user.name if user else "you"),
+        ("cache folder", f"{cache_dir()} (${CACHE_VARIABLE}), {free / 1e9:.1f} GB free"),
+        ("cores", str(os.cpu_count())),
+    ):
+        yield f"{name:<16}{value}"

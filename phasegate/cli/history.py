@@ -1,4 +1,4 @@
-"""`phasegate history`: the nights that were kept, as tables and charts."""
+"""Nights that were kept: `phasegate history` lists and draws them, `digest` tells the newest."""
 
 from __future__ import annotations
 
@@ -65,3 +65,22 @@ def history(name: str | None, folder: Path, *, page: bool, as_json: bool) -> Non
     if page:
         out = room.build(found, folder.resolve().parent / "history.html")
         click.echo(options.near(out), err=as_json)
+
+
+@click.command()
+@FOLDER
+@options.as_json
+def digest(folder: Path, *, as_json: bool) -> None:
+    """The newest night, to be read or pasted.
+
+    What moved, on what evidence, suspects, what to look at first: for a person or an AI assistant.
+    Without keys, addresses or rows of user data.
+    """
+    from phasegate.report import nights as room
+
+    found = nights(folder)
+    record = room.digest(found.nights[-1], found)
+    if as_json:
+        options.print_json(record)
+    else:
+        click.echo(room.markdown(record), nl=False)

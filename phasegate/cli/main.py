@@ -1,7 +1,7 @@
 """The command line as a whole: its help, its version, its verbs in the order of the flow.
 
-Each verb is a module of its name beside this one, imported when it is called: rooms are slow to
-import, and no verb needs all of them.
+A verb's module is imported when the verb is called: rooms are slow to import, and no verb needs all
+of them.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ import click
 from phasegate.cli.circumstances import code_version
 from phasegate.project import VARIABLE, find_project
 
-VERBS = (
-    "run",
-    "seed",
-    "up",
-    "down",
-    "health",
-    "report",
-    "gate",
-    "cost",
-    "compare",
-    "sql",
-    "nightly",
-    "history",
-    "digest",
-    "doctor",
-)
-"""In the order of the flow, as the help lists them."""
+VERBS = {
+    "run": "run",
+    "seed": "seed",
+    "up": "up",
+    "down": "up",
+    "health": "health",
+    "report": "report",
+    "gate": "gate",
+    "cost": "report",
+    "compare": "report",
+    "sql": "sql",
+    "nightly": "nightly",
+    "history": "history",
+    "digest": "history",
+    "doctor": "health",
+}
+"""Each verb's module, in the order of the flow, as the help lists them."""
 
 
 def _choose(ctx: click.Context, param: click.Parameter, folder: Path | None) -> None:
@@ -63,7 +63,7 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return super().get_command(ctx, cmd_name)
-        verb: click.Command = getattr(import_module(f"phasegate.cli.{cmd_name}"), cmd_name)
+        verb: click.Command = getattr(import_module(f"phasegate.cli.{VERBS[cmd_name]}"), cmd_name)
         if PROJECT not in verb.params:
             verb.params.append(PROJECT)
         return verb

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from phasegate.model.errors import CannotMeasure
-from phasegate.stack.postmaster import postmaster_of
+from phasegate.stack.processes import postmaster_of
 
 SAMPLE_EVERY_S = 0.5  # a few ms of work per sample on a tree of 20 processes
 

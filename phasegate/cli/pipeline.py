@@ -28,12 +28,12 @@ from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.records.faults import require_writable
 from phasegate.records.matrix import MatrixRecord
 from phasegate.records.seed import SeedRecord
-from phasegate.seeding.plan import make_plan
+from phasegate.seeding.dataset_spec import dataset_spec
 from phasegate.seeding.target import check_disk
 from phasegate.seeding.template_database import COPIES
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.database import apply_sql
-from phasegate.stack.planner_settings import planner_settings
+from phasegate.stack.inspect import planner_settings
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
 from phasegate.stack.replica import feeding, running_replica
 
@@ -78,7 +78,7 @@ def run(plan: RunPlan) -> Path:
     catalogue = plan.project.catalogue
     with locked(cache_dir(), "phasegate run"):
         require_writable(plan.results, purpose="results")
-        rows = sum(make_plan(users, plan.seed).rows_expected for users in plan.sizes)
+        rows = sum(dataset_spec(users, plan.seed).rows_expected for users in plan.sizes)
         check_disk(cache_dir(), rows, COPIES)  # before the first size is seeded
         journal = Journal(
             project=plan.project,

@@ -1,6 +1,6 @@
-"""`phasegate up`: start a local stack that stays up, and print how to reach it.
+"""`phasegate up` starts a local stack that stays up, and prints how to reach it; `down` stops it.
 
-Starting is `levels.up_down`'s work; here its record becomes lines for a shell.
+`levels.up_down` starts and stops; here its record becomes lines for a shell.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import click
 from phasegate import seeding
 from phasegate.cli import console, options
 from phasegate.levels.up_down import State
+from phasegate.levels.up_down import down as stop_level
 from phasegate.levels.up_down import up as start_level
 from phasegate.load.options import STAGE_DURATION_S
 from phasegate.load.stages import rate_with_enough_sessions
@@ -118,3 +119,10 @@ def load_command(state: State, *, project: Project, users: int, seed: int) -> st
         f"--level {state.level} "
         f"--users-registered {users} --seed {seed} --stage-duration {duration_s:g}{more}"
     )
+
+
+@click.command()
+def down() -> None:
+    """Stop the stack that `phasegate up` started."""
+    names = ", ".join(process.name for process in stop_level())
+    click.echo(f"Stopped: {names}." if names else "Nothing was up.")

@@ -19,8 +19,7 @@ from phasegate.project import Project
 from phasegate.project.technique import DRAW
 from phasegate.records.planner_settings import API_ROLES, PlannerSetting
 from phasegate.stack.database import read_sql
-from phasegate.stack.planner_settings import SQL as PLANNER_SETTINGS
-from phasegate.stack.planner_settings import as_settings
+from phasegate.stack.inspect import PLANNER_SETTINGS, as_settings
 
 SQL = Path(__file__).with_name("sql")
 

@@ -7,6 +7,7 @@ or not at all. `benchmarks/conftest.py` names it in `pytest_plugins`; `-p` does 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -18,19 +19,21 @@ import pytest
 from phasegate.compare import pytest_options
 from phasegate.compare import spend_budget as leftover
 from phasegate.compare.connections import Unavailable
+from phasegate.compare.dataset import DataSet
 from phasegate.compare.engine import BudgetTooSmall
 from phasegate.compare.pytest_adapter import replay
 from phasegate.compare.pytest_collector import collected
-from phasegate.compare.session import Budget, Lab
+from phasegate.compare.session import BenchmarkSession, Budget
 from phasegate.compare.subprocess_protocol import DSN_VARIABLE, FAILURE, PROGRESS, WARNING
-from phasegate.compare.summary import extra_info
 from phasegate.compare.technique import Compare, Technique
 from phasegate.compare.technique_folders import SELF_CHECK, project_here
 from phasegate.model.dsn import Dsn, advice
 from phasegate.model.errors import ConfigurationError, PhasegateError
 from phasegate.project import VARIABLE, find_project
 from phasegate.records import planner_settings, store
+from phasegate.records.benchmark import Arm, Comparison
 from phasegate.records.faults import explained, require_writable
+from phasegate.stats.paired import judge, ratio
 
 # Seconds for a whole session by hand, unless --budget says otherwise: what one data set's share
 # is in `phasegate run`.
@@ -119,7 +122,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
+def bench(request: pytest.FixtureRequest) -> Iterator[BenchmarkSession]:
     """The session on `DATABASE_URL`; every error ends the run with one clear line."""
     config = request.config
     if not os.environ.get(DSN_VARIABLE):
@@ -141,7 +144,7 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
         for marker in item.iter_markers("technique")
     }
     budget = Budget(budget_s, len(techniques))
-    lab = Lab(
+    bench = BenchmarkSession(
         dsn.url,
         project=project_here(),
         users=config.getoption("--users"),
@@ -156,26 +159,26 @@ def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     try:
         if path is not None:
             require_writable(path.absolute().parent, purpose="the record")
-        lab.__enter__()
+        bench.__enter__()
     except Exception as error:
         wrong = explained(error)
         said = " ".join(part for part in (str(wrong), advice(dsn, str(wrong))) if part)
         pytest.exit(f"{FAILURE}{said} Nothing was measured.", returncode=int(wrong.exit_code))
-    _tell(config, WARNING, planner_settings.sentences(lab.dataset.planner_settings))
+    _tell(config, WARNING, planner_settings.sentences(bench.dataset.planner_settings))
     try:
-        yield lab
+        yield bench
         if path is not None and not request.session.testsfailed:
-            _conclude(config, path, lab)
+            _conclude(config, path, bench)
     finally:
-        lab.__exit__()
+        bench.__exit__()
 
 
-def _conclude(config: pytest.Config, path: Path, lab: Lab) -> None:
+def _conclude(config: pytest.Config, path: Path, bench: BenchmarkSession) -> None:
     """Spend what is left of the budget, and write the record."""
     try:
         if not config.getoption("benchmark_disable"):
-            leftover.spend(lab, lambda what: _progress(lab, what))
-        store.write(path, lab.record())
+            leftover.spend(bench, lambda what: _progress(bench, what))
+        store.write(path, bench.record())
     except Exception as error:
         _fail(config, error)
 
@@ -212,27 +215,56 @@ def _tell(config: pytest.Config, prefix: str, lines: Iterable[str]) -> None:
             print(f"\n{prefix}{line}", end="")  # noqa: T201 - on the terminal, once
 
 
-def _progress(lab: Lab, what: str) -> None:
-    print(f"{PROGRESS}{what} ({lab.dataset.users:,} users)")  # noqa: T201 - see run.py
+def _progress(bench: BenchmarkSession, what: str) -> None:
+    print(f"{PROGRESS}{what} ({bench.dataset.users:,} users)")  # noqa: T201 - see run.py
 
 
 @pytest.fixture
-def compare(lab: Lab, benchmark: Any, pytestconfig: pytest.Config) -> Compare:
+def compare(bench: BenchmarkSession, benchmark: Any, pytestconfig: pytest.Config) -> Compare:
     """Measure a technique (once per session) and replay one arm, `before` or `after`."""
 
     def compared(technique: Technique, arm: str) -> None:
-        _progress(lab, technique.id)
+        _progress(bench, technique.id)
         try:
-            comparison = lab.comparison(technique)
+            comparison = bench.comparison(technique)
         except (Unavailable, BudgetTooSmall) as error:
-            lab.skip(technique, error)
+            bench.skip(technique, error)
             pytest.skip(str(error))
         except ConfigurationError as error:
             pytest.exit(f"{FAILURE}{error}", returncode=int(error.exit_code))
         except Exception as error:
             _fail(pytestconfig, error)
         shown = comparison.before if arm == "before" else comparison.after
-        benchmark.extra_info.update(extra_info(comparison, shown, lab.dataset))
+        benchmark.extra_info.update(extra_info(comparison, shown, bench.dataset))
         replay(benchmark, shown.call_ns)
 
     return compared
+
+
+def extra_info(comparison: Comparison, arm: Arm, dataset: DataSet) -> dict[str, object]:
+    """What pytest-benchmark's JSON says of `arm` besides its times; a missing bound is null."""
+    found = ratio(comparison.before.block_ns, comparison.after.block_ns)
+    return {
+        "technique": comparison.technique,
+        "title": comparison.title,
+        "arm": arm.name,
+        "users": dataset.users,
+        "data_sha256": dataset.sha256,
+        "server_version": dataset.server_version,
+        "planner_settings": [str(one) for one in dataset.planner_settings],
+        "sql": arm.sql,
+        "plan": arm.plan,
+        "plan_hash": arm.plan_hash,
+        "shared_buffers": arm.shared_buffers,
+        "round_trips": arm.statements,
+        "blocks": found.n,
+        "calls_per_block": arm.calls_per_block,
+        "stop": comparison.stop,
+        "ratio": found.estimate,
+        "ratio_low": found.low if found.low > 0 else None,
+        "ratio_high": found.high if math.isfinite(found.high) else None,
+        "minimal_detectable": (
+            found.minimal_detectable if math.isfinite(found.minimal_detectable) else None
+        ),
+        "verdict": judge(found).value,
+    }

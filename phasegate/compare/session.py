@@ -106,7 +106,7 @@ def checked(same: record.Comparison) -> record.SelfCheck:
     )
 
 
-class Lab:
+class BenchmarkSession:
     """An open session. Use as a context manager."""
 
     def __init__(
@@ -142,7 +142,7 @@ class Lab:
         self._skipped: dict[str, record.Skipped] = {}
         self.started_at = datetime.now(UTC).isoformat(timespec="seconds")
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> BenchmarkSession:
         """Connect, check the data, bring the database to the level that the arms need."""
         self.caller = Connection(self._dsn)
         try:

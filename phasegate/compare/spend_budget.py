@@ -1,6 +1,6 @@
 """What is left of a session's budget, spent on the calls that p95s lack, the cheapest first.
 
-Reads what a `Lab` has measured and adds calls of the arms "before" to it: N* rests on their p95.
+Reads what a session has measured and adds calls of the arms "before" to it: N* rests on their p95.
 All that one lacks or nothing: fewer calls would bound it no better.
 """
 
@@ -13,7 +13,7 @@ import msgspec
 
 from phasegate.compare.engine import call_before
 from phasegate.compare.p95_topup import calls_missing, seconds_for
-from phasegate.compare.session import Lab
+from phasegate.compare.session import BenchmarkSession
 from phasegate.compare.technique import Technique
 from phasegate.records.benchmark import Comparison
 
@@ -47,27 +47,27 @@ def groups(
     return sorted((group for group in by_same if _lacking(group) > 0), key=_seconds)
 
 
-def spend(lab: Lab, say: Callable[[str], None]) -> None:
+def spend(bench: BenchmarkSession, say: Callable[[str], None]) -> None:
     """Make those calls while there is time.
 
     Raises:
         CannotMeasure: a statement fails.
     """
-    open_ = [found for found in lab.comparisons if found.technique not in lab.settled]
-    for group in groups(lab.techniques, open_):
-        if _seconds(group) > lab.budget.left_s:
+    open_ = [found for found in bench.comparisons if found.technique not in bench.settled]
+    for group in groups(bench.techniques, open_):
+        if _seconds(group) > bench.budget.left_s:
             break
-        technique = lab.techniques[group[0].technique]
+        technique = bench.techniques[group[0].technique]
         say(f"{technique.id}, alone")
-        with lab.made_ready(technique), lab.arms(technique) as arms:
+        with bench.made_ready(technique), bench.arms(technique) as arms:
             alone = call_before(
                 arms.callers,
                 technique,
                 arms.population,
                 _lacking(group),
-                rng=lab.rng,
+                rng=bench.rng,
                 besides=arms.besides,
             )
         for each in group:
             before = msgspec.structs.replace(each.before, alone_ns=each.before.alone_ns + alone)
-            lab.note(msgspec.structs.replace(each, before=before))
+            bench.note(msgspec.structs.replace(each, before=before))

@@ -21,7 +21,7 @@ from types import ModuleType
 
 from phasegate.compare.block import Side, run_block
 from phasegate.compare.engine import REHEARSAL_CALLS, plan_of
-from phasegate.compare.session import Budget, Lab
+from phasegate.compare.session import BenchmarkSession, Budget
 from phasegate.compare.technique import Parameters, Technique
 from phasegate.compare.technique_folders import SELF_CHECK, pairs, project_here, self_check
 from phasegate.model.errors import UsageError
@@ -55,8 +55,8 @@ def _module(path: Path) -> ModuleType:
 class Bench:
     """An open session on one database."""
 
-    def __init__(self, lab: Lab, seed: int) -> None:
-        self._lab = lab
+    def __init__(self, bench: BenchmarkSession, seed: int) -> None:
+        self._bench = bench
         self._rng = random.Random(seed)
         self._techniques = techniques()
         self._undo = ExitStack()
@@ -67,7 +67,7 @@ class Bench:
     def all_series(self) -> tuple[Named, ...]:
         """The arms of the techniques, by id."""
         return tuple(
-            Named(id=f"sql/{id_}/{side}", name=f"{self._lab.title(technique)}: {arm.name}")
+            Named(id=f"sql/{id_}/{side}", name=f"{self._bench.title(technique)}: {arm.name}")
             for id_, technique in sorted(self._techniques.items())
             for side, arm in zip(ARMS, technique.arms, strict=True)
         )
@@ -87,8 +87,8 @@ class Bench:
         _, id_, side = series.split("/")
         technique, place = self._techniques[id_], ARMS.index(side)
         with ExitStack() as stack:
-            stack.enter_context(self._lab.made_ready(technique))
-            arms = stack.enter_context(self._lab.arms(technique))
+            stack.enter_context(self._bench.made_ready(technique))
+            arms = stack.enter_context(self._bench.arms(technique))
             caller = arms.callers[place]
             caller.forget()
             self._technique = technique
@@ -135,9 +135,11 @@ class Bench:
 @contextmanager
 def opened(dsn: str, seed: int) -> Iterator[Bench]:
     """A session on the seeded database behind `dsn`."""
-    lab = Lab(dsn, users=None, sha256=None, seed=seed, budget=Budget(0, 0), disabled=False)
-    with lab:
-        yield Bench(lab, seed)
+    bench = BenchmarkSession(
+        dsn, users=None, sha256=None, seed=seed, budget=Budget(0, 0), disabled=False
+    )
+    with bench:
+        yield Bench(bench, seed)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ Draw = Callable[[Connection, Sequence[Parameters]], Sequence[Parameters]]
 
 
 class Workbench(Protocol):
-    """The session as the probes of a technique's costs see it: `compare.session.Lab` is one."""
+    """What the probes of a technique's costs see of a `compare.session.BenchmarkSession`."""
 
     @property
     def caller(self) -> Connection:

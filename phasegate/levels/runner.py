@@ -17,7 +17,7 @@ import asyncpg
 
 from phasegate.api import Api
 from phasegate.api.launch import Started, start_api
-from phasegate.api.settings import STATEMENT_CACHE_SIZE, Settings
+from phasegate.api.settings import STATEMENT_CACHE_SIZE, ApiSettings
 from phasegate.model.catalogue import Compute
 from phasegate.model.errors import CannotMeasure, PhasegateError
 from phasegate.project import ENGINE_PARTS, Project, load_project
@@ -38,7 +38,7 @@ from phasegate.stack.pgbouncer_install import (
     pgbouncer_version,
 )
 from phasegate.stack.postgres import PostgresServer, start_postgres, stop_postgres
-from phasegate.stack.postmaster import postmaster_of
+from phasegate.stack.processes import postmaster_of
 from phasegate.stack.replica import (
     PRIMARY_SETTINGS,
     Replica,
@@ -341,7 +341,7 @@ def _add_api(
     cache_size = STATEMENT_CACHE_SIZE
     if pooler is not None and pooler.statement_cache_size is not None:
         cache_size = pooler.statement_cache_size
-    settings = Settings(
+    settings = ApiSettings(
         dsn=dsn if pooler is None else pooler.dsn,
         jwt_secret=wanted.jwt_secret,
         pool_size=pool_size,

@@ -23,7 +23,7 @@ from gevent.event import Event
 
 from phasegate.load.counters import StageTally
 from phasegate.load.generator import DRAIN_S, start_delay_s
-from phasegate.load.settings import Settings
+from phasegate.load.settings import LoadSettings
 from phasegate.load.summary import record_of
 from phasegate.load.validity import HOPELESS_ANSWERS_MIN, hopeless
 from phasegate.model.catalogue import Workload
@@ -51,7 +51,7 @@ class Coordinator:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: LoadSettings,
         workload: Workload,
         workers: Sequence[str],
         is_missing: Callable[[str], bool],

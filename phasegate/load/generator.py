@@ -26,7 +26,7 @@ from phasegate.load.counters import StageTally
 from phasegate.load.recorder import Folded, Recorder
 from phasegate.load.session import Clock, Session
 from phasegate.load.session_user import Choice, SessionUser, carry_out
-from phasegate.load.settings import Settings
+from phasegate.load.settings import LoadSettings
 from phasegate.load.timer import Timer
 from phasegate.load.transport import REQUEST_TIMEOUT_S, Transport
 from phasegate.load.users import ActingUsers, Listed, Seeded, Source
@@ -74,7 +74,7 @@ class Processor:
         return time.perf_counter(), time.process_time(), waited_s
 
 
-def start_delay_s(settings: Settings) -> float:
+def start_delay_s(settings: LoadSettings) -> float:
     """How long after the start of a test its first stage begins."""
     return START_DELAY_S if settings.is_open else 0.0
 
@@ -95,7 +95,7 @@ class Generator:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: LoadSettings,
         project: Project,
         environment: Environment,
         *,

@@ -26,10 +26,10 @@ from phasegate.load.counters import StageTally
 from phasegate.load.generator import Generator
 from phasegate.load.locust_options import exit_code_given, refuse, starts_by_itself
 from phasegate.load.locust_statistics import feed
+from phasegate.load.preflight import level_in_words, level_told_by
 from phasegate.load.session_user import Choice, SessionUser, all_tags, choices
-from phasegate.load.settings import Settings, host_of, keys_from, keys_read, settings_from
+from phasegate.load.settings import LoadSettings, host_of, keys_from, keys_read, settings_from
 from phasegate.load.summary import Clicks
-from phasegate.load.target_level import level_in_words, level_told_by
 from phasegate.model.errors import (
     CannotMeasure,
     ExitCode,
@@ -127,7 +127,7 @@ class LocustEvents:
             raise CannotMeasure("Locust has no runner", then="Start it by its own command")
         return runner
 
-    def _settings(self) -> Settings:
+    def _settings(self) -> LoadSettings:
         environment = self._environment
         return settings_from(
             environment.parsed_options or argparse.Namespace(),
@@ -175,7 +175,7 @@ class LocustEvents:
         if isinstance(runner, (WorkerRunner, LocalRunner)):
             self._generate(settings)
 
-    def _conduct(self, settings: Settings, workers: list[str], requests_sent: int) -> None:
+    def _conduct(self, settings: LoadSettings, workers: list[str], requests_sent: int) -> None:
         runner = self._runner
         self._verdicts.clear()
         self._fault = None
@@ -186,7 +186,7 @@ class LocustEvents:
             runner.send_message(LEASE, self._coordinator.lease(worker), worker)
         gevent.spawn(self._watch, self._coordinator)
 
-    def _generate(self, settings: Settings) -> None:
+    def _generate(self, settings: LoadSettings) -> None:
         lease, self._lease = self._lease, None
         if lease is None:
             # It joined a test under way: the load is shared among those who were there.

@@ -1,13 +1,16 @@
 """One session before the load: what no load changes is found at once, and said with its cause.
 
 Sends the clicks of one reading session as one user, without think time; records nothing. Where the
-API refuses the user, one request more, with the key alone, tells the key from the token.
+API refuses the user, one request more, with the key alone, tells the key from the token. The stack
+level is asked of the reference API with one GET /ready.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import time
+import urllib.request
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -20,7 +23,7 @@ from phasegate.load.client import Budget, Client, Line, Removals
 from phasegate.load.recorder import Recorder
 from phasegate.load.session import Clock, Session
 from phasegate.load.session_user import Choice, carry_out
-from phasegate.load.settings import Settings
+from phasegate.load.settings import LoadSettings
 from phasegate.load.timer import Timer
 from phasegate.load.transport import Answer, Transport
 from phasegate.load.users import TOKEN_LIFETIME_S, Listed, User
@@ -46,6 +49,10 @@ from phasegate.stack.tokens import mint
 TIMEOUT_S = 15.0
 
 # How operators tell these requests from the load's.
+# The reference API on this machine answers within a few milliseconds, or is in trouble.
+LEVEL_TIMEOUT_S = 2.0
+_LEVEL_BYTES_MAX = 10_000
+
 CLIENT = "phasegate preflight"
 
 NO_ANSWER_ADVICE = (
@@ -55,7 +62,7 @@ NO_ANSWER_ADVICE = (
 
 
 def check(
-    settings: Settings, project: Project, environment: Environment, among: Sequence[Choice]
+    settings: LoadSettings, project: Project, environment: Environment, among: Sequence[Choice]
 ) -> int:
     """Try each session of `among`, all of which read; returns the number of requests sent.
 
@@ -75,7 +82,7 @@ def check(
 class _Preflight:
     def __init__(
         self,
-        settings: Settings,
+        settings: LoadSettings,
         project: Project,
         environment: Environment,
         transport: Transport,
@@ -197,3 +204,36 @@ class _Preflight:
 def where(url: str) -> str:
     """The host and port in `url`, without path and credentials."""
     return Address.of(url).header
+
+
+def level_told_by(host: str, levels: int) -> int | None:
+    """The level that the reference API behind `host` says it is; None where it does not say.
+
+    Args:
+        host: its address.
+        levels: how many there are.
+
+    Only this machine is asked: the reference API listens nowhere else, and no other API has a word
+    for it.
+    """
+    if not Address.of(host).is_loopback:
+        return None
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with direct.open(f"{host.rstrip('/')}/ready", timeout=LEVEL_TIMEOUT_S) as answer:
+            said = json.loads(answer.read(_LEVEL_BYTES_MAX))
+    except (OSError, ValueError):
+        return None
+    level = said.get("level") if isinstance(said, dict) else None
+    known = isinstance(level, int) and not isinstance(level, bool) and 1 <= level <= levels
+    return level if known else None
+
+
+def level_in_words(told: int | None, project: Project) -> str:
+    """Where the level in force comes from, and what else to give."""
+    if told is not None:
+        return f"The target says that it runs stack level {told}"
+    return (
+        f"The target does not tell its stack level: level {project.level_assumed} is assumed; "
+        f"give --level N, 1 to {len(project.levels)}, where it is another"
+    )

@@ -49,7 +49,7 @@ COUNTS = (
 
 
 @dataclass(frozen=True)
-class Settings:
+class LoadSettings:
     """A checked set of options. `host` has no credentials in it."""
 
     host: str
@@ -168,7 +168,7 @@ def settings_from(
     host: str | None,
     environment: Mapping[str, str],
     project: Project,
-) -> Settings:
+) -> LoadSettings:
     """The options, checked.
 
     Raises:
@@ -200,7 +200,7 @@ def settings_from(
             duration_s=options.warm_up,
         )
         stages = (warm_up, *stages)
-    return Settings(
+    return LoadSettings(
         host=address.url,
         anon_key=anon_key,
         jwt_secret=jwt_secret,

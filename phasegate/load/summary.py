@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from phasegate.load.counters import EndpointTally, StageTally
-from phasegate.load.settings import Settings
+from phasegate.load.settings import LoadSettings
 from phasegate.load.stages import Stage
 from phasegate.load.validity import reasons
 from phasegate.model.catalogue import Slo, Workload
@@ -18,7 +18,7 @@ from phasegate.stats.quantile import upper_rank
 def record_of(
     stage: Stage,
     tally: StageTally,
-    settings: Settings,
+    settings: LoadSettings,
     workload: Workload,
     *,
     started_at: str,

@@ -43,7 +43,7 @@ from phasegate.records.planner_settings import PlannerSetting, warnings
 from phasegate.stack.cache import cache_dir
 from phasegate.stack.machine import describe_server, machine
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
-from phasegate.stack.postmaster import postmaster_of
+from phasegate.stack.processes import postmaster_of
 from phasegate.stack.remote_measure import ChildFault
 from phasegate.stats.self_check import redrawn
 

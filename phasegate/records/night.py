@@ -1,7 +1,7 @@
 """The record of one night: HEAD against the pinned baseline, series by series, and what moved.
 
 One file a night in `results/history/`, kept for years: small (no raw calls), and free of secrets,
-addresses and rows of user data.
+addresses and rows of user data. `SeriesRecord` is what `phasegate history --json` prints of them.
 """
 
 from __future__ import annotations
@@ -152,3 +152,42 @@ class NightRecord(Record, frozen=True, kw_only=True):
     """Files that differ between baseline and HEAD, per folder under test, as `stack/sql`: 3."""
     changes: tuple[LevelChange, ...] = ()
     """Change points known on this night, over all nights comparable with it; slower and faster."""
+
+
+class SeriesNight(Part, frozen=True, kw_only=True):
+    """One night of one series."""
+
+    night: str
+    ratio: float | None
+    """HEAD ÷ baseline; null where it was not measured."""
+    low: float | None
+    """Lower 99% bound of the first measurement; null without one, as `high`."""
+    high: float | None
+    counts: bool
+    """False where the night was quarantined."""
+    findings: tuple[FindingKind, ...]
+    note: str
+    """Why it was not measured."""
+
+
+class SeriesNights(Part, frozen=True, kw_only=True):
+    """A series."""
+
+    id: str
+    name: str
+    nights: tuple[SeriesNight, ...]
+    """In order; of a list of all series, the newest alone."""
+    changes: tuple[LevelChange, ...]
+    """Change points, in order."""
+
+
+class SeriesRecord(Record, frozen=True, kw_only=True):
+    """One series, or all. Version 1: first."""
+
+    FORMAT_VERSION: ClassVar[int] = 1
+
+    nights: int
+    """In the history."""
+    damaged: tuple[str, ...]
+    """Files that do not count, each with its reason."""
+    series: tuple[SeriesNights, ...]

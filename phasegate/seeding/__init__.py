@@ -7,8 +7,8 @@ Knows `model`, `project`, `records` and `stack`; the only room that knows Faker.
 """
 
 from phasegate.seeding.dataset import seed_database
+from phasegate.seeding.dataset_spec import Progress
 from phasegate.seeding.describe import describe
-from phasegate.seeding.plan import Progress
 from phasegate.seeding.template_database import copy_dataset, drop_copy, ensure_dataset
 
 __all__ = [

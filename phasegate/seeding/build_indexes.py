@@ -17,7 +17,7 @@ import asyncpg
 
 from phasegate.project import SeedFolder
 from phasegate.project.declared import plain
-from phasegate.seeding.plan import Plan
+from phasegate.seeding.dataset_spec import DatasetSpec
 from phasegate.seeding.prepare import note, objects
 from phasegate.seeding.schema import Schema
 from phasegate.seeding.target import quoted, sql
@@ -104,7 +104,7 @@ async def _side_by_side(dsn: str, statements: Iterable[tuple[str, str]]) -> None
             group.create_task(one_table(of_table))
 
 
-async def finish(dsn: str, plan: Plan, schema: Schema) -> None:
+async def finish(dsn: str, spec: DatasetSpec, schema: Schema) -> None:
     """Make the keys of the loaded tables, check them, and let the planner know the tables.
 
     A foreign key is first declared for new rows, which takes its locks for an instant; checking the
@@ -112,9 +112,9 @@ async def finish(dsn: str, plan: Plan, schema: Schema) -> None:
     PostgreSQL 18: its key is declared and checked in one, beside the other checks. What belongs to
     no table (a trigger's function, a view) comes last, in order.
     """
-    tables = plan.tables
+    tables = spec.tables
     names = [quoted(table) for table in tables]
-    statements = key_statements(plan.folder)
+    statements = key_statements(spec.folder)
     foreign = [pair for pair in statements if _FOREIGN_KEY.search(pair[1])]
     others = [pair for pair in statements if pair[0] and pair not in foreign]
     await _side_by_side(dsn, others)

@@ -18,7 +18,7 @@ from phasegate.model.errors import CannotMeasure, Refused
 from phasegate.project import SeedFolder
 from phasegate.records.seed import Relation, SeedRecord
 from phasegate.seeding.build_indexes import finish
-from phasegate.seeding.plan import OnProgress, Plan, Progress, make_plan
+from phasegate.seeding.dataset_spec import DatasetSpec, OnProgress, Progress, dataset_spec
 from phasegate.seeding.prepare import close_what_is_open, prepare
 from phasegate.seeding.process_pool import START_OVER, Tally, run_crew, shares
 from phasegate.seeding.rights import NOTHING_CHANGED, check_may_write
@@ -63,11 +63,11 @@ def seed_database(
         Refused: the database is not ours or not writable; nothing was changed.
         CannotMeasure: the server cannot be reached, or the load broke off; run it again.
     """
-    plan = make_plan(users, seed, locales, project)
+    spec = dataset_spec(users, seed, locales, project)
     load: _Load | None = None
     try:
         with asyncio.Runner() as runner, _hold(runner, dsn):
-            load = _Load(runner, dsn, plan, jobs, on_progress or (lambda _: None))
+            load = _Load(runner, dsn, spec, jobs, on_progress or (lambda _: None))
             return load.carry_out(replace)
     # A group: several connections failed at once, for one reason.
     except (ExceptionGroup, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -150,11 +150,16 @@ class _Load:
     """One load, step by step. The lock of `_hold` is taken."""
 
     def __init__(
-        self, runner: asyncio.Runner, dsn: str, plan: Plan, jobs: int, on_progress: OnProgress
+        self,
+        runner: asyncio.Runner,
+        dsn: str,
+        spec: DatasetSpec,
+        jobs: int,
+        on_progress: OnProgress,
     ) -> None:
         self._runner = runner
         self._dsn = dsn
-        self._plan = plan
+        self._spec = spec
         self._jobs = jobs
         self._on_progress = on_progress
         self._rows_done = 0
@@ -176,7 +181,7 @@ class _Load:
             )
         load_started = time.perf_counter()
         tally = run_crew(
-            self._dsn, self._plan, self._schema, jobs=self._jobs, on_rows=self._on_rows
+            self._dsn, self._spec, self._schema, jobs=self._jobs, on_rows=self._on_rows
         )
         load_wall_s = time.perf_counter() - load_started
         self._on_progress(Progress("", self._rows_done, self._rows_done))
@@ -186,7 +191,7 @@ class _Load:
     def _finish(self) -> None:
         """Make the keys; what is wrong with them is the project's to mend."""
         try:
-            self._runner.run(finish(self._dsn, self._plan, self._schema))
+            self._runner.run(finish(self._dsn, self._spec, self._schema))
         except (ExceptionGroup, asyncpg.PostgresError) as error:
             first = first_of(error)
             if isinstance(first, _OF_KEYS):
@@ -195,19 +200,19 @@ class _Load:
 
     def _on_rows(self, table: str, rows: int) -> None:
         self._rows_done += rows
-        total = max(self._rows_done, self._plan.rows_expected)
+        total = max(self._rows_done, self._spec.rows_expected)
         self._on_progress(Progress(table, self._rows_done, total))
 
     async def _check(self, replace: bool) -> SeedRecord | None:
         """The record of the data set if it is there, whole; else everything is made ready."""
         where = redact(self._dsn)
         async with connected(self._dsn, statement_cache_size=0) as connection:
-            marker, circumstances = await inspect(connection, where, self._plan.tables)
-            stored = whole_record(marker, self._plan.key, where, replace=replace)
+            marker, circumstances = await inspect(connection, where, self._spec.tables)
+            stored = whole_record(marker, self._spec.key, where, replace=replace)
             if stored is not None:
                 record = msgspec.json.decode(stored, type=SeedRecord)
                 if await is_unaltered(connection, record, circumstances, where):
-                    await close_what_is_open(connection, self._plan, circumstances, where)
+                    await close_what_is_open(connection, self._spec, circumstances, where)
                     return record
                 if not replace:
                     raise Refused(
@@ -216,26 +221,26 @@ class _Load:
                         then="Add --replace to load it afresh",
                     )
             check_may_write(circumstances, where)
-            check_disk(await local_data_folder(connection), self._plan.rows_expected)
-            self._schema = await prepare(connection, self._plan, where, ours=marker is not None)
+            check_disk(await local_data_folder(connection), self._spec.rows_expected)
+            self._schema = await prepare(connection, self._spec, where, ours=marker is not None)
             self.has_begun = True
         return None
 
     async def _complete(self, tally: Tally, load_wall_s: float) -> SeedRecord:
         """Measure what lies on the disk, then say `complete` together with the record."""
-        plan = self._plan
+        spec = self._spec
         async with (
             connected(self._dsn, statement_cache_size=0) as connection,
             connection.transaction(),
         ):
             await connection.execute(read_sql("settings"))
-            names = [quoted(table) for table in plan.tables]
+            names = [quoted(table) for table in spec.tables]
             sizes = await connection.fetch(sql("relations"), names)
             record = SeedRecord(
                 format_version=SeedRecord.FORMAT_VERSION,
-                users=plan.users,
-                seed=plan.seed,
-                jobs=len(shares(self._jobs, plan, self._schema)),
+                users=spec.users,
+                seed=spec.seed,
+                jobs=len(shares(self._jobs, spec, self._schema)),
                 sha256=tally.sha256(),
                 reused=False,
                 rows=sum(tally.rows.values()),
@@ -244,12 +249,12 @@ class _Load:
                 memory_bytes_max=tally.memory_bytes_max,
                 relations=tuple(
                     _relation(name, row, tally)
-                    for name, row in sorted(zip(plan.tables, sizes, strict=True))
+                    for name, row in sorted(zip(spec.tables, sizes, strict=True))
                 ),
                 distributions=tuple(tally.histograms[name] for name in sorted(tally.histograms)),
             )
             stored = msgspec.json.encode(record).decode()
-            if not await connection.fetch(sql("mark_complete"), plan.key, record.sha256, stored):
+            if not await connection.fetch(sql("mark_complete"), spec.key, record.sha256, stored):
                 raise broke_off("another phasegate took over this database")
         return record
 

@@ -14,9 +14,9 @@ import msgspec
 
 from phasegate.project import SeedFolder
 from phasegate.project.declared import FILE, Shape, Table
+from phasegate.seeding.dataset_spec import dataset_spec
 from phasegate.seeding.distributions import drawn
 from phasegate.seeding.pg_types import PgType
-from phasegate.seeding.plan import make_plan
 from phasegate.seeding.tables import Tables
 
 # The first users of the data set that are drawn: enough for smooth bars, made within half a second.
@@ -38,9 +38,9 @@ def describe(
         UsageError: a number or locale that makes no sense.
         ConfigurationError: the declarations say what they must not.
     """
-    plan = make_plan(users, seed, locales, project)
-    declared = plan.population.declared
-    sample = replace(plan.population, users=min(users, SAMPLE_USERS), _entities={})
+    spec = dataset_spec(users, seed, locales, project)
+    declared = spec.population.declared
+    sample = replace(spec.population, users=min(users, SAMPLE_USERS), _entities={})
     # Moments alone are worked out, and no database says what their types are.
     moment = PgType("timestamptz")
     tables = Tables(sample, defaultdict(lambda: defaultdict(lambda: moment)))
@@ -51,7 +51,7 @@ def describe(
     parts = [
         f"{users:,} users, seed {seed}, {file.days} days from {file.start}",
         "Expected rows\n"
-        + "\n".join(f"  {name:<26} {rows:>14,}" for name, rows in plan.rows_by_table.items()),
+        + "\n".join(f"  {name:<26} {rows:>14,}" for name, rows in spec.rows_by_table.items()),
         f"Declared ({FILE})\n"
         + "\n".join(f"  {name:<32} {_shown(value)}" for name, value in _fields(file)),
         *("\n".join(_table(table)) for table in declared.tables.values()),

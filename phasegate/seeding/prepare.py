@@ -10,7 +10,7 @@ import asyncpg
 
 from phasegate.model.errors import ConfigurationError, Refused
 from phasegate.project import load_project
-from phasegate.seeding.plan import Plan
+from phasegate.seeding.dataset_spec import DatasetSpec
 from phasegate.seeding.rights import NOTHING_CHANGED, Found, check_may_write
 from phasegate.seeding.schema import Schema, read_schema
 from phasegate.seeding.target import quoted, sql
@@ -26,15 +26,17 @@ NO_SUPABASE = (
 )
 
 
-async def prepare(connection: asyncpg.Connection, plan: Plan, where: str, *, ours: bool) -> Schema:
-    """Make the database ready for the rows of `plan`: all of it, or nothing.
+async def prepare(
+    connection: asyncpg.Connection, spec: DatasetSpec, where: str, *, ours: bool
+) -> Schema:
+    """Make the database ready for the rows of `spec`: all of it, or nothing.
 
     The tables are closed to everybody but their owner. A database with Supabase's roles gets the
     application's policies and grants too; any other gets them with its stack level.
 
     Args:
         connection: to the database.
-        plan: what is to be loaded.
+        spec: what is to be loaded.
         where: the database as errors name it.
         ours: the database carries our marker, so tables of ours may be there; they are dropped.
 
@@ -45,27 +47,27 @@ async def prepare(connection: asyncpg.Connection, plan: Plan, where: str, *, our
         ConfigurationError: `seed/schema.sql` fails, or lacks what `seed/population.toml` declares.
         Refused: an object of another origin depends on those tables; nothing was changed.
     """
-    months = plan.population.year.months
-    marks = (plan.key, plan.users, plan.seed, months[0].date(), len(months) - 1)
+    months = spec.population.year.months
+    marks = (spec.key, spec.users, spec.seed, months[0].date(), len(months) - 1)
     # One snapshot: what others make meanwhile is not taken for ours.
     async with connection.transaction(isolation="repeatable_read"):
         await connection.execute(read_sql("settings"))
         await connection.execute(sql("marker"))
         await connection.execute(sql("mark_loading"), *marks)
         if ours:
-            await _drop(connection, plan, where)
+            await _drop(connection, spec, where)
         else:
             await connection.execute(sql("close_marker"))
         before = await objects(connection)
-        await _make(connection, plan)
-        schema = await read_schema(connection, plan)
-        for table in plan.population.declared.monthly:
+        await _make(connection, spec)
+        schema = await read_schema(connection, spec)
+        for table in spec.population.declared.monthly:
             arguments = (quoted(table), months[0].date(), len(months) - 1)
             made = await connection.fetch(sql("partition_statements"), *arguments)
             for row in made:
                 await connection.execute(row["statement"])
         await note(connection, before, "note_tables")
-        await _close(connection, plan)
+        await _close(connection, spec)
         await note(connection, before, "note_tables")  # what the policies ask is ours as well
     return schema
 
@@ -87,11 +89,11 @@ async def note(connection: asyncpg.Connection, before: Objects, statement: str) 
     await connection.execute(sql(statement), *noted)
 
 
-async def _make(connection: asyncpg.Connection, plan: Plan) -> None:
+async def _make(connection: asyncpg.Connection, spec: DatasetSpec) -> None:
     """Run the project's schema; a path or time-out that it sets ends here."""
     is_supabase = await connection.fetchval(sql("has_api_roles"))
     try:
-        await connection.execute(read_sql(plan.folder.schema))
+        await connection.execute(read_sql(spec.folder.schema))
     except asyncpg.PostgresError as error:
         raise ConfigurationError(
             f"seed/schema.sql: {error}",
@@ -101,15 +103,15 @@ async def _make(connection: asyncpg.Connection, plan: Plan) -> None:
     await connection.execute(read_sql("settings"))
 
 
-async def _close(connection: asyncpg.Connection, plan: Plan) -> None:
+async def _close(connection: asyncpg.Connection, spec: DatasetSpec) -> None:
     """Row-level security, no policies, no grants; then those that the project has."""
     await connection.execute(sql("close_tables"))
-    if plan.folder.policies.exists() and await connection.fetchval(sql("has_api_roles")):
-        await connection.execute(read_sql(plan.folder.policies))
+    if spec.folder.policies.exists() and await connection.fetchval(sql("has_api_roles")):
+        await connection.execute(read_sql(spec.folder.policies))
 
 
 async def close_what_is_open(
-    connection: asyncpg.Connection, plan: Plan, found: Found, where: str
+    connection: asyncpg.Connection, spec: DatasetSpec, found: Found, where: str
 ) -> None:
     """Close tables of a data set that is there already, where an older version left them open.
 
@@ -123,11 +125,11 @@ async def close_what_is_open(
     check_may_write(found, where)
     async with connection.transaction():
         await connection.execute(read_sql("settings"))
-        await _close(connection, plan)
+        await _close(connection, spec)
 
 
-async def _drop(connection: asyncpg.Connection, plan: Plan, where: str) -> None:
-    for _, undo in (*nothing_beside(), *undone(load_project(plan.root))):
+async def _drop(connection: asyncpg.Connection, spec: DatasetSpec, where: str) -> None:
+    for _, undo in (*nothing_beside(), *undone(load_project(spec.root))):
         await connection.execute(undo)
     try:
         await _drop_in_any_order(connection)

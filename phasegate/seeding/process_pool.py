@@ -20,7 +20,7 @@ import msgspec
 
 from phasegate.model.errors import CannotMeasure
 from phasegate.records.seed import Distribution
-from phasegate.seeding.plan import Plan
+from phasegate.seeding.dataset_spec import DatasetSpec
 from phasegate.seeding.schema import Schema
 from phasegate.seeding.work import Lane, share_out
 from phasegate.seeding.worker import Event, Job, carry_out, job_of, memory_bytes_max, work
@@ -64,15 +64,15 @@ class Tally:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def shares(jobs: int, plan: Plan, schema: Schema) -> tuple[tuple[Lane, ...], ...]:
+def shares(jobs: int, spec: DatasetSpec, schema: Schema) -> tuple[tuple[Lane, ...], ...]:
     """The lanes of each process, for `jobs` processes at most."""
-    useful = max(1, min(jobs, JOBS_MAX, plan.users // USERS_MIN_PER_JOB))
-    return share_out(plan.population, schema.partitioned, useful)
+    useful = max(1, min(jobs, JOBS_MAX, spec.users // USERS_MIN_PER_JOB))
+    return share_out(spec.population, schema.partitioned, useful)
 
 
 def run_crew(
     dsn: str,
-    plan: Plan,
+    spec: DatasetSpec,
     schema: Schema,
     *,
     jobs: int,
@@ -100,7 +100,7 @@ def run_crew(
         tally.memory_bytes_max += event.memory_bytes_max
         tally.histograms.update({one.name: one for one in event.histograms})
 
-    jobs_shared = [job_of(dsn, plan, schema, lanes) for lanes in shares(jobs, plan, schema)]
+    jobs_shared = [job_of(dsn, spec, schema, lanes) for lanes in shares(jobs, spec, schema)]
     if len(jobs_shared) == 1:
         _in_this_process(jobs_shared[0], take)
     else:

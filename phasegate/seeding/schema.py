@@ -13,8 +13,8 @@ import asyncpg
 from phasegate.model.errors import ConfigurationError
 from phasegate.project.declared import FILE, Declared
 from phasegate.seeding.columns import Columns, Types, check_table
+from phasegate.seeding.dataset_spec import DatasetSpec
 from phasegate.seeding.pg_types import PgType
-from phasegate.seeding.plan import Plan
 from phasegate.seeding.rights import NOTHING_CHANGED
 from phasegate.seeding.target import quoted, sql
 
@@ -36,13 +36,13 @@ class Schema:
     partitioned: frozenset[str]
 
 
-async def read_schema(connection: asyncpg.Connection, plan: Plan) -> Schema:
+async def read_schema(connection: asyncpg.Connection, spec: DatasetSpec) -> Schema:
     """The schema as it was made on `connection`, checked against the declarations.
 
     Raises:
         ConfigurationError: a table or column is missing, or cannot hold what is declared.
     """
-    declared = plan.population.declared
+    declared = spec.population.declared
     names = declared.destinations
     rows = await connection.fetch(sql("column_types"), [quoted(name) for name in names])
     types: Types = {name: {} for name in names}
@@ -59,7 +59,7 @@ async def read_schema(connection: asyncpg.Connection, plan: Plan) -> Schema:
         if row["column"] is not None:
             types[name][row["column"]] = _type(row)
     _check_tables(declared, types, partitioned)
-    columns = Columns(plan.population, types)
+    columns = Columns(spec.population, types)
     for table in declared.tables.values():
         for name, column in columns.of(table.name).items():
             column.check()

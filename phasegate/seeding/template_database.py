@@ -17,7 +17,7 @@ import msgspec
 from phasegate.project import SeedFolder, load_project
 from phasegate.records.seed import SeedRecord
 from phasegate.seeding.dataset import broke_off, reason_of, seed_database
-from phasegate.seeding.plan import OnProgress, make_plan
+from phasegate.seeding.dataset_spec import OnProgress, dataset_spec
 from phasegate.seeding.target import check_disk, sql
 from phasegate.stack.database import apply_sql, connected, run
 from phasegate.stack.levels import FOUNDATION, apply_level
@@ -71,13 +71,13 @@ def ensure_dataset(
         ConfigurationError: too little disk; nothing was changed.
         CannotMeasure: the server cannot be reached, or the load broke off; run it again.
     """
-    plan = make_plan(users, seed, locales, project)
+    spec = dataset_spec(users, seed, locales, project)
     names = _Names(users)
     started = time.perf_counter()
     try:
-        stored = None if fresh else run(_stored_record(server, names, plan.key))
+        stored = None if fresh else run(_stored_record(server, names, spec.key))
         if stored is None:
-            check_disk(server.data_dir, plan.rows_expected, COPIES)
+            check_disk(server.data_dir, spec.rows_expected, COPIES)
             run(_make_room(server, names))
             # As on a Supabase project: schemas and policies name its roles and its functions.
             apply_sql(server.dsn(names.template), *FOUNDATION)
@@ -86,11 +86,11 @@ def ensure_dataset(
                 users=users,
                 seed=seed,
                 jobs=jobs,
-                locales=plan.population.declared.file.locales,
-                project=plan.folder,
+                locales=spec.population.declared.file.locales,
+                project=spec.folder,
                 on_progress=on_progress,
             )
-            run(_keep(server, names, plan.key, record))
+            run(_keep(server, names, spec.key, record))
         else:
             record = msgspec.json.decode(stored, type=SeedRecord)
             record = msgspec.structs.replace(
@@ -99,7 +99,7 @@ def ensure_dataset(
         run(_copy(server, names.template, names.database))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise broke_off(reason_of(error)) from error
-    apply_level(server.dsn(names.database), 1, load_project(plan.folder.root))
+    apply_level(server.dsn(names.database), 1, load_project(spec.folder.root))
     wall_s = time.perf_counter() - started
     return server.dsn(names.database), msgspec.structs.replace(record, wall_s=wall_s)
 

@@ -23,7 +23,7 @@ import msgspec
 
 from phasegate.records.seed import Distribution
 from phasegate.seeding.columns import Types
-from phasegate.seeding.plan import Plan, population_of
+from phasegate.seeding.dataset_spec import DatasetSpec, population_of
 from phasegate.seeding.schema import Schema
 from phasegate.seeding.table_loader import run_lanes
 from phasegate.seeding.tables import Tables
@@ -63,15 +63,15 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     types: Types
 
 
-def job_of(dsn: str, plan: Plan, schema: Schema, lanes: tuple[Lane, ...]) -> Job:
-    """The share `lanes` of `plan`."""
+def job_of(dsn: str, spec: DatasetSpec, schema: Schema, lanes: tuple[Lane, ...]) -> Job:
+    """The share `lanes` of `spec`."""
     return Job(
         dsn=dsn,
         lanes=lanes,
-        root=str(plan.root),
-        seed=plan.seed,
-        users=plan.users,
-        locales=plan.population.declared.file.locales,
+        root=str(spec.root),
+        seed=spec.seed,
+        users=spec.users,
+        locales=spec.population.declared.file.locales,
         types=schema.types,
     )
 

@@ -1,24 +1,25 @@
-"""Looks at a database without changing anything: its size, its users, its connections.
+"""Looks at a database without changing anything: size, users, planner settings, row-level security.
 
 Reads catalogues, and counts one table under a time-out, in one transaction that is read-only;
-writes nothing. `stack/sql/inspect_*.sql` are its statements.
+writes nothing. `stack/sql/inspect_*.sql`, `planner_settings.sql` and `row_security.sql` are its
+statements. asyncpg does not read PGOPTIONS: what holds in libpq's sessions, `compare.dataset` asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import asyncpg
 import msgspec
 
 from phasegate.model.errors import CannotMeasure
+from phasegate.model.row_security import ACTING_ROLE, not_in_force
 from phasegate.project import About
+from phasegate.records.planner_settings import API_ROLES, PlannerSetting
 from phasegate.records.seed import Relation
 from phasegate.records.target import FoundDatabase
 from phasegate.stack.database import connected, read_sql, redact, run
-from phasegate.stack.planner_settings import planner_settings_on
-from phasegate.stack.row_security import unguarded_on
 
 # Counting a million users takes a tenth of a second; a database where it takes longer than this is
 # either enormous or in trouble, and the planner's estimate then has to do.
@@ -29,6 +30,8 @@ LOOK_TIMEOUT = "30s"
 
 # asyncpg's own statements would be left prepared on a pooler's connection.
 STATEMENT_CACHE_SIZE = 0
+
+PLANNER_SETTINGS = read_sql("planner_settings")
 
 
 def look_at(dsn: str, about: About, acting: Sequence[str] = ()) -> tuple[FoundDatabase, int | None]:
@@ -117,3 +120,58 @@ async def _users(
         if estimated is None or estimated < 0:  # never analysed
             return None, None
         return estimated, "estimated"
+
+
+def as_settings(rows: Iterable[Sequence[str | None]]) -> tuple[PlannerSetting, ...]:
+    """Rows of that statement: name, value, default, source."""
+    return tuple(
+        PlannerSetting(name=str(name), value=str(value), default=str(default), source=str(source))
+        for name, value, default, source in rows
+    )
+
+
+async def planner_settings_on(connection: asyncpg.Connection) -> tuple[PlannerSetting, ...]:
+    """Of the session, and of the API's roles."""
+    found = await connection.fetch(PLANNER_SETTINGS, list(API_ROLES))
+    return as_settings([tuple(row) for row in found])
+
+
+def planner_settings(dsns: Iterable[str]) -> tuple[PlannerSetting, ...]:
+    """Of several databases, each setting once.
+
+    Raises:
+        CannotMeasure: a server cannot be reached.
+    """
+
+    async def of(dsn: str) -> tuple[PlannerSetting, ...]:
+        async with connected(dsn) as connection:
+            return await planner_settings_on(connection)
+
+    return tuple(dict.fromkeys(one for dsn in dsns for one in run(of(dsn))))
+
+
+async def unguarded_on(
+    connection: asyncpg.Connection,
+    role: str = ACTING_ROLE,
+    tables: Sequence[str] | None = None,
+) -> tuple[str, ...]:
+    """As `unguarded`, on a connection that the caller owns."""
+    found = await connection.fetch(read_sql("row_security"), role, tables)
+    return not_in_force([(row["name"], row["why"]) for row in found], role)
+
+
+def unguarded(dsn: str, role: str = ACTING_ROLE) -> tuple[str, ...]:
+    """Why policies do not hold for `role` on the tables of `public` that it may use.
+
+    Returns:
+        A sentence for each reason; none where every policy holds.
+
+    Raises:
+        CannotMeasure: the server cannot be reached.
+    """
+
+    async def work() -> tuple[str, ...]:
+        async with connected(dsn) as connection:
+            return await unguarded_on(connection, role)
+
+    return run(work())

@@ -27,8 +27,7 @@ from phasegate.stack.binaries import (
     service_user,
 )
 from phasegate.stack.cache import cache_dir, make_open
-from phasegate.stack.postmaster import is_running
-from phasegate.stack.processes import without_libpq_variables
+from phasegate.stack.processes import is_running, without_libpq_variables
 
 SUPERUSER = "postgres"
 REPLICA_SLOT = "phasegate_replica"

@@ -62,7 +62,7 @@ ORPHANS_CRON = "* * * * *"
 log = logging.getLogger("phasegate.worker")
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker is told."""
 
     dsn: str
@@ -137,7 +137,7 @@ class _Chores:
             await job_queue.adopt_orphans(connection)
 
 
-async def _serve(settings: Settings, stopping: asyncio.Event) -> None:
+async def _serve(settings: WorkerSettings, stopping: asyncio.Event) -> None:
     """Work until told to stop, or until the connection is lost."""
     async with (
         connected(settings.dsn) as connection,
@@ -186,7 +186,7 @@ async def _stop_with_caller(stopping: asyncio.Event, caller_pid: int | None) -> 
     stopping.set()
 
 
-async def _serve_for_ever(settings: Settings) -> None:
+async def _serve_for_ever(settings: WorkerSettings) -> None:
     """`_serve` again and again, for as long as the database goes away and comes back."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -235,7 +235,7 @@ def start_worker(
     Raises:
         CannotMeasure: it is not ready in time; the end of its log is quoted.
     """
-    settings = Settings(
+    settings = WorkerSettings(
         dsn=dsn,
         heartbeat_timeout_s=heartbeat_timeout_s,
         concurrency=concurrency,
@@ -300,7 +300,7 @@ def main() -> None:
     """The worker's process."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     log.setLevel(logging.INFO)
-    settings = msgspec.json.decode(os.environ.pop(VARIABLE), type=Settings)
+    settings = msgspec.json.decode(os.environ.pop(VARIABLE), type=WorkerSettings)
     asyncio.run(_serve_for_ever(settings))
 
 

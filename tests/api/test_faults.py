@@ -20,7 +20,7 @@ import pytest
 
 from phasegate.api import Api, running_api
 from phasegate.stack.postgres import PostgresServer, running_postgres, start_postgres
-from phasegate.stack.postmaster import postmaster_of
+from phasegate.stack.processes import postmaster_of
 from phasegate.stack.tokens import mint
 
 SECRET = "a secret of at least thirty-two bytes"  # noqa: S105 - of this test run alone

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from phasegate.api import Settings, running_api, start_api, stop_api
+from phasegate.api import ApiSettings, running_api, start_api, stop_api
 from phasegate.model.errors import CannotMeasure, Refused
 from phasegate.stack.tokens import mint
 
@@ -54,8 +54,8 @@ def test_no_secret_is_on_the_command_line_or_in_the_printed_form(prepared: str) 
         assert prepared not in line
         assert "postgresql://" not in line
         assert api.anon_key not in repr(api)
-    assert SECRET not in repr(Settings(dsn=prepared, jwt_secret=SECRET))
-    assert prepared not in repr(Settings(dsn=prepared, jwt_secret=SECRET))
+    assert SECRET not in repr(ApiSettings(dsn=prepared, jwt_secret=SECRET))
+    assert prepared not in repr(ApiSettings(dsn=prepared, jwt_secret=SECRET))
 
 
 def test_a_taken_port_is_refused_before_anything_starts(prepared: str) -> None:
@@ -101,7 +101,7 @@ def test_it_ends_when_its_caller_is_killed(prepared: str) -> None:
 
 
 def test_a_service_that_outlives_its_caller_is_stopped_by_number(prepared: str) -> None:
-    settings = Settings(dsn=prepared, jwt_secret=SECRET)
+    settings = ApiSettings(dsn=prepared, jwt_secret=SECRET)
     started = start_api(settings, outlives_caller=True)
     try:
         assert httpx.get(f"{started.api.url}/ready").status_code == 200

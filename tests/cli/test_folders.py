@@ -17,7 +17,7 @@ import pytest
 
 from phasegate.project import VARIABLE
 from phasegate.stack.postgres import create_cluster, running_postgres
-from phasegate.stack.postmaster import is_running, noted_pid
+from phasegate.stack.processes import is_running, noted_pid
 
 # Root as permission bits bind it: what is another account's is closed to it.
 WITHOUT_OVERRIDE = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search", "--")

@@ -10,7 +10,7 @@ import pytest
 
 from phasegate.compare.dataset import DataSet, read_dataset
 from phasegate.compare.libpq import Session
-from phasegate.compare.session import Budget, Lab
+from phasegate.compare.session import BenchmarkSession, Budget
 from phasegate.model.errors import CannotMeasure, ConfigurationError
 from phasegate.stack.database import connected
 
@@ -99,10 +99,10 @@ def test_what_a_role_lacks_is_named_with_the_statement_that_mends_it(
 
 def test_tables_without_row_level_security_are_named_and_left_as_they_are(populated: str) -> None:
     execute(populated, "alter table tasks disable row level security")
-    lab = Lab(
+    bench = BenchmarkSession(
         populated, users=None, sha256=None, seed=1, budget=Budget(1.0, 1), disabled=False
     )  # fmt: skip
-    with pytest.raises(CannotMeasure, match="row-level security is off on tasks"), lab:
+    with pytest.raises(CannotMeasure, match="row-level security is off on tasks"), bench:
         pass
     with pytest.raises(CannotMeasure, match="off on tasks"):
         read(populated)  # the session did not turn it on behind anybody's back

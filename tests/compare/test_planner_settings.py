@@ -20,8 +20,7 @@ from phasegate.records import store
 from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.records.planner_settings import PlannerSetting, sentences, warnings
 from phasegate.stack.database import connected
-from phasegate.stack.inspect import look_at
-from phasegate.stack.planner_settings import planner_settings
+from phasegate.stack.inspect import look_at, planner_settings
 
 REPOSITORY = Path(__file__).parents[2]
 Alter = Callable[[str, str], None]

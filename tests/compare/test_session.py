@@ -9,15 +9,15 @@ import pytest
 
 from phasegate.compare.connection import Connection
 from phasegate.compare.connections import REPLICA_VARIABLE, Unavailable
-from phasegate.compare.session import Budget, Lab
+from phasegate.compare.session import BenchmarkSession, Budget
 from phasegate.compare.technique import Answer, Arm, Parameters, Role, Route, Technique, Via
 from phasegate.compare.technique_folders import pairs
 from phasegate.model.errors import CannotMeasure, Refused
 from phasegate.stack.levels import apply_level, current_level
 
 
-def opened(dsn: str, *, stay_raised: bool = False) -> Lab:
-    return Lab(
+def opened(dsn: str, *, stay_raised: bool = False) -> BenchmarkSession:
+    return BenchmarkSession(
         dsn,
         users=None,
         sha256=None,
@@ -29,7 +29,7 @@ def opened(dsn: str, *, stay_raised: bool = False) -> Lab:
 
 
 @pytest.fixture
-def lab(populated: str) -> Iterator[Lab]:
+def bench(populated: str) -> Iterator[BenchmarkSession]:
     with opened(populated) as session:
         yield session
 
@@ -67,47 +67,47 @@ def test_a_level_chosen_since_is_left_alone(populated: str) -> None:
     assert current_level(populated) == 2
 
 
-def test_two_sessions_on_one_database_are_refused(lab: Lab, populated: str) -> None:
-    assert lab.population
+def test_two_sessions_on_one_database_are_refused(bench: BenchmarkSession, populated: str) -> None:
+    assert bench.population
     with pytest.raises(Refused, match="Another benchmark"), opened(populated):
         pass
 
 
-def test_a_technique_that_fails_is_tried_once_for_both_of_its_arms(lab: Lab) -> None:
+def test_a_technique_that_fails_is_tried_once_for_both_of_its_arms(bench: BenchmarkSession) -> None:
     calls: list[str] = []
     arm = counting(calls, "select 1 / 0")
     technique = Technique("fails", arm, arm, role=Role.OWNER)
     for _ in range(2):
         with pytest.raises(CannotMeasure, match="division by zero"):
-            lab.comparison(technique)
+            bench.comparison(technique)
     assert len(calls) == 1
 
 
-def test_a_technique_is_measured_once_for_both_of_its_arms(lab: Lab) -> None:
+def test_a_technique_is_measured_once_for_both_of_its_arms(bench: BenchmarkSession) -> None:
     arm = counting([], "select 1")
     technique = Technique("once", arm, arm, role=Role.OWNER)
-    assert lab.comparison(technique) is lab.comparison(technique)
-    assert [each.technique for each in lab.record().comparisons] == ["once"]
+    assert bench.comparison(technique) is bench.comparison(technique)
+    assert [each.technique for each in bench.record().comparisons] == ["once"]
 
 
 def test_what_is_missing_is_in_the_record_with_what_would_enable_it(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    bench: BenchmarkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(REPLICA_VARIABLE, raising=False)
     away = counting([], "select 1", Route(Via.REPLICA))
     technique = Technique("away", counting([], "select 1"), away, role=Role.OWNER)
     with pytest.raises(Unavailable) as told:
-        lab.comparison(technique)
-    lab.skip(technique, told.value)
-    (skipped,) = lab.record().skipped
+        bench.comparison(technique)
+    bench.skip(technique, told.value)
+    (skipped,) = bench.record().skipped
     assert skipped.technique == "away"
     assert REPLICA_VARIABLE in skipped.then
 
 
-def test_a_technique_for_a_newer_server_says_so(lab: Lab) -> None:
+def test_a_technique_for_a_newer_server_says_so(bench: BenchmarkSession) -> None:
     arm = counting([], "select 1")
     with pytest.raises(Unavailable, match="needs PostgreSQL 99"):
-        lab.comparison(Technique("later", arm, arm, server_major_min=99))
+        bench.comparison(Technique("later", arm, arm, server_major_min=99))
 
 
 def test_what_a_technique_leaves_over_the_next_ones_share() -> None:
@@ -126,8 +126,8 @@ def test_a_long_set_up_leaves_half_of_the_budget() -> None:
     assert short.left_s == pytest.approx(90.0, abs=0.5)
 
 
-def test_what_a_killed_session_left_behind_is_not_in_the_way(lab: Lab) -> None:
-    lab.caller.execute("create schema phasegate_bench; create table phasegate_bench.keys_v4 ()")
-    uuid_keys = pairs(lab.project)["uuid_keys"]
-    assert lab.comparison(uuid_keys).technique == "uuid_keys"
-    assert lab.caller.once("select to_regnamespace('phasegate_bench')").column(0) == [None]
+def test_what_a_killed_session_left_behind_is_not_in_the_way(bench: BenchmarkSession) -> None:
+    bench.caller.execute("create schema phasegate_bench; create table phasegate_bench.keys_v4 ()")
+    uuid_keys = pairs(bench.project)["uuid_keys"]
+    assert bench.comparison(uuid_keys).technique == "uuid_keys"
+    assert bench.caller.once("select to_regnamespace('phasegate_bench')").column(0) == [None]

@@ -7,7 +7,7 @@ import msgspec
 from phasegate.compare import spend_budget as leftover
 from phasegate.compare.connection import Connection
 from phasegate.compare.p95_topup import beyond, calls_missing, seconds_for
-from phasegate.compare.session import Budget, Lab
+from phasegate.compare.session import BenchmarkSession, Budget
 from phasegate.compare.technique import Answer, Parameters, Role, Technique
 from phasegate.compare.technique import Arm as TechniqueArm
 from phasegate.records.benchmark import Arm, Comparison
@@ -72,8 +72,8 @@ def test_beyond_its_objective_for_sure_is_what_lies_above_it_with_its_whole_inte
     assert beyond([msgspec.structs.replace(mixed, before=before)], 50.0) == set()
 
 
-def opened(dsn: str, budget_s: float, settled: frozenset[str] = frozenset()) -> Lab:
-    return Lab(
+def opened(dsn: str, budget_s: float, settled: frozenset[str] = frozenset()) -> BenchmarkSession:
+    return BenchmarkSession(
         dsn,
         users=None,
         sha256=None,
@@ -86,11 +86,11 @@ def opened(dsn: str, budget_s: float, settled: frozenset[str] = frozenset()) -> 
 
 def test_what_is_left_of_the_budget_goes_to_the_calls_that_are_lacking(populated: str) -> None:
     said: list[str] = []
-    with opened(populated, 60) as lab:
-        lab.comparison(technique("one"))
-        lab.note(comparison("one", 2, 12))  # as if there had been time for no more
-        leftover.spend(lab, said.append)
-        (found,) = lab.comparisons
+    with opened(populated, 60) as bench:
+        bench.comparison(technique("one"))
+        bench.note(comparison("one", 2, 12))  # as if there had been time for no more
+        leftover.spend(bench, said.append)
+        (found,) = bench.comparisons
     assert said == ["one, alone"]
     assert len(found.before.call_ns) == 12
     assert len(found.before.alone_ns) == 93
@@ -99,9 +99,9 @@ def test_what_is_left_of_the_budget_goes_to_the_calls_that_are_lacking(populated
 
 def test_nothing_is_called_without_time_or_where_n_star_lies_below(populated: str) -> None:
     for budget_s, settled in ((0.0, frozenset[str]()), (60.0, frozenset({"one"}))):
-        with opened(populated, budget_s, settled) as lab:
-            lab.comparison(technique("one"))
-            lab.note(comparison("one", 200, 12))
-            leftover.spend(lab, lambda _: None)
-            (found,) = lab.comparisons
+        with opened(populated, budget_s, settled) as bench:
+            bench.comparison(technique("one"))
+            bench.note(comparison("one", 200, 12))
+            leftover.spend(bench, lambda _: None)
+            (found,) = bench.comparisons
         assert found.before.alone_ns == ()

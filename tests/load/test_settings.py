@@ -9,7 +9,7 @@ import pytest
 
 from phasegate.load.client import Budget, share_of
 from phasegate.load.options import REMOTE_BUDGET, REMOTE_RAMP_S, add_arguments
-from phasegate.load.settings import Settings, settings_from
+from phasegate.load.settings import LoadSettings, settings_from
 from phasegate.load.stages import SESSIONS_MIN, parse_size, rate_with_enough_sessions
 from phasegate.load.users import ActingUsers, Listed, Seeded
 from phasegate.model.errors import ConfigurationError, PhasegateError, Refused, UsageError
@@ -25,7 +25,7 @@ REMOTE = "https://abc.supabase.co"
 
 def settings(
     *arguments: str, host: str | None = LOCAL, environment: dict[str, str] | None = None
-) -> Settings:
+) -> LoadSettings:
     parser = configargparse.ArgumentParser()
     add_arguments(parser)
     return settings_from(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from phasegate.load.target_level import level_told_by
+from phasegate.load.preflight import level_told_by
 from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.load import LoadRecord

@@ -24,7 +24,7 @@ Query = Callable[..., list[asyncpg.Record]]
 USERS = 2000
 SEED = 11
 # Of the data set above. It changes with seed/, Faker's version and the seeder's code; the latter
-# must then raise seeding.dataset_key.DATA_VERSION.
+# must then raise seeding.dataset_spec.DATA_VERSION.
 SHA256 = "6c407eaa3058cc91de10620bcb58ec75e5ab629b96b9bcc887a9ea2b0ead51b8"
 
 

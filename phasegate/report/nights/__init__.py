@@ -5,10 +5,9 @@ Reads records and change points; measures nothing and opens no database. Writes 
 
 from __future__ import annotations
 
-from phasegate.report.nights.digest import digest, markdown
+from phasegate.report.nights.digest import digest, markdown, summary
 from phasegate.report.nights.judge import judge, verdict
 from phasegate.report.nights.page import build
-from phasegate.report.nights.summary import summary
 from phasegate.report.nights.terminal import as_record, chart, find, table
 
 __all__ = [

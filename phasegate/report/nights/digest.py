@@ -1,6 +1,7 @@
 """A night in a page: what moved, on what evidence, who is suspect, where to look first. Pure.
 
-Takes the night's record and the history; gives a `DigestRecord`, and Markdown made of it.
+Takes the night's record and the history; gives a `DigestRecord`, and Markdown: a page made of it,
+and the summary for a pull request or `$GITHUB_STEP_SUMMARY`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from phasegate.records import history, scrub
 from phasegate.records.digest import DigestRecord, Measured, Moved, Trust, Unmeasured
 from phasegate.records.history import History
 from phasegate.records.night import Finding, NightRecord, Ratios, Series
+from phasegate.report import format as words
 from phasegate.report import page
 from phasegate.report.nights.judge import verdict
 
@@ -174,3 +176,33 @@ def _advice(name: str, kind: set[str], series: Series | None) -> str:
             "commit need be the cause."
         )
     return ""
+
+
+def summary(record: NightRecord, found: History) -> str:
+    """What moved, on what evidence, and every series with its ratio; free text is scrubbed.
+
+    Args:
+        record: the night, judged.
+        found: the history, with or without it.
+    """
+    record = scrub.night(record)
+    template = page.environment(escape=False).get_template("night_summary.md")
+    return template.render(
+        digest=digest(record, found),
+        rows=[_row(series) for series in record.series if series.ratios is not None],
+        wall_s=record.wall_s,
+        dirty=record.dirty,
+    )
+
+
+def _row(series: Series) -> dict[str, str]:
+    first, second = series.ratios, series.confirmation
+    combined = history.combined(series)
+    return {
+        "id": series.id,
+        "name": series.name,
+        "means": "–" if combined is None else words.speed(combined),
+        "first": words.interval(first.estimate, first.low, first.high) if first else "–",
+        "second": words.interval(second.estimate, second.low, second.high) if second else "",
+        "blocks": str(len(first.logs)) if first else "–",
+    }

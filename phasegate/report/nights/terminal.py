@@ -8,7 +8,7 @@ import math
 from phasegate.model.errors import UsageError
 from phasegate.records import scrub
 from phasegate.records.history import History
-from phasegate.records.series import SeriesNight, SeriesNights, SeriesRecord
+from phasegate.records.night import SeriesNight, SeriesNights, SeriesRecord
 from phasegate.report import format as words
 from phasegate.report.nights.digest import because
 from phasegate.report.nights.series import Break, Line, Point, breaks, lines

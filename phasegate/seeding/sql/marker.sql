@@ -6,7 +6,7 @@ create schema if not exists phasegate;
 create table if not exists phasegate.dataset (
     only_row    boolean     primary key default true check (only_row),
     state       text        not null check (state in ('loading', 'complete')),
-    key         text        not null,  -- digest of all that the data depend on: seeding/dataset_key.py
+    key         text        not null,  -- digest of all that the data depend on: seeding/dataset_spec.py
     users       bigint      not null,
     seed        bigint      not null,
     first_month date        not null,  -- of the partitions

@@ -1,10 +1,11 @@
 """What a call asks for: how many users, from which seed, of which project; and its progress.
 
-Reads the project's population; writes nothing.
+Reads the project's `seed/` and Faker's version; writes nothing.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +15,15 @@ import msgspec
 from phasegate.model.errors import UsageError
 from phasegate.project import SeedFolder
 from phasegate.project.declared import read_declared
-from phasegate.seeding.dataset_key import dataset_key
 from phasegate.seeding.entity import USERS_MAX
 from phasegate.seeding.population import Population
 from phasegate.seeding.rights import NOTHING_CHANGED
-from phasegate.seeding.vocabulary import check_locales
+from phasegate.seeding.vocabulary import check_locales, faker_version
+from phasegate.stack.database import read_sql
+
+# Raised by one whenever a change of this room's code changes the data.
+# 2: tables are declared, columns drawn by name: docs/decisions/0011-seeding-is-declared.md
+DATA_VERSION = 2
 
 # Seeds are stored as bigint.
 SEED_MAX = (1 << 63) - 1
@@ -39,7 +44,7 @@ OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
-class Plan:
+class DatasetSpec:
     """What is to be loaded, and its key.
 
     Attributes:
@@ -100,10 +105,10 @@ def population_of(root: Path, seed: int, users: int, locales: tuple[str, ...] | 
     return Population(declared, seed, users)
 
 
-def make_plan(
+def dataset_spec(
     users: int, seed: int, locales: tuple[str, ...] | None = None, folder: SeedFolder | None = None
-) -> Plan:
-    """The plan of a call; `folder`: of the project, the one found from here where None.
+) -> DatasetSpec:
+    """What a call asks for; `folder`: of the project, the one found from here where None.
 
     Raises:
         UsageError: a number that is out of range, an unknown locale.
@@ -119,4 +124,20 @@ def make_plan(
     chosen = folder or SeedFolder()
     population = population_of(chosen.root, seed, users, locales)
     check_locales(population.declared.file.locales)  # named before anything is touched
-    return Plan(chosen, population, dataset_key(chosen, population))
+    return DatasetSpec(chosen, population, dataset_key(chosen, population))
+
+
+def dataset_key(folder: SeedFolder, population: Population) -> str:
+    """Identifies a data set: 32 hexadecimal digits."""
+    code = population.declared.code
+    parts = {
+        "code": code.read_text(encoding="utf-8") if code is not None else "",
+        "data_version": DATA_VERSION,
+        "faker": faker_version(),
+        "population": population.declared.file,
+        "schema": [read_sql(folder.schema), read_sql(folder.keys)],
+        "seed": population.seed,
+        "users": population.users,
+        "users_table": population.declared.users_table,
+    }
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:32]
