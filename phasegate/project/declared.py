@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,8 @@ import msgspec
 from phasegate.model.errors import ConfigurationError
 from phasegate.project.contract import About
 from phasegate.project.find import FILE as PROJECT_FILE
-from phasegate.project.population import ColumnFile, PopulationFile, RowsFile, TableFile
+from phasegate.project.population import DelayFile, PopulationFile, RowsFile, TableFile
+from phasegate.project.population_columns import ColumnFile, refs_in
 
 FILE = "seed/population.toml"
 NOTHING = "Nothing was changed"
@@ -43,12 +44,13 @@ class Shape(Enum):
     GROUPS = "groups of users"
     MEMBERSHIPS = "one a user and group"
     FEW = "few an owner, kept as a number each"
+    MANY = "many an owner, kept, since other rows refer to them"
     EVENTS = "many an owner, made week by week"
     CHILDREN = "few an event, made with it"
 
 
-KEPT = (Shape.USERS, Shape.REFERENCE, Shape.GROUPS, Shape.MEMBERSHIPS, Shape.FEW)
-"""Shapes whose rows can be looked up by another table's."""
+STREAMED = (Shape.EVENTS, Shape.CHILDREN)
+"""Shapes whose rows are not kept in memory: no other table's look them up."""
 
 
 def plain(name: str) -> str:
@@ -72,6 +74,8 @@ class Table:
         shape: how its rows come about.
         owner: name of the owner's table; empty where there is none.
         ancestors: tables of which each row belongs to one row, the nearest first.
+        is_of_event: whether its owner's rows are many, so that they are moments and have no life.
+        is_global: whether it leads to no user: a reference table, or what one owns.
     """
 
     name: str
@@ -79,6 +83,8 @@ class Table:
     shape: Shape
     owner: str
     ancestors: tuple[str, ...]
+    is_of_event: bool = False
+    is_global: bool = False
 
     @property
     def destinations(self) -> tuple[str, ...]:
@@ -94,6 +100,11 @@ class Table:
     def fixed(self) -> int | None:
         """The fixed number of rows, where it is one."""
         return self.file.rows if isinstance(self.file.rows, int) else None
+
+    @property
+    def when(self) -> str | DelayFile:
+        """When the rows are made."""
+        return self.file.when or ("with owner" if self.is_of_event or self.is_global else "life")
 
     def column(self, name: str) -> ColumnFile | str:
         """Declaration of a column."""
@@ -166,13 +177,13 @@ def read_declared(root: Path) -> Declared:
 
 
 def _tables(file: PopulationFile, users: str) -> dict[str, Table]:
-    named = {plain(name): table for name, table in file.tables.items()}
+    named = {plain(name): table for name, table in file.tables.items() if not table.skip}
     if users not in named:
         refuse("tables", f"there is no {users!r}, the users_table of {PROJECT_FILE}")
     made: dict[str, Table] = {}
     for name in named:
         _make(name, named, users, made, ())
-    return {name: made[name] for name in named}
+    return {name: _kept(made[name], _looked_up(made)) for name in named}
 
 
 def _make(
@@ -201,7 +212,10 @@ def _make(
         if groups not in named or _make(groups, named, users, made, ()).shape is not Shape.GROUPS:
             refuse(f"tables.{name}.rows.memberships_of", f"there are no groups {groups!r}")
         ancestors = (users, groups)
-    made[name] = Table(name, table, shape, owner, tuple(dict.fromkeys(ancestors)))
+    ancestors = tuple(dict.fromkeys(ancestors))
+    is_global = name != users and users not in ancestors
+    of_event = shape is Shape.CHILDREN
+    made[name] = Table(name, table, shape, owner, ancestors, of_event, is_global)
     return made[name]
 
 
@@ -222,15 +236,41 @@ def _shape(name: str, table: TableFile, above: Table | None, users: str) -> Shap
         refuse(f"tables.{name}.owner", "is missing: whose rows are they?")
     if above is None or numbers.memberships_of:
         return Shape.REFERENCE if above is None else Shape.MEMBERSHIPS
-    return _shape_of_owned(name, above, numbers)
-
-
-def _shape_of_owned(name: str, above: Table, numbers: RowsFile) -> Shape:
-    if above.shape is Shape.REFERENCE:
-        refuse(f"tables.{name}.owner", f"{above.name!r} does not lead to a user")
-    if above.shape in (Shape.EVENTS, Shape.CHILDREN):
+    if above.is_global:
+        return Shape.FEW
+    if above.shape in STREAMED:
         return Shape.CHILDREN
     return Shape.EVENTS if numbers.mean is not None else Shape.FEW
+
+
+def _looked_up(tables: dict[str, Table]) -> set[str]:
+    """Tables whose rows must be kept: others refer to them, or they are above such ones.
+
+    Where no value may come twice in an owner's rows, its rows must be counted beforehand.
+    """
+    found: set[str] = set()
+    for table in tables.values():
+        columns = table.file.columns.values()
+        for ref in (one for column in columns for one in refs_in(column)):
+            name = plain(ref.ref.rpartition(".")[0])
+            if name in tables and (name not in table.ancestors or ref.within):
+                found |= {name, *tables[name].ancestors}
+        if table.shape is Shape.EVENTS and _once_an_owner(table):
+            found.add(table.name)
+    return found
+
+
+def _once_an_owner(table: Table) -> bool:
+    columns = table.file.columns.values()
+    return any(isinstance(one, ColumnFile) and one.unique == "owner" for one in columns)
+
+
+def _kept(table: Table, looked_up: set[str]) -> Table:
+    """The table in the shape that its use asks for."""
+    if table.name not in looked_up or table.shape not in STREAMED:
+        return table
+    is_counted = table.shape is Shape.CHILDREN or _once_an_owner(table)
+    return replace(table, shape=Shape.FEW if is_counted else Shape.MANY)
 
 
 def names_in(text: str) -> tuple[str, ...]:

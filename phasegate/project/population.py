@@ -1,18 +1,19 @@
-"""What `seed/population.toml` may say: tables, rows per owner, columns. Pure.
+"""What `seed/population.toml` may say: tables and rows per owner. Pure.
 
-One struct a table of the file; a misspelt key is an error. `docs/project/seed.md` documents every
+One struct a table of the file; a misspelt key is an error. Columns are in
+`project.population_columns`. `docs/project/seed.md` documents every
 key; `project.population_checks` checks what one declaration says of another.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from phasegate.model.catalogue import Entry
+from phasegate.project.population_columns import SHORT, ColumnFile
 
 # Two years: sort keys carry milliseconds since the start in 39 bits, beside 24 for the owner.
 DAYS_MAX = 730
@@ -21,10 +22,6 @@ ROWS_FEW_MAX = 65_535
 """Rows an owner has at most where they are kept as a number each."""
 LOCALES_MAX = 64
 WORDS_MAX = 1024
-LENGTH_MAX, DECIMALS_MAX, SIGMA_MAX = 64, 9, 4
-
-SHORT = ("uuid4", "uuid7", "identity", "snowflake", "created", "number", "locale")
-"""What a column may be in one word."""
 
 
 class VocabularyFile(Entry, frozen=True):
@@ -47,12 +44,14 @@ class VocabularyFile(Entry, frozen=True):
 
 
 class RowsFile(Entry, frozen=True):
-    """`rows = { … }`: how many rows an owner has. Exactly one of the first three is given."""
+    """`rows = { … }`: how many rows an owner has. Exactly one of the first four is given."""
 
     mean: float | None = None
     """None, one or many: a Poisson process along the owner's life, at the user's activity."""
     from_one_mean: float | None = None
     """Geometric from 1 on: most owners have few."""
+    share: float | None = None
+    """None or one: such a share of the owners has one."""
     members_mean: float | None = None
     """Groups of users: how many users found themselves in one, on average."""
     members_sigma: float = 1.0
@@ -66,9 +65,11 @@ class RowsFile(Entry, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuse two numbers at once, and what no formula could carry out."""
-        kinds = [self.mean, self.from_one_mean, self.members_mean]
+        kinds = [self.mean, self.from_one_mean, self.share, self.members_mean]
         if sum(kind is not None for kind in kinds) != 1:
-            raise ValueError("give one of `mean`, `from_one_mean`, `members_mean`")
+            raise ValueError("give one of `mean`, `from_one_mean`, `share`, `members_mean`")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise ValueError("`share` must be above 0, and 1 at most")
         if self.mean is not None and not 0 < self.mean <= 100_000:
             raise ValueError("`mean` must be above 0, and 100,000 at most")
         for name in ("from_one_mean", "members_mean"):
@@ -96,121 +97,16 @@ class DelayFile(Entry, frozen=True):
             raise ValueError("`median_h` must be above 0, `sigma` 0 to 4")
 
 
-class ColumnFile(Entry, frozen=True):
-    """`[tables.T.columns.C]`, where one word does not do: exactly one kind, and its options."""
-
-    ref: str = ""
-    """`table.column` of another row: the owner's, one inside the same owner, or a reference row."""
-    same_as: str = ""
-    """`ref`: the column whose row it is."""
-    within: str = ""
-    """`ref`: the ancestor inside which a row is picked; the nearest common one where empty."""
-    prefer: Literal["any", "newer"] = "any"
-    """`ref`: which of the owner's rows."""
-    choice: dict[str, float] | tuple[str | int | float | bool, ...] | None = None
-    """Values with their weights, or equally likely ones."""
-    share: float | None = None
-    """A boolean: how often it is true."""
-    uniform: tuple[float, float] | None = None
-    """A number from the first to below the second."""
-    normal: tuple[float, float] | None = None
-    """Mean and standard deviation."""
-    log_normal: tuple[float, float] | None = None
-    """Median, and sigma of the logarithm."""
-    decimals: int = 2
-    """Numbers: places behind the point, where the type has any."""
-    text: str | None = None
-    """Words and `{vocabulary}` names, `{number}` or `{id}`."""
-    value: str | int | float | bool | None = None
-    """The same in every row."""
-    copy: str = ""
-    """Another column of the row."""
-    after: str = ""
-    """A moment that follows another column's by a log-normal delay, null where it does not come."""
-    median_h: float = 24.0
-    sigma: float = 1.0
-    happens: float = 1.0
-    """`after`: share of rows in which it comes at all."""
-    otherwise: str | int | float | bool | None = None
-    """`after`: a column to copy where it does not come; `if_null`: the value of the others."""
-    if_null: str = ""
-    """A value that says whether another column is null: `then` where it is, else `otherwise`."""
-    then: str | int | float | bool | None = None
-    json: dict[str, Any] | None = None
-    """A template: values stand for themselves, a table with one kind of column is drawn."""
-    array: ColumnFile | str | None = None
-    """What each element is."""
-    length: tuple[int, int] = (0, 4)
-    """`array`: fewest and most elements."""
-    function: str = ""
-    """Of `seed/columns.py`."""
-    null_share: float = 0.0
-    """How often it is null, besides."""
-
-    def __post_init__(self) -> None:
-        """Refuse two kinds at once, and what no formula could carry out."""
-        kinds = kinds_of(self)
-        if len(kinds) != 1:
-            given = f", not {' and '.join(kinds)}" if kinds else ""
-            raise ValueError(f"give one of {', '.join(KINDS)}{given}")
-        for wrong, why in self._limits():
-            if wrong:
-                raise ValueError(why)
-
-    def _limits(self) -> Iterator[tuple[bool, str]]:
-        """Whether something is out of its range, and what that is."""
-        for name in ("null_share", "happens", "share"):
-            share = getattr(self, name)
-            yield share is not None and not 0 <= share <= 1, f"`{name}` must be 0 to 1"
-        yield bool(self.ref) and self.ref.count(".") not in (1, 2), "`ref` must be `table.column`"
-        if self.choice is not None:
-            weights = list(self.choice.values()) if isinstance(self.choice, dict) else [1.0]
-            wrong = not self.choice or min(weights) <= 0
-            yield wrong, "`choice` needs a value, and weights above 0"
-        yield (
-            self.uniform is not None and self.uniform[0] >= self.uniform[1],
-            "`uniform` must be a lower number and a higher one",
-        )
-        for name in ("normal", "log_normal"):
-            pair = getattr(self, name)
-            yield pair is not None and pair[1] < 0, f"`{name}` must have a spread of 0 or more"
-        yield (
-            self.log_normal is not None and self.log_normal[0] <= 0,
-            "`log_normal` must have a median above 0",
-        )
-        low, most = self.length
-        yield not 0 <= low <= most <= LENGTH_MAX, f"`length` must be two of 0 to {LENGTH_MAX}"
-        yield not 0 <= self.decimals <= DECIMALS_MAX, f"`decimals` must be 0 to {DECIMALS_MAX}"
-        yield (
-            not (self.median_h > 0 and 0 <= self.sigma <= SIGMA_MAX),
-            (f"`median_h` must be above 0, `sigma` 0 to {SIGMA_MAX}"),
-        )
-        yield (
-            bool(self.if_null) and (self.then is None or self.otherwise is None),
-            "`if_null` needs `then` and `otherwise`",
-        )
-
-
-KINDS = (
-    "ref", "choice", "share", "uniform", "normal", "log_normal", "text", "value", "copy", "after",
-    "if_null", "json", "array", "function",
-)  # fmt: skip
-"""Keys of which a column has exactly one."""
-
-
-def kinds_of(column: ColumnFile) -> list[str]:
-    """Those of `KINDS` that are given."""
-    return [kind for kind in KINDS if getattr(column, kind) not in (None, "")]
-
-
 class TableFile(Entry, frozen=True):
     """`[tables.NAME]`; NAME is in schema public, or `schema.table`."""
 
-    columns: dict[str, ColumnFile | str]
+    columns: dict[str, ColumnFile | str] = msgspec.field(default_factory=dict)
     owner: str = ""
     """The table whose rows own these; empty for users, groups of users, and reference tables."""
     rows: int | RowsFile = 1
     """Per owner, or of a reference table as a whole."""
+    skip: bool = False
+    """Leave it empty."""
     when: Literal["life", "with owner"] | DelayFile | None = None
     """Spread over the owner's life, at its very moment, or some time after it."""
     also_into: tuple[str, ...] = ()
@@ -226,6 +122,8 @@ class TableFile(Entry, frozen=True):
                     f"`columns.{name}`: {column!r} is none of {', '.join(SHORT)}; "
                     "a table of keys says more"
                 )
+        if not self.columns and not self.skip:
+            raise ValueError("`columns` must name one, or `skip = true` leave the table empty")
         if isinstance(self.rows, int) and not 1 <= self.rows <= 1 << 24:
             raise ValueError("`rows` must be 1 or more")
 

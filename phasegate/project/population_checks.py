@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from phasegate.project.declared import (
     IN_TEXT,
-    KEPT,
     Declared,
     Shape,
     Table,
@@ -17,9 +16,11 @@ from phasegate.project.declared import (
     plain,
     refuse,
 )
-from phasegate.project.population import ColumnFile
+from phasegate.project.population_columns import ANYWHERE, ColumnFile, drawn_in
 
 Place = tuple[str, str]
+SIBLINGS = ("copy", "after", "if_null", "same_as", "base")
+"""Options that name another column of the row."""
 
 
 def check(declared: Declared) -> None:
@@ -50,15 +51,12 @@ def _check_users(declared: Declared) -> None:
 
 def _check_rows(table: Table) -> None:
     key = f"tables.{table.name}"
-    if table.shape is Shape.EVENTS and table.file.when not in (None, "life"):
+    of_life = table.shape in (Shape.EVENTS, Shape.MANY)
+    if of_life and table.file.when not in (None, "life"):
         refuse(f"{key}.when", "rows with a `mean` are spread over their owner's life")
-    if table.shape is Shape.CHILDREN and table.file.when == "life":
+    if table.is_of_event and table.file.when == "life":
         refuse(f"{key}.when", "an event has no life: 'with owner', or { median_h = … }")
-    if table.file.when is not None and table.shape not in (
-        Shape.FEW,
-        Shape.EVENTS,
-        Shape.CHILDREN,
-    ):
+    if table.file.when is not None and not (of_life or table.shape in (Shape.FEW, Shape.CHILDREN)):
         refuse(f"{key}.when", "is for tables that have an owner")
 
 
@@ -78,20 +76,26 @@ def _check_destinations(declared: Declared) -> None:
 def _check_word(table: Table, word: str, key: str) -> None:
     if word == "snowflake" and table.shape in (Shape.REFERENCE, Shape.CHILDREN):
         refuse(key, "'snowflake' is for rows with a moment of their own; 'identity' does here")
-    if word == "number" and table.shape is Shape.EVENTS:
-        refuse(key, "rows with a `mean` are not numbered within their owner")
-    if word == "locale" and table.shape is Shape.REFERENCE:
+    if word == "locale" and table.is_global:
         refuse(key, "a reference row has no user, and so no locale")
 
 
 def _check_column(declared: Declared, table: Table, column: ColumnFile, key: str) -> None:
     _check_siblings(table, column, key)
+    if column.unique == "owner" and not table.owner:
+        refuse(f"{key}.unique", f"{table.name!r} has no owner: say `unique = true`")
     if column.ref:
         _check_ref(declared, table, column, key)
     elif column.same_as or column.within or column.prefer != "any":
         refuse(key, "`same_as`, `within` and `prefer` belong to `ref`")
     if column.after:
         _check_after(table, column, key)
+    if column.range is not None and column.range.start:
+        _check_moment(table, column.range.start, f"{key}.range.start")
+    _check_parts(declared, table, column, key)
+
+
+def _check_parts(declared: Declared, table: Table, column: ColumnFile, key: str) -> None:
     if column.text is not None:
         _check_text(declared, table, column.text, f"{key}.text")
     if column.function and declared.code is None:
@@ -105,39 +109,48 @@ def _check_column(declared: Declared, table: Table, column: ColumnFile, key: str
 
 
 def _check_siblings(table: Table, column: ColumnFile, key: str) -> None:
-    for option in ("copy", "after", "if_null", "same_as"):
-        name = getattr(column, option)
-        if name and name not in table.file.columns:
-            refuse(f"{key}.{option}", f"{table.name!r} has no column {name!r}")
+    for option in (*SIBLINGS, "sum", "product"):
+        given = getattr(column, option)
+        for name in (given,) if isinstance(given, str) else given:
+            if name and name not in table.file.columns:
+                refuse(f"{key}.{option}", f"{table.name!r} has no column {name!r}")
+
+
+def _check_moment(table: Table, name: str, key: str) -> None:
+    if name not in table.file.columns:
+        refuse(key, f"{table.name!r} has no column {name!r}")
+    if not _is_moment(table.file.columns[name]):
+        refuse(key, f"{name!r} is no moment: 'created', `after`, `between` or `every_h`")
 
 
 def _check_after(table: Table, column: ColumnFile, key: str) -> None:
     columns = table.file.columns
-    if not _is_moment(columns[column.after]):
-        refuse(f"{key}.after", f"{column.after!r} is no moment: 'created', or another `after`")
+    _check_moment(table, column.after, f"{key}.after")
     other = column.otherwise
     if other is not None and not (isinstance(other, str) and _is_moment(columns.get(other))):
         refuse(f"{key}.otherwise", f"{other!r} is no column with a moment")
 
 
 def _check_element(declared: Declared, table: Table, column: ColumnFile, key: str) -> None:
-    if column.json is not None or column.array is not None or column.function or column.after:
-        refuse(key, "takes `choice`, `share`, a number, `text`, `value` or `ref`")
+    if any(getattr(column, kind) for kind in ("json", "array", *SIBLINGS, "sum", "product")):
+        refuse(key, "takes `choice`, `share`, a number, `text`, `value`, `ref` and the like")
+    if column.function or column.by_number or column.unique:
+        refuse(key, "takes no `function`, `by_number` or `unique`")
     if column.null_share:
         refuse(f"{key}.null_share", "is for whole columns")
     _check_column(declared, table, column, key)
 
 
 def _is_moment(column: ColumnFile | str | None) -> bool:
-    return column == "created" or (isinstance(column, ColumnFile) and bool(column.after))
+    if not isinstance(column, ColumnFile):
+        return column == "created"
+    return bool(column.after or column.between or column.every_h)
 
 
 def _check_text(declared: Declared, table: Table, text: str, key: str) -> None:
     for name in names_in(text):
         if not name:
             refuse(key, "{} needs a name: of a vocabulary, `number` or `id`")
-        if name == "number" and table.shape is Shape.EVENTS:
-            refuse(key, "rows with a `mean` are not numbered within their owner: take {id}")
         if name in IN_TEXT and name in declared.file.vocabularies:
             refuse(f"vocabularies.{name}", "is a name that texts have for numbers")
 
@@ -146,27 +159,37 @@ def _check_ref(declared: Declared, table: Table, column: ColumnFile, key: str) -
     name, target_column = declared.target(column.ref)
     target = declared.tables.get(name)
     if target is None:
-        refuse(f"{key}.ref", f"there is no table {name!r}")
+        left_out = name in {plain(one) for one in declared.file.tables}
+        refuse(f"{key}.ref", f"{name!r} is skipped" if left_out else f"there is no table {name!r}")
     if target_column not in target.file.columns:
         refuse(f"{key}.ref", f"{name!r} has no column {target_column!r}")
+    if column.unique and (name in table.ancestors or column.same_as):
+        refuse(f"{key}.unique", "rows of an owner all have the same one there")
     if column.same_as:
         _check_same(declared, table, column, key)
+    else:
+        _check_within(table, target, column, key)
+
+
+def _check_within(table: Table, target: Table, column: ColumnFile, key: str) -> None:
+    name = target.name
+    if column.within == ANYWHERE:
+        if target.is_global:
+            refuse(f"{key}.within", f"rows of {name!r} are nobody's: leave `within` out")
     elif column.within:
         within = plain(column.within)
         if within not in table.ancestors or within not in target.ancestors:
             refuse(f"{key}.within", f"{within!r} is not above both {name!r} and {table.name!r}")
-        _check_kept(target, key)
-    elif name == table.name:
-        _check_own(table, column, key)
-    elif name not in table.ancestors and target.shape is not Shape.REFERENCE:
-        _check_kept(target, key)
-        if common(table, target) is None:
-            refuse(f"{key}.ref", f"{name!r} and {table.name!r} share no owner")
+    elif not _shares_an_owner(table, target):
+        refuse(
+            f"{key}.ref",
+            f'{name!r} and {table.name!r} share no owner: say `within = "*"` for any row',
+        )
 
 
-def _check_kept(target: Table, key: str) -> None:
-    if target.shape not in KEPT:
-        refuse(f"{key}.ref", f"rows of {target.name!r} cannot be looked up: make it the `owner`")
+def _shares_an_owner(table: Table, target: Table) -> bool:
+    is_above = target.name in (table.name, *table.ancestors)
+    return is_above or target.is_global or common(table, target) is not None
 
 
 def _check_same(declared: Declared, table: Table, column: ColumnFile, key: str) -> None:
@@ -178,38 +201,10 @@ def _check_same(declared: Declared, table: Table, column: ColumnFile, key: str) 
         refuse(key, f"`null_share` and `within` are those of {column.same_as!r}")
 
 
-def _check_own(table: Table, column: ColumnFile, key: str) -> None:
-    if table.shape is not Shape.FEW or table.file.when not in (None, "life"):
-        refuse(f"{key}.ref", "a row's own table may be named where an owner's rows are few")
-    if column.null_share == 0:
-        refuse(f"{key}.null_share", "must be above 0: an owner's first row has none before it")
-
-
 def common(table: Table, target: Table) -> str | None:
     """The nearest row above `target` that rows of `table` belong to as well."""
     mine = {table.name, *table.ancestors}
     return next((name for name in target.ancestors if name in mine), None)
-
-
-def drawn_in(template: dict[str, object], path: str = "") -> Iterator[tuple[str, ColumnFile]]:
-    """The drawn values of a template of json, each with its path."""
-    for name, value in template.items():
-        if isinstance(value, dict):
-            column = as_column(value)
-            if column is not None:
-                yield f"{path}{name}", column
-            else:
-                yield from drawn_in(value, f"{path}{name}.")
-
-
-def as_column(value: dict[str, object]) -> ColumnFile | None:
-    """`value` of a template as a column to draw; None where it is an object to write as it is."""
-    import msgspec
-
-    try:
-        return msgspec.convert(value, ColumnFile, strict=True)
-    except msgspec.ValidationError:
-        return None
 
 
 def _check_cycles(declared: Declared) -> None:
@@ -237,7 +232,9 @@ def _asked(declared: Declared, table: Table, column: ColumnFile | str) -> Iterat
         return
     if column.ref:
         yield declared.target(column.ref)
-    for name in (column.copy, column.after, column.if_null, column.same_as):
+    start = column.range.start if column.range is not None else ""
+    given = [getattr(column, option) for option in SIBLINGS]
+    for name in (*given, *column.sum, *column.product, start):
         if name:
             yield table.name, name
     if column.after and isinstance(column.otherwise, str):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from phasegate.model.errors import ConfigurationError
 from phasegate.model.population import U64
 from phasegate.project.declared import DOCUMENTED, FILE, NOTHING, Table
-from phasegate.project.population import ColumnFile
+from phasegate.project.population_columns import ColumnFile
 from phasegate.seeding.entity import I64
 from phasegate.seeding.fields import Field, either
 from phasegate.seeding.pg_types import PgType

@@ -15,7 +15,7 @@ from typing import Any
 
 from phasegate.model.errors import ConfigurationError
 from phasegate.project.declared import FILE, NOTHING, Table
-from phasegate.project.population import ColumnFile
+from phasegate.project.population_columns import ColumnFile, kinds_of
 from phasegate.seeding.column import JSON_VALUE, Column, Nullable, Place
 from phasegate.seeding.columns_keys import Created, Locale, Number, Ref, Uuid
 from phasegate.seeding.columns_texts import Array, Function, Json, Text
@@ -36,15 +36,24 @@ _WORDS: dict[str, Callable[[Place], Column]] = {
     "created": Created,
     "locale": Locale,
 }
-_VALUES: tuple[tuple[str, Callable[[Place], Column]], ...] = (
-    ("choice", Choice),
-    ("share", Choice),
-    ("value", Choice),
-    ("uniform", Drawn),
-    ("normal", Drawn),
-    ("log_normal", Drawn),
-    ("text", Text),
-)
+_VALUES: dict[str, Callable[[Place], Column]] = {
+    "choice": Choice,
+    "share": Choice,
+    "value": Choice,
+    "uniform": Drawn,
+    "normal": Drawn,
+    "log_normal": Drawn,
+    "text": Text,
+}
+_OF_SIBLINGS: dict[str, Callable[[Place, Callable[[str], Column]], Column]] = {
+    "copy": Copy,
+    "after": After,
+    "if_null": IfNull,
+}
+_OF_PARTS: dict[str, Callable[[Place, Callable[[str, ColumnFile], Column]], Column]] = {
+    "json": Json,
+    "array": Array,
+}
 
 
 @dataclass
@@ -72,6 +81,8 @@ class Columns:
 
     def _make(self, place: Place) -> Column:
         if isinstance(place.file, str):
+            if place.file not in _WORDS:
+                place.refuse(f"{place.file!r} is not drawn yet")
             return _WORDS[place.file](place)
         made = self._of_kind(place, place.file)
         # A row that is looked up is null by itself, with all columns that ask it.
@@ -80,9 +91,7 @@ class Columns:
         return made
 
     def _of_kind(self, place: Place, file: ColumnFile) -> Column:
-        for kind, make in _VALUES:
-            if getattr(file, kind) is not None:
-                return make(place)
+        (kind,) = kinds_of(file)
 
         def sibling(name: str) -> Column:
             return self.column(place.table.name, name)
@@ -91,17 +100,17 @@ class Columns:
             kind = place.pg.element or JSON_VALUE
             return self._make(Place(place.population, place.table, place.name + path, kind, inner))
 
-        if file.ref:
+        if kind in _VALUES:
+            return _VALUES[kind](place)
+        if kind in _OF_SIBLINGS:
+            return _OF_SIBLINGS[kind](place, sibling)
+        if kind in _OF_PARTS:
+            return _OF_PARTS[kind](place, inside)
+        if kind == "ref":
             return Ref(place, lambda table, name: self.column(table, name, place.pg))
-        if file.json is not None:
-            return Json(place, inside)
-        if file.array is not None:
-            return Array(place, inside)
-        if file.function:
-            return Function(place, self._function(place, file.function), sibling)
-        if file.copy:
-            return Copy(place, sibling)
-        return After(place, sibling) if file.after else IfNull(place, sibling)
+        if kind != "function":
+            place.refuse(f"`{kind}` is not drawn yet")
+        return Function(place, self._function(place, file.function), sibling)
 
     def _function(self, place: Place, name: str) -> Callable[[Rows, Callable[[str], Column]], Any]:
         found = getattr(self._code, name, None)

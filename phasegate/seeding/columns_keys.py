@@ -13,17 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasegate.model.population import U64, Stream, hashed, stream_key
-from phasegate.project.declared import Shape, Table, plain
-from phasegate.project.population import ColumnFile
-from phasegate.project.population_checks import common
+from phasegate.project.declared import Shape
+from phasegate.project.population_columns import ANYWHERE, ColumnFile
 from phasegate.seeding.column import JSON_VALUE, ChosenRows, Column, below
 from phasegate.seeding.entity import CODE_BITS, I64, UUID, Entity, Indices, put_uuids_v7, quotients
 from phasegate.seeding.fields import Field, Piece, either, led_by, literal, whole_fields
 from phasegate.seeding.pg_types import decimal_text, moments, numbers, uuid_text
-from phasegate.seeding.population import FIRST_MS, stretches
+from phasegate.seeding.picks import FIRST_MS, MS_BITS, Span, available, index_by_time, inside_of
+from phasegate.seeding.population import stretches
 from phasegate.seeding.rows import Rows
 
-_MS_BITS = 36
+PRIME = (1 << 31) - 1
 
 
 @dataclass
@@ -102,8 +102,7 @@ class Number(Column):
                 return rows.counter.view(np.int64)
             codes = rows.entity.codes(rows.slots.view(np.uint64)).view(np.int64)
             return (rows.created_ms << CODE_BITS) | codes
-        # Users' are known without their order: tokens carry them.
-        return (rows.slots if rows.table.shape is Shape.USERS else rows.ordinal) + 1
+        return rows.ordinal + 1
 
     def make(self, rows: Rows) -> Field:
         """See `Column`."""
@@ -135,7 +134,7 @@ class Created(Column):
 def locale_of(rows: Rows) -> Indices:
     """Number of the locale of each row's user; 0 for rows that have none."""
     count = len(rows.population.declared.file.locales)
-    if count == 1 or rows.table.shape is Shape.REFERENCE:
+    if count == 1 or rows.table.is_global:
         return np.zeros(rows.size, dtype=np.intp)
     found: Indices | None = rows.memo.get("locale")
     if found is None:
@@ -180,18 +179,15 @@ class Ref(Column):
         self._file, self._target = file, declared.tables[name]
         self._column = self.column_of(name, column)
         same = table.column(file.same_as) if file.same_as else file
-        within = plain(same.within) if isinstance(same, ColumnFile) else ""
-        self._is_up = name in table.ancestors and not within
-        self._picks_in = within or ("" if self._is_up else common(table, self._target) or "")
+        self._asked = same if isinstance(same, ColumnFile) else file
+        inside = inside_of(declared, table, self._asked)
+        self._is_up, self._picks_in = inside is None, inside or ""
         self.dtype = self._column.dtype
         self.nullable = self._column.nullable or (not self._is_up and self._may_be_null)
 
     @property
     def _may_be_null(self) -> bool:
-        if self._file.same_as:
-            other = self.place.table.column(self._file.same_as)
-            return isinstance(other, ColumnFile) and other.null_share > 0
-        return self._file.null_share > 0
+        return self._asked.null_share > 0
 
     def put(self, rows: Rows, place: NDArray[Any]) -> None:
         """See `Column`: straight into place, where the other row's column can."""
@@ -202,7 +198,11 @@ class Ref(Column):
 
     def make(self, rows: Rows) -> Field:
         """See `Column`."""
-        target, null = (rows.up(self._target.name), None) if self._is_up else self.chosen(rows)
+        if self._is_up:
+            return self._column.of(rows.up(self._target.name))
+        if rows.population.entity(self._target.name).count == 0:
+            return Field(np.zeros(rows.size, dtype=self.dtype or "V1"), null=_all(rows))
+        target, null = self.chosen(rows)
         found = self._column.of(target)
         if null is None:
             return found
@@ -210,106 +210,110 @@ class Ref(Column):
 
     def chosen(self, rows: Rows) -> ChosenRows:
         """The other rows, and where there is none."""
-        stream = self._file.same_as or self.place.name
-        found: ChosenRows | None = rows.memo.get(("chosen", stream))
+        found: ChosenRows | None = rows.memo.get(("chosen", self._stream))
         if found is None:
-            chance = rows.hashes(
-                self.place.population.key(f"{self.place.table.name}.{stream}: row")
-            )
+            chance = rows.hashes(self.place.population.key(f"{self._stream}: row"))
             slots, none = self._slots(rows, chance)
             if self._may_be_null:
-                none = either(none, below(chance << np.uint64(32), self._null_share()))
+                none = either(none, below(chance << np.uint64(32), self._asked.null_share))
             else:
                 none = None
             found = (rows.population.rows(self._target.name, slots), none)
-            rows.memo["chosen", stream] = found
+            rows.memo["chosen", self._stream] = found
         return found
 
-    def _null_share(self) -> float:
-        file: ColumnFile | str = self._file
-        if isinstance(file, ColumnFile) and file.same_as:
-            file = self.place.table.column(file.same_as)
-        return file.null_share if isinstance(file, ColumnFile) else 0.0
+    @property
+    def _stream(self) -> str:
+        """What picking goes by: columns of one key share it."""
+        return f"{self.place.table.name}.{self._file.same_as or self.place.name}"
 
     def _slots(self, rows: Rows, chance: U64) -> tuple[Indices, NDArray[np.bool_] | None]:
         """A row for each of `rows`, and where there is none that was there by then."""
         target = rows.population.entity(self._target.name)
         lot = (chance >> np.uint64(48)).view(np.int64)
-        if self._file.prefer == "newer":
+        if self._asked.prefer == "newer":
             # The square of a uniform number prefers small ones: how many rows ago.
             lot = (lot * lot) >> 16
-        if self._target.shape is Shape.REFERENCE:
+        if self._asked.unique:
+            return self._another(rows)
+        if self._target.name == self.place.table.name and not self._asked.within:
+            return self._before(rows, lot)
+        if self._target.is_global:
             fine = (chance >> np.uint64(32)).view(np.int64)
             return (fine * target.count) >> 32, None
-        if self._target.name == self.place.table.name and not self._file.within:
-            available = rows.number
-            back = (lot * available) >> 16
-            return np.maximum(rows.slots - 1 - back, 0), available == 0
+        if self._picks_in == ANYWHERE or self.place.table.name in self._target.ancestors:
+            span = available(rows.population, self.place.table, self._asked, rows)
+            fine = (chance >> np.uint64(32)).view(np.int64)
+            return self._existing(rows, span, (fine * span.count) >> 32)
         owner = rows.up(self._picks_in)
         if self._picks_in == target.owner and self._target.shape is Shape.FEW:
             found = self._of_owner(rows, owner, target, lot)
             if found is not None:
                 return found
-        return _by_time(target, self._picks_in, owner.slots, rows.created_ms, lot)
+        return self._by_time(rows, target, owner.slots, lot)
+
+    def _existing(
+        self, rows: Rows, span: Span, places: I64
+    ) -> tuple[Indices, NDArray[np.bool_] | None]:
+        """The rows at `places` of `span`, none where it is empty."""
+        none = span.count == 0
+        return span.at(np.where(none, 0, places)), none
+
+    def _another(self, rows: Rows) -> tuple[Indices, NDArray[np.bool_] | None]:
+        """Another row for each row of an owner: on from a drawn one by a step without divisor."""
+        span = available(rows.population, self.place.table, self._asked, rows)
+        owner = rows.up(self.place.table.owner)
+        first = (
+            owner.hashes(rows.population.key(f"{self._stream}: first row")) >> np.uint64(32)
+        ).view(np.int64)
+        count = np.maximum(span.count, 1)
+        # A prime above all counts has no divisor with one.
+        places = (first + (rows.number % count) * (PRIME % count)) % count
+        return self._existing(rows, span, places)
+
+    def _before(self, rows: Rows, lot: I64) -> tuple[Indices, NDArray[np.bool_] | None]:
+        """An earlier row of the same owner; the row itself where none is and none may be null."""
+        available_rows = rows.number
+        back = 1 + ((lot * available_rows) >> 16)
+        none = available_rows == 0
+        if not self._may_be_null:
+            back = np.where(none, 0, back)
+        return np.maximum(rows.slots - back, 0), none
+
+    def _by_time(
+        self, rows: Rows, target: Entity, whose: Indices, lot: I64
+    ) -> tuple[Indices, NDArray[np.bool_] | None]:
+        """Among an owner's rows in the order of time, by looking them up."""
+        keys, slots = index_by_time(rows.population, target, self._picks_in)
+        base = whose.astype(np.uint64) << np.uint64(MS_BITS)
+        low = np.searchsorted(keys, base)
+        high = np.searchsorted(keys, base | rows.created_ms.view(np.uint64), side="right")
+        # Where there is none yet, the first that there will be does.
+        there = np.maximum(high - low, 1)
+        place = np.minimum(low + there - 1 - ((lot * there) >> 16), keys.size - 1)
+        return slots.take(place).astype(np.intp), high == low
 
     def _of_owner(
         self, rows: Rows, owner: Rows, target: Entity, lot: I64
     ) -> tuple[Indices, NDArray[np.bool_] | None] | None:
         """Among an owner's rows by the order of their numbers; None where that tells nothing."""
-        if target.counts is None or self._target.file.when not in (None, "life", "with owner"):
+        if target.counts is None or self._target.when not in ("life", "with owner"):
             return None
         whose = owner.slots
         owned = target.counts.take(whose).astype(np.int64)
-        none = None
-        if self._target.file.when == "with owner":
-            available = owned
+        none = owned == 0
+        if self._target.when == "with owner":
+            there = owned
         else:
             owner_entity = owner.entity
             age = rows.created_ms - owner_entity.created_ms.take(whose)
             stretch = stretches(owner_entity, target.counts, whose)
-            none = age <= FIRST_MS
-            available = np.minimum(quotients(np.maximum(age, 0), stretch) + 1, owned)
-        number = available - 1 - ((lot * available) >> 16)
-        return target.first.take(whose) + number, none if self._may_be_null else None
+            none |= age <= FIRST_MS
+            there = np.minimum(quotients(np.maximum(age, 0), stretch) + 1, owned)
+        number = there - 1 - ((lot * there) >> 16)
+        slots = np.minimum(target.first.take(whose) + np.maximum(number, 0), target.count - 1)
+        return slots, none
 
 
-def _by_time(
-    target: Entity, above: str, whose: Indices, created_ms: I64, lot: I64
-) -> tuple[Indices, NDArray[np.bool_] | None]:
-    """Among an owner's rows in the order of time, by looking them up."""
-    keys, slots = index_by_time(target, above)
-    base = whose.astype(np.uint64) << np.uint64(_MS_BITS)
-    low = np.searchsorted(keys, base)
-    high = np.searchsorted(keys, base | created_ms.view(np.uint64), side="right")
-    # Where there is none yet, the first that there will be does.
-    available = np.maximum(high - low, 1)
-    place = np.minimum(low + available - 1 - ((lot * available) >> 16), keys.size - 1)
-    found = slots.take(place)
-    return found.astype(np.intp), high == low
-
-
-def index_by_time(target: Entity, above: str) -> tuple[U64, NDArray[np.uint32]]:
-    """Rows of `target` by the row of `above` that they belong to, then by creation."""
-    kept: dict[str, tuple[U64, NDArray[np.uint32]]] = target.__dict__.setdefault("by_time", {})
-    if above not in kept:
-        keys = target.above[above].astype(np.uint64) << np.uint64(_MS_BITS)
-        keys |= target.created_ms.view(np.uint64)
-        order = np.argsort(keys, kind="stable").astype(np.uint32)
-        kept[above] = (keys[order], order)
-    return kept[above]
-
-
-def first_of(table: Table, population: Any) -> int:
-    """How long after its owner a row of `table` may come at the earliest, in ms.
-
-    Where a column needs a row that its owner has by then, not before that one is there.
-    """
-    declared = population.declared
-    for column in table.file.columns.values():
-        if not isinstance(column, ColumnFile) or not column.ref or column.null_share:
-            continue
-        target = declared.tables[declared.target(column.ref)[0]]
-        needed = target.shape is Shape.FEW and target.file.when in (None, "life")
-        if needed and target.name not in table.ancestors and target.owner == table.owner:
-            return FIRST_MS
-    return 0
+def _all(rows: Rows) -> NDArray[np.bool_]:
+    return np.ones(rows.size, dtype=np.bool_)

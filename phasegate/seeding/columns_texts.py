@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from phasegate.model.population import U64, hashed
 from phasegate.project.declared import IN_TEXT
-from phasegate.project.population import ColumnFile, VocabularyFile
-from phasegate.project.population_checks import as_column
+from phasegate.project.population import VocabularyFile
+from phasegate.project.population_columns import ColumnFile, as_column, drawn_in
 from phasegate.seeding.column import JSON_VALUE, Column
 from phasegate.seeding.columns_keys import locale_of
 from phasegate.seeding.columns_values import Sibling, file_of
@@ -168,6 +168,11 @@ class Json(Column):
         if column is not None:
             self._drawn.append(self.inside(path, column))
             self._texts.append(b"")
+        elif isinstance(value, list) and any(True for _ in drawn_in(value)):
+            for number, inner in enumerate(value):
+                self._texts[-1] += b"," if number else b"["
+                self._add(inner, f"{path}.{number}")
+            self._texts[-1] += b"]"
         elif isinstance(value, dict):
             for number, (name, inner) in enumerate(value.items()):
                 opened = "{" if number == 0 else ","

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasegate.model.population import U64, thresholds
-from phasegate.project.population import ColumnFile
+from phasegate.project.population_columns import ColumnFile
 from phasegate.records.seed import Distribution
 from phasegate.seeding.column import JSON_VALUE, Column, below
 from phasegate.seeding.distributions import delays

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from phasegate.project import SeedFolder
-from phasegate.project.declared import FILE, Shape, Table
+from phasegate.project.declared import FILE, Table
 from phasegate.seeding.dataset_spec import dataset_spec
 from phasegate.seeding.distributions import drawn
 from phasegate.seeding.pg_types import PgType
@@ -45,7 +45,7 @@ def describe(
     moment = PgType("timestamptz")
     tables = Tables(sample, defaultdict(lambda: defaultdict(lambda: moment)))
     for table in declared.tables.values():
-        if table.shape is not Shape.REFERENCE:
+        if not table.is_global:
             tables.count(table.name)
     file = declared.file
     parts = [

@@ -54,7 +54,7 @@ class Entity:
     """By ancestor: the row there that each row belongs to."""
     owner: str = ""
     """The ancestor by which the rows are numbered; empty where they have none."""
-    counts: NDArray[np.uint16] | None = None
+    counts: NDArray[np.unsignedinteger] | None = None
     """Rows of each owner."""
     uuids: NDArray[np.void] | None = None
     """Keys as 16 bytes; of users alone."""
@@ -81,9 +81,9 @@ class Entity:
         return np.cumsum(self.counts, dtype=np.int64) - self.counts
 
     def number(self, rows: Indices) -> I64:
-        """The place of each row within its owner, 0 = first."""
+        """The place of each row within its owner, 0 = first; in the table where it has none."""
         if self.counts is None:
-            return np.zeros(rows.size, dtype=np.int64)
+            return rows.astype(np.int64)
         owners = self.above[self.owner].take(rows)
         return rows - self.first.take(owners)
 
@@ -95,13 +95,6 @@ class Entity:
         keys |= self.codes(np.arange(self.count, dtype=np.uint64))
         keys.sort()
         return self.indices(keys).astype(np.uint32)
-
-    @cached_property
-    def rank(self) -> NDArray[np.uint32]:
-        """Where each row comes in `order`."""
-        rank = np.empty(self.count, dtype=np.uint32)
-        rank[self.order] = np.arange(self.count, dtype=np.uint32)
-        return rank
 
     def codes(self, rows: NDArray[np.unsignedinteger]) -> U64:
         """Code of each row."""
@@ -134,7 +127,7 @@ class Entity:
         return moments.view(np.int64)
 
 
-def quotients(dividends: I64, divisors: I64 | NDArray[np.uint16]) -> I64:
+def quotients(dividends: I64, divisors: I64 | NDArray[np.unsignedinteger]) -> I64:
     """Whole quotients of numbers that are not negative.
 
     Exact while both, and their sum, are below 2^53: a quotient that is no whole number is then too

@@ -6,9 +6,8 @@ week (30 bits) << 27 | owner's code: sorting the keys sorts the events, and the 
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,40 +17,18 @@ from phasegate.model.population import (
     U64,
     hashed,
     mix_in_place,
-    rounded,
 )
 from phasegate.project.declared import Table
-from phasegate.seeding.entity import CODE_BITS
-from phasegate.seeding.population import Population
+from phasegate.seeding.counts import QUANTILE_BITS, poisson_quantiles
+from phasegate.seeding.entity import CODE_BITS, I64, Indices
+from phasegate.seeding.limits import room_of
 from phasegate.seeding.timeline import WEEK_MS
+
+if TYPE_CHECKING:
+    from phasegate.seeding.population import Population
 
 # Owners whose events are made at once: a block's arrays stay in the processor's cache.
 BLOCK = 1 << 14
-# Counts are looked up in tables of this many equally likely outcomes per activity step.
-QUANTILE_BITS = 12
-# Of the distance between two midpoints: fifty times what `rounded` moves a share by.
-CLOSE = 1e-4
-
-
-@lru_cache(maxsize=1024)
-def poisson_quantiles(mean: float) -> NDArray[np.uint16]:
-    """Counts of a Poisson distribution at the 2^12 midpoints of equally likely outcomes."""
-    spread = 8 * math.sqrt(mean) + 8
-    first = max(0, math.floor(mean - spread))
-    log_mean = math.log(mean)
-    masses = [
-        math.exp(count * log_mean - mean - math.lgamma(count + 1))
-        for count in range(first, math.ceil(mean + spread) + 1)
-    ]
-    total = math.fsum(masses)
-    bounds = np.cumsum(masses) / total
-    outcomes = 1 << QUANTILE_BITS
-    # Rounding is slow, and matters only where it could move a bound across a midpoint.
-    places = bounds * outcomes - 0.5
-    for close in np.flatnonzero(np.abs(places - np.rint(places)) < CLOSE):
-        bounds[close] = rounded(float(bounds[close]))
-    midpoints = (np.arange(outcomes) + 0.5) / outcomes
-    return (np.searchsorted(bounds, midpoints) + first).astype(np.uint16)
 
 
 def _drop_in_place(keys: U64, places: NDArray[np.intp]) -> U64:
@@ -92,6 +69,8 @@ class Events:
         self._multiples: U64 = np.empty(0, dtype=np.uint64)  # of GOLDEN: 0, 1, 2, … times
         self._made: NDArray[np.uint32] = np.zeros(owner.count, dtype=np.uint32)
         self._left_out: list[NDArray[np.intp]] = []
+        room = room_of(population, table, population.rows(owner.name, np.arange(owner.count)))
+        self._is_open = None if room is None else room > 0
 
     @property
     def per_owner(self) -> NDArray[np.uint32]:
@@ -132,6 +111,8 @@ class Events:
         outcomes <<= np.uint64(QUANTILE_BITS)
         outcomes |= hashes >> np.uint64(64 - QUANTILE_BITS)
         counts = self._counts.take(outcomes.view(np.intp))
+        if self._is_open is not None:
+            counts = counts * self._is_open.take(indices)
         self._made[block] += counts
         busy = np.flatnonzero(counts != 0)  # in most weeks, most owners do nothing
         hashes, counts = hashes.take(busy), counts.take(busy)
@@ -179,3 +160,12 @@ class Events:
         kept = tail[within]
         tail[: kept.size] = kept
         return keys[: first + kept.size]
+
+    def moments(self) -> tuple[Indices, I64]:
+        """All events, in the order of time: whose they are, and when they come, in ms."""
+        whose, created = [np.zeros(0, dtype=np.uint32)], [np.zeros(0, dtype=np.int64)]
+        for week in range(self._year.weeks):
+            keys = self.week(week)
+            whose.append(self._owner.indices(keys).astype(np.uint32))
+            created.append((keys >> np.uint64(CODE_BITS)).view(np.int64) + week * WEEK_MS)
+        return np.concatenate(whose).astype(np.intp), np.concatenate(created)

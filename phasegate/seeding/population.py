@@ -23,10 +23,11 @@ from phasegate.model.population import (
     named_stream,
     rounded,
     stream_key,
-    thresholds,
 )
 from phasegate.project.declared import Declared, Shape, Table
 from phasegate.project.population import DelayFile
+from phasegate.project.population_columns import ColumnFile
+from phasegate.seeding.counts import Counts
 from phasegate.seeding.entity import (
     BLOCK,
     CODE_MASK,
@@ -35,6 +36,9 @@ from phasegate.seeding.entity import (
     Indices,
     quotients,
 )
+from phasegate.seeding.events import Events
+from phasegate.seeding.limits import limits_of, rows_of_owners
+from phasegate.seeding.picks import FIRST_MS, first_of
 from phasegate.seeding.rows import Rows
 from phasegate.seeding.timeline import (
     DAY_MS,
@@ -45,8 +49,6 @@ from phasegate.seeding.timeline import (
     Year,
 )
 
-# An owner's first row is made while looking around: within half an hour.
-FIRST_MS = 30 * 60_000
 # Means that no formula gives are taken over this many users, whatever the number of users.
 SAMPLE_USERS = 4096
 # Sizes, delays and numbers are looked up by twelve hashed bits.
@@ -86,6 +88,11 @@ class Population:
         """The activity of each step."""
         return activity_steps(self.declared.file.activity_sigma)[1]
 
+    @cached_property
+    def limits(self) -> dict[str, tuple[ColumnFile, ...]]:
+        """By table: the columns that limit how many rows an owner can have."""
+        return limits_of(self.declared)
+
     def key(self, name: str, counter: int = 0) -> int:
         """The stream of a table or column."""
         return stream_key(self.seed, named_stream(name), counter)
@@ -104,6 +111,7 @@ class Population:
                 Shape.GROUPS: self._groups,
                 Shape.MEMBERSHIPS: self._memberships,
                 Shape.FEW: self._few,
+                Shape.MANY: self._many,
             }[table.shape]
             self._entities[name] = make(table)
         return self._entities[name]
@@ -124,14 +132,18 @@ class Population:
             return table.fixed or 1
         if table.shape is Shape.GROUPS:
             return max(1.0, self.users / (rows.members_mean or 1))
-        if table.shape in (Shape.MEMBERSHIPS, Shape.FEW):
+        if table.is_global:
+            return self.sample.entity(table.name).count
+        if table.shape in (Shape.MEMBERSHIPS, Shape.FEW, Shape.MANY):
             return self.users * self.sample.entity(table.name).count / SAMPLE_USERS
         owners = self.rows_expected(self.declared.tables[table.owner])
-        mean = next(m for m in (rows.mean, table.fixed, rows.from_one_mean) if m is not None)
+        means = (rows.mean, table.fixed, rows.share, rows.from_one_mean)
+        mean = next(mean for mean in means if mean is not None)
         return owners * mean
 
     def _factor(self, table: Table) -> int:
-        return (self.key(f"{table.name}: codes") | 1) & CODE_MASK
+        # Global rows come in the order of their numbers: there is no user to be mixed with.
+        return 1 if table.is_global else (self.key(f"{table.name}: codes") | 1) & CODE_MASK
 
     def _users(self, table: Table) -> Entity:
         days = Moments.of(self.year.signup_day_weights, DAY_MS)
@@ -159,8 +171,7 @@ class Population:
         count = table.fixed or 1
         created_ms = np.zeros(count, dtype=np.int64)
         step = np.full(count, len(self.activities) // 2, dtype=np.uint8)
-        # In the order of their numbers: there is no owner to be mixed with.
-        return Entity(table.name, self.year, created_ms, step, 1, {})
+        return Entity(table.name, self.year, created_ms, step, self._factor(table), {})
 
     def _groups(self, table: Table) -> Entity:
         """Group j takes the next users that are in none: as many as its size says."""
@@ -196,7 +207,7 @@ class Population:
         groups_name = table.ancestors[1]
         groups = self.entity(groups_name)
         founders = groups.above[self.declared.users_table]
-        counts = self._counts(table, users)
+        counts = rows_of_owners(self, table, users)
         owners = np.repeat(np.arange(users.count), counts)
         numbers = _places(counts)
         chance = self._slot_hashes(table, owners, numbers)
@@ -228,7 +239,7 @@ class Population:
 
     def _few(self, table: Table) -> Entity:
         owner = self.entity(table.owner)
-        counts = self._counts(table, owner)
+        counts = rows_of_owners(self, table, owner)
         total = int(counts.sum(dtype=np.int64))
         created_ms = np.empty(total, dtype=np.int64)
         owners = np.repeat(np.arange(owner.count, dtype=np.uint32), counts)
@@ -239,22 +250,39 @@ class Population:
             whose = owners[block].astype(np.intp)
             created_ms[block] = self._created(table, owner, counts, whose, _places(of_block))
             done = block.stop
-        above = {name: entity_rows.take(owners) for name, entity_rows in owner.above.items()} | {
-            owner.name: owners
-        }
+        return self._owned(table, owner, owners, created_ms, counts)
+
+    def _many(self, table: Table) -> Entity:
+        """What streams elsewhere, owner by owner; in the order of time within each."""
+        owner = self.entity(table.owner)
+        whose, created_ms = Events(self, table, first_of(table, self)).moments()
+        order = np.argsort(whose, kind="stable")
+        counts = np.bincount(whose, minlength=owner.count).astype(np.uint32)
+        owners = whose[order].astype(np.uint32)
+        return self._owned(table, owner, owners, created_ms[order], counts)
+
+    def _owned(
+        self,
+        table: Table,
+        owner: Entity,
+        owners: NDArray[np.uint32],
+        created_ms: I64,
+        counts: Counts,
+    ) -> Entity:
+        above = {name: rows.take(owners) for name, rows in owner.above.items()}
         return Entity(
             table.name,
             self.year,
             created_ms,
             owner.step.take(owners),
             self._factor(table),
-            above,
+            above | {owner.name: owners},
             owner=owner.name,
             counts=counts,
         )
 
     def _created(
-        self, table: Table, owner: Entity, counts: NDArray[np.uint16], whose: Indices, number: I64
+        self, table: Table, owner: Entity, counts: Counts, whose: Indices, number: I64
     ) -> I64:
         """When rows `number` of the owners `whose` are made.
 
@@ -262,11 +290,11 @@ class Population:
         the year's end divided equally.
         """
         since = owner.created_ms.take(whose)
-        if table.file.when == "with owner":
+        if table.when == "with owner":
             return since
         hashes = self._slot_hashes(table, whose, number)
-        if isinstance(table.file.when, DelayFile):
-            moments = since + self.delays_ms(table.file.when, hashes)
+        if isinstance(table.when, DelayFile):
+            moments = since + self.delays_ms(table.when, hashes)
         else:
             stretch = stretches(owner, counts, whose)
             moments = np.where(number == 0, FIRST_MS, stretch)
@@ -283,37 +311,6 @@ class Population:
     def _slot_hashes(self, table: Table, owners: Indices, numbers: I64) -> U64:
         counters = (owners.astype(np.uint64) << np.uint64(16)) | numbers.view(np.uint64)
         return hashed(self.key(f"{table.name}: created"), counters)
-
-    def _counts(self, table: Table, owner: Entity) -> NDArray[np.uint16]:
-        """Rows of each owner: a fixed number, or geometric from 1 on.
-
-        For a share of the owners by the rank of their activity, for the rest by chance.
-        """
-        if table.fixed is not None:
-            return np.full(owner.count, table.fixed, dtype=np.uint16)
-        rows = table.rows
-        bounds = np.array(geometric_bounds(rows.from_one_mean or 1, rows.max), dtype=np.uint64)
-        users = owner.above.get(self.declared.users_table)
-        counts = np.empty(owner.count, dtype=np.uint16)
-        for begin in range(0, owner.count, BLOCK):
-            indices = np.arange(begin, min(begin + BLOCK, owner.count), dtype=np.uint64)
-            chance = hashed(self.key(f"{table.name}: rows"), indices)
-            rank = chance & np.uint64(0xFFFFFFFF)
-            if rows.follow_activity:
-                user = indices if users is None else users[begin : begin + BLOCK].astype(np.uint64)
-                activity = hashed(stream_key(self.seed, Stream.USER), user) >> np.uint64(32)
-                follows = np.uint64(round(rows.follow_activity * (1 << 32)))
-                rank = np.where(chance >> np.uint64(32) < follows, activity, rank)
-            counts[begin : begin + BLOCK] = np.searchsorted(bounds, rank, side="right") + 1
-        return counts
-
-
-@lru_cache(maxsize=64)
-def geometric_bounds(mean: float, most: int) -> tuple[int, ...]:
-    """Bounds on 0..2^32 of the numbers 1, 2, …, `most`, geometric from 1 on."""
-    stop = 1 / mean
-    shares = [stop * (1 - stop) ** number for number in range(most - 1)]
-    return thresholds([*shares, max(0.0, 1 - sum(shares))])
 
 
 @lru_cache(maxsize=64)
@@ -334,7 +331,7 @@ def delayed(outcomes_ms: I64, hashes: U64) -> tuple[I64, Indices]:
     return delay, which
 
 
-def stretches(owner: Entity, counts: NDArray[np.uint16], whose: Indices) -> I64:
+def stretches(owner: Entity, counts: Counts, whose: Indices) -> I64:
     """The time between an owner's rows, on average."""
     return quotients(owner.year.end_ms - owner.created_ms.take(whose), counts.take(whose))
 

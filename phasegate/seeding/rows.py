@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from phasegate.model.population import U64, hashed
 from phasegate.project.declared import Table
+from phasegate.seeding.counts import most_rows
 from phasegate.seeding.entity import I64, Entity, Indices
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Rows:
         counter: as above; the slots where None.
         moment_us: when they were made, as timestamptz; the entity knows where None.
         parent: the owner's row of each, where rows are not kept.
-        ordinal: how many rows of the table are inserted before each; the entity knows where None.
+        ordinal: the number of each in the table, 0 = first; made of slots or parents where None.
         number: the place within its owner of each, 0 = first; likewise.
         created_ms: as `moment_us`, since the year's start, where it is at hand.
     """
@@ -106,10 +107,15 @@ class Rows:
 
     @cached_property
     def ordinal(self) -> I64:
-        """How many rows of the table are inserted before each."""
+        """A number of each in its table, from 0 on: owner by owner, so that more users change none.
+
+        Rows of an event leave gaps: as many numbers as an event can have rows.
+        """
         if self._ordinal is not None:
             return self._ordinal
-        return self.entity.rank.take(self.slots).astype(np.int64)
+        if self._parent is not None:
+            return self._parent.ordinal * most_rows(self.table) + self.number
+        return self.slots.astype(np.int64)
 
     @cached_property
     def number(self) -> I64:
@@ -156,11 +162,6 @@ class Rows:
             number=of(self._number),
             created_ms=of(self._created_ms),
         )
-
-    def numbered_from(self, ordinal: int) -> Rows:
-        """The same, inserted from `ordinal` on."""
-        self._ordinal = np.arange(ordinal, ordinal + self.size, dtype=np.int64)
-        return self
 
     @staticmethod
     def joined(parts: Sequence[Rows]) -> Rows:

@@ -14,11 +14,14 @@ import numpy as np
 from phasegate.model.population import hashed
 from phasegate.project.declared import Shape, Table
 from phasegate.project.population import DelayFile
-from phasegate.seeding.columns_keys import first_of
+from phasegate.seeding.counts import geometric_bounds, poisson_quantiles
 from phasegate.seeding.distributions import Rhythm
 from phasegate.seeding.entity import CODE_BITS, I64
-from phasegate.seeding.events import Events, poisson_quantiles
-from phasegate.seeding.population import OUTCOME_BITS, Population, geometric_bounds
+from phasegate.seeding.events import Events
+from phasegate.seeding.limits import room_of
+from phasegate.seeding.numbering import Numbering, asks_for_numbers
+from phasegate.seeding.picks import first_of
+from phasegate.seeding.population import OUTCOME_BITS, Population
 from phasegate.seeding.rows import Rows
 from phasegate.seeding.timeline import WEEK_MS
 
@@ -42,7 +45,6 @@ class Stream:
         self._table = table
         self._year = population.year
         self._borders_ms = [max(0, self._year.ms(month)) for month in self._year.months]
-        self._inserted = 0
         self.events: Events | None = None
         """Where the rows are events: their numbers by owner."""
         self.rhythm: Rhythm | None = None
@@ -59,14 +61,16 @@ class Stream:
         borders = np.searchsorted(entity.created_ms, self._borders_ms, sorter=order)
         for begin, end, month in _cuts(borders.tolist(), entity.count):
             slots = order[begin:end].astype(np.intp)
-            ordinal = np.arange(begin, end, dtype=np.int64)
-            yield Rows(self._population, self._table, slots=slots, ordinal=ordinal), month
+            yield Rows(self._population, self._table, slots=slots), month
 
     def _events(self) -> Iterator[MonthRows]:
         population, table = self._population, self._table
         owner = population.entity(table.owner)
         self.events = Events(population, table, first_of(table, population))
         self.rhythm = Rhythm(self._year)
+        numbering = None
+        if asks_for_numbers(population.declared, table):
+            numbering = Numbering(population, table)
         for week in range(self._year.weeks):
             keys = self.events.week(week)
             self.rhythm.add(keys)
@@ -77,15 +81,21 @@ class Stream:
                 of_block = keys[begin:end]
                 created = (of_block >> np.uint64(CODE_BITS)).view(np.int64)
                 created += week * WEEK_MS
-                rows = Rows(
-                    population,
-                    table,
-                    counter=of_block + first,
-                    moment_us=owner.week_timestamps(of_block, week),
-                    created_ms=created,
-                    parent=population.rows(table.owner, owner.indices(of_block)),
+                whose = owner.indices(of_block)
+                number, ordinal = (None, None) if numbering is None else numbering.next(whose)
+                yield (
+                    Rows(
+                        population,
+                        table,
+                        counter=of_block + first,
+                        moment_us=owner.week_timestamps(of_block, week),
+                        created_ms=created,
+                        parent=population.rows(table.owner, whose),
+                        number=number,
+                        ordinal=ordinal,
+                    ),
+                    month,
                 )
-                yield self._numbered(rows), month
 
     def _children(self) -> Iterator[MonthRows]:
         """What belongs to events, or to what belongs to them."""
@@ -93,7 +103,7 @@ class Stream:
         waiting: list[Rows] = []
         for parents, _ in Stream(self._population, owner).rows():
             made = self._of(parents)
-            if not isinstance(self._table.file.when, DelayFile):
+            if not isinstance(self._table.when, DelayFile):
                 yield from self._by_month(made)
                 continue
             waiting.append(made)
@@ -120,7 +130,7 @@ class Stream:
         counter = hashed(population.key(f"{name}: created"), parents.counter).take(whose)
         counter += number.view(np.uint64)
         moment = parents.moment_us.take(whose)
-        when = table.file.when
+        when = table.when
         if isinstance(when, DelayFile):
             delay = population.delays_ms(when, hashed(population.key(f"{name}: delay"), counter))
             moment += delay * 1000
@@ -134,6 +144,11 @@ class Stream:
         )
 
     def _counts(self, parents: Rows) -> I64:
+        room = room_of(self._population, self._table, parents)
+        drawn = self._drawn(parents)
+        return drawn if room is None else np.minimum(drawn, room)
+
+    def _drawn(self, parents: Rows) -> I64:
         table = self._table
         if table.fixed is not None:
             return np.full(parents.size, table.fixed, dtype=np.int64)
@@ -143,19 +158,17 @@ class Stream:
             return outcomes.take((chance >> np.uint64(64 - OUTCOME_BITS)).view(np.intp)).astype(
                 np.int64
             )
-        bounds = geometric_bounds(table.rows.from_one_mean or 1, table.rows.max)
         rank = chance >> np.uint64(32)
+        if table.rows.share is not None:
+            return (rank < np.uint64(round(table.rows.share * (1 << 32)))).astype(np.int64)
+        bounds = geometric_bounds(table.rows.from_one_mean or 1, table.rows.max)
         return np.searchsorted(np.array(bounds, dtype=np.uint64), rank, side="right") + 1
 
     def _by_month(self, rows: Rows) -> Iterator[MonthRows]:
         borders_us = np.array(self._borders_ms, dtype=np.int64) * 1000 + self._year.postgres_us
         places = np.searchsorted(rows.moment_us, borders_us)
         for begin, end, month in _cuts(places.tolist(), rows.size):
-            yield self._numbered(rows.select(slice(begin, end))), month
-
-    def _numbered(self, rows: Rows) -> Rows:
-        self._inserted += rows.size
-        return rows.numbered_from(self._inserted - rows.size)
+            yield rows.select(slice(begin, end)), month
 
 
 def _cuts(borders: list[int], count: int) -> Iterator[tuple[int, int, int]]:

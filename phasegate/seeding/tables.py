@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from phasegate.project.declared import Shape, Table
-from phasegate.project.population import ColumnFile
+from phasegate.project.population_columns import ColumnFile
 from phasegate.records.seed import Distribution
 from phasegate.seeding.column import Column
 from phasegate.seeding.columns import Columns, Types
@@ -108,7 +108,7 @@ class Tables:
         owner = "user" if table.owner == declared.users_table else table.owner
         if stream.events is not None:
             yield per_owner(f"{table.name} per {owner}", stream.events.per_owner)
-        elif table.shape in (Shape.FEW, Shape.MEMBERSHIPS):
+        elif table.shape in (Shape.FEW, Shape.MANY, Shape.MEMBERSHIPS):
             counts = self._population.entity(table.name).counts
             if counts is not None:
                 yield per_owner(f"{table.name} per {owner}", counts)

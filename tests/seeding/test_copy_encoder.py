@@ -18,8 +18,9 @@ from phasegate.project.population import RowsFile, VocabularyFile
 from phasegate.seeding import describe, seed_database
 from phasegate.seeding.build_indexes import key_statements
 from phasegate.seeding.copy_encoder import CopyRows
+from phasegate.seeding.counts import poisson_quantiles
 from phasegate.seeding.entity import CODE_BITS, quotients
-from phasegate.seeding.events import Events, poisson_quantiles
+from phasegate.seeding.events import Events
 from phasegate.seeding.fields import packed, whole_fields
 from phasegate.seeding.pg_types import PgType
 from phasegate.seeding.population import Population

@@ -12,7 +12,7 @@ import pytest
 
 from phasegate.model.population import user_id
 from phasegate.project import SeedFolder
-from phasegate.project.population import ColumnFile
+from phasegate.project.population_columns import ColumnFile
 from phasegate.records.seed import SeedRecord
 from phasegate.seeding import Progress, seed_database
 from phasegate.seeding import process_pool as crew
