@@ -12,7 +12,7 @@ from pathlib import Path
 from phasegate.levels.runner import RunningLevel, running_level
 from phasegate.load.capacity_matrix import MatrixPlan, Standing, run_matrix
 from phasegate.load.run import Target
-from phasegate.model.catalogue import Compute
+from phasegate.model.prices import Compute
 from phasegate.project import Project
 from phasegate.records.matrix import MatrixRecord
 from phasegate.stack.inspect import unguarded

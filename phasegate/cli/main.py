@@ -24,6 +24,7 @@ VERBS = {
     "report": "report",
     "gate": "gate",
     "cost": "report",
+    "prices": "report",
     "compare": "report",
     "sql": "sql",
     "nightly": "nightly",

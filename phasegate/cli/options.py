@@ -11,9 +11,10 @@ import msgspec
 from click.core import ParameterSource
 
 from phasegate.model.address import Address
-from phasegate.model.catalogue import Catalogue, Compute
+from phasegate.model.catalogue import Catalogue
 from phasegate.model.dsn import DATABASE_URL, Dsn
 from phasegate.model.errors import ConfigurationError
+from phasegate.model.prices import Compute
 from phasegate.project import VARIABLE, Project, find_project, load_project
 from phasegate.stack.compute import find_compute
 

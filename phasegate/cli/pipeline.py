@@ -20,8 +20,9 @@ from phasegate.cli.run_record import Journal
 from phasegate.compare.run import add_replica, on_replica, run_benchmarks
 from phasegate.levels.runner import RunningLevel
 from phasegate.load.capacity_matrix import MatrixPlan
-from phasegate.model.catalogue import Catalogue, Compute
+from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, PhasegateError
+from phasegate.model.prices import Compute
 from phasegate.project import Project
 from phasegate.records import store
 from phasegate.records.benchmark import BenchmarkRecord

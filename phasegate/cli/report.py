@@ -1,13 +1,22 @@
-"""What reads runs' files: `phasegate report` draws a run, `cost` prices it, `compare` takes two."""
+"""What reads files alone: `phasegate report` draws a run, `cost` prices it, `compare` takes two.
+
+`prices` names where prices were read.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import click
 
 from phasegate.cli import options
+from phasegate.model.catalogue import load
+from phasegate.model.errors import DoesNotHold
 from phasegate.project import Project
+
+PRICES_FRESH_DAYS = 90
+"""Providers change a price list a few times a year."""
 
 
 @click.command()
@@ -46,6 +55,28 @@ def cost(run: Path | None, users: int) -> None:
 
     for line in report.cost(options.run_folder(run), users, options.project_here()):
         click.echo(line)
+
+
+@click.command()
+@click.option("--check", is_flag=True, help="Fail if any was read more than 90 days ago.")
+def prices(*, check: bool) -> None:
+    """Where each price and limit was read, and when.
+
+    With --check, exit code 1 where any of them is older than 90 days; they are named.
+    """
+    from phasegate.report import money
+
+    here = options.project_here()
+    catalogue = load() if here is None else here.catalogue
+    today = dt.datetime.now(dt.UTC).date()
+    for line in money.price_list(catalogue, today):
+        click.echo(line)
+    old = catalogue.read_before(today - dt.timedelta(days=PRICES_FRESH_DAYS)) if check else ()
+    if old:
+        raise DoesNotHold(
+            f"Read more than {PRICES_FRESH_DAYS} days ago: {', '.join(old)}",
+            then="Look them up and put figures and [sources] into phasegate.toml",
+        )
 
 
 @click.command()

@@ -21,9 +21,10 @@ from phasegate.load.run import RemoteLimits, Target, run_stage
 from phasegate.load.settings import keys_from, keys_read
 from phasegate.load.users import Listed
 from phasegate.model.address import Address
-from phasegate.model.catalogue import Catalogue, Compute, Phase
+from phasegate.model.catalogue import Catalogue, Phase
 from phasegate.model.errors import CannotMeasure, ConfigurationError
 from phasegate.model.population import user_id
+from phasegate.model.prices import Compute
 from phasegate.model.verdict import NO_LOAD, code_of
 from phasegate.project import Project, load_project
 from phasegate.records import store

@@ -16,8 +16,8 @@ from phasegate.levels.up_down import down as stop_level
 from phasegate.levels.up_down import up as start_level
 from phasegate.load.options import STAGE_DURATION_S
 from phasegate.load.stages import rate_with_enough_sessions
-from phasegate.model.catalogue import Compute
 from phasegate.model.errors import UsageError
+from phasegate.model.prices import Compute
 from phasegate.project import Project
 from phasegate.stack.postgres import PostgresServer
 

@@ -18,8 +18,8 @@ import asyncpg
 from phasegate.api import Api
 from phasegate.api.launch import Started, start_api
 from phasegate.api.settings import STATEMENT_CACHE_SIZE, ApiSettings
-from phasegate.model.catalogue import Compute
 from phasegate.model.errors import CannotMeasure, PhasegateError
+from phasegate.model.prices import Compute
 from phasegate.project import ENGINE_PARTS, Project, load_project
 from phasegate.project.contract import WORKER_PARTS
 from phasegate.records.run import StackPart

@@ -21,8 +21,8 @@ import psutil
 
 from phasegate.levels.runner import Processes, RunningLevel, Wanted, build
 from phasegate.levels.runner import running_level as running_level
-from phasegate.model.catalogue import Compute
 from phasegate.model.errors import Refused
+from phasegate.model.prices import Compute
 from phasegate.project import Project, load_project
 from phasegate.records import store
 from phasegate.records.run import StackPart

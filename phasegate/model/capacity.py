@@ -14,7 +14,7 @@ from itertools import combinations, pairwise
 from statistics import median
 
 from phasegate.model.catalogue import Catalogue
-from phasegate.model.cost import USERS_MAX, Bill, Demand, cheapest
+from phasegate.model.cost import GB, USERS_MAX, Bill, Demand, cheapest
 
 
 @dataclass(frozen=True)
@@ -204,12 +204,21 @@ def demand_at(users: int, profile: Profile, catalogue: Catalogue) -> Demand | No
     usage = catalogue.usage
     sessions = sessions_per_month(users, catalogue)
     egress = profile.egress_bytes_per_session
+    asked = profile.requests_per_session
+    requests = asked.estimate if asked else 0.0
     return Demand(
         users=users,
         database_bytes=profile.database.at(users),
-        egress_bytes=egress.estimate * sessions if egress else 0.0,
-        monthly_active_users=users * usage.monthly_active_share,
-        function_calls=sessions * usage.function_calls_per_session,
+        metered={
+            "egress": egress.estimate * sessions / GB if egress else 0.0,
+            "cached-egress": usage.cached_egress_bytes_per_session * sessions / GB,
+            "active-users": users * usage.monthly_active_share,
+            "function-calls": usage.function_calls_per_session * sessions,
+            "storage": usage.storage_bytes_per_user * users / GB,
+            "realtime-connections": usage.realtime_connections_per_user * users,
+            "realtime-messages": usage.realtime_messages_per_session * sessions,
+            "log-ingestion": usage.log_bytes_per_request * requests * sessions / GB,
+        },
         connections=connections_at(users, profile, catalogue) or 0.0,
         pooled=profile.pooled,
         replicas=profile.replicas,

@@ -14,16 +14,13 @@ from typing import Any
 import msgspec
 
 from phasegate.model.errors import ConfigurationError
+from phasegate.model.prices import Addon, Compute, Disk, Entry, Hosting, Meter, Plan, Prices, Source
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 FORMAT_VERSION = 1
 
 PROJECT_TABLES = ("project", "levels", "parts", "jobs", "requests")
 """Tables of `phasegate.toml` that say what is measured; the others replace the catalogue's."""
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the catalogue: immutable, named fields only, a misspelt key is an error."""
 
 
 class Phase(Entry, frozen=True):
@@ -79,85 +76,6 @@ class Run(Entry, frozen=True):
         return (*(size for size in sorted(self.sizes) if size < users), users)
 
 
-class Compute(Entry, frozen=True):
-    """A compute size of Supabase's. What of it is emulated here: `stack.compute`."""
-
-    name: str
-    price_usd_month: float
-    cores: int
-    """Of the AWS family it runs on; shared and bursting up to medium."""
-    memory_gb: float
-    """GiB."""
-    connections_max: int
-    """Direct connections to PostgreSQL."""
-    pooler_clients_max: int
-    iops: int
-    """Baseline of disk operations per second; not emulated."""
-
-
-class Overage(Entry, frozen=True):
-    """What a plan sells beyond what it includes; disk and egress in GB of 10⁹ bytes."""
-
-    disk_usd_per_gb: float
-    egress_usd_per_gb: float
-    usd_per_monthly_active_user: float
-    usd_per_million_function_calls: float
-
-
-class HostedPlan(Entry, frozen=True):
-    """A plan of the hosting provider. Without `overage`, what it includes is a hard limit."""
-
-    id: str
-    name: str
-    usd_per_month: float
-    disk_gb: float
-    egress_gb: float
-    monthly_active_users: int
-    function_calls: int
-    compute_credit_usd: float
-    compute: tuple[str, ...]
-    replicas: bool
-    overage: Overage | None = None
-
-
-class Hosting(Entry, frozen=True):
-    """Where the web app itself is served from."""
-
-    name: str
-    source: str
-    free_egress_gb_per_day: float
-    usd_per_gb: float
-
-
-class GuideBand(Entry, frozen=True):
-    """What the scaling guide says that a month in a phase costs; None: no upper end.
-
-    docs/method.md#the-scaling-guide
-    """
-
-    phase: int
-    usd_low: float
-    usd_high: float | None = None
-
-
-class Prices(Entry, frozen=True):
-    """The price list, with where and when it was read."""
-
-    source: str
-    read_on: dt.date
-    replica_disk_factor: float
-    replica_compute_min: str
-    plans: tuple[HostedPlan, ...]
-    hosting: Hosting
-    guide: tuple[GuideBand, ...]
-
-    def __post_init__(self) -> None:
-        """Refuse a list that no bill can be written from; msgspec names the key."""
-        amounts = [plan.usd_per_month for plan in self.plans]
-        if not amounts or min(amounts) < 0:
-            raise ValueError("there must be a plan, and prices must not be negative")
-
-
 class Usage(Entry, frozen=True):
     """How a modelled peak becomes a month."""
 
@@ -165,6 +83,13 @@ class Usage(Entry, frozen=True):
     monthly_active_share: float
     hosting_bytes_per_session: float
     function_calls_per_session: float
+    cached_egress_bytes_per_session: float
+    storage_bytes_per_user: float
+    realtime_connections_per_user: float
+    realtime_messages_per_session: float
+    log_bytes_per_request: float
+    addons: dict[str, float]
+    """Units of each add-on of the price list, by its key there."""
     connections_peak_sigma: float
     cpu_share_max: float
 
@@ -201,21 +126,52 @@ class Catalogue(Entry, frozen=True):
     run: Run
     compute: tuple[Compute, ...]
     """Ascending in size."""
+    disk: Disk
     prices: Prices
+    sources: dict[str, Source]
+    """Where prices and limits were read, by the name that they refer to."""
     usage: Usage
     alerts: Alerts
     gate: Gate
 
     def __post_init__(self) -> None:
-        """Refuse plans that name a compute size that there is not; msgspec names the key."""
-        known = [size.name for size in self.compute]
-        named = [name for plan in self.prices.plans for name in plan.compute]
-        unknown = sorted({*named, self.prices.replica_compute_min} - set(known))
-        if unknown:
-            raise ValueError(f"no compute size is called {', '.join(unknown)}")
+        """Refuse references to what there is not; msgspec names the key."""
+        prices = self.prices
+        sizes = [size.name for size in self.compute]
+        plans = [plan.id for plan in prices.plans]
+        sold = [name for plan in prices.plans for name in plan.compute]
+        least = [prices.replica_compute_min, self.disk.compute_min_for_more]
+        least += [each.compute_min for each in prices.addons.values() if each.compute_min]
+        included = [plan for meter in prices.meters.values() for plan in meter.included]
+        quoted = [each.source for _, each in self.figures()]
+        for what, wanted, known in (
+            ("compute size", [*sold, *least], sizes),
+            ("plan", included, plans),
+            ("add-on", self.usage.addons, prices.addons),
+            ("source", quoted, self.sources),
+        ):
+            unknown = sorted(set(wanted) - set(known))
+            if unknown:
+                raise ValueError(f"no {what} is called {', '.join(unknown)}")
         costs = [size.price_usd_month for size in self.compute]
-        if costs != sorted(costs) or len(set(known)) != len(known):
+        if costs != sorted(costs) or len(set(sizes)) != len(sizes):
             raise ValueError("`compute` must be distinct and ascending in price")
+
+    def figures(self) -> tuple[tuple[str, Compute | Disk | Plan | Meter | Addon | Hosting], ...]:
+        """Every entry that drifts with the provider's price list, with its key."""
+        prices = self.prices
+        return (
+            *((f"compute.{size.name}", size) for size in self.compute),
+            ("disk", self.disk),
+            *((f"prices.plans.{plan.id}", plan) for plan in prices.plans),
+            *((f"prices.meters.{key}", meter) for key, meter in prices.meters.items()),
+            *((f"prices.addons.{key}", addon) for key, addon in prices.addons.items()),
+            ("prices.hosting", prices.hosting),
+        )
+
+    def read_before(self, day: dt.date) -> tuple[str, ...]:
+        """The keys of `figures` whose source was read before `day`."""
+        return tuple(key for key, each in self.figures() if self.sources[each.source].read_on < day)
 
     def phase_of(self, users: int) -> Phase:
         """The phase that `users` registered users are in; the last one has no upper bound."""

@@ -6,10 +6,11 @@ catalogue; 1 GB is 10⁹ bytes, as price lists count.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from phasegate.model.catalogue import Catalogue, Compute, GuideBand, HostedPlan
+from phasegate.model.catalogue import Catalogue
+from phasegate.model.prices import Compute, Disk, GuideBand, Plan
 
 GB = 1e9
 USERS_MAX = 100_000_000
@@ -23,9 +24,7 @@ class Demand:
     Attributes:
         users: registered users.
         database_bytes: tables and indexes.
-        egress_bytes: leaving the database host in a month.
-        monthly_active_users: that sign in within it.
-        function_calls: in it.
+        metered: units of each of the price list's meters, by key; one left out is not used.
         connections: under way at the modelled peak.
         pooled: whether a pooler stands between them and the database.
         replicas: read replicas.
@@ -33,19 +32,21 @@ class Demand:
         hosting_bytes: that the web app's host sends in a month.
         compute_min: size that it was measured on, where cores were not: no smaller one is known to
             do; None where that is not so.
+        iops: disk operations per second that must be sustained.
+        throughput_mb_s: disk throughput likewise, in 10⁶ bytes per second.
     """
 
     users: int
     database_bytes: float
-    egress_bytes: float
-    monthly_active_users: float
-    function_calls: float
     connections: float
     pooled: bool
     replicas: int
     cores: float
     hosting_bytes: float
+    metered: Mapping[str, float] = field(default_factory=dict)
     compute_min: str | None = None
+    iops: float = 0.0
+    throughput_mb_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -72,100 +73,125 @@ class Bill:
         return sum(line.usd_per_month for line in self.lines)
 
 
-def _plan_lacks(plan: HostedPlan, demand: Demand) -> tuple[str, ...]:
-    """What a plan that sells no overage includes too little of; replicas where not sold."""
-    lacks = []
+def _plan_lacks(plan: Plan, demand: Demand, catalogue: Catalogue) -> Iterator[str]:
+    """What a plan that sells no more includes too little of; replicas where not sold."""
     if demand.replicas and not plan.replicas:
-        lacks.append("read replicas")
-    if plan.overage is None:
-        for what, wanted, included in (
-            ("disk", demand.database_bytes / GB, plan.disk_gb),
-            ("egress", demand.egress_bytes / GB, plan.egress_gb),
-            ("monthly active users", demand.monthly_active_users, plan.monthly_active_users),
-            ("function calls", demand.function_calls, plan.function_calls),
-        ):
-            if wanted > included:
-                lacks.append(what)
-    return tuple(lacks)
+        yield "read replicas"
+    if plan.sells_more:
+        return
+    if demand.database_bytes / GB > plan.disk_gb:
+        yield "disk"
+    for key, meter in catalogue.prices.meters.items():
+        if demand.metered.get(key, 0.0) > meter.included.get(plan.id, 0.0):
+            yield meter.name
+    for key, units in catalogue.usage.addons.items():
+        if units:
+            yield catalogue.prices.addons[key].name
 
 
-def _compute_lacks(size: Compute, demand: Demand, *, replicable: bool) -> tuple[str, ...]:
-    lacks = []
+def _more_iops(demand: Demand, disk: Disk) -> float:
+    """Operations per second to buy: those asked for, and those that the throughput asks for."""
+    asked = max(demand.iops, demand.throughput_mb_s / disk.mb_s_per_iops)
+    return max(0.0, asked - disk.iops)
+
+
+def _disk_lacks(
+    size: Compute, demand: Demand, disk_gb: float, disk: Disk, *, sells_more: bool
+) -> Iterator[str]:
+    """Of what must be sustained, the smaller of the compute size's and the disk's counts."""
+    most, most_mb_s = float(disk.iops), disk.throughput_mb_s
+    if sells_more:
+        most = max(most, min(disk.iops_max, disk.iops_per_gb * disk_gb))
+        most_mb_s = max(most_mb_s, disk.mb_s_per_iops * most)
+    if demand.iops > min(size.iops, most):
+        yield "disk operations"
+    if demand.throughput_mb_s > most_mb_s:
+        yield "disk throughput"
+
+
+def _compute_lacks(
+    size: Compute, demand: Demand, disk_gb: float, catalogue: Catalogue
+) -> Iterator[str]:
+    order = [each.name for each in catalogue.compute]
+
+    def smaller_than(least: str | None) -> bool:
+        return least is not None and order.index(size.name) < order.index(least)
+
     limit = size.pooler_clients_max if demand.pooled else size.connections_max
     if demand.connections > limit:
-        lacks.append("pooler clients" if demand.pooled else "connections")
+        yield "pooler clients" if demand.pooled else "connections"
     if demand.cores > size.cores:
-        lacks.append("cores")
-    if demand.replicas and not replicable:
-        lacks.append("the size that replicas need")
-    return tuple(lacks)
-
-
-def _over(amount: float, included: float) -> float:
-    return max(0.0, amount - included)
+        yield "cores"
+    disk = catalogue.disk
+    sells_more = not smaller_than(disk.compute_min_for_more)
+    yield from _disk_lacks(size, demand, disk_gb, disk, sells_more=sells_more)
+    if demand.replicas and smaller_than(catalogue.prices.replica_compute_min):
+        yield "the size that replicas need"
+    bought = [catalogue.prices.addons[key] for key, n in catalogue.usage.addons.items() if n]
+    yield from (f"the size for {a.name}" for a in bought if smaller_than(a.compute_min))
+    if smaller_than(demand.compute_min):
+        yield "the size that it was measured on"
 
 
 def _lines(
-    plan: HostedPlan, size: Compute, demand: Demand, catalogue: Catalogue
+    plan: Plan, size: Compute, demand: Demand, disk_gb: float, catalogue: Catalogue
 ) -> tuple[Line, ...]:
     """Every position that is not zero, the plan first."""
-    prices = catalogue.prices
-    disk_gb = demand.database_bytes / GB
+    prices, usage, disk = catalogue.prices, catalogue.usage, catalogue.disk
     lines = [
         Line(plan.name, plan.usd_per_month),
-        Line(f"{size.name} compute", _over(size.price_usd_month, plan.compute_credit_usd)),
+        Line(f"{size.name} compute", max(0.0, size.price_usd_month - plan.compute_credit_usd)),
     ]
-    if plan.overage is not None:
-        over = plan.overage
-        beyond = (
-            ("disk", _over(disk_gb, plan.disk_gb) * over.disk_usd_per_gb),
-            ("egress", _over(demand.egress_bytes / GB, plan.egress_gb) * over.egress_usd_per_gb),
-            (
-                "monthly active users",
-                _over(demand.monthly_active_users, plan.monthly_active_users)
-                * over.usd_per_monthly_active_user,
-            ),
-            (
-                "function calls",
-                _over(demand.function_calls, plan.function_calls)
-                / 1e6
-                * over.usd_per_million_function_calls,
-            ),
-        )
-        lines += [Line(f"{name} beyond the plan", usd) for name, usd in beyond]
+    if plan.sells_more:
+        iops_usd = _more_iops(demand, disk) * disk.usd_per_iops
+        more_mb_s = max(0.0, demand.throughput_mb_s - disk.throughput_mb_s)
+        throughput_usd = more_mb_s * disk.usd_per_mb_s
+        lines += [
+            Line("disk beyond the plan", (disk_gb - plan.disk_gb) * disk.usd_per_gb),
+            Line("disk operations beyond the disk's", iops_usd),
+            Line("disk throughput beyond the disk's", throughput_usd),
+        ]
+        for key, meter in prices.meters.items():
+            usd = meter.beyond(demand.metered.get(key, 0.0), plan.id)
+            doubt = f" ({meter.unsettled})" if meter.unsettled else ""
+            lines.append(Line(f"{meter.name} beyond the plan{doubt}", usd))
+        for key, units in usage.addons.items():
+            addon = prices.addons[key]
+            databases = 1 + demand.replicas if addon.per_database else 1
+            lines.append(Line(addon.name, addon.usd * units * databases))
         if demand.replicas:
-            disk_usd = (
-                max(disk_gb, plan.disk_gb) * prices.replica_disk_factor * over.disk_usd_per_gb
-            )
+            replica_disk_usd = disk_gb * prices.replica_disk_factor * disk.usd_per_gb
             lines += [
                 Line("replica compute", size.price_usd_month * demand.replicas),
-                Line("replica disk", disk_usd * demand.replicas),
+                Line(
+                    "replica disk",
+                    (replica_disk_usd + iops_usd + throughput_usd) * demand.replicas,
+                ),
             ]
     hosting = prices.hosting
-    free_gb = hosting.free_egress_gb_per_day * catalogue.usage.days_per_month
-    lines.append(Line(hosting.name, _over(demand.hosting_bytes / GB, free_gb) * hosting.usd_per_gb))
+    sent_gb = demand.hosting_bytes / GB - hosting.free_egress_gb_per_day * usage.days_per_month
+    lines.append(Line(hosting.name, max(0.0, sent_gb) * hosting.usd_per_gb))
     return (lines[0], *(line for line in lines[1:] if line.usd_per_month > 0))
 
 
 def cheapest(demand: Demand, catalogue: Catalogue) -> Bill | None:
     """The cheapest plan and compute size that meet `demand`; None where none on the list does."""
-    order = [size.name for size in catalogue.compute]
-    replica_min = order.index(catalogue.prices.replica_compute_min)
     by_name = {size.name: size for size in catalogue.compute}
     bills: list[Bill] = []
     refused: list[tuple[float, str]] = []
     for plan in catalogue.prices.plans:
-        lacks = _plan_lacks(plan, demand)
+        lacks = tuple(_plan_lacks(plan, demand, catalogue))
         if lacks:
             refused.append((plan.usd_per_month, f"{plan.name} lacks {', '.join(lacks)}"))
             continue
+        disk_gb = plan.disk_gb
+        if plan.sells_more:
+            disk_gb = catalogue.disk.provisioned_gb(plan.disk_gb, demand.database_bytes / GB)
         for name in plan.compute:
             size = by_name[name]
-            lines = _lines(plan, size, demand, catalogue)
-            short = _compute_lacks(size, demand, replicable=order.index(name) >= replica_min)
-            if demand.compute_min and order.index(name) < order.index(demand.compute_min):
-                short = (*short, "the size that it was measured on")
+            lines = _lines(plan, size, demand, disk_gb, catalogue)
             usd = sum(line.usd_per_month for line in lines)
+            short = tuple(_compute_lacks(size, demand, disk_gb, catalogue))
             if short:
                 refused.append((usd, f"{plan.name} with {name} lacks {', '.join(short)}"))
             else:

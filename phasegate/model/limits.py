@@ -18,8 +18,9 @@ from phasegate.model.capacity import (
     sessions_per_month,
     users_with_connections,
 )
-from phasegate.model.catalogue import Catalogue, HostedPlan
+from phasegate.model.catalogue import Catalogue
 from phasegate.model.cost import GB, USERS_MAX, users_at
+from phasegate.model.prices import Plan
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def _by_span(name: str, kind: str, allowance: float, each: Span, factor: float =
     )
 
 
-def _disk(profile: Profile, plan: HostedPlan, share: float, name: str, kind: str) -> Limit:
+def _disk(profile: Profile, plan: Plan, share: float, name: str, kind: str) -> Limit:
     if profile.database is None:
         return Limit(name, kind, None, note="no data set was measured")
     allowance = plan.disk_gb * GB * share - profile.database.fixed
@@ -68,32 +69,30 @@ def _disk(profile: Profile, plan: HostedPlan, share: float, name: str, kind: str
     return found if found.low else replace(found, note="in proportion to one size, no interval")
 
 
-def _of_plan(profile: Profile, plan: HostedPlan, catalogue: Catalogue) -> list[Limit]:
+def _of_plan(profile: Profile, plan: Plan, catalogue: Catalogue) -> list[Limit]:
     """The limits of one plan: what it includes, and the alert on its disk."""
-    kind = "limit" if plan.overage is None else "included"
+    kind = "included" if plan.sells_more else "limit"
     per_user = sessions_per_month(1, catalogue)
     alert = catalogue.alerts.database_size_share
+    disk = f"{plan.name}: {plan.disk_gb:g} GB disk"
+    full = catalogue.disk.full_share if plan.sells_more else 1.0
     limits = [
         _disk(
             profile, plan, alert, f"{plan.name}: {alert:.0%} of {plan.disk_gb:g} GB disk", "alert"
         ),
-        _disk(profile, plan, 1.0, f"{plan.name}: {plan.disk_gb:g} GB disk", kind),
+        _disk(profile, plan, full, f"{disk}, grown at {full:.0%}" if full < 1 else disk, kind),
     ]
-    name = f"{plan.name}: {plan.egress_gb:g} GB egress a month"
+    egress_gb = catalogue.prices.included("egress", plan)
+    name = f"{plan.name}: {egress_gb:g} GB egress a month"
     if profile.egress_bytes_per_session is None:
         limits.append(Limit(name, kind, None, note="no load was measured"))
     else:
         each = profile.egress_bytes_per_session
-        limits.append(_by_span(name, kind, plan.egress_gb * GB, each, per_user))
-    active = plan.monthly_active_users / catalogue.usage.monthly_active_share
-    limits.append(
-        Limit(
-            f"{plan.name}: {plan.monthly_active_users:,} monthly active users",
-            kind,
-            active,
-            exact=True,
-        )
-    )
+        limits.append(_by_span(name, kind, egress_gb * GB, each, per_user))
+    users = catalogue.prices.included("active-users", plan)
+    active = users / catalogue.usage.monthly_active_share
+    name = f"{plan.name}: {users:,.0f} monthly active users"
+    limits.append(Limit(name, kind, active, exact=True))
     return [replace(limit, plan=plan.name) for limit in limits]
 
 

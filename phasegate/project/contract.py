@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from phasegate.model.catalogue import Entry
+from phasegate.model.prices import Entry
 
 ENGINE_PARTS = {
     "pooler": "PgBouncer in transaction mode",

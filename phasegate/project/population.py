@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from phasegate.model.catalogue import Entry
+from phasegate.model.prices import Entry
 from phasegate.project.population_columns import SHORT, ColumnFile
 
 # Two years: sort keys carry milliseconds since the start in 39 bits, beside 24 for the owner.

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from phasegate.model.catalogue import Entry
+from phasegate.model.prices import Entry
 
 LENGTH_MAX, DECIMALS_MAX, SIGMA_MAX = 64, 9, 4
 RANDOM_MAX = 16_000

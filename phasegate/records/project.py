@@ -9,7 +9,18 @@ import msgspec
 from phasegate.project import Project
 from phasegate.records.store import Part
 
-JUDGED_BY = ("phases", "slo", "workload", "compute", "prices", "usage", "alerts", "gate")
+JUDGED_BY = (
+    "phases",
+    "slo",
+    "workload",
+    "compute",
+    "disk",
+    "prices",
+    "sources",
+    "usage",
+    "alerts",
+    "gate",
+)
 """Tables of the catalogue that a page rests on; overrides of the others only steer a run."""
 
 

@@ -6,12 +6,14 @@ returns tables and lines; reads no file, draws nothing.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 
 from phasegate.model.capacity import Profile, Span, bill_at, connections_at, cores_at, fit, missing
-from phasegate.model.catalogue import Catalogue, GuideBand
+from phasegate.model.catalogue import Catalogue
 from phasegate.model.cost import Bill, band_of, beside
 from phasegate.model.limits import Limit, limits
+from phasegate.model.prices import GuideBand
 from phasegate.records.load import LoadRecord
 from phasegate.records.project import ProjectNote
 from phasegate.report.charts.costs import Curves, sizes
@@ -260,6 +262,26 @@ def _reached(limit: Limit | None) -> str:
     return text
 
 
+def price_sources(catalogue: Catalogue) -> str:
+    """Where prices and limits were read, and when."""
+    return "; ".join(f"{each.what}, read on {each.read_on}" for each in catalogue.sources.values())
+
+
+def price_list(catalogue: Catalogue, today: dt.date) -> tuple[str, ...]:
+    """The answer of `phasegate prices`: each source, and the keys of what was read there."""
+    said = []
+    for name, source in catalogue.sources.items():
+        keys = [key for key, each in catalogue.figures() if each.source == name]
+        if keys:
+            age = (today - source.read_on).days
+            said += [
+                f"{source.what}, read on {source.read_on} ({age} days ago)",
+                f"  {source.url}",
+                f"  {', '.join(keys)}",
+            ]
+    return tuple(said)
+
+
 def lines(found: Money | None, count: int, catalogue: Catalogue) -> tuple[str, ...]:
     """The answer of `phasegate cost --users N`: a line per level, the guide, what is saved.
 
@@ -282,11 +304,10 @@ def lines(found: Money | None, count: int, catalogue: Catalogue) -> tuple[str, .
     band = band_of(count, catalogue)
     if band is not None:
         said.append(f"The scaling guide says {_guide(band)}.")
-    prices = catalogue.prices
     return (
         *said,
         *saving_lines(found.saves),
         connections_from(found),
         *left_out(found),
-        f"Prices: {prices.source}, read on {prices.read_on}.",
+        f"Prices: {price_sources(catalogue)}.",
     )

@@ -63,7 +63,7 @@ def _money(found: Findings) -> dict[str, object] | None:
         "sessions": money.sessions_table(found.money, found.catalogue),
         "bytes": money.bytes_table(found.run, top, found.project),
         "level": top,
-        "prices": found.catalogue.prices,
+        "price_sources": money.price_sources(found.catalogue),
     }
 
 

@@ -189,7 +189,7 @@ def _of_money(
     share = demand.database_bytes / GB / plan.disk_gb
     if share >= catalogue.alerts.database_size_share:
         text = f"The database fills {share:.0%} of {plan.name}'s {plan.disk_gb:g} GB at {at}"
-        kind: Kind = "alert" if plan.overage else "cost"
+        kind: Kind = "alert" if plan.sells_more else "cost"
         found.append(Reason(kind=kind, text=text, sources=sources))
     return found
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from phasegate.model.catalogue import Catalogue, Compute
+from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import UsageError
+from phasegate.model.prices import Compute
 
 NOT_EMULATED = (
     "CPU: statements run as fast as this machine's cores",

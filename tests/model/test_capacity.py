@@ -76,7 +76,7 @@ def test_each_limit_is_met_where_arithmetic_says():
     disk = found["Free: 0.5 GB disk"]
     assert (disk.low, disk.users, disk.high) == (40_000, 50_000, 62_500)
     assert found["Free: 80% of 0.5 GB disk"].users == 40_000
-    assert found["Pro: 8 GB disk"].users == 800_000
+    assert found["Pro: 8 GB disk, grown at 90%"].users == 720_000
     # 5 GB over 50 kB a session are 100,000 sessions a month: 12 a user.
     assert found["Free: 5 GB egress a month"].users == pytest.approx(100_000 / 12)
     assert found["Free: 50,000 monthly active users"].users == 50_000

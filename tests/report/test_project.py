@@ -143,11 +143,11 @@ def test_a_run_is_judged_elsewhere_as_its_own_project_judges(
 def test_overrides_survive_the_record(tmp_path: Path) -> None:
     (tmp_path / "phasegate.toml").write_text(
         '[project]\nname="shop"\ntitle="x"\nusers_table="public.c"\n[[levels]]\ntitle="as it is"\n'
-        "[prices]\nread_on = 2027-01-02\n[run]\nusers = 7\n"
+        "[sources.usage]\nread_on = 2027-01-02\n[run]\nusers = 7\n"
     )
     kept = noted(load_project(tmp_path)).overrides
     again = msgspec.json.decode(msgspec.json.encode(kept))
-    assert again == {"prices": {"read_on": "2027-01-02"}}
+    assert again == {"sources": {"usage": {"read_on": "2027-01-02"}}}
 
 
 def test_published_results_are_drawn(tmp_path: Path) -> None:
