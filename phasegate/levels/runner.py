@@ -66,7 +66,7 @@ class RunningLevel:
     pooler_dsn: str | None = field(repr=False)
     """Through PgBouncer; None where the level has none, or it was skipped."""
     server: PostgresServer
-    """As it runs now: with the level's settings."""
+    """With the level's settings."""
     parts: tuple[StackPart, ...]
     pids: Mapping[str, int]
     """The first process of each part that runs: `api`, `postgres`, `pgbouncer`, …"""
@@ -202,10 +202,8 @@ def running_level(
 def settings_for(wanted: Wanted) -> dict[str, str]:
     """What the server's settings must have in them for those parts and that size."""
     size = wanted.compute
-    settings = {} if size is None else dict(computes.server_settings(size))
-    if "replica" in wanted.names:
-        settings |= PRIMARY_SETTINGS
-    return settings
+    settings = dict(computes.server_settings(size)) if size else {}
+    return settings | dict(PRIMARY_SETTINGS if "replica" in wanted.names else {})
 
 
 def build(
@@ -289,10 +287,10 @@ def _restart(server: PostgresServer) -> None:
 def _confine(undo: ExitStack, processes: Processes, server: PostgresServer, wanted: Wanted) -> None:
     """Put the memory of the compute size in force for `server`; the rest follows in the end."""
     assert wanted.compute is not None  # noqa: S101 - asked by the callers; tells the type checker
-    size, disk = wanted.compute, wanted.project.catalogue.disk
-    emulation = confine(server.data_dir, size, disk, wanted.mode)
-    processes.emulations.append(emulation)
-    undo.callback(emulation.close)
+    disk = wanted.project.catalogue.disk
+    found = confine(server.data_dir, wanted.compute, disk, wanted.mode)
+    processes.emulations.append(found)
+    undo.callback(found.close)
 
 
 def _postgres_part(wanted: Wanted, processes: Processes) -> StackPart:
@@ -336,7 +334,8 @@ def _add_pooler(undo: ExitStack, processes: Processes, dsn: str, wanted: Wanted)
     except PhasegateError as error:
         return StackPart(name="pooler", outcome="skipped", note=error.sentence())
     undo.callback(stop_pgbouncer, folder)
-    note = f"PgBouncer {'.'.join(map(str, pgbouncer_version(program)))}, transaction mode, pool of {size}, up to {clients} clients"
+    version = ".".join(map(str, pgbouncer_version(program)))
+    note = f"PgBouncer {version}, transaction mode, pool of {size}, up to {clients} clients"
     return StackPart(name="pooler", outcome="running", note=note)
 
 
