@@ -45,7 +45,7 @@ from phasegate.stack.control_groups import (
     make_group,
 )
 from phasegate.stack.credit_keeper import Folder, Task, start_keeper
-from phasegate.stack.postmaster import postmaster_of
+from phasegate.stack.processes import postmaster_of
 
 Mode = Literal["sustained", "burst"]
 """What of a size that bursts is in force: what it may use for ever, or from full credits on."""
