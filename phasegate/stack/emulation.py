@@ -27,8 +27,8 @@ from typing import Literal
 
 import psutil
 
-from phasegate.model.prices import Compute, Disk
 from phasegate.model.credits import Budget, of_bytes, of_operations, of_processor
+from phasegate.model.prices import Compute, Disk
 from phasegate.stack.control_group_files import (
     Kind,
     Limits,

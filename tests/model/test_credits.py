@@ -5,7 +5,6 @@ import math
 import pytest
 
 from phasegate.model import catalogue
-from phasegate.model.prices import Compute
 from phasegate.model.credits import (
     CREDIT_CORE_S,
     Budget,
@@ -17,6 +16,7 @@ from phasegate.model.credits import (
     of_processor,
     outlook,
 )
+from phasegate.model.prices import Compute
 
 CATALOGUE = catalogue.load()
 

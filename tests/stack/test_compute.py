@@ -19,7 +19,7 @@ CATALOGUE = catalogue.load()
 def test_the_sizes_are_those_of_the_price_list_in_ascending_order() -> None:
     rows = [(c.name, c.price_usd_month, c.connections_max) for c in CATALOGUE.compute]
     assert rows[0] == ("nano", 0.0, 60)
-    assert rows[-1] == ("4xl", 960.0, 480)
+    assert rows[-1] == ("16xl", 3730.0, 500)
     for column in ("price_usd_month", "memory_gb", "connections_max", "iops"):
         values = [getattr(compute, column) for compute in CATALOGUE.compute]
         assert values == sorted(values)
