@@ -136,7 +136,7 @@ METRICS_KEY = "sb_secret_of_the_tests_0123456789"
 @pytest.fixture(scope="module")
 def held(gate: Callable[..., Answer], staging: Staging) -> Answer:
     """A staging run that goes well, made once; not to be changed. Its host tells of itself."""
-    with replaying(text(0), text(60)) as server:
+    with replaying(text(0), text(3)) as server:
         asked = [*live(staging), "--metrics-url", server.url]
         found = gate(*asked, DATABASE_URL=staging.dsn, SUPABASE_METRICS_KEY=METRICS_KEY)
     assert server.asked

@@ -32,12 +32,11 @@ def test_credits_are_earned_and_kept_as_aws_says() -> None:
         ("micro", 12, 288),
         ("small", 24, 576),
         ("medium", 24, 576),
-        ("large", 36, 864),
     ):
         budget = of_processor(_size(name))
         assert budget.baseline_per_s * 3600 / CREDIT_CORE_S == pytest.approx(an_hour)
         assert budget.kept / CREDIT_CORE_S == pytest.approx(kept)
-    assert not of_processor(_size("xl")).bursts
+    assert not of_processor(_size("large")).bursts
 
 
 def test_full_credits_of_a_micro_last_two_hours_and_forty_minutes_on_both_cores() -> None:
