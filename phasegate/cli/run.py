@@ -19,7 +19,6 @@ from phasegate.cli.report import print_summary
 @options.fresh
 @click.option("--budget", type=click.FloatRange(min=1), help="Seconds for all benchmarks.")
 @options.compute
-@options.burst
 @options.results
 def run(
     users: int | None,
@@ -30,7 +29,6 @@ def run(
     fresh: bool,
     budget: float | None,
     compute: str | None,
-    burst: bool,
     results: Path,
 ) -> None:
     """Seed, load, benchmark and report, on a PostgreSQL of our own."""
@@ -39,7 +37,6 @@ def run(
     defaults = catalogue.run
     chosen = users or (defaults.quick_users if quick else defaults.users)
     sizes = defaults.sizes_up_to(chosen)
-    size = options.compute_of(catalogue, compute)
     plan = pipeline.RunPlan(
         project=project,
         users=chosen,
@@ -49,8 +46,7 @@ def run(
         jobs=jobs,
         fresh=fresh,
         results=results,
-        compute=size,
-        mode=options.mode_of(size, burst=burst),
+        compute=options.compute_of(catalogue, compute),
         cell_s=defaults.cell_s,
         probe_s=defaults.probe_s,
         probes_max=defaults.probes_max,

@@ -163,7 +163,7 @@ def _check_ref(declared: Declared, table: Table, column: ColumnFile, key: str) -
         refuse(f"{key}.ref", f"{name!r} is skipped" if left_out else f"there is no table {name!r}")
     if target_column not in target.file.columns:
         refuse(f"{key}.ref", f"{name!r} has no column {target_column!r}")
-    if column.unique and (name in table.ancestors or column.same_as):
+    if column.unique and ((name in table.ancestors and not column.within) or column.same_as):
         refuse(f"{key}.unique", "rows of an owner all have the same one there")
     if column.same_as:
         _check_same(declared, table, column, key)

@@ -1,0 +1,337 @@
+"""Whose rows a table has: the foreign-key path to a user, groups of users, reference tables.
+
+Pure. Every table gets one owner at most; a foreign key to any other row stays inside the nearest
+owner that both have.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from phasegate.adopt.facts import SourceFacts
+from phasegate.adopt.shape import ForeignKey, Place, Shape, Table, declared_name
+from phasegate.adopt.users import Users, plain_name
+
+REFERENCE_SHARE_MAX = 0.1
+"""A table that only may lead to a user grows with them if it has more rows than this share."""
+
+_GROUP_NAMES = re.compile(
+    r"^(organi[sz]ation|org|team|workspace|company|companie|tenant|group|household|familie|family|"
+    r"club|communit|school|store|shop|agenc|firm|studio|channel|room|conversation|chat)"
+)
+_MEMBER_NAMES = re.compile(
+    r"member|participant|collaborator|seat|staff|(user|org|team)_?(org|team)"
+)
+
+
+class Kind(Enum):
+    """How the rows of a table come about."""
+
+    USERS = "users"
+    MIRROR = "one for each user, with their key"
+    REFERENCE = "does not grow with the users"
+    GROUPS = "groups of users"
+    MEMBERSHIPS = "who is in which group"
+    OWNED = "each row belongs to a row of its owner"
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A table's place among the owners.
+
+    Attributes:
+        table: the table.
+        kind: how its rows come about.
+        reason: why, in a few words.
+        owner: the table whose rows own these; None for users, groups and reference tables.
+        via: the foreign key that leads to the owner.
+        groups: of memberships: the table of groups.
+        ancestors: all tables of which a row belongs to one row, the nearest first.
+    """
+
+    table: Table
+    kind: Kind
+    reason: str
+    owner: Place | None = None
+    via: ForeignKey | None = None
+    groups: Place | None = None
+    ancestors: tuple[Place, ...] = ()
+
+    @property
+    def grows(self) -> bool:
+        """Whether it has more rows when there are more users."""
+        return self.kind is not Kind.REFERENCE
+
+
+@dataclass
+class Owners:
+    """The owners of all tables, worked out.
+
+    Attributes:
+        shape: of the database.
+        users: its users.
+        facts: figures of the source, where there are any.
+        by_place: what was found, in the order in which rows come about.
+        memberships: of each table of groups, the table that says who is in it.
+    """
+
+    shape: Shape
+    users: Users
+    facts: SourceFacts | None = None
+    by_place: dict[Place, Owned] = field(default_factory=dict)
+    memberships: dict[Place, Place] = field(default_factory=dict)
+
+    def rows(self, place: Place) -> float | None:
+        """Rows of a table in the source; None where it is not known."""
+        return None if self.facts is None else self.facts.rows(*place)
+
+    def target(self, foreign: ForeignKey) -> Place:
+        """Where `foreign` leads: the users, where it leads to their mirror."""
+        return self.users.place if foreign.table == self.users.mirror else foreign.table
+
+    def parents(self, table: Table) -> list[ForeignKey]:
+        """Foreign keys of `table` to other tables."""
+        return [key for key in table.foreign_keys if self.target(key) != table.place]
+
+
+def is_required(table: Table, foreign: ForeignKey) -> bool:
+    """Whether every row has a row there."""
+    return all(table.by_name[name].not_null for name in foreign.columns)
+
+
+def find_owners(shape: Shape, users: Users, facts: SourceFacts | None) -> Owners:
+    """The owner of every table's rows."""
+    owners = Owners(shape, users, facts)
+    top = shape.tables[users.place]
+    owners.by_place[users.place] = Owned(top, Kind.USERS, users.reason)
+    if users.mirror is not None:
+        owners.by_place[users.mirror] = Owned(
+            shape.tables[users.mirror],
+            Kind.MIRROR,
+            f"one row for each of {top.name}, with the same key",
+            users.place,
+            ancestors=(users.place,),
+        )
+    _find_groups(owners)
+    _find_required(owners)
+    _find_optional(owners)
+    _find_reference(owners)
+    owners.by_place = {place: owners.by_place[place] for place in _ordered(owners)}
+    return owners
+
+
+def _find_groups(owners: Owners) -> None:
+    """Tables of groups: those that a table of pairs joins with the users."""
+    users = owners.users.place
+    for table in owners.shape.tables.values():
+        if table.place in owners.by_place:
+            continue
+        required = [key for key in owners.parents(table) if is_required(table, key)]
+        to_users = [key for key in required if owners.target(key) == users]
+        if len(to_users) != 1:
+            continue
+        for key in required:
+            group = owners.shape.tables[owners.target(key)]
+            if group.place in owners.by_place or group.place == users:
+                continue
+            if not _is_pair(table, to_users[0], key) or not _is_group(owners, group, table):
+                continue
+            owners.memberships[group.place] = table.place
+            owners.by_place[group.place] = Owned(
+                group,
+                Kind.GROUPS,
+                f"{table.name} says who is in it",
+                ancestors=(users,),
+            )
+            owners.by_place[table.place] = Owned(
+                table,
+                Kind.MEMBERSHIPS,
+                f"joins {declared_name(users)} with {group.name}",
+                users,
+                to_users[0],
+                group.place,
+                (users, group.place),
+            )
+            break
+
+
+def _is_pair(table: Table, one: ForeignKey, other: ForeignKey) -> bool:
+    """Whether a user is once in a group."""
+    both = {*one.columns, *other.columns}
+    is_unique = any(set(unique.columns) == both and not unique.where for unique in table.uniques)
+    return is_unique or bool(_MEMBER_NAMES.search(table.place[1].lower()))
+
+
+def _is_group(owners: Owners, group: Table, pairs: Table) -> bool:
+    """Whether it is a group of users, and no list of roles, tags or goods."""
+    if _GROUP_NAMES.match(plain_name(group.place[1])):
+        return True
+    if any(owners.target(key) == owners.users.place for key in owners.parents(group)):
+        return bool(_MEMBER_NAMES.search(pairs.place[1].lower()))
+    return bool(_MEMBER_NAMES.search(pairs.place[1].lower())) and any(
+        key.table == group.place and is_required(table, key) and table is not pairs
+        for table in owners.shape.tables.values()
+        for key in table.foreign_keys
+    )
+
+
+def _find_required(owners: Owners) -> None:
+    """Tables with a path to a user that every row has; the deepest owner that they name."""
+    reached = set(owners.by_place)
+    while True:
+        more = {
+            table.place
+            for table in owners.shape.tables.values()
+            if table.place not in reached
+            and any(
+                is_required(table, key) and owners.target(key) in reached
+                for key in owners.parents(table)
+            )
+        }
+        if not more:
+            break
+        reached |= more
+    for place in sorted(reached):
+        _own(owners, place, reached, ())
+
+
+def _own(owners: Owners, place: Place, reached: set[Place], path: tuple[Place, ...]) -> Owned:
+    """The owner of `place`, the owners of what it refers to first."""
+    if place in owners.by_place:
+        return owners.by_place[place]
+    table = owners.shape.tables[place]
+    found: list[tuple[tuple[int, ...], Owned, ForeignKey]] = []
+    for key in owners.parents(table):
+        target = owners.target(key)
+        if target not in reached or target in (*path, place) or not is_required(table, key):
+            continue
+        above = _try_own(owners, target, reached, (*path, place))
+        if above is not None:
+            found.append((_rank(table, key, above), above, key))
+    if not found:
+        raise _DeadEnd(place)
+    _, above, key = max(found, key=lambda one: one[0])
+    columns = ", ".join(key.columns)
+    made = Owned(
+        table,
+        Kind.OWNED,
+        f"{columns} refers to {above.table.name} in every row",
+        above.table.place,
+        key,
+        ancestors=tuple(dict.fromkeys((above.table.place, *above.ancestors))),
+    )
+    owners.by_place[place] = made
+    return made
+
+
+class _DeadEnd(Exception):
+    """A path that comes back to itself."""
+
+
+def _try_own(
+    owners: Owners, place: Place, reached: set[Place], path: tuple[Place, ...]
+) -> Owned | None:
+    try:
+        return _own(owners, place, reached, path)
+    except _DeadEnd:
+        return None
+
+
+def _rank(table: Table, key: ForeignKey, above: Owned) -> tuple[int, ...]:
+    """What speaks for an owner: how deep it is, a name in common, that it takes its rows along."""
+    name, other = plain_name(table.place[1]), plain_name(above.table.place[1])
+    return (
+        len(above.ancestors),
+        name.startswith(other),
+        key.on_delete == "c",
+        -list(table.by_name).index(key.columns[0]),
+    )
+
+
+def _find_optional(owners: Owners) -> None:
+    """Tables of which some rows at least lead to a user, the shortest path first."""
+    users = owners.rows(owners.users.place)
+    while True:
+        found = []
+        for table in owners.shape.tables.values():
+            if table.place in owners.by_place:
+                continue
+            rows = owners.rows(table.place)
+            if rows is not None and users and rows < REFERENCE_SHARE_MAX * users:
+                continue
+            for key in owners.parents(table):
+                above = owners.by_place.get(owners.target(key))
+                if above is not None and above.kind is not Kind.REFERENCE:
+                    found.append((len(above.ancestors), table.place, key, above))
+        if not found:
+            return
+        _, place, key, above = min(found, key=lambda one: one[:2])
+        required = is_required(owners.shape.tables[place], key)
+        owners.by_place[place] = Owned(
+            owners.shape.tables[place],
+            Kind.OWNED,
+            f"{', '.join(key.columns)} refers to {above.table.name}"
+            + (" in every row" if required else " where it is not null"),
+            above.table.place,
+            key,
+            ancestors=tuple(dict.fromkeys((above.table.place, *above.ancestors))),
+        )
+
+
+def _find_reference(owners: Owners) -> None:
+    """What leads to no user; pairs of reference rows belong to one of them."""
+    for table in owners.shape.tables.values():
+        if table.place not in owners.by_place:
+            owners.by_place[table.place] = Owned(
+                table, Kind.REFERENCE, "no foreign key leads to a user"
+            )
+    for _ in owners.by_place:
+        changed = False
+        for one in list(owners.by_place.values()):
+            if one.kind is not Kind.REFERENCE or one.owner is not None:
+                continue
+            key = _pairs_of(owners, one.table)
+            above = None if key is None else owners.by_place[owners.target(key)]
+            if key is None or above is None or one.table.place in above.ancestors:
+                continue
+            owners.by_place[one.table.place] = replace(
+                one,
+                owner=above.table.place,
+                via=key,
+                reason=f"{', '.join(key.columns)} refers to {above.table.name}, "
+                "which does not grow with the users",
+                ancestors=(above.table.place, *above.ancestors),
+            )
+            changed = True
+        if not changed:
+            return
+
+
+def _pairs_of(owners: Owners, table: Table) -> ForeignKey | None:
+    """The foreign key of a reference table that a key of several columns begins with."""
+    for unique in table.uniques:
+        for key in owners.parents(table):
+            above = owners.by_place.get(owners.target(key))
+            is_part = set(key.columns) <= set(unique.columns) and not unique.where
+            if (
+                is_part
+                and is_required(table, key)
+                and above is not None
+                and above.kind is Kind.REFERENCE
+                and table.place not in above.ancestors
+            ):
+                return key
+    return None
+
+
+def _ordered(owners: Owners) -> list[Place]:
+    """Reference tables first, then users, then what belongs to others, owners before their own."""
+    ranks = {Kind.REFERENCE: 0, Kind.USERS: 1, Kind.MIRROR: 2, Kind.GROUPS: 3}
+
+    def rank(place: Place) -> tuple[int, int, Place]:
+        one = owners.by_place[place]
+        return ranks.get(one.kind, 4), len(one.ancestors), place
+
+    return sorted(owners.by_place, key=rank)
