@@ -22,6 +22,7 @@ VERBS = {
     "down": "up",
     "health": "health",
     "report": "report",
+    "advise": "advise",
     "gate": "gate",
     "cost": "report",
     "prices": "report",

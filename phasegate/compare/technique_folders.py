@@ -110,7 +110,14 @@ def drawn_by(sql: str) -> Draw:
     return draw
 
 
-def declared(id_: str, *, before: Arm, after: Arm, requests: bool = False) -> Technique:
+def declared(
+    id_: str,
+    *,
+    before: Arm,
+    after: Arm,
+    requests: bool = False,
+    project: Project | None = None,
+) -> Technique:
     """The technique of a folder of the project here, with arms in Python.
 
     Args:
@@ -118,11 +125,12 @@ def declared(id_: str, *, before: Arm, after: Arm, requests: bool = False) -> Te
         before: the arm without the technique.
         after: the arm with it.
         requests: whether the arms make transactions of their own (`Connection.request`).
+        project: whose folder it is; the one here if None.
 
     Raises:
         UsageError: there is no such technique.
     """
-    return _technique(project_here(), id_, before, after, requests=requests)
+    return _technique(project or project_here(), id_, before, after, requests=requests)
 
 
 def pair(project: Project, id_: str) -> Technique | None:
@@ -233,4 +241,6 @@ def _writing(project: Project, folder: TechniqueFolder, cost: CostFile, before: 
         after=Arm("with", sql, body),
         role=ROLES[cost.role],
         writes=cost.writes,
+        same_rows=folder.file.same_rows,
+        draw=drawn_by(folder.sql(DRAW)) if folder.has(DRAW) else None,
     )

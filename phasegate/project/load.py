@@ -268,7 +268,7 @@ def load_project(root: Path | None = None) -> Project:
         client_parts=file.parts,
         jobs=file.jobs,
         requests=file.requests,
-        techniques=_techniques(folder / "benchmarks"),
+        techniques=read_techniques(folder / "benchmarks"),
         catalogue=merged_catalogue(overrides, FILE),
         overrides=overrides,
     )
@@ -299,7 +299,12 @@ def _check_locustfile(path: Path) -> None:
         ) from error
 
 
-def _techniques(folder: Path) -> dict[str, TechniqueFolder]:
+def read_techniques(folder: Path) -> dict[str, TechniqueFolder]:
+    """The techniques whose folders lie in `folder`, by id.
+
+    Raises:
+        ConfigurationError: a file of one says what it must not, or is missing.
+    """
     found = {}
     for path in sorted(folder.glob(f"*/{TECHNIQUE_FILE}")):
         entry = _converted(

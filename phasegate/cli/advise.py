@@ -1,0 +1,145 @@
+"""`phasegate advise`: candidates from the project's own statements, measured; keep one.
+
+Writes `results/<run-id>/advice.json` and `candidates/`, beside the newest run or in a run of its own.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from phasegate.cli import console, options
+from phasegate.model.errors import ConfigurationError, UsageError
+from phasegate.project import Project
+from phasegate.records import store
+from phasegate.records.advice import AdviceRecord, Finding
+from phasegate.records.faults import require_writable
+from phasegate.report.findings import rows, summary
+
+# Seconds of measuring for each data set, unless --budget says otherwise.
+BUDGET_S = 60.0
+PREFIX = "advice-"
+
+
+@click.command()
+@click.option("--users", type=options.POSITIVE, help="Registered users of the largest copy [10000].")
+@click.option("--level", type=options.LEVEL, default=1, show_default=True, help="Of the stack.")
+@options.database_url
+@options.seed_number
+@click.option("--budget", type=click.FloatRange(min=1), help="Seconds for measuring [60 a size].")
+@click.option("--keep", "kept", metavar="ID", help="Put a candidate into benchmarks/, and end.")
+@options.as_json
+@options.results
+def advise(
+    users: int | None,
+    level: int,
+    database_url: str | None,
+    seed: int | None,
+    budget: float | None,
+    kept: str | None,
+    results: Path,
+    *,
+    as_json: bool,
+) -> None:
+    """What might help, measured: which, from how many users on, what it costs and saves.
+
+    Statements come from the project's own sessions on our copy, or with --database-url from
+    pg_stat_statements of a database that is only read. Every candidate is measured on our copy.
+    """
+    project = options.project()
+    project.level(level)
+    if kept is not None:
+        _keep(project, results, kept)
+        return
+    number = project.catalogue.run.seed if seed is None else seed
+    record, folder = _measured(project, users, level, database_url, number, budget, results)
+    if as_json:
+        options.print_json(record)
+        return
+    for line in lines(record, folder):
+        click.echo(line)
+
+
+def _measured(
+    project: Project,
+    users: int | None,
+    level: int,
+    foreign: str | None,
+    seed: int,
+    budget: float | None,
+    results: Path,
+) -> tuple[AdviceRecord, Path]:
+    # Locust's and PostgreSQL's rooms take a second to import; --help and --keep need none of them.
+    from phasegate import seeding
+    from phasegate.advise.run import AdvicePlan
+    from phasegate.advise.run import advise as measure
+    from phasegate.stack.cache import cache_dir, locked
+    from phasegate.stack.levels import apply_level
+    from phasegate.stack.postgres import cluster_dir, running_postgres
+
+    require_writable(results, purpose="results")
+    sizes = project.catalogue.run.sizes_up_to(users or 10_000)
+    plan = AdvicePlan(project, level, seed, budget or BUDGET_S * len(sizes), foreign)
+    with (
+        locked(cache_dir(), "phasegate advise"),
+        running_postgres(cluster_dir()) as server,
+        tempfile.TemporaryDirectory(prefix=f".{PREFIX}", dir=results) as beside,
+    ):
+        databases = {}
+        for size in sizes:
+            name = f"seed {size:,} users"
+            with console.row_bar(name) as move:
+                databases[size], _ = seeding.ensure_dataset(
+                    server, users=size, seed=seed, on_progress=move
+                )
+            apply_level(databases[size], level, project)
+        with console.step("advise") as show:
+            record = measure(plan, server, databases, Path(beside), on_progress=show)
+        folder = results / f"{PREFIX}{record.started_at.replace(':', '').replace('+0000', 'Z')}"
+        Path(beside).rename(folder)
+        folder.chmod(0o755)
+        Path(beside).mkdir()  # for the block's own end
+    return record, folder
+
+
+def lines(record: AdviceRecord, folder: Path) -> Iterator[str]:
+    """The findings as a table for a terminal, and what to do with them."""
+    yield summary(record)
+    yield ""
+    for finding in record.findings:
+        yield from _shown(finding)
+    yield ""
+    yield f"All of it is in {options.near(folder)}. Keep one: phasegate advise --keep ID"
+
+
+def _shown(finding: Finding) -> Iterator[str]:
+    head, *more = rows(finding)
+    yield f"{finding.advice.upper():<16}{finding.id}"
+    yield f"{'':<16}{head}"
+    for line in more:
+        yield f"{'':<16}{line}"
+
+
+def _keep(project: Project, results: Path, id_: str) -> None:
+    from phasegate.advise.candidate import keep
+
+    for record_path in sorted(
+        (*results.glob("*/advice.json"),), key=lambda path: path.stat().st_mtime, reverse=True
+    ):
+        record = store.read(record_path, AdviceRecord)
+        known = [each.id for each in record.findings]
+        if id_ not in known:
+            raise UsageError(
+                f"There is no candidate {id_!r} in {options.near(record_path)}",
+                untouched="Nothing was changed",
+                then=f"Choose among {', '.join(known) or 'none'}",
+            )
+        target = keep(record_path.parent / "candidates" / id_, project.benchmarks)
+        click.echo(f"Kept as {options.near(target)}. Its migration: phasegate sql {id_}")
+        return
+    raise ConfigurationError(
+        f"There is no advice in {options.near(results)} yet", then="Make one: phasegate advise"
+    )
