@@ -7,7 +7,7 @@ any other, since every SELECT in it is looked at by itself.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -18,7 +18,7 @@ from phasegate.advise.statements import Seen, parsed
 
 Operator = Literal["=", "any", "<", ">", "null", "not null", "like", "@>", "&&", "?", "@@", "near"]
 
-_OPERATORS: dict[type[exp.Expression], Operator] = {
+_OPERATORS: dict[type, Operator] = {
     exp.EQ: "=",
     exp.GT: ">",
     exp.GTE: ">",
@@ -59,7 +59,7 @@ class Access:
 
     table: Table
     alias: str
-    node: exp.Expression = field(repr=False, compare=False)
+    node: exp.Expr = field(repr=False, compare=False)
     compared: tuple[Compared, ...] = ()
     order: tuple[tuple[str, bool], ...] = ()
     """Columns and whether descending; empty where it sorts by anything else too."""
@@ -90,7 +90,7 @@ def accesses(seen: Seen, schema: Schema) -> tuple[Access, ...]:
     return tuple(found)
 
 
-def _sources(node: exp.Expression) -> Iterator[exp.Table]:
+def _sources(node: exp.Expr) -> Iterator[exp.Table]:
     if isinstance(node, exp.Select):
         from_ = node.args.get("from_")
         if from_ is not None and isinstance(from_.this, exp.Table):
@@ -102,7 +102,7 @@ def _sources(node: exp.Expression) -> Iterator[exp.Table]:
             yield join.this
 
 
-def _of(node: exp.Expression, schema: Schema) -> Iterator[Access]:
+def _of(node: exp.Expr, schema: Schema) -> Iterator[Access]:
     tables = {
         source.alias_or_name: table
         for source in _sources(node)
@@ -111,21 +111,21 @@ def _of(node: exp.Expression, schema: Schema) -> Iterator[Access]:
     conditions = list(_conditions(node))
     for alias, table in tables.items():
         compared = [
-            made for each in conditions if (made := _compared(each, alias, table, tables))
+            found for each in conditions if (found := _compared(each, alias, table, tables))
         ]
         # A join leads to this table where something else already chose rows of the other one.
         own = [each for each in compared if not each.joined]
         joined = [each for each in compared if each.joined]
         order, near = _order(node, alias, table, tables)
         star, selected = _selected(node, alias, table, tables)
-        made = Access(
+        access = Access(
             table, alias, node, (*own, *joined), order, near, star, selected,
             _aggregates(node),
         )  # fmt: skip
-        yield replace(made, compared=(*made.compared, *_by_policy(table, made)))
+        yield replace(access, compared=(*access.compared, *_by_policy(table, access)))
 
 
-def _conditions(node: exp.Expression) -> Iterator[exp.Expression]:
+def _conditions(node: exp.Expr) -> Iterator[exp.Expr]:
     where = node.args.get("where")
     trees = [where.this] if where is not None else []
     trees += [join.args["on"] for join in node.args.get("joins") or () if join.args.get("on")]
@@ -133,7 +133,7 @@ def _conditions(node: exp.Expression) -> Iterator[exp.Expression]:
         yield from conjuncts(tree)
 
 
-def conjuncts(tree: exp.Expression) -> Iterator[exp.Expression]:
+def conjuncts(tree: exp.Expr) -> Iterator[exp.Expr]:
     """What must hold all together."""
     tree = tree.unnest()
     if isinstance(tree, exp.And):
@@ -144,7 +144,7 @@ def conjuncts(tree: exp.Expression) -> Iterator[exp.Expression]:
 
 
 def _column(
-    tree: exp.Expression | None, alias: str, table: Table, tables: dict[str, Table]
+    tree: exp.Expr | None, alias: str, table: Table, tables: dict[str, Table]
 ) -> str | None:
     """The column of `table` that an expression is, without casts; None where it is another's."""
     while isinstance(tree, exp.Paren):
@@ -157,20 +157,20 @@ def _column(
     return tree.name if others == [alias] else None
 
 
-def _parameter(tree: exp.Expression) -> int | None:
-    found = [each for each in tree.find_all(exp.Parameter)]
+def _parameter(tree: exp.Expr) -> int | None:
+    found = list(tree.find_all(exp.Parameter))
     if len(found) == 1 and not any(True for _ in tree.find_all(exp.Column)):
         return int(found[0].name)
     return None
 
 
 def _compared(
-    tree: exp.Expression, alias: str, table: Table, tables: dict[str, Table]
+    tree: exp.Expr, alias: str, table: Table, tables: dict[str, Table]
 ) -> Compared | None:
     negated = isinstance(tree, exp.Not)
     inner = tree.this.unnest() if isinstance(tree, exp.Not) else tree
 
-    def column(side: exp.Expression | None) -> str | None:
+    def column(side: exp.Expr | None) -> str | None:
         return _column(side, alias, table, tables)
 
     if isinstance(inner, exp.Is):
@@ -197,8 +197,11 @@ def _compared(
     return None if operator is None else _sided(inner, operator, column, tables)
 
 
-def _sided(  # noqa: C901 - each way round
-    tree: exp.Expression, operator: Operator, column, tables: dict[str, Table]  # type: ignore[no-untyped-def]
+def _sided(
+    tree: exp.Expr,
+    operator: Operator,
+    column: Callable[[exp.Expr | None], str | None],
+    tables: dict[str, Table],
 ) -> Compared | None:
     left, right = tree.args.get("this"), tree.args.get("expression")
     if isinstance(tree, exp.MatchAgainst):
@@ -222,7 +225,7 @@ def _sided(  # noqa: C901 - each way round
 
 
 def _order(
-    node: exp.Expression, alias: str, table: Table, tables: dict[str, Table]
+    node: exp.Expr, alias: str, table: Table, tables: dict[str, Table]
 ) -> tuple[tuple[tuple[str, bool], ...], str]:
     order = node.args.get("order")
     if order is None or not isinstance(node, exp.Select):
@@ -240,7 +243,7 @@ def _order(
 
 
 def _selected(
-    node: exp.Expression, alias: str, table: Table, tables: dict[str, Table]
+    node: exp.Expr, alias: str, table: Table, tables: dict[str, Table]
 ) -> tuple[bool, tuple[str, ...]]:
     if not isinstance(node, exp.Select):
         return False, ()
@@ -259,7 +262,7 @@ def _selected(
     return starred, tuple(dict.fromkeys(names))
 
 
-def _aggregates(node: exp.Expression) -> bool:
+def _aggregates(node: exp.Expr) -> bool:
     if not isinstance(node, exp.Select):
         return False
     return node.args.get("group") is not None or any(
@@ -273,9 +276,12 @@ def _by_policy(table: Table, made: Access) -> Iterator[Compared]:
     """What row-level security adds, where one policy alone speaks of such reads."""
     if not table.guarded:
         return
-    command = {exp.Update: "update", exp.Delete: "delete"}.get(type(made.node), "select")
+    commands: dict[type, str] = {exp.Update: "update", exp.Delete: "delete"}
+    command = commands.get(type(made.node), "select")
     asked = [
-        policy for policy in table.policies if policy.permissive and policy.command in ("all", command)
+        policy
+        for policy in table.policies
+        if policy.permissive and policy.command in ("all", command)
     ]
     if len(asked) != 1 or not asked[0].using:
         return

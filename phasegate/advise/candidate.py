@@ -15,7 +15,7 @@ from typing import Literal
 
 from phasegate.advise.statements import Seen
 from phasegate.compare.connection import Connection
-from phasegate.compare.technique import Answer, Arm, Parameters
+from phasegate.compare.technique import Answer, Arm, Parameters, Route, Via
 from phasegate.model.errors import Refused
 
 Kind = Literal[
@@ -35,6 +35,9 @@ Kind = Literal[
 LOCK_TIMEOUT = "set lock_timeout = '5s';"
 RESET = "reset lock_timeout;"
 WAITS = "It waits at most five seconds for its lock and then gives up; run it again then."
+
+# Each statement of an N+1 is a request of its own: a data centre's way to the server.
+AWAY = Route(Via.PROXY, 1.0)
 
 NAME_MAX = 63  # PostgreSQL's NAMEDATALEN − 1
 
@@ -147,9 +150,11 @@ def each_by_one(list_sql: str, names: Sequence[str], each_sql: str, column: str)
 
     def body(caller: Connection, drawn: Parameters) -> Answer:
         listed = caller.fetch(list_sql, *(drawn[name] for name in names))
-        found = dict.fromkeys(value for value in listed.column(listed.names.index(column)) if value is not None)
+        found = dict.fromkeys(
+            value for value in listed.column(listed.names.index(column)) if value is not None
+        )
         for value in found:
             caller.fetch(each_sql, value)
         return listed
 
-    return Arm("one by one", list_sql, body)
+    return Arm("one by one", list_sql, body, route=AWAY)

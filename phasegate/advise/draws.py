@@ -6,6 +6,9 @@ registered users. What is compared with no column (a limit, words to search for,
 values that the project's own sessions sent to our copy; of a foreign database, plain defaults.
 """
 
+# ruff: noqa: S608
+# Composing statements is this module's work: identifiers are quoted, values are literals or bound.
+
 from __future__ import annotations
 
 import json
@@ -246,9 +249,7 @@ def _one_of(values: Sequence[str | None]) -> str:
     return f"(array[{listed}]::text[])[1 + mod(row_number() over (), {len(shown)})]"
 
 
-def _inserted(
-    number: int, seen: Seen, known: Sequence[str | None], schema: Schema
-) -> str | None:
+def _inserted(number: int, seen: Seen, known: Sequence[str | None], schema: Schema) -> str | None:
     """A body for an INSERT: as it was sent, but its references those of the drawn row."""
     insert = seen.tree.find(exp.Insert) if seen.tree is not None else None
     into = insert.find(exp.Table) if insert is not None else None

@@ -189,9 +189,7 @@ def _one_for_each(candidates: Sequence[Candidate], made: Sequence[Finding]) -> l
         enough = [each for each in group if (each.sizes[-1].ratio or 1.0) * BETTER_BY <= best]
         chosen = min(enough, key=lambda each: (len(each.id), each.id))
         covered |= {each.id: chosen.id for each in group if each.id != chosen.id}
-    return [
-        each if each.id not in covered else _covered(each, covered[each.id]) for each in made
-    ]
+    return [each if each.id not in covered else _covered(each, covered[each.id]) for each in made]
 
 
 def _covered(finding: Finding, by: str) -> Finding:

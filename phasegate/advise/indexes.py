@@ -4,6 +4,9 @@ Pure. The order of a composite index is: columns compared for equality, then wha
 else the range; what the statement never wants is left out by a predicate.
 """
 
+# ruff: noqa: S608
+# Composing statements is this module's work: identifiers are quoted, values are literals or bound.
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -54,7 +57,9 @@ class Wanted:
         columns = [name for name, _ in self.keys]
         kind = [] if self.method == "btree" else [self.method]
         some = ["some"] if self.predicate else []
-        return named("idx", self.table.name, *columns, *kind, *some, *(["with"] if self.include else []))
+        return named(
+            "idx", self.table.name, *columns, *kind, *some, *(["with"] if self.include else [])
+        )
 
     @property
     def definition(self) -> str:
@@ -259,27 +264,26 @@ def _references(world: World, wanted: Sequence[Wanted]) -> Iterator[Candidate]:
             yield _reference(world, each, key.columns, key.target)
 
 
-def _reference(
-    world: World, each: Wanted, columns: Sequence[str], target: str
-) -> Candidate:
+def _reference(world: World, each: Wanted, columns: Sequence[str], target: str) -> Candidate:
     where = " and ".join(f"{quoted(name)} = ${n}" for n, name in enumerate(columns, 1))
-    query = f"select 1 from only {each.table.qualified} where {where} limit 1"
+    query = f"select count(*) from {each.table.qualified} where {where}"
     names = [f"p{n}" for n in range(1, len(columns) + 1)]
-    drawn = {
-        name: f"r.{quoted(column)}::text" for name, column in zip(names, columns, strict=True)
-    }
+    drawn = {name: f"r.{quoted(column)}::text" for name, column in zip(names, columns, strict=True)}
     draw = rows_of(world.schema, each.table, world.users, drawn)
     made = index_candidate(world, each, None, 0)
     technique = {
         **made.technique, "asks": f"What a delete of {target} looks for here.",
         "parameters": names, "role": "owner", "same_rows": False,
     }  # fmt: skip
-    technique = {k: technique[k] for k in sorted(technique, key=lambda k: isinstance(technique[k], dict | list) and k != "parameters")}
+    technique = {
+        k: technique[k]
+        for k in sorted(
+            technique, key=lambda k: isinstance(technique[k], dict | list) and k != "parameters"
+        )
+    }
     files = {**made.files, "query.sql": f"-- What a delete of {target} looks for.\n{query}",
              "draw.sql": f"-- Rows that refer to {target}.\n{draw}"}  # fmt: skip
-    deleted = any(
-        each.table.key in world._deleted(seen.text) for seen in world.asked  # noqa: SLF001
-    )
+    deleted = any(each.table.key in world.deleted(seen.text) for seen in world.asked)
     note = "" if deleted else f"no statement seen deletes from {target}"
     return replace(
         made, technique=technique, files=files, note=note,
@@ -305,7 +309,8 @@ def index_candidate(world: World, each: Wanted, seen: Seen | None, calls: int) -
         "title": title,
         "cost": "disk, and every write of a row keeps it up to date",
     }
-    draws, names = "", ()
+    draws = ""
+    names: tuple[str, ...] = ()
     if seen is not None:
         drawn = world.drawn(seen)
         draws, names = drawn.sql, drawn.names
@@ -335,7 +340,9 @@ def index_candidate(world: World, each: Wanted, seen: Seen | None, calls: int) -
     technique["after"] = {"title": "index"}
     technique["costs"] = costs
     if draws:
-        files["draw.sql"] = f"-- Parameters, drawn by the columns that they are compared with.\n{draws}"
+        files["draw.sql"] = (
+            f"-- Parameters, drawn by the columns that they are compared with.\n{draws}"
+        )
     covered = world.indexing(each.table, each.method, each.equal or frozenset([each.keys[0][0]]))
     return Candidate(
         id=name, kind="index", table=each.table.key, title=title,

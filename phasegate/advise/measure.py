@@ -1,4 +1,4 @@
-"""Candidates measured as techniques are: on our seeded copies, by the engine of `pytest benchmarks`.
+"""Candidates measured as techniques are: on our seeded copies, by the same engine.
 
 Reads the candidates' folders; creates and takes away their indexes on databases of ours. Returns
 `BenchmarkRecord`s and what could not be measured.
@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from phasegate.advise.candidate import Candidate, each_by_one
+from phasegate.advise.candidate import AWAY, Candidate, each_by_one
 from phasegate.compare.p95_topup import beyond
-from phasegate.compare.session import Budget, Lab
+from phasegate.compare.session import BenchmarkSession, Budget
 from phasegate.compare.syntax import check_syntax
 from phasegate.compare.technique import Arm, Technique
 from phasegate.compare.technique_folders import body_of, declared, pair
@@ -74,7 +74,7 @@ def measure(
         if not left:
             break
         budget = Budget(budget_s * weight / sum(weights), len(left))
-        with Lab(
+        with BenchmarkSession(
             databases[users], users=users, sha256=None, seed=seed, budget=budget, disabled=False,
             settled=settled, project=_readable(here, left, databases[users], skipped),
         ) as lab:  # fmt: skip
@@ -139,6 +139,6 @@ def _technique(project: Project, candidate: Candidate) -> Technique:
     return declared(
         candidate.id,
         before=before,
-        after=Arm("one statement", after, body_of(after, names)),
+        after=Arm("one statement", after, body_of(after, names), route=AWAY),
         project=project,
     )

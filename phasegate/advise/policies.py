@@ -3,6 +3,9 @@
 Pure. What a policy says before and after means the same; the migration alters it in place.
 """
 
+# ruff: noqa: S608
+# Composing statements is this module's work: identifiers are quoted, values are literals or bound.
+
 from __future__ import annotations
 
 import re
@@ -69,32 +72,34 @@ def _once(
     if tree is None or tree.args.get("where") is None:
         return expression
     changed = False
-    for call, name in list(_calls(tree.args["where"])):
-        if call.find_ancestor(exp.Select) is not tree:
-            continue  # in a sub-select already
+    where: exp.Expr = tree.args["where"]
+    for call, name in list(_calls(where)):
+        around = call.find_ancestor(exp.Select)
+        if around is not None and around is not tree and around.args.get("from_") is None:
+            continue  # `(select auth.uid())` already
         if CONSTANT.match(name) or _without_row(call, name, schema):
             call.replace(parsed_expression(f"(select {call.sql('postgres')})"))
             changed = True
             continue
-        listed = _listed(call, name, table, schema)
+        listed = _listed(call, name, table, schema) if around is tree else None
         if listed is not None:
             replacement, made = listed
             call.replace(parsed_expression(replacement))
             needs[name] = made
             changed = True
-    return tree.args["where"].this.sql("postgres") if changed else expression
+    return where.this.sql("postgres") if changed else expression
 
 
-def parsed_expression(text: str) -> exp.Expression:
+def parsed_expression(text: str) -> exp.Expr:
     """An expression as a tree."""
     tree = parsed(f"select {text}")
     if tree is None:
         raise ValueError(text)
-    found: exp.Expression = tree.expressions[0]
+    found: exp.Expr = tree.expressions[0]
     return found
 
 
-def _calls(tree: exp.Expression) -> Iterator[tuple[exp.Expression, str]]:
+def _calls(tree: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
     """Calls of functions with their names, the outermost first."""
     for node in tree.walk():
         if isinstance(node, exp.Dot) and isinstance(node.expression, exp.Anonymous):
@@ -105,7 +110,7 @@ def _calls(tree: exp.Expression) -> Iterator[tuple[exp.Expression, str]]:
             yield node, "current_setting"
 
 
-def _without_row(call: exp.Expression, name: str, schema: Schema) -> bool:
+def _without_row(call: exp.Expr, name: str, schema: Schema) -> bool:
     """Whether a stable function of the app is called without anything of the row."""
     function = schema.functions.get(name.rpartition(".")[2])
     if function is None or not function.stable:
@@ -114,7 +119,7 @@ def _without_row(call: exp.Expression, name: str, schema: Schema) -> bool:
 
 
 def _listed(
-    call: exp.Expression, name: str, table: Table, schema: Schema
+    call: exp.Expr, name: str, table: Table, schema: Schema
 ) -> tuple[str, tuple[str, str]] | None:
     """`f(column)` as `column in (select f_all())`, where the function says whether a row exists."""
     function = schema.functions.get(name.rpartition(".")[2])
@@ -141,7 +146,7 @@ def _listed(
 
 
 def _membership(
-    body: exp.Expression | None, function: Function, schema: Schema
+    body: exp.Expr | None, function: Function, schema: Schema
 ) -> tuple[str, str, str] | None:
     """Of `select exists (select from t where column = argument and …)`: column, query, type."""
     if not isinstance(body, exp.Select) or len(body.expressions) != 1:
@@ -174,7 +179,7 @@ def _membership(
     return column, query, table.columns[column].type
 
 
-def _conjuncts(tree: exp.Expression) -> Iterator[exp.Expression]:
+def _conjuncts(tree: exp.Expr) -> Iterator[exp.Expr]:
     tree = tree.unnest()
     if isinstance(tree, exp.And):
         yield from _conjuncts(tree.left)
@@ -318,7 +323,9 @@ def _made(
         drawn = world.drawn(seen)
         query, names, draw = f"-- As the app asks.\n{seen.text}", drawn.names, drawn.sql
     else:
-        query = f"-- The newest rows that the policies show.\nselect * from {table.qualified} limit 100"
+        query = (
+            f"-- The newest rows that the policies show.\nselect * from {table.qualified} limit 100"
+        )
         names, draw = (), rows_of(world.schema, table, world.users, {})
     script = "\n".join(forward)
     return Candidate(

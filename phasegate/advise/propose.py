@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from phasegate.advise.aggregates import aggregates
 from phasegate.advise.candidate import Candidate
 from phasegate.advise.indexes import missing_indexes
 from phasegate.advise.policies import policy_candidates
-from phasegate.advise.rewrites import aggregates, rewrites
+from phasegate.advise.rewrites import rewrites
 from phasegate.advise.schema import Schema
 from phasegate.advise.statements import Seen
 from phasegate.advise.unused import droppable

@@ -1,22 +1,23 @@
-"""Candidates that ask in another way: N+1, OFFSET, exact counts, wide rows, live aggregates.
+"""Candidates that ask in another way: N+1, OFFSET, exact counts, wide rows.
 
-Pure. The client changes (`client.sql` says how), or a view takes the place of an aggregate.
+Pure. The client changes: `client.sql` says how.
 """
+
+# ruff: noqa: S608
+# Composing statements is this module's work: identifiers are quoted, values are literals or bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlglot import exp
 
-from phasegate.advise.access import UID, Access
-from phasegate.advise.candidate import LOCK_TIMEOUT, RESET, WAITS, Candidate, named
-from phasegate.advise.draws import drawn as drawn_of
-from phasegate.advise.schema import Table, quoted
+from phasegate.advise.access import Access
+from phasegate.advise.candidate import Candidate, named
+from phasegate.advise.schema import quoted
 from phasegate.advise.statements import PARAMETER, Seen, parsed
 from phasegate.advise.world import World
-from phasegate.stack.database import literal
 
 # From so many statements for each list on, they are asked for its rows and not for their own sake.
 CHILDREN_MIN = 2.0
@@ -37,7 +38,7 @@ class Rows:
     """Which parameter of the whole statement each of them is."""
 
 
-def rows_of(node: exp.Expression) -> Rows | None:
+def rows_of(node: exp.Expr) -> Rows | None:
     """`node` as a statement of its own; None where it is no SELECT."""
     if not isinstance(node, exp.Select):
         return None
@@ -111,8 +112,9 @@ def _joined(
     times = seen.calls / max(parent.calls, 1)
     id_ = named("embed", child.table.name, "in", access.table.name)
     after = (
-        f"with listed as (\n{rows.sql}\n)\nselect listed.*, to_jsonb(e) as {quoted(child.table.name)}"
-        f"\nfrom listed\nleft join lateral (select {selected} from {child.table.qualified} as c"
+        f"with listed as (\n{rows.sql}\n)\n"
+        f"select listed.*, to_jsonb(e) as {quoted(child.table.name)}\nfrom listed\n"
+        f"left join lateral (select {selected} from {child.table.qualified} as c"
         f" where c.{quoted(key)} = listed.{quoted(column)}) as e on true"
     )
     title = f"{child.table.name} with {access.table.name} in one statement"
@@ -143,11 +145,13 @@ def _bench(id_: str, column: str) -> str:
     """Arms in Python, as a person would write them."""
     return f'''"""{id_}: a list and then a statement for each row, against one statement."""
 
-from phasegate.compare import Answer, Arm, Compare, Connection, Parameters, arms_of, declared, sql_of
+from phasegate.compare import Answer, Arm, Compare, Connection, Parameters, Route, Via
+from phasegate.compare import arms_of, declared, sql_of
 from phasegate.compare.technique_folders import body_of, project_here
 
 LIST, EACH = sql_of("{id_}", "before"), sql_of("{id_}", "each")
 AFTER = sql_of("{id_}", "after")
+AWAY = Route(Via.PROXY, 1.0)  # a millisecond to the server: one statement is one round trip
 NAMES = project_here().technique("{id_}").file.parameters
 
 
@@ -162,8 +166,8 @@ def one_by_one(caller: Connection, drawn: Parameters) -> Answer:
 
 TECHNIQUE = declared(
     "{id_}",
-    before=Arm("one by one", LIST, one_by_one),
-    after=Arm("one statement", AFTER, body_of(AFTER, NAMES)),
+    before=Arm("one by one", LIST, one_by_one, route=AWAY),
+    after=Arm("one statement", AFTER, body_of(AFTER, NAMES), route=AWAY),
 )
 
 
@@ -187,7 +191,7 @@ def _deep(world: World, seen: Seen) -> Iterator[Candidate]:
         yield _keyset(world, seen, access, rows, skipped)
 
 
-def _offset_of(seen: Seen, offset: exp.Expression) -> int:
+def _offset_of(seen: Seen, offset: exp.Expr) -> int:
     """The deepest that was seen; a guess where only a parameter's place is known, and 0 if none."""
     numbers = [int(p.name) for p in offset.find_all(exp.Parameter)]
     if not numbers:
@@ -200,14 +204,11 @@ def _offset_of(seen: Seen, offset: exp.Expression) -> int:
     return 0 if "pgrst_source" in seen.text else OFFSET_ROWS
 
 
-def _keyset(
-    world: World, seen: Seen, access: Access, rows: Rows, skipped: int
-) -> Candidate:
+def _keyset(world: World, seen: Seen, access: Access, rows: Rows, skipped: int) -> Candidate:
     table, alias = access.table, quoted(access.alias)
     descending = access.order[0][1]
     keys = [name for name, _ in access.order]
     keys += [name for name in table.primary if name not in keys]
-    node = rows.node.copy()
     way = "<" if descending else ">"
     n = len(rows.numbers)
     left = ", ".join(f"{alias}.{quoted(name)}" for name in keys)
@@ -215,12 +216,14 @@ def _keyset(
         f"${n + place}::text::{table.columns[name].type}" for place, name in enumerate(keys, 1)
     )
     text = rows.sql
-    node = parsed(text) or node
+    node = parsed(text)
     assert isinstance(node, exp.Select)  # noqa: S101 - it was one before it was written out
     condition = parsed(f"select 1 where ({left}) {way} ({right})")
     if condition is not None:
         node = node.where(condition.args["where"].this)
-    node = node.order_by(*[f"{alias}.{quoted(k)}{' desc' if descending else ''}" for k in keys], append=False)
+    node = node.order_by(
+        *[f"{alias}.{quoted(k)}{' desc' if descending else ''}" for k in keys], append=False
+    )
     node.set("offset", None)
     names, draw = _arms(world, seen, rows)
     # The last row of the page before, for this user: where the next one goes on.
@@ -236,7 +239,7 @@ def _keyset(
         for place, name in enumerate(keys, 1)
     }
     draw = world.drawn(seen, extra).sql
-    id_ = named("keyset", table.name, *[name for name, _ in access.order])
+    id_ = named("page_after", table.name, *[name for name, _ in access.order])
     title = f"Go on after the last row of {table.name}, not OFFSET {skipped:,}"
     after_sql = PARAMETER.sub(lambda m: f"${m[1]}", node.sql("postgres"))
     used = sorted({int(number) for number in PARAMETER.findall(after_sql)})
@@ -249,7 +252,7 @@ def _keyset(
         technique={
             "title": title, "cost": "no jump to a page by its number", "same_rows": False,
             "before": {"title": f"OFFSET {skipped:,}", "parameters": names},
-            "after": {"title": "keyset", "parameters": [every[number - 1] for number in used]},
+            "after": {"title": "after a row", "parameters": [every[number - 1] for number in used]},
         },
         files={
             "before.sql": f"-- The page by its number.\n{_fixed(rows, access, skipped, seen)}",
@@ -270,7 +273,7 @@ def _fixed(rows: Rows, access: Access, skipped: int, seen: Seen) -> str:
     del access, seen
     node = parsed(rows.sql)
     offset = node.args.get("offset") if node is not None else None
-    numbers = [p for p in offset.find_all(exp.Parameter)] if offset is not None else []
+    numbers = list(offset.find_all(exp.Parameter)) if offset is not None else []
     if node is None or not numbers:
         return rows.sql
     # Added to nothing: the parameter keeps its place, and its type.
@@ -308,7 +311,7 @@ def _counted(world: World, seen: Seen) -> Iterator[Candidate]:
         },
         files={
             "before.sql": f"-- Every row is visited.\n{each}",
-            "after.sql": f"-- The planner's estimate, as PostgREST reads it.\nexplain (format json) {explained}",
+            "after.sql": f"-- As PostgREST asks the planner.\nexplain (format json) {explained}",
             "draw.sql": f"-- Parameters, drawn by the columns that they are compared with.\n{draw}",
             "client.sql": (
                 "-- A change of the client, so there is no migration. Send the header\n"
@@ -349,7 +352,7 @@ def _wide(world: World, seen: Seen) -> Iterator[Candidate]:
         names, draw = _arms(world, seen, rows)
         narrow = rows.node.copy()
         kept = [name for name in columns if name not in wide]
-        listed: list[exp.Expression] = [
+        listed: list[exp.Expr] = [
             exp.column(name, table=access.alias, quoted=True) for name in kept
         ]
         rest = [e for e in narrow.expressions if not _star(e)]
@@ -387,113 +390,8 @@ def _as_json(sql: str) -> str:
     return f"select coalesce(json_agg(q), '[]')::text from (\n{sql}\n) as q"
 
 
-def _star(tree: exp.Expression) -> bool:
+def _star(tree: exp.Expr) -> bool:
     inner = tree.unalias()
     return isinstance(inner, exp.Star) or (
         isinstance(inner, exp.Column) and isinstance(inner.this, exp.Star)
     )
-
-
-def aggregates(world: World) -> Iterator[Candidate]:
-    """Aggregates over rows of each user, in a statement or a function: a view filled ahead."""
-    for seen in world.statements:
-        tree = seen.tree
-        if seen.text not in world.found or not isinstance(tree, exp.Select) or seen.writes:
-            continue
-        found = world.found[seen.text]
-        if len(found) != 1 or not found[0].aggregated or found[0].node is not tree:
-            continue
-        made = _view(world, seen, found[0], tree)
-        if made is not None:
-            yield made
-
-
-def _view(world: World, seen: Seen, access: Access, tree: exp.Select) -> Candidate | None:
-    """The view of an aggregate over one table, by the caller's own key."""
-    table = access.table
-    own = next(
-        (e.column for e in access.compared if e.operator == "=" and UID.search(e.value)), None
-    )
-    others = [e for e in access.compared if not e.by_policy and e.column != own]
-    if own is None or others or tree.args.get("group") is not None:
-        return None
-    listed = [e for e in tree.expressions if e.find(exp.AggFunc) is not None]
-    if not listed or any(True for e in listed for _ in e.find_all(exp.Parameter)):
-        return None
-    names = [named(e.alias or f"value_{n}") for n, e in enumerate(listed, 1)]
-    view = named(table.name, "by", own)
-    columns = ",\n    ".join(
-        f"{e.unalias().sql('postgres')} as {quoted(name)}"
-        for e, name in zip(listed, names, strict=True)
-    )
-    alias = quoted(access.alias)
-    full = f"{quoted(table.schema)}.{quoted(view)}"
-    kept = f"private.{quoted(view)}"
-    before = f"select {', '.join(e.sql('postgres') for e in listed)}\nfrom {table.qualified} as {alias}\nwhere {alias}.{quoted(own)} = (select auth.uid())"
-    title = f"Aggregates of {table.name} kept in a materialised view"
-    draw = drawn_of(
-        seen, [access], world.schema, world.users, ()
-    ).sql  # fmt: skip
-    asked = world.callers_of(seen)
-    return Candidate(
-        id=named("matview", view), kind="live aggregate", table=table.key, title=title,
-        why=f"counted anew at each of {seen.calls:,} calls, {seen.mean_ms:.1f} ms each",
-        technique={
-            "title": title, "cost": "answers as old as the last refresh; the refresh reads everything",
-            "same_rows": False, "parameters": [],
-            "needs": [named("matview", view)],
-            "before": {"title": "counted live"}, "after": {"title": "materialised view"},
-            "refresh": {"view": kept, "every_s": 3600.0},
-        },
-        files={
-            "before.sql": f"-- Counted anew.\n{before}",
-            "after.sql": f"-- As of the last refresh.\nselect {', '.join(map(quoted, names))} from {full}",
-            "draw.sql": f"-- Users with rows of {table.name}.\n{draw}",
-            **_view_files(table, access, own, columns, full, kept),
-        },
-        seen=asked, calls=seen.calls,
-        covered_by=_refreshing(world, table),
-    )  # fmt: skip
-
-
-def _view_files(
-    table: Table, access: Access, own: str, columns: str, full: str, kept: str
-) -> dict[str, str]:
-    """A view has no row-level security: it lies where the API does not reach, behind a filter."""
-    alias = quoted(access.alias)
-    index = f"{kept.rpartition('.')[2]}_key"
-    return {
-        "migration.sql": (
-            f"-- Aggregates of {table.name}, filled ahead: a materialised view has no row-level\n"
-            f"-- security, so users reach their own row of it through a view.\n-- {WAITS}\n"
-            f"{LOCK_TIMEOUT}\ncreate schema if not exists private;\n"
-            f"grant usage on schema private to authenticated, service_role;\n"
-            f"create materialized view {kept} as\nselect {alias}.{quoted(own)},\n    {columns}\n"
-            f"from {table.qualified} as {alias}\ngroup by {alias}.{quoted(own)};\n"
-            f"create unique index {quoted(index)} on {kept} ({quoted(own)});\n"
-            f"revoke all on {kept} from public, anon, authenticated;\n"
-            f"create view {full} with (security_barrier) as\n"
-            f"select * from {kept} where {quoted(own)} = (select auth.uid());\n"
-            f"revoke all on {full} from public, anon;\n"
-            f"grant select on {full} to authenticated, service_role;\n{RESET}"
-        ),
-        "undo.sql": (
-            f"-- Undo: the views go.\n{LOCK_TIMEOUT}\ndrop view if exists {full};\n"
-            f"drop materialized view if exists {kept};\n{RESET}"
-        ),
-        "present.sql": (
-            f"-- Whether the view is there.\nselect to_regclass({literal(kept)}) is not null"
-        ),
-    }
-
-
-def _refreshing(world: World, table: Table) -> str:
-    for id_, folder in world.techniques.items():
-        if folder.file.refresh is not None and table.name in folder.migration:
-            return id_
-    return ""
-
-
-def statements_with(found: Sequence[Access], name: str) -> bool:
-    """Whether any of them is of the table `name`."""
-    return any(access.table.name == name for access in found)

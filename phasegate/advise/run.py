@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from phasegate.advise.candidate import Candidate
 from phasegate.advise.findings import Seen, findings, without
 from phasegate.advise.measure import measure
 from phasegate.advise.propose import candidates
-from phasegate.advise.schema import read_schema
+from phasegate.advise.schema import Schema, read_schema
 from phasegate.advise.statements import read_statements
 from phasegate.advise.watch import WATCH_S, Watched, watch
 from phasegate.advise.world import prepare, world_of
@@ -87,18 +88,21 @@ def advise(
     found = candidates(plan.project, watched.schema, watched.statements, types)
     if plan.new_only:
         found = without(found)
+    ours = read_schema(databases[max(databases)])
+    absent = {each.id: why for each in found if (why := _absent(each, ours))}
     measured = measure(
         plan.project,
         plan.level,
-        found,
+        [each for each in found if each.id not in absent],
         databases,
         folder=out / FOLDER,
         seed=plan.seed,
         budget_s=plan.budget_s,
         on_progress=on_progress,
     )
-    size = sum(table.bytes for table in read_schema(databases[max(databases)]).tables.values())
-    ours = [seen for seen in watched.statements if seen.top and seen.text in world.found]
+    measured = replace(measured, skipped={**measured.skipped, **absent})
+    size = sum(table.bytes for table in ours.tables.values())
+    asked = [seen for seen in watched.statements if seen.top and seen.text in world.found]
     record = AdviceRecord(
         format_version=AdviceRecord.FORMAT_VERSION,
         started_at=started_at,
@@ -106,8 +110,8 @@ def advise(
         sizes=tuple(sorted(databases)),
         level=plan.level,
         seen_on=OUR_COPY if plan.foreign_dsn is None else Dsn.of(plan.foreign_dsn).shown,
-        statements=len(ours),
-        unread=sum(seen.tree is None or types.get(seen.text) is None for seen in ours),
+        statements=len(asked),
+        unread=sum(seen.tree is None or types.get(seen.text) is None for seen in asked),
         sessions=watched.sessions,
         findings=findings(
             found, measured, Seen(watched.sessions, float(size)), plan.project.catalogue
@@ -115,6 +119,17 @@ def advise(
     )
     store.write(out / RECORD, record)
     return record
+
+
+def _absent(candidate: Candidate, ours: Schema) -> str:
+    """Why our copy cannot tell of it; empty where it can. Another's database may have more."""
+    table = ours.tables.get(candidate.table)
+    if table is None:
+        return "our copy has no such table: adopt it into the project first"
+    named = f"{candidate.title} "
+    if candidate.drops and not any(f" {index.name} " in named for index in table.indexes):
+        return "our copy has no such index"
+    return ""
 
 
 def _watch(

@@ -143,14 +143,17 @@ def quoted(name: str) -> str:
     return name if plain else '"' + name.replace('"', '""') + '"'
 
 
-RESERVED = frozenset(
-    """all and any array as asc both case cast check collate column constraint create default desc
-    distinct do else end except false fetch for foreign from grant group having in initially
-    intersect into lateral leading limit not null offset on only or order placing primary references
-    returning select session_user some symmetric table then to trailing true union unique user using
-    variadic when where window with authorization binary cross current_user freeze full ilike inner
-    is isnull join left like natural notnull outer overlaps right similar verbose""".split()
-)
+RESERVED = frozenset({
+    "all", "and", "any", "array", "as", "asc", "both", "case", "cast", "check", "collate",
+    "column", "constraint", "create", "default", "desc", "distinct", "do", "else", "end",
+    "except", "false", "fetch", "for", "foreign", "from", "grant", "group", "having", "in",
+    "initially", "intersect", "into", "lateral", "leading", "limit", "not", "null", "offset",
+    "on", "only", "or", "order", "placing", "primary", "references", "returning", "select",
+    "session_user", "some", "symmetric", "table", "then", "to", "trailing", "true", "union",
+    "unique", "user", "using", "variadic", "when", "where", "window", "with", "authorization",
+    "binary", "cross", "current_user", "freeze", "full", "ilike", "inner", "is", "isnull", "join",
+    "left", "like", "natural", "notnull", "outer", "overlaps", "right", "similar", "verbose",
+})  # fmt: skip
 """Words of SQL that are no names without quotes (PostgreSQL manual, appendix C)."""
 
 
@@ -188,9 +191,7 @@ async def _read(connection: asyncpg.Connection) -> Schema:
     functions = [_function(row) for row in await connection.fetch(sql("functions"))]
     made = [_table(row, {kind: rows.get(row["oid"], []) for kind, rows in found.items()}, names)
             for row in tables]  # fmt: skip
-    return Schema(
-        {table.key: table for table in made}, {each.name: each for each in functions}
-    )
+    return Schema({table.key: table for table in made}, {each.name: each for each in functions})
 
 
 def _table(

@@ -67,7 +67,7 @@ class Seen:
         return self.total_ms / max(self.calls, 1)
 
     @cached_property
-    def tree(self) -> exp.Expression | None:
+    def tree(self) -> exp.Expr | None:
         """As sqlglot reads it; None where it cannot."""
         return parsed(self.text)
 
@@ -84,14 +84,14 @@ class Seen:
         )
 
 
-def parsed(text: str) -> exp.Expression | None:
+def parsed(text: str) -> exp.Expr | None:
     """`text` as a tree; None where sqlglot does not know how to read it."""
     try:
         # The space keeps `$1,$2` from being read as the tag of a quoted text.
         tree = sqlglot.parse_one(PARAMETER.sub(r"$\1 ", text), dialect="postgres")
     except (SqlglotError, RecursionError):
         return None
-    return tree if isinstance(tree, exp.Expression) else None
+    return tree if isinstance(tree, exp.Expr) else None
 
 
 def read_statements(dsn: str, logged: Mapping[str, Logged] | None = None) -> tuple[Seen, ...]:
@@ -121,8 +121,9 @@ def read_statements(dsn: str, logged: Mapping[str, Logged] | None = None) -> tup
                     then=ENABLE,
                 )  # fmt: skip
             await connection.execute(
-                "select set_config('search_path', quote_ident($1) || ', pg_catalog', true)"
-                .replace("$1", "'" + found.replace("'", "''") + "'")
+                "select set_config('search_path', quote_ident($1) || ', pg_catalog', true)".replace(
+                    "$1", "'" + found.replace("'", "''") + "'"
+                )
             )
             return list(await connection.fetch(sql("statements")))
 

@@ -58,7 +58,11 @@ def _duplicates(table: Table) -> dict[Index, str]:
                 and other.descending[: len(index.keys)] == index.descending
             )
             if (same or begins) and other.predicate == index.predicate and not index.includes:
-                if same and "gin" in index.method and index.definition.split("(")[1:] != other.definition.split("(")[1:]:
+                if (
+                    same
+                    and "gin" in index.method
+                    and index.definition.split("(")[1:] != other.definition.split("(")[1:]
+                ):
                     continue
                 found[index] = other.name
                 break

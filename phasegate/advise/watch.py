@@ -88,7 +88,9 @@ def watch(
             seed=seed,
             duration_s=duration_s,
             warm_up_s=WARM_UP_S,
-            arrival_rate_per_s=max(RATE_PER_S, project.catalogue.workload.arrival_rate_per_s(users)),
+            arrival_rate_per_s=max(
+                RATE_PER_S, project.catalogue.workload.arrival_rate_per_s(users)
+            ),
             enough_sessions=False,
             out=folder / "load",
         )

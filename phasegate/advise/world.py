@@ -29,7 +29,9 @@ _INDEX = re.compile(
 )
 
 # What phasegate and drivers ask for themselves.
-NOT_THE_APP = re.compile(r"pg_catalog\.pg_|pg_stat_|information_schema|phasegate[._]", re.IGNORECASE)
+NOT_THE_APP = re.compile(
+    r"pg_catalog\.pg_|pg_stat_|information_schema|phasegate[._]", re.IGNORECASE
+)
 
 Types = Mapping[str, tuple[str, ...] | None]
 """Of the parameters, by text; None where the server cannot prepare it."""
@@ -109,9 +111,9 @@ class World:
                 if other.key not in known and re.search(rf"\b{re.escape(other.name)}\b", said):
                     known.add(other.key)
                     tables.append(other.key)
-        return known | self._deleted(text)
+        return known | self.deleted(text)
 
-    def _deleted(self, text: str) -> set[str]:
+    def deleted(self, text: str) -> set[str]:
         """Tables whose references are looked for where the statement deletes."""
         deletes = {
             access.table.key for access in self.found[text] if isinstance(access.node, exp.Delete)
@@ -165,7 +167,9 @@ class World:
                 name = found["table"].replace('"', "")
                 if name not in (table.key, table.name):
                     continue
-                keys = [key.split()[0].strip('"') for key in found["keys"].split(",") if key.split()]
+                keys = [
+                    key.split()[0].strip('"') for key in found["keys"].split(",") if key.split()
+                ]
                 same = (found["method"] or "btree").lower() == method
                 if same and leading and frozenset(keys[: len(leading)]) == leading:
                     return id_
@@ -180,9 +184,7 @@ class World:
         return ""
 
 
-def world_of(
-    project: Project, schema: Schema, statements: Iterable[Seen], types: Types
-) -> World:
+def world_of(project: Project, schema: Schema, statements: Iterable[Seen], types: Types) -> World:
     """What candidates of `project` are made from."""
     users = project.about.users_table.replace('"', "")
     return World(

@@ -1,6 +1,6 @@
 """`phasegate advise`: candidates from the project's own statements, measured; keep one.
 
-Writes `results/<run-id>/advice.json` and `candidates/`, beside the newest run or in a run of its own.
+Writes `advice.json` and `candidates/` into `results/advice-<when>/`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from phasegate.project import Project
 from phasegate.records import store
 from phasegate.records.advice import AdviceRecord, Finding
 from phasegate.records.faults import require_writable
-from phasegate.report.findings import rows, summary
+from phasegate.report.advice import rows, summary
 
 # Seconds of measuring for each data set, unless --budget says otherwise.
 BUDGET_S = 60.0
@@ -25,7 +25,9 @@ PREFIX = "advice-"
 
 
 @click.command()
-@click.option("--users", type=options.POSITIVE, help="Registered users of the largest copy [10000].")
+@click.option(
+    "--users", type=options.POSITIVE, help="Registered users of the largest copy [10000]."
+)
 @click.option("--level", type=options.LEVEL, default=1, show_default=True, help="Of the stack.")
 @options.database_url
 @options.seed_number

@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 
 from phasegate import seeding
+from phasegate.advise.run import AdvicePlan, advise
+from phasegate.advise.watch import WATCH_S
 from phasegate.cli import circumstances, console
 from phasegate.cli import drive_matrix as matrix
 from phasegate.cli.run_record import Journal
@@ -35,12 +37,17 @@ from phasegate.seeding.template_database import COPIES
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.database import apply_sql
 from phasegate.stack.inspect import planner_settings
+from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
 from phasegate.stack.replica import feeding, running_replica
 
 LOAD = "load: the phase matrix"
+ADVISE = "findings: candidates"
 BENCHMARKS = "benchmarks"
 REPLICA = "benchmarks: on a replica"
+# What there is before anything was done: what candidates are held against.
+FIRST = 1
+QUICK_WATCH_S = 2.0
 # About 40 blocks of its comparison; making the replica takes longer than this.
 REPLICA_BUDGET_S = 4.0
 
@@ -63,6 +70,7 @@ class RunPlan:
     probe_s: float
     probes_max: int
     benchmark_budget_s: float
+    advise_budget_s: float
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,7 @@ def run(plan: RunPlan) -> Path:
             data_sets = [_seed(journal, server, plan, users) for users in plan.sizes]
             _note_planner_settings(journal, data_sets)
             _load(journal, server, data_sets, plan)
+            _advise(journal, server, data_sets, plan)
             _benchmark(journal, server, data_sets, plan, catalogue)
         return _publish(journal)
 
@@ -161,6 +170,36 @@ def _load(
                 console.say(f"  left out: level {level}: {part.name}: {part.note}")
     for sentence in record.not_measured:
         console.say(f"  not driven: {sentence}")
+
+
+def _advise(
+    journal: Journal, server: PostgresServer, data_sets: list[DataSet], plan: RunPlan
+) -> None:
+    """Candidates beyond the project's techniques, up to a size that keeps the run short.
+
+    Without them a run is still worth its while: the stage says why there are none.
+    """
+    largest = plan.project.catalogue.run.advise_users_max
+    chosen = [data for data in data_sets if data.users <= largest] or data_sets[:1]
+    if plan.quick:
+        chosen = data_sets[:1]
+    with (
+        suppress(PhasegateError),
+        journal.stage(ADVISE),
+        console.step(ADVISE) as show,
+    ):
+        for data in chosen:
+            apply_level(data.dsn, FIRST, plan.project)
+        wanted = AdvicePlan(
+            plan.project,
+            FIRST,
+            plan.seed,
+            plan.advise_budget_s,
+            new_only=True,
+            watch_s=QUICK_WATCH_S if plan.quick else WATCH_S,
+        )
+        databases = {data.users: data.dsn for data in chosen}
+        advise(wanted, server, databases, journal.folder, on_progress=show)
 
 
 def _benchmark(

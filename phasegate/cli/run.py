@@ -51,6 +51,7 @@ def run(
         probe_s=defaults.probe_s,
         probes_max=defaults.probes_max,
         benchmark_budget_s=budget or defaults.benchmark_budget_s * len(sizes) / len(defaults.sizes),
+        advise_budget_s=defaults.advise_budget_s,
     )
     if quick:
         plan = replace(
@@ -58,6 +59,7 @@ def run(
             cell_s=defaults.quick_cell_s,
             probes_max=defaults.quick_probes_max,
             benchmark_budget_s=budget or defaults.quick_benchmark_budget_s,
+            advise_budget_s=defaults.quick_advise_budget_s,
         )
     folder = pipeline.run(plan)
     print_summary(folder, project)  # as it was read: a run takes minutes, and files are edited

@@ -70,6 +70,9 @@ class Run(Entry, frozen=True):
     quick_cell_s: float
     quick_probes_max: int
     quick_benchmark_budget_s: float
+    advise_users_max: int
+    advise_budget_s: float
+    quick_advise_budget_s: float
 
     def sizes_up_to(self, users: int) -> tuple[int, ...]:
         """The data sets of a run with `users` registered users, ascending; `users` is the last."""

@@ -15,7 +15,7 @@ from markupsafe import Markup
 from phasegate.records import store
 from phasegate.records.gate import GateRecord
 from phasegate.records.planner_settings import warnings
-from phasegate.report import figures, headline, money, savings, style, tables, transition
+from phasegate.report import advice, figures, headline, money, savings, style, tables, transition
 from phasegate.report import format as words
 from phasegate.report import matrix_table as matrix
 from phasegate.report import resource_usage as used
@@ -93,6 +93,12 @@ def _shared(found: Findings) -> dict[str, object]:
         "planner_warnings": warnings(run.planner_settings or ()),
         "sources": run.sources,
         "perf": run.perf,
+        "advice": run.advice
+        and {
+            "summary": advice.summary(run.advice),
+            "table": advice.table(run.advice),
+            "folder": "candidates/",
+        },
         "target": run.target,
         "seeds": tuple(run.seeds.values()),
         "benchmarks": tuple(run.benchmarks.values()),

@@ -1,9 +1,9 @@
 """A run directory as one value.
 
-Reads run.json, seed/*.json, load/*.json, sampler/*.json, bench/*.json, matrix.json, perf.json and
-target.json of a run directory. Writes nothing. A file that is there must be whole and must say what
-its name says; a file that is not there is named in `Run.absent`. A folder of load that Locust wrote
-(`--out FOLDER/load`) needs no run.json.
+Reads run.json, seed/*.json, load/*.json, sampler/*.json, bench/*.json, matrix.json, perf.json,
+advice.json and target.json of a run directory. Writes nothing. A file that is there must be
+whole and must say what its name says; a file that is not there is named in `Run.absent`. A
+folder of load that Locust wrote (`--out FOLDER/load`) needs no run.json.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from phasegate.model.errors import ConfigurationError
 from phasegate.records import store
+from phasegate.records.advice import AdviceRecord
 from phasegate.records.benchmark import BenchmarkRecord, Comparison
 from phasegate.records.load import LoadRecord
 from phasegate.records.matrix import MatrixRecord
@@ -55,6 +56,8 @@ class Run:
     """What a stage used, by the stage's name."""
     matrix: MatrixRecord | None
     perf: PerfRecord | None
+    advice: AdviceRecord | None
+    """Candidates, measured; None where nobody asked for any."""
     target: TargetRecord | None
     """What a staging run found; None where the stack was our own."""
     sources: tuple[Source, ...]
@@ -210,6 +213,8 @@ def _sources(directory: Path, run: Run) -> tuple[Source, ...]:
         named.append(Source("target.json", "what the target of the load holds"))
     if run.perf is not None:
         named.append(Source("perf.json", "our figures compared with peers and limits"))
+    if run.advice is not None:
+        named.append(Source("advice.json", "candidates from the statements seen, measured"))
     return tuple(source for source in named if (directory / source.path).exists())
 
 
@@ -275,6 +280,7 @@ def read(directory: Path) -> Run:
         samplers=_read_samplers(directory / "sampler"),
         matrix=_read_if_there(directory / "matrix.json", MatrixRecord),
         perf=_read_if_there(directory / "perf.json", PerfRecord),
+        advice=_read_if_there(directory / "advice.json", AdviceRecord),
         target=_read_if_there(directory / "target.json", TargetRecord),
         sources=(),
         absent=(),

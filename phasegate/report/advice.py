@@ -36,7 +36,7 @@ def effect(finding: Finding) -> str:
     if last.ratio is None or last.low is None or last.high is None:
         ratio = "too few blocks for a ratio"
     else:
-        ratio = interval(last.ratio, last.low, last.high)
+        ratio = "after/before " + interval(last.ratio, last.low, last.high)
     return (
         f"{ratio}, p95 {milliseconds(last.before_ms_p95)} → {milliseconds(last.after_ms_p95)} "
         f"with {users(last.users)} users"
@@ -62,7 +62,9 @@ def costs(finding: Finding) -> str:
     """What it takes, and what writes pay."""
     said = []
     for cost in finding.costs:
-        value = size(cost.value) if cost.unit == "bytes" else f"{significant(cost.value)} {cost.unit}"
+        value = (
+            size(cost.value) if cost.unit == "bytes" else f"{significant(cost.value)} {cost.unit}"
+        )
         said.append(f"{cost.name} {value}")
     return ", ".join(said)
 
@@ -85,7 +87,9 @@ def rows(finding: Finding) -> Iterator[str]:
     """Lines for a terminal: what, why, what it does, what it costs and saves."""
     yield f"{finding.title}: {finding.why}"
     yield "; ".join(filter(None, (effect(finding), since(finding))))
-    rest = "; ".join(filter(None, (costs(finding), saves(finding), finding.note, _covered(finding))))
+    rest = "; ".join(
+        filter(None, (costs(finding), saves(finding), finding.note, _covered(finding)))
+    )
     if rest:
         yield rest
 
@@ -99,12 +103,11 @@ def table(record: AdviceRecord) -> Table:
     """A row of each finding; on the page."""
     made = [
         (
-            each.title,
+            f"{each.title} ({each.id})",
             each.advice,
-            "; ".join(filter(None, (effect(each), since(each)))),
-            "; ".join(filter(None, (costs(each), saves(each)))) or "–",
+            "; ".join(filter(None, (effect(each), since(each), costs(each), saves(each)))),
             "; ".join(filter(None, (each.why, each.note, _covered(each)))),
         )
         for each in record.findings
     ]
-    return Table(("Candidate", "Verdict", "Effect", "Costs and saves", "Why"), tuple(made))
+    return Table(("Candidate", "Verdict", "Effect, cost", "Why"), tuple(made))
