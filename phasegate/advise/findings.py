@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from phasegate.advise.candidate import Candidate
 from phasegate.advise.measure import Measured
-from phasegate.model.capacity import sessions_per_month
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.cost import Demand, cheapest
 from phasegate.records.advice import Advice, AtSize, Finding
@@ -158,14 +157,11 @@ def _saved(
 
 
 def _demand(users: int, cores: float, seen: Seen, catalogue: Catalogue) -> Demand:
-    usage = catalogue.usage
-    sessions = sessions_per_month(users, catalogue)
+    active = users * catalogue.usage.monthly_active_share
     return Demand(
         users=users,
         database_bytes=seen.database_bytes,
-        egress_bytes=0.0,
-        monthly_active_users=users * usage.monthly_active_share,
-        function_calls=sessions * usage.function_calls_per_session,
+        metered={"active-users": active},
         connections=0.0,
         pooled=False,
         replicas=0,
