@@ -25,6 +25,7 @@ from locust import User, task
 from locust.contrib.fasthttp import FastHttpUser
 from locust.env import Environment
 
+from phasegate.load.answer_checks import AnswerChecks
 from phasegate.load.arrivals import Dispatcher
 from phasegate.load.client import Budget, Client, Line, Removals
 from phasegate.load.counters import StageTally
@@ -81,7 +82,8 @@ class Sessions:
         self._environment, self.recorder = environment, Recorder((time.perf_counter(),), feeder)
         self.timer = Timer()
         transport = Transport(url)
-        self._line = Line(transport, self.recorder, UNBOUNDED, Removals(transport, self.recorder))
+        removals, checks = Removals(transport, self.recorder), AnswerChecks(self.recorder)
+        self._line = Line(transport, self.recorder, UNBOUNDED, removals, checks)
         self._clock = Clock(self.recorder, load().workload, 0.0, self.timer, lambda _: 0)
         self._choice = Choice(Visitor, Visitor.read, 1.0)
         self._head = transport.head(HEADERS)

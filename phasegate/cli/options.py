@@ -62,9 +62,12 @@ def read_api_url(ctx: click.Context, param: click.Parameter, value: str | None) 
 
 
 def read_results(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path:
-    """The folder that was named, else the project's own `results/`; absolute."""
+    """The folder that was named, else `results/` of the project, or of this folder; absolute."""
     del ctx, param
-    return project().results if value is None else value.absolute()
+    if value is not None:
+        return value.absolute()
+    found = project_here()
+    return Path.cwd() / "results" if found is None else found.results
 
 
 POSITIVE = click.IntRange(min=1)

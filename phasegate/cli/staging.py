@@ -19,11 +19,10 @@ from phasegate.cli.run_record import Journal
 from phasegate.load.options import REMOTE_BUDGET, REMOTE_RAMP_S
 from phasegate.load.run import RemoteLimits, Target, run_stage
 from phasegate.load.settings import keys_from, keys_read
-from phasegate.load.users import Listed
+from phasegate.load.users import Listed, Seeded
 from phasegate.model.address import Address
 from phasegate.model.catalogue import Catalogue, Phase
 from phasegate.model.errors import CannotMeasure, ConfigurationError
-from phasegate.model.population import user_id
 from phasegate.model.prices import Compute
 from phasegate.model.verdict import NO_LOAD, code_of
 from phasegate.project import Project, load_project
@@ -84,7 +83,7 @@ def run(plan: StagingPlan) -> Path:
     address = Address.of(plan.host)  # a wrong one is named before anything is opened
     file = "" if plan.users_file is None else str(plan.users_file)
     options = argparse.Namespace(target="", users_file=file)
-    anon_key, secret = keys_from(os.environ, options)
+    anon_key, secret = keys_from(os.environ, options, needed=_needs_keys(plan.project))
     options_room.say(remark for key in keys_read(os.environ) for remark in key.remarks)
     target = Target(address.url, anon_key, secret)
     users = plan.phase.users_max
@@ -122,6 +121,16 @@ def run(plan: StagingPlan) -> Path:
     return journal.publish()
 
 
+def _needs_keys(project: Project) -> bool:
+    """Whether its sessions cannot do without Supabase's keys.
+
+    Those of an API of its own can, and those of a locustfile that knows nothing of phasegate.
+    """
+    if project.api.command or not project.locustfile.is_file():
+        return False
+    return "phasegate" in project.locustfile.read_text(encoding="utf-8")
+
+
 def look(
     database_url: str | None,
     users: int,
@@ -138,8 +147,9 @@ def look(
     found: int | None = None
     acting: list[str] = []
     if database_url is not None:
-        acting = _acting(users, seed, users_file)
-        database, found = look_at(database_url, load_project().about, acting)
+        here = load_project()
+        acting = _acting(here, users, seed, users_file)
+        database, found = look_at(database_url, here.about, acting)
     return TargetRecord(
         format_version=TargetRecord.FORMAT_VERSION,
         host=host,
@@ -176,12 +186,16 @@ def complete(
     store.write(folder / "target.json", record)
 
 
-def _acting(users: int, seed: int, users_file: Path | None) -> list[str]:
-    """Ids spread evenly over the users that sessions will act as."""
-    source = None if users_file is None else Listed(users_file)
-    count = users if source is None else len(source)
+def _acting(project: Project, users: int, seed: int, users_file: Path | None) -> list[str]:
+    """Ids spread evenly over the users that sessions will act as; none where they are unknown."""
+    if users_file is None and not (project.seed.folder / "population.toml").is_file():
+        return []
+    source = (
+        Seeded(seed, users, project.seed.population) if users_file is None else Listed(users_file)
+    )
+    count = len(source)
     picked = sorted({i * count // ACTING_LOOKED_UP for i in range(ACTING_LOOKED_UP)})
-    return [str(user_id(seed, i)) if source is None else source.of_index(i)[0] for i in picked]
+    return [source.of_index(i)[0] for i in picked]
 
 
 def _drive(

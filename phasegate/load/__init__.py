@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from phasegate.load.cache import EtagCache, TtlCache
-    from phasegate.load.client import CaughtResponse, Client, Response
+    from phasegate.load.client import Client
     from phasegate.load.expectations import (
         ALWAYS,
         ANY,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Maybe,
         Rows,
     )
+    from phasegate.load.response import CaughtResponse, Response
     from phasegate.load.session import Click, Completion, RequestFailed
     from phasegate.load.session_user import SessionUser, on_demand, writes
 
@@ -64,12 +65,20 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     global _is_installed
-    from phasegate.load import cache, client, expectations, locust_plugin, session, session_user
+    from phasegate.load import (
+        cache,
+        client,
+        expectations,
+        locust_plugin,
+        response,
+        session,
+        session_user,
+    )
 
     if not _is_installed:
         _is_installed = True
         locust_plugin.install()
-    for module in (session_user, session, expectations, cache, client):
+    for module in (session_user, session, expectations, cache, client, response):
         if hasattr(module, name):
             return getattr(module, name)
     raise AssertionError(f"unreachable: {name} is defined in one of them")

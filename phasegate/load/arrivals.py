@@ -22,6 +22,7 @@ from gevent.pool import Pool
 from phasegate.load.recorder import Recorder
 from phasegate.load.stages import Stage
 from phasegate.load.timer import Timer
+from phasegate.model.errors import PhasegateError
 
 # Sessions under way in one generator process. One costs about 20 kB; when this many wait for
 # answers, the server is lost, and more would only fill the memory. Further arrivals are dropped
@@ -157,7 +158,12 @@ class Dispatcher:
 
 
 def described(error: Exception) -> str:
-    """Type, message and place of `error`, in one line: the locustfile's line where there is one."""
+    """Type, message and place of `error`, in one line: the locustfile's line where there is one.
+
+    What we say ourselves stands for itself.
+    """
+    if isinstance(error, PhasegateError):
+        return error.sentence()
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not frame.filename.startswith(NOT_OWN)]
     place = (own or frames)[-1]

@@ -20,7 +20,7 @@ from gevent.event import Event
 from phasegate.load.counters import CacheTally
 
 if TYPE_CHECKING:
-    from phasegate.load.client import Response
+    from phasegate.load.response import Response
 
 V = TypeVar("V")
 

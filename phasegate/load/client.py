@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json as json_module
 import time
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlencode
 
 import gevent
 from gevent.pool import Pool
 
+from phasegate.load.answer_checks import AnswerChecks, Asked
 from phasegate.load.expectations import ANYTHING, Expected, Failure, failure_of
+from phasegate.load.reads import ReadsOnly
 from phasegate.load.recorder import Recorder
+from phasegate.load.response import CaughtResponse, Response
 from phasegate.load.session import RequestFailed, Session, SessionOver
 from phasegate.load.transport import Answer, Transport, header_lines
 
@@ -68,110 +70,6 @@ def share_of(requests: int | None, slot: int, slots: int) -> int | None:
     return requests // slots + (1 if slot < requests % slots else 0)
 
 
-class Response:
-    """An answer, with the names that Locust's have."""
-
-    __slots__ = ("_answer", "_decoded", "_is_decoded")
-
-    def __init__(self, answer: Answer, decoded: Any, *, is_decoded: bool) -> None:
-        self._answer = answer
-        self._decoded, self._is_decoded = decoded, is_decoded
-
-    @property
-    def status_code(self) -> int:
-        """0: no answer came."""
-        return self._answer.status
-
-    @property
-    def ok(self) -> bool:
-        """Whether an answer came, with a status below 400."""
-        return 0 < self._answer.status < 400
-
-    @property
-    def content(self) -> bytes:
-        """The body, decompressed."""
-        return self._answer.content()
-
-    @property
-    def text(self) -> str:
-        """The body as UTF-8."""
-        return self.content.decode("utf-8", "replace")
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """By name in lower case."""
-        return {
-            name.decode("latin-1"): value.decode("latin-1")
-            for name, value in self._answer.headers.items()
-        }
-
-    @property
-    def size_bytes(self) -> int:
-        """Of the body, as it was sent."""
-        return self._answer.wire_bytes
-
-    @property
-    def error(self) -> str:
-        """Why no answer came; empty where one did."""
-        return self._answer.error
-
-    def json(self) -> Any:
-        """The decoded body.
-
-        Raises:
-            RequestFailed: it is not JSON.
-        """
-        if not self._is_decoded:
-            try:
-                self._decoded = self._answer.json()
-            except (ValueError, RecursionError) as error:
-                raise RequestFailed(f"{self.status_code} an answer instead of JSON") from error
-            self._is_decoded = True
-        return self._decoded
-
-    def shown(self) -> Sized | None:
-        """What a user sees of it: rows, or an object; None where it has no body."""
-        body = self.json() if self._answer.body else None
-        return body if body is None or isinstance(body, Sized) else (body,)
-
-
-class CaughtResponse(Response):
-    """An answer that the locustfile judges itself: `with self.client.get(…, catch_response=True)`.
-
-    Without a word it is judged as every other; it never raises.
-    """
-
-    __slots__ = ("_judge", "_verdict")
-
-    def __init__(self, answer: Answer, judge: Callable[[CaughtResponse, str | None], None]) -> None:
-        super().__init__(answer, None, is_decoded=False)
-        self._judge = judge
-        self._verdict: str | None = None
-
-    def success(self) -> None:
-        """It is in order, whatever its status."""
-        self._verdict = ""
-
-    def failure(self, why: object) -> None:
-        """It is not, whatever its status."""
-        self._verdict = str(why) or "failed"
-
-    def __enter__(self) -> CaughtResponse:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        caught = kind is not None and issubclass(kind, RequestFailed)
-        if kind is not None and self._verdict is None:
-            self._verdict = str(error) if caught else "an error of the locustfile's"
-        self._judge(self, self._verdict)
-        return caught
-
-
 @dataclass
 class Removals:
     """Requests that take back what sessions wrote, until they are sent."""
@@ -211,7 +109,12 @@ class Line:
     recorder: Recorder
     budget: Budget
     removals: Removals
+    checks: AnswerChecks
     on_failure: OnFailure | None = None
+    reads_only: ReadsOnly | None = None
+    """None where writes are allowed."""
+    left_out: set[str] = field(default_factory=set)
+    """Each `@task` that is not carried out, since it would write."""
 
 
 class Client:
@@ -221,12 +124,14 @@ class Client:
         line: shared by all clients of the process.
         session: whose clicks the requests belong to.
         head: the header lines of each request, encoded (`Transport.head`).
+        user_id: whose answers they are held to be; empty where it is not known.
     """
 
-    __slots__ = ("_head", "_line", "_session")
+    __slots__ = ("_head", "_line", "_session", "_user_id")
 
-    def __init__(self, line: Line, session: Session, head: bytes) -> None:
+    def __init__(self, line: Line, session: Session, head: bytes, user_id: str = "") -> None:
         self._line, self._session, self._head = line, session, head
+        self._user_id = user_id
 
     def get(self, path: str, **options: Any) -> Any:
         """See `request`."""
@@ -306,7 +211,7 @@ class Client:
         if_changed = answer.status == 304 and _asks_if_changed(headers)
         if catch_response:
             sent = (full_name, name_id, due_s, sent_s)
-            return CaughtResponse(answer, partial(self._judged, sent))
+            return CaughtResponse(answer, partial(self._judged, sent, path))
         failure, decoded, problem = failure_of(answer, expects, asked_if_changed=if_changed)
         self._count(full_name, name_id, due_s, sent_s, answer, failure, problem)
         if failure:
@@ -315,6 +220,7 @@ class Client:
             answer, decoded, is_decoded=expects is not None and expects is not ANYTHING
         )
         session.last = response
+        self._look(full_name, path, answer)
         return response
 
     def remove_at_end(self, method: str, path: str, json: Any) -> None:
@@ -325,11 +231,12 @@ class Client:
     def _judged(
         self,
         sent: tuple[str, int, float, float],
+        path: str,
         response: CaughtResponse,
         verdict: str | None,
     ) -> None:
         """Count a request that the locustfile judged; None where it said nothing."""
-        answer = response._answer  # noqa: SLF001 - of this module
+        answer = response.answer
         failure, _, problem = failure_of(answer, None, asked_if_changed=True)
         if verdict is not None:
             problem = verdict
@@ -339,6 +246,14 @@ class Client:
             self._session.click.failed = True
         elif not failure:
             self._session.last = response
+            self._look(sent[0], path, answer)
+
+    def _look(self, name: str, path: str, answer: Answer) -> None:
+        """See whether an answer that is no failure is one for this user."""
+        checks, session = self._line.checks, self._session
+        if checks.is_due(name, session):
+            own = self._user_id
+            checks.look(session, name, answer, Asked(path, own, own, is_users=session.watched))
 
     def _count(
         self,

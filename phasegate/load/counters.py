@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import msgspec
 
-from phasegate.load.expectations import Failure
+from phasegate.load.answers import SameTally
+from phasegate.load.expectations import USUALLY, Failure
 from phasegate.model.api_refusals import RATE_LIMITED, REFUSALS, UNAUTHORISED
 from phasegate.records.histogram import Histogram
 
@@ -145,6 +146,14 @@ class StageTally(msgspec.Struct):
     """Answers in another form than expected, by what was wrong; likewise."""
     seen: dict[str, SeenTally] = {}
     """By click."""
+    sessions_seen: SeenTally = msgspec.field(default_factory=lambda: SeenTally(USUALLY))
+    """Sessions whose clicks do not say what they show, by whether anything was shown at all."""
+    looked: dict[str, int] = {}
+    """Answers of status 200 that were looked at, by request."""
+    odd_answers: dict[str, dict[str, int]] = {}
+    """Of those, by `Reason` and request, the ones that were none for their user."""
+    same: dict[str, SameTally] = {}
+    """Of those, by request, whether they differ from user to user."""
     errors: dict[str, int] = {}
     """What broke sessions, by type, message and place; of many different ones some."""
 
@@ -190,6 +199,15 @@ class StageTally(msgspec.Struct):
         seen.clicks += 1
         seen.empty += empty
 
+    def session_saw(self, *, empty: bool) -> None:
+        """Count a session by whether it was shown nothing at all."""
+        self.sessions_seen.clicks += 1
+        self.sessions_seen.empty += empty
+
+    def odd(self, reason: str, name: str) -> None:
+        """Count an answer to `name` that was none for its user."""
+        _add(self.odd_answers.setdefault(str(reason), {}), {name: 1})
+
     def merge(self, other: StageTally) -> None:
         """Add what `other` counted."""
         for name, endpoint in other.endpoints.items():
@@ -209,10 +227,13 @@ class StageTally(msgspec.Struct):
         self.rows_removed += other.rows_removed
         self.connections += other.connections
         self.resent += other.resent
-        for name in ("refusals", "misshapen", "errors"):
-            counted = getattr(self, name)
-            for what, count in getattr(other, name).items():
-                counted[what] = counted.get(what, 0) + count
+        for name in ("refusals", "misshapen", "errors", "looked"):
+            _add(getattr(self, name), getattr(other, name))
+        for reason, counted in other.odd_answers.items():
+            _add(self.odd_answers.setdefault(reason, {}), counted)
+        for name, same in other.same.items():
+            self.same.setdefault(name, SameTally()).merge(same)
+        self.sessions_seen.merge(other.sessions_seen)
         for name, seen in other.seen.items():
             self.seen.setdefault(name, SeenTally(seen.shown_share)).merge(seen)
 
@@ -220,6 +241,11 @@ class StageTally(msgspec.Struct):
 def status_of(said: str) -> int:
     """The status in front of a refusal."""
     return int(said.partition(" ")[0])
+
+
+def _add(into: dict[str, int], counted: dict[str, int]) -> None:
+    for what, count in counted.items():
+        into[what] = into.get(what, 0) + count
 
 
 def _count(into: dict[str, int], what: str) -> None:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 NO_CONTENT = 204
 
+PAGE = "a web page instead of JSON"
+"""What is wrong with HTML."""
+
 Types = tuple[type, ...]
 
 ID: Types = (str, int)
@@ -198,7 +201,9 @@ def failure_of(
     try:
         body = None if answer.status == NO_CONTENT else answer.json()
     except (ValueError, RecursionError):
-        page = "a web page" if is_page(answer) else "an answer"
-        return Failure.NOT_JSON, None, f"{page if answer.body else 'nothing'} instead of JSON"
+        if answer.body and is_page(answer):
+            return Failure.NOT_JSON, None, PAGE
+        what = "an answer" if answer.body else "nothing"
+        return Failure.NOT_JSON, None, f"{what} instead of JSON"
     problem = "" if expects is None else expects.problem(body)
     return (Failure.UNEXPECTED if problem else Failure.NONE), body, problem

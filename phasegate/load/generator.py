@@ -12,24 +12,30 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import gevent
 from gevent.event import Event
 from locust.env import Environment
 
+from phasegate.load.answer_checks import checks_of
 from phasegate.load.arrivals import START_DELAY_S, Dispatcher, due_times
 from phasegate.load.cache import start_caches, taken_tallies
 from phasegate.load.client import Budget, Client, Line, Removals, share_of
 from phasegate.load.counters import StageTally
-from phasegate.load.recorder import Folded, Recorder
+from phasegate.load.locust_hooks import names_of
+from phasegate.load.recorder import Folded, Recorder, Rows
 from phasegate.load.session import Clock, Session
 from phasegate.load.session_user import Choice, SessionUser, carry_out
 from phasegate.load.settings import LoadSettings
 from phasegate.load.timer import Timer
 from phasegate.load.transport import REQUEST_TIMEOUT_S, Transport
 from phasegate.load.users import ActingUsers, Listed, Seeded, Source
+from phasegate.load.visit import Visit
+from phasegate.load.visit import carry_out as carry_out_visit
 from phasegate.project import Project
 
 log = logging.getLogger("phasegate.load")
@@ -120,16 +126,24 @@ class Generator:
         budget = settings.request_budget
         left = None if budget is None else max(budget - requests_sent, 0)
         self._budget = Budget(share_of(left, slot, slots), self._spent)
-        self._people = [self._people_of(stage.users) for stage in settings.stages]
         self._processor = Processor()
         self._started_s = time.perf_counter() + start_delay_s(settings)
         ends_s = accumulate(
             (stage.duration_s for stage in settings.stages), initial=self._started_s
         )
         self._bounds_s = tuple(ends_s)
-        self._recorder = Recorder(self._bounds_s[:-1], on_folded)
+        self._recorder = Recorder(self._bounds_s[:-1], partial(self._folded, on_folded))
         self._removals = Removals(self._transport, self._recorder)
-        self._line = Line(self._transport, self._recorder, self._budget, self._removals)
+        self._names: dict[Any, str] = {}
+        self._own_of_locust: set[str] = set()
+        self._line = Line(
+            self._transport,
+            self._recorder,
+            self._budget,
+            self._removals,
+            checks_of(project, self._recorder),
+            reads_only=settings.reads_only,
+        )
         self._dispatcher = Dispatcher(self._recorder, self._session, self._timer)
         self._clock = Clock(
             recorder=self._recorder,
@@ -143,6 +157,11 @@ class Generator:
         """Begin. `among` are the sessions to draw from."""
         self._choices = tuple(among)
         self._weights = [choice.weight for choice in among]
+        theirs = [choice.user_class for choice in among if choice.task is None]
+        self._names = names_of(theirs)
+        # Who Locust's own classes act as is their own affair.
+        stages = self._settings.stages if len(theirs) < len(among) else ()
+        self._people = [self._people_of(stage.users) for stage in stages]
         self._reporter = gevent.spawn(self._report_regularly)
         if self._settings.is_open:
             self._arrivals = gevent.spawn(self._dispatch)
@@ -199,25 +218,34 @@ class Generator:
             return
         settings, number = self._settings, next(self._session_number)
         rng = random.Random(f"{settings.seed}/{self._slot}/{number}")
-        user = self._people[stage].draw(rng)
         if among is None:
             among, weights = self._choices, self._weights
         else:
             weights = [choice.weight for choice in among]
         (choice,) = rng.choices(among, weights)
-        head = self._transport.head(
-            {"apikey": settings.anon_key, "Authorization": f"Bearer {user.token}"}
-        )
         session = Session(self._clock, rng, due_s, stage)
-        carry_out(
-            choice,
-            self._environment,
-            session,
-            Client(self._line, session, head),
-            user=user,
-            parts=settings.parts,
-            level=settings.level,
-        )
+        if choice.task is None:
+            length = settings.tasks_per_session
+            visit = Visit(self._line, session, self._names, length, self._own_of_locust.add)
+            carry_out_visit(choice.user_class, self._environment, visit)
+        else:
+            user = self._people[stage].draw(rng)
+            head = self._transport.head(settings.headers(user.token))
+            carry_out(
+                choice,
+                self._environment,
+                session,
+                Client(self._line, session, head, user.id),
+                user=user,
+                parts=settings.parts,
+                level=settings.level,
+            )
+        self._line.checks.session_over(session)
+
+    def _folded(self, then: Folded | None, name: str, rows: Rows) -> None:
+        """Locust's figures have what its own clients sent already."""
+        if then is not None and name not in self._own_of_locust:
+            then(name, rows)
 
     def _people_of(self, users: int) -> ActingUsers:
         return ActingUsers(

@@ -24,12 +24,14 @@ from phasegate.load import preflight
 from phasegate.load.coordinator import POLL_S, Coordinator
 from phasegate.load.counters import StageTally
 from phasegate.load.generator import Generator
+from phasegate.load.locust_hooks import take_in
 from phasegate.load.locust_options import exit_code_given, refuse, starts_by_itself
 from phasegate.load.locust_statistics import feed
 from phasegate.load.preflight import level_in_words, level_told_by
-from phasegate.load.session_user import Choice, SessionUser, all_tags, choices
+from phasegate.load.session_user import Choice, SessionUser, choices, own_of_locust
 from phasegate.load.settings import LoadSettings, host_of, keys_from, keys_read, settings_from
 from phasegate.load.summary import Clicks
+from phasegate.load.tags import check_tags
 from phasegate.model.errors import (
     CannotMeasure,
     ExitCode,
@@ -77,17 +79,19 @@ class LocustEvents:
         SessionUser.carry_out_next = self._closed_session
         runner = self._runner
         options = environment.parsed_options or argparse.Namespace()
+        if theirs := own_of_locust(environment.user_classes):
+            take_in(environment, theirs)
         self._exit_code_on_error = exit_code_given(options)
         refuse(options, arrivals=False)
         if isinstance(runner, WorkerRunner) and options.processes:
             # Forked: its part of the statistics is no result. Locust takes --csv and --html away.
             options.json, options.json_file = False, None
-        keys_from(os.environ, options)
+        keys_from(os.environ, options, needed=self._keys_needed)
         address = host_of(options, environment.host, os.environ)
         if address is not None:
             environment.host = address.url
         if not isinstance(runner, WorkerRunner):
-            _check_tags(environment)
+            check_tags(environment)
             remarks = [*(address.remarks if address else ())]
             for key in keys_read(os.environ):
                 remarks += key.remarks
@@ -104,6 +108,13 @@ class LocustEvents:
         environment.events.test_start.add_listener(self._on_test_start)
         environment.events.test_stopping.add_listener(self._on_test_stopping)
         environment.events.quitting.add_listener(self._on_quitting)
+
+    @property
+    def _keys_needed(self) -> bool:
+        """Whether sessions cannot do without Supabase's keys."""
+        classes = self._environment.user_classes
+        ours = len(own_of_locust(classes)) < len(classes)
+        return ours and not self._project.api.command
 
     def _check(self, options: argparse.Namespace) -> None:
         """Refuse, before anything is sent, options that make no sense and a folder that is shut."""
@@ -134,6 +145,8 @@ class LocustEvents:
             host=environment.host,
             environment=os.environ,
             project=self._project,
+            own_of_locust=bool(own_of_locust(environment.user_classes)),
+            keys_needed=self._keys_needed,
         )
 
     def _on_test_start(self, **_: Any) -> None:
@@ -155,8 +168,10 @@ class LocustEvents:
         self._generator = self._coordinator = None  # of an earlier test, in the web UI
         options = self._environment.parsed_options
         if options is not None and not options.level and not isinstance(runner, WorkerRunner):
-            told = level_told_by(settings.host, len(self._project.levels))
-            log.info("%s", level_in_words(told, self._project))
+            told = None
+            if settings.uses_own_client:  # sessions of ours go by the parts of a level
+                told = level_told_by(settings.host, len(self._project.levels))
+                log.info("%s", level_in_words(told, self._project))
             options.level = told or self._project.level_assumed  # as workers will be told it
             settings = self._settings()
         if isinstance(runner, (MasterRunner, LocalRunner)):
@@ -351,33 +366,3 @@ def _interrupt() -> None:
     one that takes the workers' reports in, which would be lost with it.
     """
     gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
-
-
-def _check_tags(environment: Environment) -> None:
-    """Locust takes tags that no task has, and then raises for every user, for ever.
-
-    Raises:
-        UsageError: there is no such tag, or those that there are leave no session to carry out.
-    """
-    options = environment.parsed_options
-    asked = {name: set(getattr(options, name, None) or ()) for name in ("tags", "exclude_tags")}
-    of_task = all_tags(environment.user_classes)
-    known = sorted(set[str]().union(*of_task))
-    then = f"Choose among {', '.join(known)}"
-    for name, tags in asked.items():
-        unknown = sorted(tags - set(known))
-        if unknown:
-            raise UsageError(
-                f"--{name.replace('_', '-')}: no session has the tag {', '.join(unknown)}",
-                untouched="No request was sent",
-                then=then,
-            )
-    if not any(
-        (not asked["tags"] or tags & asked["tags"]) and not tags & asked["exclude_tags"]
-        for tags in of_task
-    ):
-        raise UsageError(
-            "--tags and --exclude-tags leave no session to carry out",
-            untouched="No request was sent",
-            then=then,
-        )

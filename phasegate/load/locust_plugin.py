@@ -7,6 +7,7 @@ Reads the project that the locustfile lies in; enters our options; joins the tes
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ import gevent
 from locust import events
 from locust.env import Environment
 
+from phasegate.load import locust_hooks
 from phasegate.load.arrivals import described
 from phasegate.load.locust_events import LocustEvents
 from phasegate.load.locust_options import adapt
@@ -23,7 +25,7 @@ from phasegate.load.locust_statistics import install_csv_writer
 from phasegate.load.options import add_arguments
 from phasegate.load.session_user import SessionUser
 from phasegate.model.errors import ConfigurationError, PhasegateError
-from phasegate.project import Project, find_project, load_project
+from phasegate.project import VARIABLE, Project, find_project, load_project, without_folder
 from phasegate.records.faults import explained
 
 
@@ -36,20 +38,29 @@ def stop(error: PhasegateError, *, aloud: bool = True) -> NoReturn:
 
 @lru_cache(maxsize=1)
 def _project() -> Project:
-    """The locustfile's, or the one of the current folder; ends the program where there is none."""
+    """The locustfile's, or the one of the current folder; ends the program where there is none.
+
+    A file of Locust's own classes alone needs none: it says itself who its users are.
+    """
     try:
-        return load_project(_folder())
+        folder = _folder()
+        return without_folder(Path.cwd()) if folder is None else load_project(folder)
     except Exception as error:
         stop(explained(error))
 
 
-def _folder() -> Path:
+def _folder() -> Path | None:
     """Of the project: the environment says, or where the locustfile lies, or the current folder."""
     files = [sys.modules[each.__module__].__file__ for each in SessionUser.__subclasses__()]
     with contextlib.suppress(ConfigurationError):  # as that of a worker whose master sent it one
         if files and files[0]:
             return find_project(Path(files[0]).parent)
-    return find_project()
+    try:
+        return find_project()
+    except ConfigurationError:
+        if files or os.environ.get(VARIABLE):
+            raise
+        return None
 
 
 def _on_init(environment: Environment, **_: Any) -> None:
@@ -88,6 +99,7 @@ def _say_fault(kind: type[BaseException], error: BaseException, trace: Any) -> N
 def install() -> None:
     """Have Locust do all this: called once, as a locustfile imports the user class."""
     sys.excepthook = _say_fault
+    locust_hooks.install()
     install_csv_writer()
     events.init_command_line_parser.add_listener(_on_parser)
     events.init.add_listener(_on_init)

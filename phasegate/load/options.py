@@ -116,12 +116,25 @@ ARGUMENTS = (
         "X",
     ),
     Argument(
+        "tasks-per-session",
+        0,
+        "how often one arrival of an HttpUser or FastHttpUser carries out a @task "
+        "(clicks_per_session of [workload]); a SequentialTaskSet is carried out to its end",
+        "N",
+    ),
+    Argument(
         "allow-writes",
         False,
         "also drive sessions that write on a host that is not this machine; what they wrote is "
         "removed",
     ),
     Argument("reads-only", False, "leave out sessions that write, on this machine too"),
+    Argument(
+        "reads",
+        "",
+        'requests that change nothing, though they are no GET: "POST /login,POST /rest/v1/rpc/*"',
+        "LIST",
+    ),
     Argument(
         "request-budget",
         0,

@@ -17,6 +17,7 @@ from typing import NoReturn
 import jwt
 from locust.env import Environment
 
+from phasegate.load.answer_checks import AnswerChecks
 from phasegate.load.arrivals import described
 from phasegate.load.cache import start_caches
 from phasegate.load.client import Budget, Client, Line, Removals
@@ -41,7 +42,7 @@ from phasegate.model.api_refusals import (
     said,
 )
 from phasegate.model.errors import CannotMeasure, ConfigurationError, PhasegateError
-from phasegate.model.population import user_id
+from phasegate.model.population import user_key
 from phasegate.project import Project
 from phasegate.stack.tokens import mint
 
@@ -73,10 +74,26 @@ def check(
     """
     keeps = settings.connections == "keep-alive"
     transport = Transport(settings.host, timeout_s=TIMEOUT_S, keeps=keeps)
+    ours = [choice for choice in among if choice.task is not None]
     try:
-        return _Preflight(settings, project, environment, transport).run(among)
+        if not ours:
+            return _reach(transport, settings.host)
+        return _Preflight(settings, project, environment, transport).run(ours)
     finally:
         transport.close()
+
+
+def _reach(transport: Transport, host: str) -> int:
+    """See that something answers; what users of Locust's own send is known only as they send it."""
+    head = transport.head({"User-Agent": CLIENT})
+    answer = transport.request("GET", "/", head)
+    if answer.status == 0:
+        raise CannotMeasure(
+            f"INVALID before any load: no answer from {where(host)} ({answer.error})",
+            untouched="No load was sent",
+            then=NO_ANSWER_ADVICE[0].upper() + NO_ANSWER_ADVICE[1:],
+        )
+    return 1
 
 
 class _Preflight:
@@ -92,9 +109,9 @@ class _Preflight:
         self._fault: CannotMeasure | None = None
         file = settings.users_file
         self._who, self._token = (
-            (str(user_id(settings.seed, 0)), "") if file is None else Listed(file).of_index(0)
+            (_first_seeded(settings, project), "") if file is None else Listed(file).of_index(0)
         )
-        self._minted = not self._token
+        self._minted = not self._token and bool(settings.jwt_secret)
         if self._minted:
             self._token = mint(settings.jwt_secret, self._who, lifetime_s=TOKEN_LIFETIME_S)
 
@@ -109,8 +126,9 @@ class _Preflight:
             stage_at=lambda _: 0,
         )
         removals = Removals(self._transport, recorder)
-        line = Line(self._transport, recorder, budget, removals, self._judge)
-        head = self._head(f"Bearer {self._token}")
+        checks = AnswerChecks(recorder)
+        line = Line(self._transport, recorder, budget, removals, checks, self._judge)
+        head = self._head(f"Bearer {self._token}" if self._token else None)
         start_caches(1.0)
         try:
             for choice in among:
@@ -146,7 +164,9 @@ class _Preflight:
             raise self._fault
 
     def _head(self, authorization: str | None) -> bytes:
-        lines = {"apikey": self._settings.anon_key, "X-Client-Info": CLIENT}
+        lines = {"X-Client-Info": CLIENT}
+        if self._settings.anon_key:
+            lines["apikey"] = self._settings.anon_key
         if authorization:
             lines["Authorization"] = authorization
         return self._transport.head(lines)
@@ -199,6 +219,11 @@ class _Preflight:
             then=then[0].upper() + then[1:],
         )
         raise self._fault
+
+
+def _first_seeded(settings: LoadSettings, project: Project) -> str:
+    numbered = project.seed.population.users_are_numbered
+    return user_key(settings.seed, 0, numbered=numbered)
 
 
 def where(url: str) -> str:

@@ -1,8 +1,8 @@
 """Runs one stage of load in a child process and returns its record.
 
-Spawns `locust` headless with the project's locustfile; hands everything over by environment, so
-that no secret shows in the process list; writes `<out>/<stage>.json` and `<out>/<stage>.log`.
-Imports no locust and no gevent: callers may use asyncio.
+Spawns Locust (`phasegate.load`), headless, with the project's locustfile; hands everything over by
+environment, so that no secret shows in the process list; writes `<out>/<stage>.json` and
+`<out>/<stage>.log`. Imports no locust and no gevent: callers may use asyncio.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _command(project: Project, target: Target, processes: int) -> list[str]:
             untouched="No request was sent",
             then="Write one (docs/project/loadtests.md)",
         )
-    command = [sys.executable, "-m", "locust", "-f", str(locustfile), "--headless"]
+    command = [sys.executable, "-m", "phasegate.load", "-f", str(locustfile), "--headless"]
     command += ["--only-summary", "--host", target.url]
     if processes > 1:
         command += ["--processes", str(processes)]

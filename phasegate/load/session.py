@@ -21,7 +21,7 @@ from phasegate.load.timer import Timer
 from phasegate.model.catalogue import Workload
 
 if TYPE_CHECKING:
-    from phasegate.load.client import Response
+    from phasegate.load.response import Response
 
 S = TypeVar("S", bound=Sized | None)
 
@@ -65,6 +65,8 @@ class Session:
         "due_s",
         "last",
         "rng",
+        "says",
+        "shown",
         "stage",
         "think_s",
         "watched",
@@ -82,6 +84,10 @@ class Session:
         """Whether a request outside a click is one: not while nobody waits for it."""
         self.last: Response | None = None
         """The last answer of the click under way."""
+        self.says = False
+        """Whether a click of it says itself what it shows."""
+        self.shown: bool | None = None
+        """Whether any answer showed something; None while none was there that could have."""
         self.think_s: Callable[[], float] = self._drawn_think_s
         """Seconds between two clicks, before they are scaled."""
         self._clicks = 0
@@ -97,9 +103,10 @@ class Session:
                 f"the click {click.name!r} begins inside the click {self.click.name!r}"
             )
         if self._clicks:
-            self._think()
-        self._enter(self.due_s)
+            self._wait(self.think_s())
+        self.enter(self.due_s)
         self.click, self.last = click, None
+        self.says |= click.shows is not None
         click.due_s, click.stage, click.begun_s = self.due_s, self.stage, time.perf_counter()
 
     def begin_bare(self) -> None:
@@ -111,7 +118,7 @@ class Session:
         if not self.watched or self._clicks:
             self.due_s = time.perf_counter()
         if self.watched:
-            self._enter(self.due_s)
+            self.enter(self.due_s)
 
     def end(self, click: Click, error: type[BaseException] | None) -> bool:
         """Count `click`; True where it failed by an answer, after which the user goes on."""
@@ -157,16 +164,30 @@ class Session:
         if self._clock.timer.wait_until(self.due_s):
             raise SessionOver
 
-    def _enter(self, due_s: float) -> None:
+    def rest(self, seconds: float) -> None:
+        """Think time of `seconds`, which is scaled; what comes next is due at its end.
+
+        Raises:
+            SessionOver: the test closes meanwhile.
+        """
+        self.due_s = time.perf_counter()
+        self._wait(seconds)
+
+    def enter(self, due_s: float) -> None:
+        """A click that is due at `due_s` begins.
+
+        Raises:
+            SessionOver: the test closed before.
+        """
         self._clicks += 1
         stage = self._clock.stage_at(due_s)
         if stage is None or self._clock.timer.is_closed:
             raise SessionOver
         self.stage = stage
 
-    def _think(self) -> None:
+    def _wait(self, seconds: float) -> None:
         clock = self._clock
-        self.due_s += self.think_s() * clock.think_time_scale
+        self.due_s += seconds * clock.think_time_scale
         if clock.timer.wait_until(self.due_s):
             raise SessionOver
         stage = clock.stage_at(self.due_s)

@@ -18,6 +18,7 @@ from locust.env import Environment
 from locust.exception import StopUser
 
 from phasegate.load.client import Client
+from phasegate.load.locust_hooks import tasks_of
 from phasegate.load.session import Click, Completion, RequestFailed, Session, SessionOver
 from phasegate.load.users import User as Registered
 from phasegate.model.errors import ConfigurationError
@@ -134,15 +135,16 @@ class SessionUser(User):
 class Choice:
     """A session that may be drawn."""
 
-    user_class: type[SessionUser]
-    task: Callable[[SessionUser], None]
+    user_class: type[User]
+    task: Callable[[SessionUser], None] | None
+    """None: a class of Locust's own, which carries out as many as a session has (`load.visit`)."""
     weight: float
     """Relative to the others'."""
 
     @property
     def writes(self) -> bool:
         """Whether it changes something."""
-        return _is(self.task, "writes")
+        return self.task is not None and _is(self.task, "writes")
 
 
 def choices(
@@ -157,15 +159,16 @@ def choices(
 
     Raises:
         ConfigurationError: a task is none that a session can carry out.
+
+    Classes of Locust's own are driven whatever `may_write` says: requests that write are held back
+    one by one.
     """
     found: list[Choice] = []
     for user_class in user_classes:
         if not issubclass(user_class, SessionUser):
-            raise ConfigurationError(
-                f"{user_class.__name__} is no SessionUser: it cannot arrive as a session",
-                untouched="No request was sent",
-                then="Derive it from phasegate.load.SessionUser",
-            )
+            if user_class.tasks:
+                found.append(Choice(user_class, None, user_class.weight))
+            continue
         for task in user_class.tasks:
             _check(user_class, task)
         counted = Counter(task for task in user_class.tasks if _is_driven(task, tagged, may_write))
@@ -212,7 +215,8 @@ def carry_out(
 
     What `on_start` and `on_stop` send is recorded, and is no click.
     """
-    acting = choice.user_class(environment)
+    assert choice.task is not None  # noqa: S101 - others are `load.visit`'s
+    acting: Any = choice.user_class(environment)
     acting.act_as(user, session, client)
     acting.parts, acting.level = parts, level
     if choice.user_class.wait_time is not SessionUser.wait_time:
@@ -224,12 +228,17 @@ def carry_out(
         choice.task(acting)
         if choice.user_class.on_stop is not User.on_stop:
             with session.unwatched():
-                acting.on_stop()  # type: ignore[no-untyped-call] # Locust's
+                acting.on_stop()
     except (SessionOver, RequestFailed, StopUser):
         return  # recorded: the test closes, or the user gave up
 
 
+def own_of_locust(user_classes: Collection[type[User]]) -> list[type[User]]:
+    """Those that are not written for us, as `HttpUser` and `FastHttpUser`."""
+    return [each for each in user_classes if not issubclass(each, SessionUser)]
+
+
 def all_tags(user_classes: Collection[type[User]]) -> list[set[str]]:
-    """The tags of each task."""
-    tasks = [task for user_class in user_classes for task in user_class.tasks]
+    """The tags of each task, those of TaskSets too."""
+    tasks = [task for user_class in user_classes for task in tasks_of(user_class)]
     return [set(getattr(task, "locust_tag_set", ())) for task in tasks]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import jwt
+import msgspec
 
 from phasegate.load.options import (
     REMOTE_BUDGET,
@@ -20,6 +21,7 @@ from phasegate.load.options import (
     TARGETS,
     USERS_DEFAULT,
 )
+from phasegate.load.reads import ReadsOnly
 from phasegate.load.stages import Stage, modelled, parse_size
 from phasegate.load.users import Listed
 from phasegate.model.address import Address
@@ -38,6 +40,8 @@ PROJECT_URL = "SUPABASE_URL"
 # with, unless `auth.signing_keys_path` is set: then `model.api_refusals` says so.
 LOCAL_JWT_SECRET = "super-secret-jwt-token-with-at-least-32-characters-long"  # noqa: S105 - public
 
+WARM_UP = "warm-up"
+
 COUNTS = (
     "users_registered",
     "arrival_rate",
@@ -45,6 +49,7 @@ COUNTS = (
     "ramp",
     "warm_up",
     "request_budget",
+    "tasks_per_session",
 )
 
 
@@ -70,12 +75,23 @@ class LoadSettings:
     """Over all processes; None for as many as it takes."""
     users_file: Path | None
     out: Path | None
+    tasks_per_session: int
+    """That a user of Locust's own carries out at the least."""
+    reads_only: ReadsOnly | None
+    """Which requests may be sent; None for all."""
+    uses_own_client: bool = True
+    """Whether every request goes through our own client."""
     connections: Connections = "keep-alive"
 
     @property
     def arm(self) -> str:
         """The client's parts, as records have them."""
         return "+".join(self.client)
+
+    def headers(self, token: str) -> dict[str, str]:
+        """The lines that each request of a user with `token` has, where there is one."""
+        lines = {"apikey": self.anon_key} if self.anon_key else {}
+        return lines | ({"Authorization": f"Bearer {token}"} if token else {})
 
     @property
     def is_open(self) -> bool:
@@ -109,8 +125,13 @@ def keys_read(environment: Mapping[str, str]) -> tuple[Key, Key]:
     return anon_key, secret
 
 
-def keys_from(environment: Mapping[str, str], options: argparse.Namespace) -> tuple[str, str]:
+def keys_from(
+    environment: Mapping[str, str], options: argparse.Namespace, *, needed: bool = True
+) -> tuple[str, str]:
     """Anon key and JWT secret; the secret is empty where every user brings a token.
+
+    Where they are not `needed` (an API that is not Supabase's, or users of Locust's own, who log in
+    themselves), either may be empty.
 
     Raises:
         ConfigurationError: one is missing or cannot be sent, or the file of users is wrong.
@@ -122,15 +143,16 @@ def keys_from(environment: Mapping[str, str], options: argparse.Namespace) -> tu
         anon_key = anon_key or mint_key(secret)
     listed = Listed(Path(options.users_file)) if options.users_file else None
     minted = listed is None or not listed.all_have_tokens
-    for name, value, needed in ((ANON_KEY, anon_key, True), (JWT_SECRET, secret, minted)):
-        if needed and not value:
+    for name, value, used in ((ANON_KEY, anon_key, True), (JWT_SECRET, secret, minted)):
+        if needed and used and not value:
             raise ConfigurationError(
                 f"{name} is not set in the environment",
                 untouched="No request was sent",
                 then="Set it to your project's (Supabase: Settings → API Keys, JWT Keys; its CLI: "
                 "`supabase status -o env`), or run `phasegate up`, which prints both",
             )
-    refuse_service_key(anon_key, ANON_KEY, "Put the project's anon (publishable) key there")
+    if anon_key:
+        refuse_service_key(anon_key, ANON_KEY, "Put the project's anon (publishable) key there")
     if listed is not None:
         for who, token in map(listed.of_index, range(len(listed))):
             refuse_service_key(token, f"The token of user {who}", "Give one that the user got")
@@ -168,8 +190,18 @@ def settings_from(
     host: str | None,
     environment: Mapping[str, str],
     project: Project,
+    own_of_locust: bool = False,
+    keys_needed: bool = True,
 ) -> LoadSettings:
     """The options, checked.
+
+    Args:
+        options: as Locust parsed them.
+        host: of `--host`, or of the locustfile.
+        environment: for keys, and the host where none is named.
+        project: its workload, levels and parts.
+        own_of_locust: whether a user class is Locust's own (`HttpUser`, …).
+        keys_needed: whether requests cannot do without Supabase's keys.
 
     Raises:
         ConfigurationError: a secret is missing, or no host was named.
@@ -185,27 +217,23 @@ def settings_from(
             raise UsageError(f"--{name.replace('_', '-')} must not be negative")
     if options.think_time_scale <= 0:
         raise UsageError("--think-time-scale must be positive")
-    anon_key, jwt_secret = keys_from(environment, options)
+    anon_key, jwt_secret = keys_from(environment, options, needed=keys_needed)
+    may_write = _may_write(options, is_loopback=address.is_loopback)
+    reads_only = ReadsOnly.of(address.url, options.reads)  # a wrong one is named in any case
     ramp_s = options.ramp or (0.0 if address.is_loopback else REMOTE_RAMP_S)
     stages = _stages(options, project.catalogue, ramp_s)
     level = options.level or project.level_assumed
     added, removed = (_names(getattr(options, name)) for name in ("with", "without"))
     parts = project.parts_in_force(level, added, removed)
     if options.warm_up and stages[0].sessions_per_s > 0:
-        first = stages[0]
-        warm_up = Stage(
-            name="warm-up",
-            users=first.users,
-            sessions_per_s=first.sessions_per_s,
-            duration_s=options.warm_up,
-        )
-        stages = (warm_up, *stages)
+        same = msgspec.structs.replace(stages[0], name=WARM_UP, ramp_s=0.0)
+        stages = (msgspec.structs.replace(same, duration_s=options.warm_up), *stages)
     return LoadSettings(
         host=address.url,
         anon_key=anon_key,
         jwt_secret=jwt_secret,
         stages=stages,
-        warm_up=stages[0].name == "warm-up",
+        warm_up=stages[0].name == WARM_UP,
         level=level,
         parts=parts,
         client=project.client_of(parts),
@@ -213,7 +241,11 @@ def settings_from(
         think_time_scale=options.think_time_scale,
         request_budget=options.request_budget or (None if address.is_loopback else REMOTE_BUDGET),
         users_file=Path(options.users_file) if options.users_file else None,
-        allow_writes=_may_write(options, is_loopback=address.is_loopback),
+        allow_writes=may_write,
+        tasks_per_session=options.tasks_per_session
+        or project.catalogue.workload.clicks_per_session,
+        reads_only=None if may_write else reads_only,
+        uses_own_client=not own_of_locust,
         out=Path(options.out) if options.out else None,
         connections=options.connections,
     )

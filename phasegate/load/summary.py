@@ -76,7 +76,7 @@ def record_of(
         rows_removed=tally.rows_removed,
         seed=settings.seed,
         connections=settings.connections,
-        connections_opened=tally.connections,
+        connections_opened=tally.connections if settings.uses_own_client else None,
         requests_resent=tally.resent,
     )
 

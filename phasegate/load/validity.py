@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
+from phasegate.load.answers import same_for_all
 from phasegate.load.counters import StageTally, status_of
-from phasegate.load.expectations import is_too_empty
+from phasegate.load.expectations import PAGE, is_too_empty
 from phasegate.load.stages import SESSIONS_MIN, Stage
 from phasegate.model.api_refusals import FORM_ADVICE, RATE_LIMITED, UNAUTHORISED, advice
 from phasegate.model.verdict import Reason
@@ -33,6 +34,29 @@ EMPTY_ADVICE = (
     "data set and no more --users-registered than it has, or --users-file with users who own "
     "something; see too that the policies let them read"
 )
+
+# Fewer sessions than that say nothing of what users see.
+SESSIONS_SEEN_MIN = 5
+
+SAME_ADVICE = (
+    "the server, or a cache in front of it, does not look at who asks: see that it reads the token "
+    "or the cookie, and that nothing keeps answers for all"
+)
+
+FOREIGN_ADVICE = (
+    "the API or a policy does not keep users apart; where such rows are meant to be seen, ask for "
+    "them without the user's id in the request"
+)
+TRUNCATED_ADVICE = (
+    "the server sends fewer rows than were asked for, or a proxy cuts bodies: ask for pages of a "
+    "size that it serves, or raise its limit"
+)
+
+# By reason: what such answers are, and what to do.
+ODD_ADVICE = {
+    Reason.ANSWERS_FOREIGN: ("held rows of another user", FOREIGN_ADVICE),
+    Reason.ANSWERS_TRUNCATED: ("were cut short", TRUNCATED_ADVICE),
+}
 
 # As many as may fail by the shipped objective: a server that is only overloaded gives none of them.
 REFUSED_SHARE_MAX = 0.01
@@ -109,17 +133,37 @@ def _of_answers(stage: Stage, tally: StageTally) -> tuple[tuple[bool, Reason, st
     misshapen = sum(tally.misshapen.values())
     unauthorised = sum(statuses.get(status, 0) for status in UNAUTHORISED)
     limited = statuses.get(RATE_LIMITED, 0)
+    pages = sum(count for said, count in tally.refusals.items() if said.endswith(PAGE))
+    refused = tally.refused - pages
     empty = [
         f"{seen.empty} of {seen.clicks} clicks '{click}' showed nothing"
         for click, seen in sorted(tally.seen.items())
         if is_too_empty(seen.clicks, seen.empty, seen.shown_share)
     ]
+    sessions = tally.sessions_seen
+    if sessions.clicks >= SESSIONS_SEEN_MIN and is_too_empty(
+        sessions.clicks, sessions.empty, sessions.shown_share
+    ):
+        empty.append(f"{sessions.empty} of {sessions.clicks} sessions were shown nothing at all")
+    same = same_for_all(tally.same)
     return (
         (not statuses, Reason.EMPTY, _nothing_sent(stage)),
         (
-            tally.refused > answers * REFUSED_SHARE_MAX,
+            refused > answers * REFUSED_SHARE_MAX,
             Reason.REFUSED,
-            f"{_share(tally.refused, answers)} were refusals{_most(tally.refusals)}",
+            f"{_share(refused, answers)} were refusals{_most(tally.refusals, pages=False)}",
+        ),
+        (
+            pages > answers * REFUSED_SHARE_MAX,
+            Reason.ANSWERS_HTML,
+            f"{_share(pages, answers)} were web pages where JSON was asked for"
+            + _most(tally.refusals, pages=True),
+        ),
+        *(_odd(tally, reason) for reason in ODD_ADVICE),
+        (
+            bool(same),
+            Reason.ANSWERS_SAME,
+            f"every user got the same bytes from {', '.join(same)}: {SAME_ADVICE}",
         ),
         (
             misshapen > answers * REFUSED_SHARE_MAX,
@@ -138,6 +182,20 @@ def _of_answers(stage: Stage, tally: StageTally) -> tuple[tuple[bool, Reason, st
             f"{unauthorised} answers were 401 or 403{_most(tally.refusals, UNAUTHORISED)}",
         ),
         (limited > 0, Reason.RATE_LIMITED, f"{limited} answers were 429"),
+    )
+
+
+def _odd(tally: StageTally, reason: Reason) -> tuple[bool, Reason, str]:
+    """Whether so many answers of status 200 were none for their user that the stage is none."""
+    counted = tally.odd_answers.get(reason, {})
+    odd, looked = sum(counted.values()), sum(tally.looked.get(name, 0) for name in counted)
+    allowed = 0.0 if reason is Reason.ANSWERS_FOREIGN else looked * REFUSED_SHARE_MAX
+    words, then = ODD_ADVICE[reason]
+    worst = max(counted, key=lambda name: counted[name], default="")
+    return (
+        odd > allowed,
+        reason,
+        f"{odd} of {looked} answers that were looked at {words} ({worst}): {then}",
     )
 
 
@@ -196,12 +254,21 @@ def _largest(counted: dict[str, int]) -> str:
     return max(counted, key=lambda what: counted[what], default="")
 
 
-def _most(refusals: dict[str, int], statuses: Collection[int] | None = None) -> str:
-    """What most refusals (of `statuses`, if given) said, and what to do; empty without any."""
+def _most(
+    refusals: dict[str, int],
+    statuses: Collection[int] | None = None,
+    *,
+    pages: bool | None = None,
+) -> str:
+    """What most refusals (of `statuses`, if given) said, and what to do; empty without any.
+
+    With `pages`, web pages alone; with False, all but those.
+    """
     among = {
         said: count
         for said, count in refusals.items()
         if (statuses is None or status_of(said) in statuses)
+        and (pages is None or said.endswith(PAGE) == pages)
     }
     if not among:
         return ""

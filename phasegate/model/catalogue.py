@@ -19,7 +19,7 @@ from phasegate.model.prices import Addon, Compute, Disk, Entry, Hosting, Meter, 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 FORMAT_VERSION = 1
 
-PROJECT_TABLES = ("project", "levels", "parts", "jobs", "requests")
+PROJECT_TABLES = ("project", "levels", "parts", "jobs", "requests", "api")
 """Tables of `phasegate.toml` that say what is measured; the others replace the catalogue's."""
 
 
@@ -49,6 +49,8 @@ class Workload(Entry, frozen=True):
     burst: float
     think_time_s_median: float
     think_time_sigma: float
+    clicks_per_session: int = 5
+    """Of locustfiles that do not say themselves where a session ends."""
 
     def arrival_rate_per_s(self, users: int) -> float:
         """Sessions per second that `users` registered users start at the modelled peak."""

@@ -34,6 +34,10 @@ class Reason(StrEnum):
     REFUSED = "refused"
     ANSWERS_UNEXPECTED = "answers-unexpected"
     ANSWERS_EMPTY = "answers-empty"
+    ANSWERS_HTML = "answers-html"
+    ANSWERS_SAME = "answers-same"
+    ANSWERS_FOREIGN = "answers-foreign"
+    ANSWERS_TRUNCATED = "answers-truncated"
     AUTHORISATION = "authorisation"
     RATE_LIMITED = "rate-limited"
     WORKER_LOST = "worker-lost"
@@ -64,6 +68,10 @@ NO_LOAD = frozenset(
         Reason.REFUSED,
         Reason.ANSWERS_UNEXPECTED,
         Reason.ANSWERS_EMPTY,
+        Reason.ANSWERS_HTML,
+        Reason.ANSWERS_SAME,
+        Reason.ANSWERS_FOREIGN,
+        Reason.ANSWERS_TRUNCATED,
         Reason.AUTHORISATION,
         Reason.RATE_LIMITED,
         Reason.BROKEN,

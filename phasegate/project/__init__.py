@@ -7,6 +7,7 @@ from phasegate.project.contract import (
     ENGINE_PARTS,
     ON_THE_SPOT,
     About,
+    ApiFile,
     ArmFile,
     ClientPart,
     CostFile,
@@ -18,7 +19,7 @@ from phasegate.project.contract import (
     RequestFile,
 )
 from phasegate.project.find import VARIABLE, find_project
-from phasegate.project.load import Project, load_project
+from phasegate.project.load import Project, load_project, without_folder
 from phasegate.project.seed_folder import SeedFolder
 from phasegate.project.technique import TechniqueFolder, transactional
 
@@ -27,6 +28,7 @@ __all__ = [
     "ON_THE_SPOT",
     "VARIABLE",
     "About",
+    "ApiFile",
     "ArmFile",
     "ClientPart",
     "CostFile",
@@ -42,4 +44,5 @@ __all__ = [
     "find_project",
     "load_project",
     "transactional",
+    "without_folder",
 ]

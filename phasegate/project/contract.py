@@ -96,6 +96,39 @@ ON_THE_SPOT = "-sync"
 """Behind a job's name: the route that does its work while the caller waits."""
 
 
+class ApiFile(Entry, frozen=True):
+    """`[api]`: the app's own API, started in place of the reference API, and what it answers."""
+
+    command: str = ""
+    """As a shell has it, run in the project's folder: `node server.js`. Empty: the reference API
+    serves."""
+    ready: str = "/"
+    """Path that answers below 400 once the API is ready."""
+    ready_within_s: float = 30.0
+    """How long it may take: an interpreter that compiles first needs tens of seconds."""
+    environment: dict[str, str] = msgspec.field(default_factory=dict)
+    """Variables that `command` gets besides DATABASE_URL and PORT; `{database_url}`, `{port}` and
+    `{jwt_secret}` stand for the stack's."""
+    owner_columns: tuple[str, ...] = ()
+    """Columns of answers that hold whose a row is: no user may see another's."""
+
+    def __post_init__(self) -> None:
+        """Refuse a path that is none, and names that no template has."""
+        if not self.ready.startswith("/"):
+            raise ValueError("`ready` must begin with /")
+        if not self.ready_within_s > 0:
+            raise ValueError("`ready_within_s` must be above 0")
+        known = {"database_url": "", "port": "", "jwt_secret": ""}
+        for name, value in self.environment.items():
+            try:
+                value.format(**known)
+            except (KeyError, IndexError, ValueError):
+                raise ValueError(
+                    f"`environment.{name}` may hold {{database_url}}, {{port}} and {{jwt_secret}}; "
+                    "a brace that is meant is written twice"
+                ) from None
+
+
 Method = Literal["GET", "POST", "PATCH", "PUT", "DELETE"]
 
 
@@ -141,6 +174,7 @@ class ProjectFile(Entry, frozen=True):
     parts: dict[str, ClientPart] = msgspec.field(default_factory=dict)
     jobs: dict[str, JobFile] = msgspec.field(default_factory=dict)
     requests: dict[str, RequestFile] = msgspec.field(default_factory=dict)
+    api: ApiFile = ApiFile()
 
     def __post_init__(self) -> None:
         """Refuse a project without levels, and names that cannot be, or hide another."""

@@ -145,6 +145,20 @@ class Declared:
         """Whether users' keys are 1, 2, 3, … and no UUIDs."""
         return self.tables[self.users_table].column(self.users_key) == "identity"
 
+    @property
+    def owner_columns(self) -> tuple[str, ...]:
+        """Columns that hold whose a row is, where each of a table's rows is one user's alone."""
+        key = f"{self.users_table}.{self.users_key}"
+        found, shared = set[str](), set[str]()
+        for table in self.tables.values():
+            named = [name for name, one in table.file.columns.items() if _refers(one, key)]
+            alone = (
+                table.shape in (Shape.FEW, Shape.EVENTS, Shape.MANY)
+                and table.owner == self.users_table
+            )
+            (found if alone and len(named) == 1 else shared).update(named)
+        return tuple(sorted(found - shared))
+
     def columns(self) -> Iterator[tuple[Table, str, ColumnFile | str]]:
         """Table, name and declaration of every column."""
         for table in self.tables.values():
@@ -271,6 +285,10 @@ def _kept(table: Table, looked_up: set[str]) -> Table:
         return table
     is_counted = table.shape is Shape.CHILDREN or _once_an_owner(table)
     return replace(table, shape=Shape.FEW if is_counted else Shape.MANY)
+
+
+def _refers(column: ColumnFile | str, key: str) -> bool:
+    return isinstance(column, ColumnFile) and bool(column.ref) and plain(column.ref) == key
 
 
 def names_in(text: str) -> tuple[str, ...]:

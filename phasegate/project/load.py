@@ -16,6 +16,7 @@ from phasegate.project.contract import (
     ENGINE_PARTS,
     WORKER_PARTS,
     About,
+    ApiFile,
     ClientPart,
     JobFile,
     Level,
@@ -45,6 +46,7 @@ class Project:
         client_parts: ways of the client to read, by name.
         jobs: background jobs, by name.
         requests: what the nightly asks the API, by id.
+        api: how its own API is started, where it has one.
         techniques: by id, in the order of their names.
         catalogue: the defaults in force, the project's overrides included.
         overrides: those alone, as `phasegate.toml` has them.
@@ -59,6 +61,7 @@ class Project:
     techniques: dict[str, TechniqueFolder]
     catalogue: Catalogue
     overrides: dict[str, Any] = field(default_factory=dict)
+    api: ApiFile = field(default_factory=ApiFile)
 
     @property
     def seed(self) -> SeedFolder:
@@ -248,6 +251,21 @@ class Project:
             )
 
 
+def without_folder(root: Path) -> Project:
+    """What is known of an app that has no project: the catalogue's workload and objectives."""
+    about = About(name="app", title="An app without a project", users_table="public.users")
+    return Project(
+        root=root.resolve(),
+        about=about,
+        levels=(Level(title="as it is"),),
+        client_parts={},
+        jobs={},
+        requests={},
+        techniques={},
+        catalogue=merged_catalogue({}, FILE),
+    )
+
+
 def load_project(root: Path | None = None) -> Project:
     """The project in `root`; without it, where `find_project` finds one.
 
@@ -271,6 +289,7 @@ def load_project(root: Path | None = None) -> Project:
         techniques=read_techniques(folder / "benchmarks"),
         catalogue=merged_catalogue(overrides, FILE),
         overrides=overrides,
+        api=file.api,
     )
     for number, level in enumerate(file.levels, 1):
         project.check_parts(level.parts, f"{FILE}: levels[{number - 1}].parts")

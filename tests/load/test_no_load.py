@@ -138,7 +138,7 @@ def test_a_secret_that_is_not_the_projects_does_not_blame_the_key(tiny_server: S
     [
         (("--status", "404"), "refused"),
         (("--status", "302"), "refused"),
-        (("--html", "--body", "<html>"), "refused"),
+        (("--html", "--body", "<html>"), "answers-html"),
         (("--status", "540"), "refused"),
         (("--status", "401"), "authorisation"),
         (("--status", "429"), "rate-limited"),

@@ -271,7 +271,6 @@ class Visitor(SessionUser):
             ),
             "Tasks: a session cannot carry out a TaskSet",
         ),
-        ("class V(User):\n    @task\n    def a(self): ...\n", "V is no SessionUser"),
         (
             "class V(SessionUser):\n    @on_demand\n    @task\n    def rare(self): ...\n",
             "V.rare is on demand, and has no tag",

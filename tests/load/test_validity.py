@@ -91,7 +91,7 @@ def test_a_fair_stage_has_no_reason() -> None:
         (late, "schedule-lag"),
         (busy, "generator-cpu"),
         (silent, "empty"),
-        (page, "refused"),
+        (page, "answers-html"),
         (redirect, "refused"),
         (odd, "answers-unexpected"),
         (empty, "answers-empty"),

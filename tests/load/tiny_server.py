@@ -2,10 +2,11 @@
 
     python tiny_server.py [--status CODE] [--delay-ms N] [--remembers] [--trusts SECRET] [--port N]
                           [--body TEXT] [--html] [--location URL] [--knows-key KEY]
-                          [--after N] [--only TEXT] [--answers-per-connection N]
+                          [--after N] [--only TEXT] [--answers-per-connection N] [--same]
 
---status, --body, --html and --location say what it answers instead of what it should, from the
-request after the first N on, and only where a path holds TEXT.
+Rows carry who asked for them, unless --same is given. --status, --body, --html and --location say
+what it answers instead of what it should, from the request after the first N on, and only where a
+path holds TEXT.
 
 Prints its port. GET /counts answers what it counted: requests by `METHOD table`, and bytes sent in
 bodies; those of the session before the load are counted apart. `hung_up` are the
@@ -27,6 +28,8 @@ from typing import Any
 import httptools
 import jwt
 
+# The user whose rows they are: in the answers it is whoever asks.
+OWNER = b"00000000-0000-7000-8000-000000000000"
 PROJECT = str(uuid.uuid4())
 ROWS = [
     {
@@ -34,6 +37,7 @@ ROWS = [
         "project_id": PROJECT if n % 2 else None,
         "title": f"task {n}",
         "projects": {"name": "home", "color": "#112233"} if n % 2 else None,
+        "of": OWNER.decode(),
     }
     for n in range(20)
 ]
@@ -42,7 +46,7 @@ TASKS = json.dumps(ROWS).encode()
 # PostgREST 14's words to a token that none of its keys has signed.
 NO_KEY = b'{"code":"PGRST301","message":"No suitable key or wrong key type"}'
 
-LOG = b'[{"action":"task.viewed","created_at":"2026-01-01T00:00:00Z"}]'
+LOG = b'[{"action":"task.viewed","created_at":"2026-01-01T00:00:00Z","of":"%b"}]' % OWNER
 STATS = b'[{"user_id":null,"task_count":20,"completed_count":3,"last_activity":null}]'
 
 counts: Counter[str] = Counter()
@@ -126,6 +130,8 @@ class Connection(asyncio.Protocol):
     def answer_to(self, method: str, path: str) -> tuple[int, bytes]:
         status, body = self.respond(method, path)
         told = self.told
+        if not told.same:
+            body = body.replace(OWNER, self.asks().encode())
         asked = sum(counts.values()) - counts["connections"]
         if asked >= told.after and told.only in path:
             if self.status:
@@ -143,6 +149,13 @@ class Connection(asyncio.Protocol):
             asyncio.get_running_loop().call_later(self.delay_s, self.answer, status, body)
         else:
             self.answer(status, body)
+
+    def asks(self) -> str:
+        try:
+            token = self.authorization.removeprefix("Bearer ")
+            return str(jwt.decode(token, options={"verify_signature": False})["sub"])
+        except jwt.InvalidTokenError:
+            return "nobody"
 
     def respond(self, method: str, path: str) -> tuple[int, bytes]:
         if method == "POST" and path.startswith("/rest/v1/tasks"):
@@ -162,7 +175,7 @@ class Connection(asyncio.Protocol):
         if path.startswith("/rest/v1/tasks"):
             return 200, self.tasks(path)
         if path.startswith("/rest/v1/projects"):
-            return 200, b'[{"name":"home","color":"#112233"}]'
+            return 200, b'[{"name":"home","color":"#112233","of":"%b"}]' % OWNER
         if path.startswith("/rest/v1/activity_logs"):
             return 200, LOG
         if path.startswith("/rest/v1/rpc/user_stats"):
@@ -225,6 +238,7 @@ async def main() -> None:
     parser.add_argument("--level", type=int, default=0)
     parser.add_argument("--body")
     parser.add_argument("--html", action="store_true")
+    parser.add_argument("--same", action="store_true")
     parser.add_argument("--location", default="")
     parser.add_argument("--knows-key", default="")
     parser.add_argument("--after", type=int, default=0)

@@ -1,0 +1,142 @@
+"""`phasegate load`: drive an API with a locustfile, a project's or any other, and judge it.
+
+Starts Locust with phasegate in it; writes `<results>/<id>/load/<stage>.json`. Whatever else is
+given goes to Locust as it is.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from phasegate.cli import options
+from phasegate.load.options import STAGE_DURATION_S, USERS_DEFAULT
+from phasegate.load.stages import parse_size
+from phasegate.model.catalogue import load as load_catalogue
+from phasegate.model.errors import ConfigurationError, ExitCode
+from phasegate.project import load_project
+from phasegate.records.faults import require_writable
+
+STAGE = "load"
+
+
+def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    del ctx, param
+    return None if value is None else parse_size(value)
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.option("-f", "--locustfile", type=options.FILE, help="Sessions [the project's].")
+@click.option(
+    "--host",
+    metavar="URL",
+    callback=options.read_api_url,
+    help="The API [SUPABASE_URL, or the locustfile's own].",
+)
+@click.option(
+    "--users-registered",
+    metavar="N",
+    callback=_size,
+    help="Users come at the modelled peak of so many, with the gate's head-room: 10k, 100k "
+    f"[{USERS_DEFAULT:,}].",
+)
+@click.option("--arrival-rate", type=float, help="Users per second, instead of the modelled peak.")
+@click.option("--stages", help="One stage at the peak of each: 1k,10k,100k.")
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=1),
+    help=f"Seconds of each stage [{STAGE_DURATION_S:g}].",
+)
+@click.option("--web", is_flag=True, help="Locust's web UI, which starts the test, instead.")
+@click.option("--out", type=options.FOLDER, help="Folder of the records [a new one in --results].")
+@options.results
+@click.argument("more", nargs=-1, type=click.UNPROCESSED, metavar="[LOCUST'S OPTIONS]")
+@click.pass_context
+def load(
+    ctx: click.Context,
+    locustfile: Path | None,
+    host: str | None,
+    users_registered: int | None,
+    arrival_rate: float | None,
+    stages: str | None,
+    duration: float | None,
+    out: Path | None,
+    results: Path,
+    more: tuple[str, ...],
+    *,
+    web: bool,
+) -> None:
+    """Drive an API with a locustfile: PASS, FAIL or INVALID.
+
+    Any locustfile, unedited, in a project or outside one. Users of an HttpUser
+    or FastHttpUser arrive whatever the server does; each logs in (on_start),
+    acts as long as a session lasts (--tasks-per-session), and leaves
+    (on_stop). Latency counts from when a request was due. What a file
+    asks for that means nothing then is named.
+
+    Further options are Locust's (--csv, --html, --processes, --tags, --master,
+    --worker …) and phasegate's (--tasks-per-session, --think-time-scale,
+    --allow-writes, --reads, --request-budget, --users-file …), listed by
+    `locust --help` on a project's locustfile and in docs/commands.md. On a host
+    that is not this machine only reads are sent.
+    """
+    file = _locustfile(locustfile)
+    is_worker = "--worker" in more
+    folder = None if is_worker else out or _new_folder(results, users_registered) / "load"
+    if folder is not None:
+        require_writable(folder.parent, purpose="records")
+    command = [sys.executable, "-m", "phasegate.load", "-f", str(file)]
+    if not (web or is_worker):
+        command += ["--headless", "--only-summary"]
+    asked = {
+        "--host": host,
+        "--users-registered": users_registered,
+        "--arrival-rate": arrival_rate,
+        "--stages": stages,
+        "--stage-duration": duration or STAGE_DURATION_S,
+        "--out": folder,
+    }
+    if not stages:
+        users = users_registered or USERS_DEFAULT
+        asked |= {"--users-registered": users, "--stage-name": STAGE}
+        asked["--arrival-rate"] = arrival_rate or _peak_per_s(users)
+    for option, value in asked.items():
+        if value is not None:
+            command += [option, str(value)]
+    code = subprocess.run([*command, *more], check=False).returncode
+    if folder is not None and any(folder.glob("*.json")):
+        click.echo(f"Recorded in {options.near(folder)}/")
+        if folder.name == "load":
+            click.echo(f"Judge it: phasegate gate {options.near(folder.parent)} --to PHASE")
+    ctx.exit(code if code >= 0 else ExitCode.WRONG_CALL)
+
+
+def _peak_per_s(users: int) -> float:
+    """Sessions a second at the modelled peak of `users`, with the gate's head-room."""
+    project = options.project_here()
+    catalogue = project.catalogue if project else load_catalogue()
+    return round(catalogue.workload.arrival_rate_per_s(users) * catalogue.gate.head_room, 6)
+
+
+def _locustfile(named: Path | None) -> Path:
+    if named is not None:
+        return named
+    project = load_project()
+    if not project.locustfile.is_file():
+        raise ConfigurationError(
+            f"The project {project.about.name} has no loadtests/locustfile.py",
+            untouched="No request was sent",
+            then="Name a locustfile with -f FILE",
+        )
+    return project.locustfile
+
+
+def _new_folder(results: Path, users: int | None) -> Path:
+    """A folder for one test."""
+    size = USERS_DEFAULT if users is None else users
+    written = f"{size // 1000}k" if size % 1000 == 0 else str(size)
+    return results / f"{datetime.now(UTC):%Y-%m-%dT%H%M%SZ}-{written}-load"
