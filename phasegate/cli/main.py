@@ -16,6 +16,7 @@ from phasegate.cli.circumstances import code_version
 from phasegate.project import VARIABLE, find_project
 
 VERBS = {
+    "init": "init",
     "run": "run",
     "seed": "seed",
     "up": "up",
@@ -67,7 +68,7 @@ class _Verbs(click.Group):
         if cmd_name not in VERBS:
             return super().get_command(ctx, cmd_name)
         verb: click.Command = getattr(import_module(f"phasegate.cli.{VERBS[cmd_name]}"), cmd_name)
-        if PROJECT not in verb.params:
+        if PROJECT not in verb.params and cmd_name != "init":  # which makes one
             verb.params.append(PROJECT)
         return verb
 

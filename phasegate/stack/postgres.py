@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from phasegate.model.errors import CannotMeasure, Refused
+from phasegate.stack import stand_ins
 from phasegate.stack.binaries import (
     as_service_user,
     give_to_service_user,
@@ -256,6 +257,7 @@ def start_postgres(
     chosen = free_port(port)
     in_force = {**SETTINGS, "shared_buffers": f"{shared_buffers_mb()}MB", **(settings or {})}
     options = {
+        **stand_ins.settings(server_version()[0]),
         **in_force,
         "port": str(chosen),
         "listen_addresses": "127.0.0.1",

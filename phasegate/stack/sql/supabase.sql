@@ -70,3 +70,13 @@ begin
     $$;
 end
 $auth$;
+
+do $email$
+begin
+    if to_regprocedure('auth.email()') is null then
+        create function auth.email() returns text language sql stable as $$
+            select nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'email'
+        $$;
+    end if;
+end
+$email$;

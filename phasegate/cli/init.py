@@ -1,0 +1,115 @@
+"""`phasegate init`: a project from a user's database, or from its migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from phasegate.adopt.adoption import Adopted, adopt
+from phasegate.adopt.project_folder import Change, State, compare, write
+from phasegate.cli import options
+from phasegate.model.errors import UsageError
+
+NAMED_MAX = 10
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", type=options.FOLDER, default=".")
+@options.database_url
+@click.option(
+    "--migrations",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder of the Supabase CLI, Prisma, Drizzle, or of .sql files; applied to a local copy.",
+)
+@click.option("--schema", "schemas", multiple=True, help="Only this schema; may be repeated.")
+@click.option("--users-table", metavar="TABLE", help="Registered users, one row a user [found].")
+@click.option("--name", help="Of the project [the folder's].")
+@click.option("--diff", is_flag=True, help="Only show what would be written, and change nothing.")
+@click.pass_context
+def init(
+    ctx: click.Context,
+    folder: Path,
+    database_url: str | None,
+    migrations: Path | None,
+    schemas: tuple[str, ...],
+    users_table: str | None,
+    name: str | None,
+    *,
+    diff: bool,
+) -> None:
+    """Make a project in DIR from your database, or from its migrations.
+
+    The database is only read, in one read-only transaction: names, types, constraints, policies,
+    row counts and planner statistics, never a row. Out come phasegate.toml, seed/, loadtests/,
+    benchmarks/ and results/, each guess with its reason beside it. A second init shows what
+    changed, and leaves alone what you edited.
+    """
+    by_hand = ctx.get_parameter_source("database_url") is ParameterSource.COMMANDLINE
+    dsn = database_url if by_hand or migrations is None else None
+    if dsn is None and migrations is None:
+        raise UsageError(
+            "init needs a source",
+            untouched="Nothing was written",
+            then="Give --migrations DIR, or set DATABASE_URL",
+        )
+    root = folder.absolute()
+    adopted = adopt(
+        name=name or root.resolve().name,
+        dsn=dsn,
+        migrations=migrations,
+        schemas=schemas,
+        users_table=users_table,
+        on_step=_tell,
+    )
+    changes = compare(root, adopted.files)
+    if not diff:
+        write(root, adopted.files, changes)
+    for line in (*about(adopted), *written(folder, changes, diff=diff)):
+        click.echo(line)
+
+
+def _tell(step: str) -> None:
+    click.echo(f"phasegate: {step} …", err=True)
+
+
+def about(adopted: Adopted) -> Iterator[str]:
+    """What was understood, and what is lacking."""
+    guess = adopted.guess
+    count = len(adopted.shape.tables)
+    yield f"{count} {'table' if count == 1 else 'tables'} from {adopted.came_from}"
+    yield from (f"  {remark}" for remark in adopted.remarks)
+    yield f"users are in {guess.users_table}: {guess.users_reason}"
+    yield from _listed("not in the copy", [loss.sentence for loss in adopted.losses])
+    yield from _listed("to be said by you", [str(problem) for problem in guess.problems])
+
+
+def _listed(title: str, lines: list[str]) -> Iterator[str]:
+    if lines:
+        yield f"{title}:"
+        yield from (f"  {line}" for line in lines[:NAMED_MAX])
+        if len(lines) > NAMED_MAX:
+            yield f"  … and {len(lines) - NAMED_MAX} more"
+
+
+def written(folder: Path, changes: tuple[Change, ...], *, diff: bool) -> Iterator[str]:
+    """What became of each file, and what to do next."""
+    first = all(change.state is State.NEW for change in changes)
+    if first and not diff:
+        yield f"written to {folder}: " + ", ".join(change.path for change in changes)
+        place = "" if folder == Path() else f"cd {folder}; "
+        yield f"next: {place}phasegate seed --users 1000, then phasegate run --quick"
+        return
+    for change in changes:
+        if change.diff and not first:
+            yield change.diff
+    counted = {state: [c.path for c in changes if c.state is state] for state in State}
+    would = "would be " if diff else ""
+    for state, paths in counted.items():
+        if paths and state is not State.SAME:
+            yield f"{would}{state.value}: {', '.join(paths)}"
+    if all(change.state is State.SAME for change in changes):
+        yield "nothing has changed"
