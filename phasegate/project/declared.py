@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
+from msgspec import structs
 
 from phasegate.model.errors import ConfigurationError
 from phasegate.project.contract import About
@@ -29,7 +30,7 @@ NOTHING = "Nothing was changed"
 DOCUMENTED = "docs/project/seed.md documents every key"
 
 _NAME = re.compile(r'"((?:[^"]|"")+)"|([^."]+)')
-_FIELD = re.compile(r"\{(\w*)\}")
+_FIELD = re.compile(r"\{(\w*)(?::0\d+)?\}")
 IN_TEXT = ("number", "id")
 """What a text may name besides vocabularies: the row's number in its owner, and in its table."""
 
@@ -191,13 +192,62 @@ def read_declared(root: Path) -> Declared:
 
 
 def _tables(file: PopulationFile, users: str) -> dict[str, Table]:
-    named = {plain(name): table for name, table in file.tables.items() if not table.skip}
+    named = _without_skipped({plain(name): table for name, table in file.tables.items()})
     if users not in named:
         refuse("tables", f"there is no {users!r}, the users_table of {PROJECT_FILE}")
     made: dict[str, Table] = {}
     for name in named:
         _make(name, named, users, made, ())
     return {name: _kept(made[name], _looked_up(made)) for name in named}
+
+
+def _without_skipped(named: dict[str, TableFile]) -> dict[str, TableFile]:
+    """The tables to fill: columns that refer to others and may be null are left out with those."""
+    skipped = {name for name, table in named.items() if table.skip}
+    made = {
+        name: structs.replace(table, columns=_without(table.columns, skipped))
+        for name, table in named.items()
+        if name not in skipped
+    }
+    needing: dict[str, None] = {}
+    while more := [
+        name
+        for name, table in made.items()
+        if name not in needing and _needs(table, {*skipped, *needing})
+    ]:
+        needing |= dict.fromkeys(more)
+    if needing:
+        first, *_ = needing
+        refuse(
+            f"tables.{first}",
+            f"{', '.join(needing)} need rows of skipped tables ({', '.join(sorted(skipped))})",
+            "Say skip = true there as well, or give each `ref` to one a null_share",
+        )
+    return made
+
+
+def _without(
+    columns: dict[str, ColumnFile | str], skipped: set[str]
+) -> dict[str, ColumnFile | str]:
+    """All columns but those that are null where the tables `skipped` are empty."""
+
+    def is_null(column: ColumnFile | str) -> bool:
+        if not isinstance(column, ColumnFile) or not column.ref:
+            return False
+        asked = columns.get(column.same_as, column)
+        share = asked.null_share if isinstance(asked, ColumnFile) else 0
+        return _target(column) in skipped and share > 0
+
+    return {name: column for name, column in columns.items() if not is_null(column)}
+
+
+def _needs(table: TableFile, skipped: set[str]) -> bool:
+    refs = [ref for column in table.columns.values() for ref in refs_in(column)]
+    return plain(table.owner) in skipped or any(_target(ref) in skipped for ref in refs)
+
+
+def _target(ref: ColumnFile) -> str:
+    return plain(ref.ref.rpartition(".")[0])
 
 
 def _make(
@@ -266,7 +316,7 @@ def _looked_up(tables: dict[str, Table]) -> set[str]:
     for table in tables.values():
         columns = table.file.columns.values()
         for ref in (one for column in columns for one in refs_in(column)):
-            name = plain(ref.ref.rpartition(".")[0])
+            name = _target(ref)
             if name in tables and (name not in table.ancestors or ref.within):
                 found |= {name, *tables[name].ancestors}
         if table.shape is Shape.EVENTS and _once_an_owner(table):

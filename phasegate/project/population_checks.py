@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from phasegate.model.errors import ConfigurationError
 from phasegate.project.declared import (
+    FILE,
     IN_TEXT,
+    NOTHING,
     Declared,
     Shape,
     Table,
@@ -29,6 +32,7 @@ def check(declared: Declared) -> None:
     Raises:
         ConfigurationError: the first mistake, with its key.
     """
+    _check_todo(declared)
     _check_users(declared)
     for table in declared.tables.values():
         _check_rows(table)
@@ -40,6 +44,21 @@ def check(declared: Declared) -> None:
         else:
             _check_column(declared, table, column, key)
     _check_cycles(declared)
+
+
+def _check_todo(declared: Declared) -> None:
+    """Name all at once what is still to be said."""
+    left = [
+        f"{FILE}: tables.{table.name}.columns.{name}: {column.todo}"
+        for table, name, column in declared.columns()
+        if isinstance(column, ColumnFile) and column.todo
+    ]
+    if left:
+        raise ConfigurationError(
+            "\n".join([*left, f"{len(left)} columns are still to be declared"]),
+            untouched=NOTHING,
+            then="Replace each todo, or say skip = true in its table",
+        )
 
 
 def _check_users(declared: Declared) -> None:
@@ -102,7 +121,7 @@ def _check_parts(declared: Declared, table: Table, column: ColumnFile, key: str)
         refuse(f"{key}.function", "there is no seed/columns.py that it could be in")
     if isinstance(column.array, ColumnFile):
         _check_element(declared, table, column.array, f"{key}.array")
-    elif column.array is not None:
+    elif column.array not in (None, "random"):
         refuse(f"{key}.array", "must be a table of keys, as { choice = [1, 2] }")
     for path, drawn in drawn_in(column.json or {}):
         _check_element(declared, table, drawn, f"{key}.json.{path}")
@@ -159,19 +178,21 @@ def _check_ref(declared: Declared, table: Table, column: ColumnFile, key: str) -
     name, target_column = declared.target(column.ref)
     target = declared.tables.get(name)
     if target is None:
-        left_out = name in {plain(one) for one in declared.file.tables}
-        refuse(f"{key}.ref", f"{name!r} is skipped" if left_out else f"there is no table {name!r}")
+        refuse(f"{key}.ref", f"there is no table {name!r}")
     if target_column not in target.file.columns:
         refuse(f"{key}.ref", f"{name!r} has no column {target_column!r}")
-    if column.unique and ((name in table.ancestors and not column.within) or column.same_as):
+    is_above = name in table.ancestors and not column.within
+    if column.unique and (is_above or column.same_as):
         refuse(f"{key}.unique", "rows of an owner all have the same one there")
     if column.same_as:
         _check_same(declared, table, column, key)
     else:
-        _check_within(table, target, column, key)
+        _check_within(declared, table, target, column, key)
 
 
-def _check_within(table: Table, target: Table, column: ColumnFile, key: str) -> None:
+def _check_within(
+    declared: Declared, table: Table, target: Table, column: ColumnFile, key: str
+) -> None:
     name = target.name
     if column.within == ANYWHERE:
         if target.is_global:
@@ -180,16 +201,16 @@ def _check_within(table: Table, target: Table, column: ColumnFile, key: str) -> 
         within = plain(column.within)
         if within not in table.ancestors or within not in target.ancestors:
             refuse(f"{key}.within", f"{within!r} is not above both {name!r} and {table.name!r}")
-    elif not _shares_an_owner(table, target):
+    elif not _shares_an_owner(declared, table, target):
         refuse(
             f"{key}.ref",
             f'{name!r} and {table.name!r} share no owner: say `within = "*"` for any row',
         )
 
 
-def _shares_an_owner(table: Table, target: Table) -> bool:
+def _shares_an_owner(declared: Declared, table: Table, target: Table) -> bool:
     is_above = target.name in (table.name, *table.ancestors)
-    return is_above or target.is_global or common(table, target) is not None
+    return is_above or target.is_global or common(declared, table, target) is not None
 
 
 def _check_same(declared: Declared, table: Table, column: ColumnFile, key: str) -> None:
@@ -201,9 +222,14 @@ def _check_same(declared: Declared, table: Table, column: ColumnFile, key: str) 
         refuse(key, f"`null_share` and `within` are those of {column.same_as!r}")
 
 
-def common(table: Table, target: Table) -> str | None:
-    """The nearest row above `target` that rows of `table` belong to as well."""
+def common(declared: Declared, table: Table, target: Table) -> str | None:
+    """The nearest row above `target` that rows of `table` belong to as well.
+
+    A row that has a user belongs to the group that took that user, too.
+    """
     mine = {table.name, *table.ancestors}
+    if not table.is_global:
+        mine |= {one.name for one in declared.tables.values() if one.shape is Shape.GROUPS}
     return next((name for name in target.ancestors if name in mine), None)
 
 

@@ -116,6 +116,8 @@ class ColumnFile(Entry, frozen=True):
     """`array`: fewest and most elements."""
     function: str = ""
     """Of `seed/columns.py`."""
+    todo: str = ""
+    """What is still to be said, in words: nothing is loaded before it is."""
     null_share: float = 0.0
     """How often it is null, besides."""
     unique: bool | Literal["owner"] = False
@@ -179,7 +181,7 @@ class ColumnFile(Entry, frozen=True):
 KINDS = (
     "ref", "choice", "share", "uniform", "normal", "log_normal", "between", "every_h", "sum",
     "product", "text", "pattern", "random", "address", "range", "by_number", "value", "copy",
-    "after", "if_null", "json", "array", "function",
+    "after", "if_null", "json", "array", "function", "todo",
 )  # fmt: skip
 """Keys of which a column has exactly one."""
 NUMBERS = ("uniform", "normal", "log_normal")

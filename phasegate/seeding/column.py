@@ -5,7 +5,7 @@ Pure. `seeding.columns` makes each column by its declaration.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -20,6 +20,9 @@ from phasegate.seeding.fields import Field, either
 from phasegate.seeding.pg_types import PgType
 from phasegate.seeding.population import Population
 from phasegate.seeding.rows import Rows
+
+# Above all counts of rows, so that it has no divisor with one.
+PRIME = (1 << 31) - 1
 
 JSON_VALUE = PgType("a value of json")
 """Type of what stands inside a template: its text."""
@@ -110,7 +113,11 @@ class Column:
 
     def moments(self, rows: Rows) -> tuple[I64, NDArray[np.bool_] | None]:
         """Where the column is a moment: µs of timestamptz, and where it is null."""
-        raise NotImplementedError
+        self.place.refuse("is no moment that another column could follow")
+
+    def values(self, rows: Rows) -> NDArray[Any]:
+        """Where the column is a number: the values as they are stored; nulls count as 0."""
+        self.place.refuse("is no number that another column could be worked out from")
 
     def hashes(self, rows: Rows, more: str = "") -> U64:
         """A hash of each row, this column's own."""
@@ -136,14 +143,55 @@ class Nullable(Column):
         """See `Column`."""
         found = self.inner.of(rows)
         null = either(found.null, below(self.hashes(rows, "?"), self.share))
-        return Field(found.data, found.pieces, null)
+        return replace(found, null=null)
 
     def moments(self, rows: Rows) -> tuple[I64, NDArray[np.bool_] | None]:
         """See `Column`."""
         us, null = self.inner.moments(rows)
         return us, either(null, below(self.hashes(rows, "?"), self.share))
 
+    def values(self, rows: Rows) -> NDArray[Any]:
+        """See `Column`."""
+        return np.where(below(self.hashes(rows, "?"), self.share), 0, self.inner.values(rows))
+
 
 def below(hashes: U64, share: float) -> NDArray[np.bool_]:
     """Whether each hash is among the first `share` of all."""
     return (hashes >> np.uint64(48)) < np.uint64(round(share * (1 << 16)))
+
+
+def file_of(column: Column) -> ColumnFile:
+    """The declaration of a column that takes more than a word."""
+    if not isinstance(column.place.file, ColumnFile):
+        raise TypeError(column.place.file)
+    return column.place.file
+
+
+def numbers_of(column: Column, rows: Rows) -> I64:
+    """What makes a value unique: the row's number in its owner, or in its table."""
+    return rows.number if file_of(column).unique == "owner" else rows.ordinal
+
+
+def other_places(column: Column, rows: Rows, count: int) -> I64:
+    """A place of `count` for each row that no other row of the table, or of the owner, has.
+
+    On from a drawn one by a step that has no divisor with `count`.
+    """
+    place, key = column.place, column.place.population.key(f"{column.place.stream}: first")
+    if file_of(column).unique == "owner":
+        first = rows.up(place.table.owner).hashes(key)
+    else:
+        first = np.full(rows.size, key, dtype=np.uint64)
+    step = PRIME % count if count % PRIME else 1
+    steps = (numbers_of(column, rows) % count) * (step or 1) % count
+    return np.asarray(((first >> np.uint64(2)).view(np.int64) % count + steps) % count)
+
+
+def check_enough(column: Column, count: int) -> None:
+    """Refuse a column whose rows are more than its `count` different values."""
+    file, place = file_of(column), column.place
+    if file.unique is not True:
+        return  # an owner gets no more rows than there are values
+    expected = place.population.numbers_expected(place.table)
+    if expected > count:
+        place.refuse(f"{expected:,} rows must differ, and there are {count:,} different values")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -18,9 +18,14 @@ from phasegate.project.declared import FILE, NOTHING, Table
 from phasegate.project.population_columns import ColumnFile, kinds_of
 from phasegate.seeding.column import JSON_VALUE, Column, Nullable, Place
 from phasegate.seeding.columns_keys import Created, Locale, Number, Ref, Uuid
+from phasegate.seeding.columns_moments import After, Between, Every
+from phasegate.seeding.columns_numbers import Drawn, Total
+from phasegate.seeding.columns_patterns import Pattern
+from phasegate.seeding.columns_random import Address, Random, any_of
+from phasegate.seeding.columns_ranges import Range
 from phasegate.seeding.columns_texts import Array, Function, Json, Text
-from phasegate.seeding.columns_values import After, Choice, Copy, Drawn, IfNull
-from phasegate.seeding.pg_types import PgType
+from phasegate.seeding.columns_values import ByNumber, Choice, Copy, IfNull
+from phasegate.seeding.pg_types import PgType, is_written_by_server
 from phasegate.seeding.population import Population
 from phasegate.seeding.rows import Rows
 
@@ -40,20 +45,35 @@ _VALUES: dict[str, Callable[[Place], Column]] = {
     "choice": Choice,
     "share": Choice,
     "value": Choice,
+    "text": Text,
+    "pattern": Pattern,
+    "between": Between,
+    "every_h": Every,
+    "random": Random,
+    "address": Address,
+    "by_number": ByNumber,
+}
+_OF_SIBLINGS: dict[str, Callable[[Place, Callable[[str], Column]], Column]] = {
     "uniform": Drawn,
     "normal": Drawn,
     "log_normal": Drawn,
-    "text": Text,
-}
-_OF_SIBLINGS: dict[str, Callable[[Place, Callable[[str], Column]], Column]] = {
+    "sum": Total,
+    "product": Total,
+    "range": Range,
     "copy": Copy,
     "after": After,
     "if_null": IfNull,
 }
-_OF_PARTS: dict[str, Callable[[Place, Callable[[str, ColumnFile], Column]], Column]] = {
+_OF_PARTS: dict[str, Callable[[Place, Callable[[str, ColumnFile | str], Column]], Column]] = {
     "json": Json,
     "array": Array,
 }
+
+
+def by_type(population: Population, pg: PgType, file: ColumnFile | str) -> ColumnFile | str:
+    """The declaration, what the word `random` means for the type in its place."""
+    found = any_of(pg, population.year) if file == "random" else file
+    return file if found is None else found
 
 
 @dataclass
@@ -66,7 +86,9 @@ class Columns:
 
     def column(self, table: str, name: str, pg: PgType | None = None) -> Column:
         """The column `name` of `table`, with values of its own type, or of `pg`."""
-        kind = pg or self.types[table][name]
+        own = self.types[table][name]
+        # What the server wrote for a column is known with its own type alone.
+        kind = own if pg is None or (own.forms and own.name == pg.name) else pg
         place = (table, name, kind.name)
         if place not in self._made:
             of = self.population.declared.tables[table]
@@ -80,9 +102,10 @@ class Columns:
         return {name: self.column(table, name) for name in names}
 
     def _make(self, place: Place) -> Column:
+        place = replace(place, file=by_type(self.population, place.pg, place.file))
         if isinstance(place.file, str):
-            if place.file not in _WORDS:
-                place.refuse(f"{place.file!r} is not drawn yet")
+            if place.file == "random":
+                place.refuse(f"what values has type {place.pg.name}? Say {{ choice = [ … ] }}")
             return _WORDS[place.file](place)
         made = self._of_kind(place, place.file)
         # A row that is looked up is null by itself, with all columns that ask it.
@@ -96,10 +119,12 @@ class Columns:
         def sibling(name: str) -> Column:
             return self.column(place.table.name, name)
 
-        def inside(path: str, inner: ColumnFile) -> Column:
+        def inside(path: str, inner: ColumnFile | str) -> Column:
             kind = place.pg.element or JSON_VALUE
             return self._make(Place(place.population, place.table, place.name + path, kind, inner))
 
+        if kind in ("text", "pattern") and is_written_by_server(place.pg) and place.pg.forms:
+            return Choice(place)  # of what the server made of such texts
         if kind in _VALUES:
             return _VALUES[kind](place)
         if kind in _OF_SIBLINGS:
@@ -108,8 +133,6 @@ class Columns:
             return _OF_PARTS[kind](place, inside)
         if kind == "ref":
             return Ref(place, lambda table, name: self.column(table, name, place.pg))
-        if kind != "function":
-            place.refuse(f"`{kind}` is not drawn yet")
         return Function(place, self._function(place, file.function), sibling)
 
     def _function(self, place: Place, name: str) -> Callable[[Rows, Callable[[str], Column]], Any]:

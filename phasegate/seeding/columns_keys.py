@@ -6,7 +6,7 @@ Pure.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,13 @@ from numpy.typing import NDArray
 from phasegate.model.population import U64, Stream, hashed, stream_key
 from phasegate.project.declared import Shape
 from phasegate.project.population_columns import ANYWHERE, ColumnFile
-from phasegate.seeding.column import JSON_VALUE, ChosenRows, Column, below
+from phasegate.seeding.column import JSON_VALUE, PRIME, ChosenRows, Column, below
 from phasegate.seeding.entity import CODE_BITS, I64, UUID, Entity, Indices, put_uuids_v7, quotients
 from phasegate.seeding.fields import Field, Piece, either, led_by, literal, whole_fields
 from phasegate.seeding.pg_types import decimal_text, moments, numbers, uuid_text
 from phasegate.seeding.picks import FIRST_MS, MS_BITS, Span, available, index_by_time, inside_of
 from phasegate.seeding.population import stretches
 from phasegate.seeding.rows import Rows
-
-PRIME = (1 << 31) - 1
 
 
 @dataclass
@@ -206,7 +204,7 @@ class Ref(Column):
         found = self._column.of(target)
         if null is None:
             return found
-        return Field(found.data, found.pieces, either(found.null, null))
+        return replace(found, null=either(found.null, null))
 
     def chosen(self, rows: Rows) -> ChosenRows:
         """The other rows, and where there is none."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,9 @@ from phasegate.model.population import U64, hashed
 from phasegate.project.declared import IN_TEXT
 from phasegate.project.population import VocabularyFile
 from phasegate.project.population_columns import ColumnFile, as_column, drawn_in
-from phasegate.seeding.column import JSON_VALUE, Column
+from phasegate.seeding.column import JSON_VALUE, Column, file_of
 from phasegate.seeding.columns_keys import locale_of
-from phasegate.seeding.columns_values import Sibling, file_of
+from phasegate.seeding.columns_numbers import Sibling
 from phasegate.seeding.entity import Indices
 from phasegate.seeding.fields import (
     Field,
@@ -36,8 +36,10 @@ from phasegate.seeding.rows import Rows
 from phasegate.seeding.timeline import POSTGRES_EPOCH
 from phasegate.seeding.vocabulary import WORD_BITS, WORDS, words_of
 
-_PARTS = re.compile(r"\{(\w+)\}")
+_PARTS = re.compile(r"\{(\w+(?::0\d+)?)\}")
 _WORDS_PER_HASH = 6
+# Types from this number on are the database's own (FirstNormalObjectId): it differs between two.
+_OWN_OIDS = 16_384
 
 
 def _escaped(text: str) -> str:
@@ -54,7 +56,10 @@ class Text(Column):
         if not pg.is_text and pg is not JSON_VALUE:
             self.place.refuse(f"a column of type {pg.name} takes no text")
         split = _PARTS.split(file_of(self).text or "")
-        literals, names = split[::2], split[1::2]
+        literals = split[::2]
+        parts = [name.partition(":0") for name in split[1::2]]
+        names = [name for name, _, _ in parts]
+        self._digits = [int(digits or 0) for _, _, digits in parts]
         if pg is JSON_VALUE:
             literals = [_escaped(part) for part in literals]
             literals[0] = '"' + literals[0]
@@ -91,17 +96,40 @@ class Text(Column):
         vocabulary = file.vocabularies.get(name) or VocabularyFile(faker=(name,))
         key = f"vocabularies.{name}" if name in file.vocabularies else self.place.key
         words = [word for locale in file.locales for word in words_of(vocabulary, locale, key)]
+        if file_of(self).cut and self.place.pg.characters_max:
+            words = [word[: self._room].rstrip() for word in words]
         return [_escaped(word) for word in words] if self.place.pg is JSON_VALUE else words
 
+    @property
+    def _room(self) -> int:
+        """Characters that each word may have at most, where words are cut."""
+        count = sum(name not in IN_TEXT for name in self._names)
+        left = self.place.pg.characters_max - self._characters_without_words()
+        if left < count:
+            self.place.refuse("leaves no room for words: use a shorter text")
+        return left // max(1, count)
+
+    def _characters_without_words(self) -> int:
+        """Of what stands between the words, and of numbers."""
+        expected = len(str(self.place.population.numbers_expected(self.place.table)))
+        numbers = [
+            max(digits, expected)
+            for name, digits in zip(self._names, self._digits, strict=True)
+            if name in IN_TEXT
+        ]
+        return sum(map(len, self._literals)) + sum(numbers)
+
     def _check_length(self) -> None:
-        most = self.place.pg.length_max
-        longest = sum(map(len, self._literals))
+        most = self.place.pg.characters_max
+        if not most:
+            return
+        longest = self._characters_without_words()
         for name in self._names:
-            longest += 20 if name in IN_TEXT else max(map(len, self._vocabulary(name)))
-        if most and longest > most:
+            longest += 0 if name in IN_TEXT else max(map(len, self._vocabulary(name)))
+        if longest > most:
             self.place.refuse(
                 f"a text may have {longest} characters, and the column takes {most}: draw from "
-                "`words` of your own, or use a shorter text"
+                "`words` of your own, use a shorter text, or say `cut = true`"
             )
 
     def make(self, rows: Rows) -> Field:
@@ -128,7 +156,7 @@ class Text(Column):
         values = rows.number if self._names[place] == "number" else rows.ordinal
         pieces = [led_by(0, rows.size)] if is_first else []
         pieces += _literal(self._literals[place].encode(), rows.size)
-        pieces.append(decimal_text(values + 1))
+        pieces.append(decimal_text(values + 1, digits=self._digits[place]))
         if place == len(self._names) - 1:
             pieces += _literal(self._literals[-1].encode(), rows.size)
         return pieces
@@ -145,7 +173,7 @@ def _chosen(chance: U64, word: int, locale: Indices) -> Indices:
     return places.view(np.intp) + locale * WORDS
 
 
-ColumnOf = Callable[[str, ColumnFile], Column]
+ColumnOf = Callable[[str, ColumnFile | str], Column]
 """A column inside this one, by its path: of a template, or an element."""
 
 
@@ -206,21 +234,16 @@ class Array(Column):
     def __post_init__(self) -> None:
         """As many columns as there may be elements."""
         file, element = file_of(self), self.place.pg.element
-        if element is None or not isinstance(file.array, ColumnFile):
+        if element is None or file.array is None:
             self.place.refuse(f"a column of type {self.place.pg.name} is no array")
         inner = file.array
         self._low, self._most = file.length
         self._elements = [self.inside(f"[{place}]", inner) for place in range(self._most)]
         # Dimensions, whether there is a null, the element's type; then length and first index.
-        head = (1).to_bytes(4, "big") + bytes(4) + element.oid.to_bytes(4, "big")
-        empty = bytes(8) + element.oid.to_bytes(4, "big")
-        self._heads = whole_fields(
-            [empty]
-            + [
-                head + size.to_bytes(4, "big") + bytes([0, 0, 0, 1])
-                for size in range(1, self._most + 1)
-            ]
-        )
+        self._heads = _array_heads(element.oid, self._most)
+        self._neutral = None
+        if element.oid >= _OWN_OIDS:
+            self._neutral = _array_heads(0, self._most)
 
     def check(self) -> None:
         """See `Column`."""
@@ -232,11 +255,32 @@ class Array(Column):
         span = np.uint64(self._most - self._low + 1)
         sizes = (((self.hashes(rows) >> np.uint64(32)) * span) >> np.uint64(32)).view(np.int64)
         sizes += self._low
-        pieces = [self._heads.take(sizes)]
-        for place, element in enumerate(self._elements):
-            there = (sizes > place).astype(np.int64)
-            pieces += [(items, lengths * there) for items, lengths in element.of(rows).as_pieces()]
-        return Field(pieces=tuple(pieces))
+        fields = [element.of(rows) for element in self._elements]
+        made = _elements((one.as_pieces() for one in fields), sizes)
+        neutral: tuple[Piece, ...] = ()
+        if self._neutral is not None:
+            summed = _elements((one.as_summed() for one in fields), sizes)
+            neutral = (self._neutral.take(sizes), *summed)
+        return Field(pieces=(self._heads.take(sizes), *made), neutral=neutral)
+
+
+def _array_heads(oid: int, most: int) -> Words:
+    """Heads of arrays of 0 to `most` elements of the type `oid`."""
+    whose = oid.to_bytes(4, "big")
+    heads = [bytes(8) + whose]
+    for size in range(1, most + 1):
+        dimension = size.to_bytes(4, "big") + (1).to_bytes(4, "big")
+        heads.append((1).to_bytes(4, "big") + bytes(4) + whose + dimension)
+    return whole_fields(heads)
+
+
+def _elements(fields: Iterable[tuple[Piece, ...]], sizes: NDArray[np.int64]) -> list[Piece]:
+    """The pieces of each element, empty in rows that have fewer."""
+    return [
+        (items, lengths * (sizes > place))
+        for place, pieces in enumerate(fields)
+        for items, lengths in pieces
+    ]
 
 
 @dataclass

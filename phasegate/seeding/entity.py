@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,3 +154,9 @@ def put_uuids_v7(place: NDArray[np.void], unix_ms: U64, hashes: U64) -> None:
     np.bitwise_and(hashes, np.uint64((1 << 62) - 1), out=bits)
     bits |= np.uint64(1 << 63)
     place["low"] = bits
+
+
+def home_of(groups: Entity, users_table: str, users: NDArray[Any]) -> Indices:
+    """The group that took each user: the last that was founded by no later one."""
+    founders = groups.above[users_table]
+    return np.searchsorted(founders, users.astype(np.uint32), side="right") - 1

@@ -64,12 +64,21 @@ class Field:
         pieces: what else makes up the field; the first of them begins with the length.
         null: where the value is null; None where it never is.
         complete: whether the length is there already.
+        neutral: the pieces as sums count them, where the others hold numbers that a database gives
+            to its own types; empty where they do not.
     """
 
     data: NDArray[Any] | None = None
     pieces: tuple[Piece, ...] = ()
     null: NDArray[np.bool_] | None = None
     complete: bool = False
+    neutral: tuple[Piece, ...] = ()
+
+    def as_summed(self) -> tuple[Piece, ...]:
+        """As `as_pieces`, the same in every database."""
+        if not self.neutral:
+            return self.as_pieces()
+        return Field(None, self.neutral, self.null, self.complete).as_pieces()
 
     def as_pieces(self) -> tuple[Piece, ...]:
         """The field as pieces, its length in place, -1 where it is null."""

@@ -22,12 +22,18 @@ from phasegate.seeding.fields import LENGTH_BYTES, Field, Piece
 from phasegate.seeding.timeline import POSTGRES_EPOCH
 
 DAY_US = 86_400_000_000
-TEXTS = frozenset({"text", "varchar", "bpchar", "citext", "name"})
-INTEGERS = {"int2": ">i2", "int4": ">i4", "int8": ">i8"}
+TEXTS = frozenset({"text", "varchar", "bpchar", "citext", "name", "char", "xml"})
+INTEGERS = {"int2": ">i2", "int4": ">i4", "int8": ">i8", "oid": ">u4"}
 FLOATS = {"float4": ">f4", "float8": ">f8"}
 MOMENTS = frozenset({"timestamptz", "timestamp", "date"})
 JSONS = frozenset({"json", "jsonb"})
 NUMBERS = frozenset({*INTEGERS, *FLOATS, "numeric"})
+# Times of day and lengths of time, which are given in seconds.
+INTERVAL = np.dtype([("us", ">i8"), ("days", ">i4"), ("months", ">i4")])
+TIME_WITH_ZONE = np.dtype([("us", ">i8"), ("zone", ">i4")])
+SECOND_US = 1_000_000
+# Fixed lengths in bytes that are their own limit: `name` with its end, and one character.
+_NAME_MAX, _CHAR_MAX = 63, 1
 
 # numeric: groups of four decimal digits, of which four stand before the point.
 _GROUP, _WHOLE_GROUPS = 10_000, 4
@@ -49,6 +55,12 @@ class PgType(msgspec.Struct, frozen=True):
         element: of an array.
         required: whether it has neither a default nor a way to be null.
         generated: whether the server fills it.
+        declared: as the server writes the type, with its domain and length.
+        send: the function that writes its binary form; empty where it has none.
+        size: bits of a bit string, components of a vector; 0 where it says nothing.
+        subtype: of a range or multirange.
+        is_multirange: whether it is one.
+        forms: binary forms that the server wrote, by literal.
     """
 
     name: str
@@ -61,14 +73,30 @@ class PgType(msgspec.Struct, frozen=True):
     element: PgType | None = None
     required: bool = False
     generated: bool = False
+    declared: str = ""
+    send: str = ""
+    size: int = 0
+    subtype: str = ""
+    is_multirange: bool = False
+    forms: dict[str, bytes] = msgspec.field(default_factory=dict)
 
     @property
     def is_text(self) -> bool:
         """Whether its binary form is the text itself."""
         return self.name in TEXTS
 
+    @property
+    def characters_max(self) -> int:
+        """Characters that a text may have; 0 for any number."""
+        return {"name": _NAME_MAX, "char": _CHAR_MAX}.get(self.name, self.length_max)
+
 
 Literal = str | int | float | bool
+
+
+def is_written_by_server(kind: PgType) -> bool:
+    """Whether literals of that type are read by the server, before the load."""
+    return not (kind.name == "enum" or kind.is_text or kind.name in _WRITERS)
 
 
 def binary(kind: PgType, value: Literal) -> bytes:
@@ -83,15 +111,18 @@ def binary(kind: PgType, value: Literal) -> bytes:
         return str(value).encode()
     if kind.is_text:
         text = str(value)
-        if kind.length_max and len(text) > kind.length_max:
-            raise ValueError(f"{value!r} is longer than {kind.length_max} characters")
+        if kind.characters_max and len(text) > kind.characters_max:
+            raise ValueError(f"{value!r} is longer than {kind.characters_max} characters")
         return text.encode()
     write = _WRITERS.get(kind.name)
     if write is None:
-        raise ValueError(f"values of type {kind.name} are not written yet")
+        form = kind.forms.get(str(value).lower() if isinstance(value, bool) else str(value))
+        if form is None:
+            raise ValueError(f"a column of type {kind.name} takes no {value!r} here")
+        return form
     try:
         return write(value)
-    except (ValueError, TypeError, struct.error, InvalidOperation) as error:
+    except (ValueError, TypeError, OverflowError, struct.error, InvalidOperation) as error:
         raise ValueError(f"{value!r} is no {kind.name}") from error
 
 
@@ -178,7 +209,37 @@ def numbers(kind: PgType, values: NDArray[Any], decimals: int) -> Field:
         places = decimals if kind.scale < 0 else min(decimals, kind.scale)
         scaled = np.rint(values.astype(np.float64) * 10**places).astype(np.int64)
         return Field(numeric(scaled, places))
+    if kind.name == "money":
+        return Field(np.rint(values.astype(np.float64) * 100).astype(">i8"))
+    if kind.name in ("time", "timetz", "interval"):
+        return Field(_seconds(kind.name, values))
     raise ValueError(f"a column of type {kind.name} takes no number")
+
+
+def _seconds(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    us = np.rint(values.astype(np.float64) * SECOND_US).astype(np.int64)
+    if name == "interval":
+        made = np.zeros(us.size, dtype=INTERVAL)
+        made["us"] = us
+        return made
+    # A day has no moment after its last.
+    us = np.clip(us, 0, DAY_US - 1)
+    if name == "time":
+        return us.astype(">i8")
+    zoned = np.zeros(us.size, dtype=TIME_WITH_ZONE)
+    zoned["us"] = us
+    return zoned
+
+
+def stored(kind: PgType, values: NDArray[Any], decimals: int) -> NDArray[Any]:
+    """`values` as `numbers` stores them: whole, or with so many decimals."""
+    if kind.name in INTEGERS:
+        return np.asarray(np.floor(values))
+    if kind.name in ("numeric", "money"):
+        most = 2 if kind.name == "money" else kind.scale
+        places = decimals if most < 0 else min(decimals, most)
+        return np.asarray(np.rint(values * 10.0**places) / 10.0**places)
+    return values
 
 
 def moments(kind: PgType, us: NDArray[np.int64]) -> NDArray[Any]:
@@ -212,12 +273,14 @@ def uuid_text(values: NDArray[np.void]) -> Piece:
     return items, np.full(items.size, out.shape[1], dtype=np.int64)
 
 
-def decimal_text(values: NDArray[Any], decimals: int = 0) -> Piece:
-    """Numbers as text, each as long as it is."""
+def decimal_text(values: NDArray[Any], decimals: int = 0, *, digits: int = 0) -> Piece:
+    """Numbers as text, each as long as it is, with zeros in front where it has fewer `digits`."""
     texts = (
         np.char.mod(f"%.{decimals}f", values).astype("S")
         if decimals
         else np.floor(values).astype(np.int64).astype("S")
     )
+    if digits:
+        texts = np.char.zfill(texts, digits)
     lengths = np.char.str_len(texts).astype(np.int64)
     return texts.view(f"V{texts.dtype.itemsize}"), lengths

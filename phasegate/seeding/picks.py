@@ -16,7 +16,7 @@ from phasegate.model.population import U64
 from phasegate.project.declared import Declared, Shape, Table, plain
 from phasegate.project.population_checks import common
 from phasegate.project.population_columns import ANYWHERE, ColumnFile
-from phasegate.seeding.entity import I64, Entity, Indices
+from phasegate.seeding.entity import I64, Entity, Indices, home_of
 from phasegate.seeding.rows import Rows
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Span:
 def inside_of(declared: Declared, table: Table, column: ColumnFile) -> str | None:
     """The table inside whose row a `ref` picks; `*`, or empty for reference rows.
 
-    None where it picks nothing: the row's own ancestor.
+    None where it picks nothing: the row's own ancestor, or the group that took its user.
     """
     name = declared.target(column.ref)[0]
     if column.within == ANYWHERE:
@@ -61,9 +61,10 @@ def inside_of(declared: Declared, table: Table, column: ColumnFile) -> str | Non
     if column.within:
         return plain(column.within)
     target = declared.tables[name]
-    if name in table.ancestors:
+    is_home = target.shape is Shape.GROUPS and not table.is_global
+    if name in table.ancestors or is_home:
         return None
-    return "" if target.is_global else common(table, target)
+    return "" if target.is_global else common(declared, table, target)
 
 
 def available(population: Population, table: Table, column: ColumnFile, rows: Rows) -> Span:
@@ -114,9 +115,8 @@ def index_by_time(
         order = np.argsort(keys, kind="stable").astype(np.uint32)
         declared = population.declared
         if declared.tables[above].shape is Shape.GROUPS:
-            founders = population.entity(above).above[declared.users_table]
             users = target.above[declared.users_table]
-            home = np.searchsorted(founders, users, side="right") - 1
+            home = home_of(population.entity(above), declared.users_table, users)
             order = order[(home == whose).take(order)]
         kept[above] = (keys[order], order)
     return kept[above]

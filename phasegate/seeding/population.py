@@ -27,7 +27,7 @@ from phasegate.model.population import (
 from phasegate.project.declared import Declared, Shape, Table
 from phasegate.project.population import DelayFile
 from phasegate.project.population_columns import ColumnFile
-from phasegate.seeding.counts import Counts
+from phasegate.seeding.counts import Counts, most_rows
 from phasegate.seeding.entity import (
     BLOCK,
     CODE_MASK,
@@ -140,6 +140,17 @@ class Population:
         means = (rows.mean, table.fixed, rows.share, rows.from_one_mean)
         mean = next(mean for mean in means if mean is not None)
         return owners * mean
+
+    def numbers_expected(self, table: Table) -> int:
+        """Numbers that rows of a table are given, about and rather too many."""
+        if table.shape is Shape.USERS:
+            return self.users
+        if table.shape is Shape.REFERENCE:
+            return table.fixed or 1
+        if table.shape is Shape.CHILDREN:
+            of_owner = self.numbers_expected(self.declared.tables[table.owner])
+            return of_owner * most_rows(table)
+        return math.ceil(self.rows_expected(table) * 1.1) + 10
 
     def _factor(self, table: Table) -> int:
         # Global rows come in the order of their numbers: there is no user to be mixed with.

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from phasegate.model.population import U64, hashed
 from phasegate.project.declared import Table
 from phasegate.seeding.counts import most_rows
-from phasegate.seeding.entity import I64, Entity, Indices
+from phasegate.seeding.entity import I64, Entity, Indices, home_of
 
 if TYPE_CHECKING:
     from phasegate.seeding.population import Population
@@ -123,13 +123,17 @@ class Rows:
         return self.entity.number(self.slots) if self._number is None else self._number
 
     def up(self, name: str) -> Rows:
-        """The row of `name` that each belongs to: itself, or an ancestor."""
+        """The row of `name` that each belongs to: itself, an ancestor, or its user's group."""
         if name == self.table.name:
             return self
         found: Rows | None = self.memo.get(("up", name))
         if found is None:
             if self._parent is not None:
                 found = self._parent.up(name)
+            elif name not in self.table.ancestors:
+                users = self.population.declared.users_table
+                home = home_of(self.population.entity(name), users, self.user())
+                found = self.population.rows(name, home)
             else:
                 found = self.population.rows(
                     name, self.entity.above[name].take(self.slots).astype(np.intp)

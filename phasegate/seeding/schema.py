@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from phasegate.model.errors import ConfigurationError
 from phasegate.project.declared import FILE, Declared
@@ -16,11 +17,14 @@ from phasegate.seeding.columns import Columns, Types, check_table
 from phasegate.seeding.dataset_spec import DatasetSpec
 from phasegate.seeding.pg_types import PgType
 from phasegate.seeding.rights import NOTHING_CHANGED
+from phasegate.seeding.server_forms import add_forms
 from phasegate.seeding.target import quoted, sql
 
 # What precedes a length in atttypmod, and how a numeric's precision and scale lie in it.
 _HEADER, _SCALE_MASK, _PRECISION_SHIFT = 4, 0x7FF, 16
 _LENGTHS = ("varchar", "bpchar")
+# Types whose modifier is their size itself: bits, or components.
+_SIZES = ("bit", "varbit", "vector", "halfvec")
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ async def read_schema(connection: asyncpg.Connection, spec: DatasetSpec) -> Sche
         if row["column"] is not None:
             types[name][row["column"]] = _type(row)
     _check_tables(declared, types, partitioned)
+    await add_forms(connection, spec.population, types)
     columns = Columns(spec.population, types)
     for table in declared.tables.values():
         for name, column in columns.of(table.name).items():
@@ -91,27 +96,46 @@ def _key(declared: Declared, name: str) -> str:
 
 def _type(row: Any) -> PgType:
     modifier = row["modifier"]
-    kind = "enum" if row["is_enum"] else row["type"]
-    length = modifier - _HEADER if kind in _LENGTHS and modifier > 0 else 0
-    is_limited = kind == "numeric" and modifier > 0
-    scale = (modifier - _HEADER) & _SCALE_MASK if is_limited else -1
-    precision = (modifier - _HEADER) >> _PRECISION_SHIFT if is_limited else 0
     element = None
     if row["element"] is not None:
         name = "enum" if row["element_is_enum"] else row["element"]
-        element = PgType(name, row["element_oid"], labels=tuple(row["labels"]))
-    return PgType(
+        element = PgType(
+            name,
+            row["element_oid"],
+            labels=tuple(row["labels"]),
+            declared=row["element_declared"],
+            send=row["element_send"] or "",
+        )
+        element = msgspec.structs.replace(element, **_limits(name, modifier))
+    kind = "enum" if row["is_enum"] else row["type"]
+    made = PgType(
         kind,
         row["oid"],
         not_null=row["not_null"],
-        length_max=length,
-        scale=scale,
-        precision=precision,
         labels=tuple(row["labels"]),
         element=element,
         required=bool(row["required"]),
         generated=bool(row["generated"]),
+        declared=row["declared"],
+        send=row["send"] or "",
+        subtype=row["subtype"] or "",
+        is_multirange=bool(row["is_multirange"]),
     )
+    return msgspec.structs.replace(made, **_limits(kind, modifier))
+
+
+def _limits(kind: str, modifier: int) -> dict[str, int]:
+    """What `atttypmod` says of a type: nothing where it is not positive."""
+    if modifier <= 0:
+        return {}
+    if kind in _LENGTHS:
+        return {"length_max": modifier - _HEADER}
+    if kind in _SIZES:
+        return {"size": modifier}
+    if kind == "numeric":
+        scale = (modifier - _HEADER) & _SCALE_MASK
+        return {"scale": scale, "precision": (modifier - _HEADER) >> _PRECISION_SHIFT}
+    return {}
 
 
 def _check_twin(table: str, twin: str, types: Types, columns: Any) -> None:

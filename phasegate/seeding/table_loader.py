@@ -133,7 +133,7 @@ async def _produce(
     rows = 0
     for block in blocks:
         if summed:
-            digest.update(block.data)
+            digest.update(block.summed)
         rows += block.rows
         for table, feed in feeds.items():
             await feed.queue.put(block)

@@ -14,7 +14,8 @@ from phasegate.project.population_columns import ColumnFile
 from phasegate.records.seed import Distribution
 from phasegate.seeding.column import Column
 from phasegate.seeding.columns import Columns, Types
-from phasegate.seeding.columns_values import After, Choice
+from phasegate.seeding.columns_moments import After
+from phasegate.seeding.columns_values import Choice
 from phasegate.seeding.copy_encoder import CopyRows
 from phasegate.seeding.distributions import per_owner, signups
 from phasegate.seeding.population import Population
@@ -30,6 +31,8 @@ class Block:
     data: memoryview
     month: int
     """Calendar month that all of them are in, counted from the year's first."""
+    summed: memoryview
+    """What sums are made of: the data, without what differs from database to database."""
 
 
 class Tables:
@@ -70,7 +73,7 @@ class Tables:
         heads, others = self._split(name)
         # Where one column alone varies, and is whole by itself, it is placed with the head.
         only = next(iter(others.values())) if len(others) == 1 else None
-        width = only.bytes_max if isinstance(only, Choice) else 0
+        width = only.bytes_max if isinstance(only, Choice) and not only.place.pg.forms else 0
         dtypes = {name: column.dtype for name, column in heads.items() if column.dtype is not None}
         copy_rows = CopyRows(BLOCK_ROWS, dtypes, len(heads) + len(others), only_piece_bytes=width)
         stream = Stream(self._population, table)
@@ -78,8 +81,12 @@ class Tables:
             places = copy_rows.begin(rows.size)
             for column_name, column in heads.items():
                 column.put(rows, places[column_name])
-            pieces = [piece for column in others.values() for piece in column.of(rows).as_pieces()]
-            yield Block(rows.size, copy_rows.close(*pieces), month)
+            fields = [column.of(rows) for column in others.values()]
+            data = copy_rows.close(*(piece for one in fields for piece in one.as_pieces()))
+            summed = data
+            if any(one.neutral for one in fields):
+                summed = copy_rows.close(*(piece for one in fields for piece in one.as_summed()))
+            yield Block(rows.size, data, month, summed)
         self._histograms += self._of_stream(table, stream)
         columns = (*heads.values(), *others.values())
         self._histograms += [one.histogram() for one in columns if isinstance(one, After)]
