@@ -15,7 +15,7 @@ from phasegate.adopt.references import mirror, references, up_columns
 from phasegate.adopt.shape import Column
 from phasegate.adopt.spans import Unfilled
 from phasegate.adopt.uniques import find_distinct
-from phasegate.adopt.values import MOMENTS, value_for
+from phasegate.adopt.values import MOMENTS, Declaration, value_for
 
 
 def fill(owners: Owners, owned: Owned) -> Filled:
@@ -26,6 +26,7 @@ def fill(owners: Owners, owned: Owned) -> Filled:
     work.filled.distinct = find_distinct(owners, owned, solved.limits, up)
     mirror(work)
     references(work)
+    _spans(work)
     orders(work)
     moments(work)
     for column in owned.table.columns:
@@ -36,10 +37,25 @@ def fill(owners: Owners, owned: Owned) -> Filled:
     return work.filled
 
 
+def _spans(work: Work) -> None:
+    """What must not overlap: it begins at equal distances, and ends before the next."""
+    for low, high in work.filled.distinct.spans.items():
+        if low in work.filled.columns or high in work.filled.columns:
+            continue
+        whole_days = work.table.by_name[high].type.name == "date"
+        step, length = (72.0, 30.0) if whole_days else (2.0, 1.0)
+        work.put(low, {"every_h": step, "unique": True}, "none may overlap another one")
+        ends = {"after": low, "median_h": length, "sigma": 0, "future": True}
+        work.put(high, ends, "none may overlap another one")
+
+
 def _value(work: Work, column: Column) -> None:
     numbered = work.filled.distinct.by_number.get(column.name)
     if numbered is not None:
-        work.put(column.name, {"by_number": numbered}, "one of an owner's rows alone")
+        only = len(numbered) == 1
+        chosen: Declaration = {"value": numbered[0]} if only else {"by_number": numbered}
+        reason = "a unique key takes no other" if only else "one of an owner's rows alone"
+        work.put(column.name, chosen, reason)
         return
     asked = asked_of(work, column)
     constraint = source(work, column.name)

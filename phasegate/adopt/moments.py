@@ -87,7 +87,7 @@ def _rank(name: str, below: dict[str, set[str]], names: set[str], path: tuple[st
 
 
 def moments(work: Work) -> None:
-    """`created` first, then what follows it, one after the other where checks say so."""
+    """`created` first, then what follows it; one after the other where checks say so."""
     columns = [
         column
         for column in work.table.columns
@@ -96,21 +96,67 @@ def moments(work: Work) -> None:
         and column.name not in work.filled.columns
         and not _stands_alone(work, column)
     ]
-    if not columns:
+    ordered, ranks = _in_order(work, columns)
+    created = _first(work, ordered)
+    if created is None:
         return
-    ordered = _in_order(work, columns)
-    first = _first(work, ordered)
-    created = first.name if first is not None else ""
-    if first is not None:
-        work.put(created, "created", "when the row is made")
-    before = created
-    for column in ordered:
-        if column.name == created or not created:
+    work.put(created.name, "created", "when the row is made")
+    for chain in _chains(work, ordered):
+        if _is_strict(work, chain) and any(column.type.name == "date" for column in chain):
+            _in_windows(work, chain, ranks, created.name)
             continue
-        chained = _is_chained(work, column)
-        _follow(work, column, before if chained else created)
-        if chained:
+        before = created.name
+        for place, column in enumerate(chain):
+            if column is created:
+                continue
+            later = any(_is_never_null(work, one) for one in chain[place:])
+            _follow(work, column, before, never_null=later)
             before = column.name
+
+
+def _is_never_null(work: Work, column: Column) -> bool:
+    return column.not_null or work.limits(column.name).null is False
+
+
+def _pairs(work: Work, names: set[str]) -> list[tuple[str, str, str]]:
+    """Column, operator and column of the checks that hold two of `names` against each other."""
+    return [
+        (name, operator, other)
+        for name in sorted(names)
+        for operator, other in work.limits(name).order
+        if other in names and operator != "="
+    ]
+
+
+def _chains(work: Work, ordered: list[Column]) -> list[list[Column]]:
+    """Columns that checks hold together, each chain in order."""
+    of = {column.name: {column.name} for column in ordered}
+    for one, _, other in _pairs(work, set(of)):
+        joined = of[one] | of[other]
+        for name in joined:
+            of[name] = joined
+    chains: list[list[Column]] = []
+    for column in ordered:
+        known = next((chain for chain in chains if chain[0].name in of[column.name]), None)
+        if known is None:
+            chains.append([column])
+        else:
+            known.append(column)
+    return chains
+
+
+def _is_strict(work: Work, chain: list[Column]) -> bool:
+    names = {column.name for column in chain}
+    return any(operator in ("<", ">", "<>") for _, operator, _ in _pairs(work, names))
+
+
+def _in_windows(work: Work, chain: list[Column], ranks: dict[str, int], created: str) -> None:
+    """Each in years of its own: days that follow one another can be the same day."""
+    for column in chain:
+        if column.name != created:
+            year = 2030 + ranks[column.name]
+            days = [f"{year}-01-01", f"{year}-12-31"]
+            work.put(column.name, {"between": days}, source(work, column.name))
 
 
 def _stands_alone(work: Work, column: Column) -> bool:
@@ -121,29 +167,16 @@ def _stands_alone(work: Work, column: Column) -> bool:
     return bounded or future or unique or bool(BIRTHS.search(snake(column.name)))
 
 
-def _is_chained(work: Work, column: Column) -> bool:
-    names = {other for _, other in work.limits(column.name).order}
-    back = {
-        name
-        for name, limits in work.solved.limits.items()
-        for _, other in limits.order
-        if other == column.name
-    }
-    return bool(names | back)
-
-
-def _in_order(work: Work, columns: list[Column]) -> list[Column]:
-    """Each after those that checks put before it."""
-    names = [column.name for column in columns]
+def _in_order(work: Work, columns: list[Column]) -> tuple[list[Column], dict[str, int]]:
+    """Each after those that checks put before it; and how many are before it in a row."""
+    names = {column.name for column in columns}
     below: dict[str, set[str]] = {name: set() for name in names}
-    for name in names:
-        for operator, other in work.limits(name).order:
-            if other in below and operator in (">", ">="):
-                below[name].add(other)
-            elif other in below and operator in ("<", "<="):
-                below[other].add(name)
-    ranks = {name: _rank(name, below, set(names), ()) for name in names}
-    return sorted(columns, key=lambda column: (ranks[column.name], _created_rank(column)))
+    for one, operator, other in _pairs(work, names):
+        low, high = (one, other) if operator in ("<", "<=", "<>") else (other, one)
+        below[high].add(low)
+    ranks = {name: _rank(name, below, names, ()) for name in names}
+    key = {column.name: (ranks[column.name], _created_rank(column)) for column in columns}
+    return sorted(columns, key=lambda column: key[column.name]), ranks
 
 
 def _created_rank(column: Column) -> int:
@@ -156,37 +189,34 @@ def _created_rank(column: Column) -> int:
 
 def _first(work: Work, ordered: list[Column]) -> Column | None:
     """The column that says when a row was made: by its name, its default, or because it must be."""
+    names = {column.name for column in ordered}
+    above = {
+        one if operator in (">", ">=") else other for one, operator, other in _pairs(work, names)
+    }
     free = [
         column
         for column in ordered
-        if not any(operator in (">", ">=") for operator, _ in work.limits(column.name).order)
-        and work.limits(column.name).null is not True
+        if column.name not in above and work.limits(column.name).null is not True
     ]
     best = min(free, key=_created_rank, default=None)
-    if best is None:
-        return None
-    if best.not_null or _created_rank(best) < 2:
+    if best is None or best.not_null or _created_rank(best) < 2:
         return best
     return next((column for column in free if column.not_null), best)
 
 
-def _follow(work: Work, column: Column, base: str) -> None:
+def _follow(work: Work, column: Column, base: str, *, never_null: bool) -> None:
     """A moment after another one."""
     name, facts = snake(column.name), work.facts(column.name)
     limits = work.limits(column.name)
-    never_null = column.not_null or limits.null is False
     declared: dict[str, Any] = {"after": base}
-    strict = any(operator in (">", "<", "<>") for operator, _ in limits.order) or any(
-        other == column.name and operator in ("<", ">")
-        for one in work.solved.limits.values()
-        for operator, other in one.order
+    strict = any(
+        operator in ("<", ">", "<>") and column.name in (one, other)
+        for one, operator, other in _pairs(work, set(work.table.by_name))
     )
+    planned = FUTURE.search(name) and not re.search(r"ed_?(at|on)?$", name)
     if limits.null is True:
         declared["happens"] = 0.0
-    elif strict and column.type.name == "date":
-        work.put(column.name, {"between": ["2030-01-01", "2031-01-01"]}, source(work, column.name))
-        return
-    elif (FUTURE.search(name) and not re.search(r"ed_?(at|on)?$", name)) or (strict and never_null):
+    elif planned or (strict and never_null):
         declared |= {"median_h": 72.0, "future": True}
         if not never_null:
             declared["null_share"] = null_share(work, column.name)

@@ -240,14 +240,30 @@ def _try_own(
 
 
 def _rank(table: Table, key: ForeignKey, above: Owned) -> tuple[int, ...]:
-    """What speaks for an owner: how deep it is, a name in common, that it takes its rows along."""
+    """What speaks for an owner: a key of its rows alone, depth, a name in common, a cascade."""
     name, other = plain_name(table.place[1]), plain_name(above.table.place[1])
     return (
+        _is_pinned(table, key),
         len(above.ancestors),
         name.startswith(other),
         key.on_delete == "c",
         -list(table.by_name).index(key.columns[0]),
     )
+
+
+def _is_pinned(table: Table, key: ForeignKey) -> bool:
+    """Whether a unique key of it and of columns with few values can hold for its rows alone."""
+    referring = {name for other in table.foreign_keys for name in other.columns}
+    for unique in table.uniques:
+        rest = set(unique.columns) - set(key.columns)
+        if not unique.where and len(rest) < len(unique.columns):
+            columns = [table.by_name[name] for name in rest]
+            if all(
+                column.name in referring or column.type.name in ("enum", "bool")
+                for column in columns
+            ):
+                return True
+    return False
 
 
 def _find_optional(owners: Owners) -> None:

@@ -6,17 +6,20 @@ where the key holds the owner as well.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from phasegate.adopt.checks import alternatives
 from phasegate.adopt.expressions import Unreadable
 from phasegate.adopt.limits import Limits
 from phasegate.adopt.owners import Kind, Owned, Owners
-from phasegate.adopt.shape import Column, Table, Unique
+from phasegate.adopt.shape import Column, Exclusion, Table, Unique
 from phasegate.adopt.spans import NUMBERS
 from phasegate.adopt.texts import choices_for
 from phasegate.adopt.values import MOMENTS, TEXTS
 
+_RANGE_OF = re.compile(r"^\w+range\((\w+|\"[^\"]+\"), (\w+|\"[^\"]+\")")
 BY_ITSELF = ("uuid",)
 """Types whose drawn values never come twice."""
 
@@ -30,6 +33,7 @@ class Distinct:
         by_number: values of a column by the row's number in its owner, the last goes on.
         rows_max: rows that an owner can have; None for any.
         why: of `rows_max`.
+        spans: moments that begin what must not overlap, with the moment that ends it.
         picks: foreign keys whose rows are not to be picked twice by an owner, by first column.
         unsolved: keys that nothing makes come true, each with a column and why.
     """
@@ -38,6 +42,7 @@ class Distinct:
     by_number: dict[str, list[bool | str | int | float]] = field(default_factory=dict)
     rows_max: int | None = None
     why: str = ""
+    spans: dict[str, str] = field(default_factory=dict)
     picks: dict[str, str] = field(default_factory=dict)
     unsolved: list[tuple[Unique, str, str]] = field(default_factory=list)
 
@@ -71,9 +76,43 @@ def find_distinct(
     referring = frozenset(name for key in table.foreign_keys for name in key.columns)
     asked = _Asked(owners, owned, limits, up, referring)
     # Single columns first: what they settle, longer keys need not ask again.
-    for unique in sorted(table.uniques, key=lambda one: (len(one.columns), not one.is_primary)):
+    keys = [*table.uniques, *_equalities(table)]
+    for unique in sorted(keys, key=lambda one: (len(one.columns), not one.is_primary)):
         _settle(asked, unique, found)
+    for exclusion in table.exclusions:
+        _exclude(asked, exclusion, found)
     return found
+
+
+def _equalities(table: Table) -> Iterator[Unique]:
+    """Exclusion constraints that are unique keys by another name."""
+    for one in table.exclusions:
+        if all(operator == "=" for _, operator in one.elements):
+            yield Unique(one.name, one.columns, where=one.where)
+
+
+def _exclude(asked: _Asked, exclusion: Exclusion, found: Distinct) -> None:
+    """Ranges that must not overlap: none of the table does, whatever else is equal."""
+    operators = {operator for _, operator in exclusion.elements}
+    if operators == {"="}:
+        return
+    for element, operator in exclusion.elements:
+        if operator != "&&":
+            continue
+        column = asked.table.by_name.get(element.strip('"'))
+        if column is not None and column.type.kind == "r":
+            found.columns[column.name] = "table"
+            return
+        ends = _RANGE_OF.match(element)
+        if ends is None:
+            continue
+        low, high = (asked.table.by_name.get(name.strip('"')) for name in ends.groups())
+        if low is not None and high is not None and low.type.name in MOMENTS:
+            found.spans[low.name] = high.name
+            found.columns[low.name] = "table"
+            return
+    first = exclusion.columns[0] if exclusion.columns else ""
+    found.unsolved.append((Unique(exclusion.name, exclusion.columns), first, exclusion.sql))
 
 
 def _settle(asked: _Asked, unique: Unique, found: Distinct) -> None:
@@ -87,26 +126,34 @@ def _settle(asked: _Asked, unique: Unique, found: Distinct) -> None:
     in_owner = owned.via is not None and set(owned.via.columns) <= set(unique.columns)
     if owned.kind is Kind.MEMBERSHIPS and len(free) < len(columns) - 1:
         return  # a user is once in a group
-    if unique.where and not free and _by_number(asked, unique, found):
+    if unique.where and not free and _by_number(asked, unique, found, once=in_owner):
         return
     if not free:
-        if in_owner:
-            found.at_most(1, f"{unique.name} lets an owner have one")
-        elif owned.kind is not Kind.USERS and owned.kind is not Kind.MIRROR:
-            found.unsolved.append((unique, columns[0].name, "is of a row above the owner"))
+        _one_row(asked, unique, found, in_owner=in_owner)
         return
     scope = "owner" if in_owner else "table"
     best = max(free, key=lambda column: _ease(asked, column, scope, free))
-    if _ease(asked, best, scope, free) < 0:
-        if asked.owned.via is not None and in_owner:
-            found.at_most(1, f"{unique.name} lets an owner have one")
-        else:
-            found.unsolved.append((unique, best.name, "has too few values to be unique"))
+    if _ease(asked, best, scope, free) >= 0:
+        _distinct(asked, best, scope, found, unique)
+    elif unique.where and _by_number(asked, unique, found, once=False):
         return
-    _distinct(asked, best, scope, found, unique)
+    elif in_owner:
+        found.at_most(1, f"{unique.name} lets an owner have one")
+    else:
+        found.unsolved.append((unique, best.name, "has too few values to be unique"))
+
+
+def _one_row(asked: _Asked, unique: Unique, found: Distinct, *, in_owner: bool) -> None:
+    """A key that all rows of an owner have alike."""
+    if in_owner:
+        found.at_most(1, f"{unique.name} lets an owner have one")
+    elif asked.owned.kind not in (Kind.USERS, Kind.MIRROR):
+        found.unsolved.append((unique, unique.columns[0], "is of a row above the owner"))
 
 
 def _is_settled(asked: _Asked, column: Column, found: Distinct) -> bool:
+    if asked.owned.kind is Kind.USERS and column.name == asked.owners.users.key:
+        return True
     if column.name in asked.referring:
         return False
     return column.type.name in BY_ITSELF or found.columns.get(column.name) == "table"
@@ -119,8 +166,8 @@ def _never(asked: _Asked, unique: Unique) -> bool:
     return any(asked.limits[name].null is True for name in unique.columns if name in asked.limits)
 
 
-def _by_number(asked: _Asked, unique: Unique, found: Distinct) -> bool:
-    """One row of an owner meets the predicate: `where is_default`, `where status = 'active'`."""
+def _by_number(asked: _Asked, unique: Unique, found: Distinct, *, once: bool) -> bool:
+    """`where is_default`, `where status = 'active'`: one row of an owner, or none at all."""
     try:
         ways = alternatives(unique.where)
     except Unreadable:
@@ -134,7 +181,7 @@ def _by_number(asked: _Asked, unique: Unique, found: Distinct) -> bool:
         meets = list(one.value)
         others = [value for value in _values(asked, column) if value not in meets]
         if others:
-            found.by_number[column.name] = [meets[0], others[0]]
+            found.by_number[column.name] = [meets[0], others[0]] if once else [others[0]]
             return True
     return False
 
