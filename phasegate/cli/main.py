@@ -18,6 +18,7 @@ from phasegate.project import VARIABLE, find_project
 VERBS = {
     "init": "init",
     "run": "run",
+    "record": "record",
     "seed": "seed",
     "up": "up",
     "down": "up",
