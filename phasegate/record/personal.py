@@ -51,7 +51,7 @@ CREDENTIAL_HEADERS = frozenset(
 # Shorter ones are too likely to be a part of any text; a whole value is compared at any length.
 SECRET_LENGTH_MIN = 6
 
-_OWN_ID_KEYS = ("sub", "id", "user_id", "uid", "userId")
+_OWN_ID_KEYS = tuple(map(re.compile, ("sub", "id", r"uid|user_?[iI]d")))
 _OWN_ANSWERS = re.compile(
     r"/(me|user|whoami|profile|account|session|current[-_]?user|self)/?$", re.IGNORECASE
 )
@@ -109,11 +109,13 @@ def _tokens(exchange: Exchange) -> Iterator[dict[str, Any]]:
 
 
 def _learn(person: Person, about: Mapping[str, Any]) -> None:
-    for key in _OWN_ID_KEYS:
-        value = about.get(key)
-        if isinstance(value, str | int) and not isinstance(value, bool) and str(value):
-            person.ids.add(str(value))
-            break
+    ids = [
+        value
+        for wanted in _OWN_ID_KEYS
+        for key, value in about.items()
+        if wanted.fullmatch(key) and isinstance(value, str | int) and not isinstance(value, bool)
+    ]
+    person.ids.update(str(value) for value in ids[:1] if str(value))
     for key, value in _leaves(about):
         if not isinstance(value, str):
             continue
