@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -25,7 +27,20 @@ from phasegate.stack.pgbouncer_install import find_pgbouncer
 CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
 
 USERS = "120"
-SHORT_STAGES = "[run]\nquick_cell_s = 2.0\n"
+ROOT = Path(__file__).parents[2]
+# A stage of seconds sees enough clicks, and no objective that a busy machine misses: no cell is
+# driven again.
+SHORT_STAGES = """
+[run]
+quick_cell_s = 2.0
+quick_benchmark_budget_s = 6.0
+[workload]
+sessions_per_day = 10_000.0
+[slo]
+request_latency_ms_p95 = 10_000.0
+"""
+# Of a project that passes through every stage quickly: its only level's, and the replica's.
+TECHNIQUES = ("idx_tasks_user_created", "rls_uid", "heavy_work", "replica")
 STAGES = (
     "seed 120 users",
     "load: the phase matrix",
@@ -34,16 +49,33 @@ STAGES = (
 )
 
 
+def task_app(folder: Path, settings: str, techniques: Sequence[str] | None = None) -> Path:
+    """The task app with other settings; with `techniques`, of level 1 and these alone."""
+    toml = (ROOT / "phasegate.toml").read_text(encoding="utf-8")
+    for name in ("seed", "loadtests", "benchmarks"):
+        shutil.copytree(ROOT / name, folder / name)
+    if techniques is not None:
+        toml = re.sub(r'(?s)\[\[levels]]\ntitle = "(?!as shipped).*?(?=\n\[)', "", toml)
+        for path in (folder / "benchmarks").glob("*/technique.toml"):
+            if path.parent.name not in techniques:
+                shutil.rmtree(path.parent)
+        for path in (folder / "benchmarks").glob("bench_*.py"):
+            path.unlink()
+    (folder / "phasegate.toml").write_text(toml + settings, encoding="utf-8")
+    return folder
+
+
 @pytest.fixture(scope="module")
 def finished(
     environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A small run, carried out once for all tests that look at one; PGOPTIONS turns off a kind of
     scan that no statement here uses."""
-    results = tmp_path_factory.mktemp("results")
+    project = task_app(tmp_path_factory.mktemp("task-app"), SHORT_STAGES)
+    results = project / "results"
     command = [sys.executable, "-m", "phasegate", "run", "--quick", "--users", USERS]
     done = subprocess.run(
-        [*command, "--results", str(results)],
+        [*command, "--project", str(project)],
         check=False,
         capture_output=True,
         text=True,
@@ -117,7 +149,7 @@ def test_a_report_can_be_drawn_again_from_the_files_alone(
     (folder,) = finished[0].iterdir()
     before = (folder / "report.html").read_bytes()
     (folder / "report.html").unlink()
-    done = phasegate("report", folder)
+    done = phasegate("report", folder, "--project", folder.parents[1])
     assert done.returncode == 0, done.stderr
     assert (folder / "report.html").read_bytes() == before
 
@@ -135,12 +167,11 @@ def _children_in_the_middle_of_a_stage(process: subprocess.Popen[str]) -> list[p
 def test_ctrl_c_in_any_stage_stops_everything_and_says_so_once(
     environment: dict[str, str], cache: Path, tmp_path: Path, stage: int
 ) -> None:
-    (tmp_path / "phasegate.toml").write_text(SHORT_STAGES)
+    project = task_app(tmp_path, SHORT_STAGES, TECHNIQUES)
     results = tmp_path / "results"
     command = [sys.executable, "-m", "phasegate", "run", "--quick", "--users", USERS, "--fresh"]
     process = subprocess.Popen(
-        [*command, "--results", str(results)],
-        cwd=tmp_path,
+        [*command, "--project", str(project)],
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
@@ -154,6 +185,9 @@ def test_ctrl_c_in_any_stage_stops_everything_and_says_so_once(
     os.killpg(process.pid, signal.SIGINT)  # what a terminal does
     said = process.stderr.read().strip().splitlines()
     assert process.wait(timeout=60) == 2, said
+    assert [line.startswith("phasegate: Interrupted") for line in said if ": " in line][-1:] == [
+        True
+    ]
     assert len([line for line in said if line.startswith("phasegate: ")]) == 1
     assert not [line for line in said if "Traceback" in line]
     _gone, alive = psutil.wait_procs(started, timeout=10)
@@ -164,7 +198,7 @@ def test_ctrl_c_in_any_stage_stops_everything_and_says_so_once(
 
 
 def test_a_run_in_which_no_cell_was_driven_ends_as_not_measured(tmp_path: Path) -> None:
-    published = Path(__file__).parents[2] / "results" / "published" / "matrix.json"
+    published = ROOT / "results" / "published" / "matrix.json"
     record = store.read(published, MatrixRecord)
     store.write(tmp_path / "matrix.json", record)
     pipeline.conclude(tmp_path)

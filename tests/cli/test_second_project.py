@@ -32,7 +32,8 @@ def run(phasegate: CommandLine, tmp_path_factory: pytest.TempPathFactory) -> Pat
     """The folder of a finished run."""
     results = tmp_path_factory.mktemp("results")
     done = phasegate(
-        *("run", "--quick", "--users", USERS, "--results", results, "--project", HELPDESK)
+        *("run", "--quick", "--users", USERS, "--results", results, "--project", HELPDESK),
+        *("--budget", "8"),
     )
     assert done.returncode == 0, done.stderr
     (folder,) = results.iterdir()
