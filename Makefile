@@ -40,7 +40,16 @@ $(VENV)/bin/python:
 	  echo "$(PYTHON) cannot create a virtual environment (on Debian: apt-get install python3-venv). Nothing else was changed." >&2; exit 2; }
 
 test: check ## everything that must pass, from a fresh clone
-	@$(BIN)/pytest
+	@for part in $(TEST_PARTS); do echo "$$part"; done | xargs -P $(TEST_JOBS) -I{} sh -c \
+	  'said=$$($(BIN)/pytest -m "not alone" {} 2>&1); code=$$?; echo "$$said"; exit $$code'
+	@$(BIN)/pytest -m alone tests
+
+# Parts of the tests that run at the same time, the longest first: most of their time is waiting. Each
+# is a process with a server of its own; pytest-xdist cannot, since gevent changes its threads too.
+TEST_JOBS ?= 4
+TEST_PARTS := 'tests/load/test_[a-n]*.py' 'tests/load/test_[o-z]*.py' \
+  'tests/cli/test_[a-q]*.py' 'tests/cli/test_[r-z]*.py' \
+  $(filter-out tests/cli/ tests/load/, $(sort $(dir $(wildcard tests/*/test_*.py)))) 'tests/test_*.py'
 
 test-fast: setup-dev ## the unit tests alone, in a minute
 	@$(BIN)/pytest -q -m unit
