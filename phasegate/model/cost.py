@@ -229,7 +229,7 @@ def users_at(usd_per_month: float, bill_of: Callable[[int], Bill | None]) -> int
 
 
 def band_of(users: int, catalogue: Catalogue) -> GuideBand | None:
-    """What the scaling guide says a month costs at `users` (docs/method.md#the-scaling-guide)."""
+    """What the project's guide says a month costs at `users`; None where it names none."""
     number = catalogue.phase_of(max(users - 1, 0)).number
     return next((band for band in catalogue.prices.guide if band.phase == number), None)
 

@@ -152,10 +152,7 @@ class Hosting(Entry, frozen=True):
 
 
 class GuideBand(Entry, frozen=True):
-    """What the scaling guide says that a month in a phase costs; None: no upper end.
-
-    docs/method.md#the-scaling-guide
-    """
+    """What a guide says that a month in a phase costs; None: no upper end."""
 
     phase: int
     usd_low: float
@@ -171,7 +168,8 @@ class Prices(Entry, frozen=True):
     meters: dict[str, Meter]
     addons: dict[str, Addon]
     hosting: Hosting
-    guide: tuple[GuideBand, ...]
+    guide: tuple[GuideBand, ...] = ()
+    """A project's own; reports print it with our figures."""
 
     def __post_init__(self) -> None:
         """Refuse a list that no bill can be written from; msgspec names the key."""

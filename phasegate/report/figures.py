@@ -271,8 +271,8 @@ def for_money(found: Findings) -> list[ChartPlan]:
             "What a month costs",
             "The cheapest plan, compute size and add-ons that meet what was measured, per stack "
             "level; dotted beyond the users whose peak was seen to hold. "
-            "A line ends where no plan on the list is enough. Grey: what the scaling guide "
-            "says (docs/method.md lists its claims).",
+            "A line ends where no plan on the list is enough."
+            + (" Grey: what the guide says." if catalogue.prices.guide else ""),
             costs.alt(curves),
             lambda layout: costs.figure(curves, held, catalogue, layout),
             money.bills(found.money, catalogue),

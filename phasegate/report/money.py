@@ -109,20 +109,21 @@ def _guide(band: GuideBand) -> str:
 
 
 def bills(found: Money, catalogue: Catalogue) -> Table:
-    """The cheapest month at each phase's end per level, and whether the guide's band holds."""
+    """The cheapest month at each phase's end per level, and where the guide's bands lie."""
     rows = []
+    guided = bool(catalogue.prices.guide)
     for count in found.sizes:
         band = band_of(count, catalogue)
-        guide = "–" if band is None else _guide(band)
+        guide = ["–" if band is None else _guide(band)] if guided else []
         cells = []
         for profile in found.profiles:
             bill = bill_at(count, profile, catalogue)
             held = beside(bill, band)
             verdict = f" ({held} than the guide)" if held in ("cheaper", "dearer") else ""
             cells.append(described(bill) + verdict)
-        rows.append((f"{users(count)} users", guide, *cells))
-    heads = tuple(f"Level {profile.level}" for profile in found.profiles)
-    return Table(("Users", "Guide", *heads), tuple(rows))
+        rows.append((f"{users(count)} users", *guide, *cells))
+    heads = [f"Level {profile.level}" for profile in found.profiles]
+    return Table(("Users", *(["Guide"] if guided else []), *heads), tuple(rows))
 
 
 def level_savings(found: Money, catalogue: Catalogue) -> tuple[str, ...]:
@@ -303,7 +304,7 @@ def lines(found: Money | None, count: int, catalogue: Catalogue) -> tuple[str, .
             said.append(f"  next: {later[0].name} at {users(rounded(later[0].users or 0))} users")
     band = band_of(count, catalogue)
     if band is not None:
-        said.append(f"The scaling guide says {_guide(band)}.")
+        said.append(f"The guide says {_guide(band)}.")
     return (
         *said,
         *saving_lines(found.saves),

@@ -232,8 +232,16 @@ def test_a_server_that_goes_away_gives_failures_not_silence(
     tiny_server: Start, tmp_path: Path
 ) -> None:
     server = tiny_server()
-    threading.Timer(2.5, server.process.kill).start()
+
+    def kill_under_load() -> None:
+        while sum(server.counted()["requests"].values()) < 30:
+            time.sleep(0.05)
+        server.process.kill()
+
+    killer = threading.Thread(target=kill_under_load)
+    killer.start()
     record = stage(server, tmp_path, duration_s=4.0)
+    killer.join()
     for endpoint in record.endpoints:
         assert endpoint.failures == endpoint.statuses.get("0", 0)
     assert sum(endpoint.failures for endpoint in record.endpoints) > 20

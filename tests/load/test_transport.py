@@ -18,6 +18,8 @@ import pytest
 from phasegate.load.transport import Transport
 from phasegate.model.errors import ConfigurationError
 
+pytestmark = pytest.mark.integration
+
 Serve = Callable[..., Transport]
 
 BODY = b'[{"id": 1}]'

@@ -12,7 +12,7 @@ from phasegate.model.catalogue import Catalogue, load
 from phasegate.model.cost import GB, Demand, band_of, beside, cheapest, users_at
 from phasegate.model.errors import ConfigurationError
 
-CATALOGUE = load()
+CATALOGUE = load(Path(__file__).parents[2] / "phasegate.toml")  # whose guide names prices
 
 SMALL = Demand(
     users=500,

@@ -34,16 +34,13 @@ def svg(path: Path) -> ET.Element:
     return ET.parse(path).getroot()  # noqa: S314 - the suite's own output
 
 
-def test_a_whole_run_becomes_a_page_and_every_chart_in_both_formats(whole_run):
-    began = time.process_time()
-    page = report.build(whole_run)
-    assert time.process_time() - began <= RENDERING_S_MAX
-    assert page == whole_run / "report.html"
+def test_a_whole_run_becomes_a_page_and_every_chart_in_both_formats(built_run):
+    assert (built_run / "report.html").exists()
     for name in CHARTS:
-        drawn = svg(whole_run / "charts" / f"{name}.svg")
+        drawn = svg(built_run / "charts" / f"{name}.svg")
         assert drawn.tag.endswith("svg")
         assert drawn.attrib["aria-label"]
-        assert (whole_run / "charts" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+        assert (built_run / "charts" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_page_loads_nothing_from_anywhere(built_run):
@@ -73,14 +70,17 @@ def test_every_id_on_the_page_is_used_once(built_run):
     assert referred <= set(ids)
 
 
-def test_the_same_records_give_the_same_bytes(whole_run):
+def test_the_same_records_give_the_same_bytes_in_the_time_that_a_page_may_take(
+    whole_run, built_run
+):
+    began = time.process_time()
     report.build(whole_run)
+    assert time.process_time() - began <= RENDERING_S_MAX
     names = [
         "report.html",
         *(f"charts/{name}.{kind}" for name in CHARTS for kind in ("svg", "png")),
     ]
-    first = {name: (whole_run / name).read_bytes() for name in names}
-    report.build(whole_run)
+    first = {name: (built_run / name).read_bytes() for name in names}
     assert [name for name in names if (whole_run / name).read_bytes() != first[name]] == []
 
 

@@ -56,7 +56,7 @@ def by_levels(whole_run: Path) -> Path:
     return whole_run
 
 
-@pytest.mark.parametrize("levels", [1, 2, 4, 6])
+@pytest.mark.parametrize("levels", [1, 6])
 def test_any_number_of_levels_is_drawn(by_levels: Path, levels: int) -> None:
     for level in range(1, levels + 1):
         for users in (1_000, 10_000):
@@ -69,6 +69,7 @@ def test_any_number_of_levels_is_drawn(by_levels: Path, levels: int) -> None:
     assert "The shop" in html
     assert f"Level {levels}: everything" in html
     assert f"Level {levels + 1}" not in html
+    assert "Guide</th>" not in html, "of another project"
     said = report.cost(by_levels, 10_000)
     assert [
         line.split(",")[0] for line in said if line.startswith("Level") and "month" in line
@@ -111,8 +112,7 @@ def test_a_run_of_the_version_before_is_read(whole_run: Path) -> None:
     tables = json.loads(path.read_bytes())
     tables.pop("project")
     path.write_text(json.dumps({**tables, "format_version": 1}))
-    html = report.build(whole_run).read_text(encoding="utf-8")
-    assert "Level 3" in html
+    assert any(line.startswith("Level 3") for line in report.cost(whole_run, 10_000))
     with_it = report.build(whole_run, load_project()).read_text(encoding="utf-8")
     assert "Level 3: pooler, replica, summaries, queue" in with_it
 
@@ -154,6 +154,7 @@ def test_published_results_are_drawn(tmp_path: Path) -> None:
     folder = shutil.copytree(PUBLISHED, tmp_path / "published")
     html = report.build(folder, load_project()).read_text(encoding="utf-8")
     assert "Level 3" in html
+    assert "Guide</th>" in html  # the task app's own
 
 
 def test_levels_that_read_alike_are_told_apart(by_levels: Path) -> None:
@@ -166,6 +167,6 @@ def test_levels_that_read_alike_are_told_apart(by_levels: Path) -> None:
     assert [stage.name for stage in stages] == ["level 1, paged", "level 2, paged"]
 
 
-def test_a_technique_whose_cost_was_not_measured_has_it_in_words(whole_run: Path) -> None:
-    html = report.build(whole_run).read_text(encoding="utf-8")
+def test_a_technique_whose_cost_was_not_measured_has_it_in_words(built_run: Path) -> None:
+    html = (built_run / "report.html").read_text(encoding="utf-8")
     assert "none on the server; the client&#39;s code changes" in html

@@ -1,6 +1,6 @@
 """What a month costs: dollars over registered users, a line per stack level.
 
-Grey boxes are the bands of the scaling guide (docs/method.md#the-scaling-guide).
+Grey boxes are the bands of the project's guide, where it names one (`[[prices.guide]]`).
 """
 
 from __future__ import annotations

@@ -15,6 +15,10 @@ from phasegate.report.style import Layout, colour, place
 ROW_PT = 19
 GAP_PT = 14
 TITLE_PT = 20
+LINE_PT = 14
+"""Of each further line of a title."""
+TITLE_CHARACTERS = 46
+"""In a line, on a phone."""
 DECADE_MARGIN = 1.25
 """The axis ends a quarter beyond the outermost interval."""
 
@@ -57,8 +61,8 @@ def _label(effect: Effect, *, short: bool = False) -> str:
 
 def figure(techniques: tuple[Technique, ...], layout: Layout) -> Figure:
     """One row per technique and size; rows of a technique stand together under its title."""
-    block = GAP_PT + (TITLE_PT if layout.narrow else 0)
-    height = sum(len(t.effects) * ROW_PT + block for t in techniques)
+    titles = sum(_title_pt(t) for t in techniques) if layout.narrow else 0
+    height = sum(len(t.effects) * ROW_PT + GAP_PT for t in techniques) + titles
     top, bottom = 26.0, 24.0
     fig = layout.figure(height + top + bottom)
     left, right = (52.0, 112.0) if layout.narrow else (280.0, 142.0)
@@ -79,6 +83,11 @@ def figure(techniques: tuple[Technique, ...], layout: Layout) -> Figure:
     for technique in techniques:
         y = _group(axes, technique, y, layout)
     return fig
+
+
+def _title_pt(technique: Technique) -> float:
+    """A title's height on a phone."""
+    return TITLE_PT + LINE_PT * wrapped(technique.title, TITLE_CHARACTERS).count("\n")
 
 
 def _directions(axes: Axes) -> None:
@@ -115,11 +124,11 @@ def _group(axes: Axes, technique: Technique, y: float, layout: Layout) -> float:
     """The rows of one technique from height `y` on; returns where the next one begins."""
     y += GAP_PT / 2
     if layout.narrow:
-        title = plain(technique.title, longest=48)
+        title = wrapped(technique.title, TITLE_CHARACTERS)
         ground = {"facecolor": colour("paper"), "edgecolor": "none", "pad": 1.5}
-        middle = y + TITLE_PT / 2
+        middle = y + _title_pt(technique) / 2
         _beside(axes, title, middle, -52, right=False, weight="bold", bbox=ground)
-        y += TITLE_PT
+        y += _title_pt(technique)
     else:
         title = wrapped(technique.title, 36)
         middle = y + ROW_PT * (1 + title.count("\n")) / 2

@@ -20,6 +20,10 @@ BARE_ROW_PT = 18
 """Of a row on a phone whose bar is named beside it."""
 TITLE_PT = 18
 NAME_BELOW_PT = 13
+LINE_PT = 14
+"""Of each further line of a title."""
+TITLE_CHARACTERS = 44
+"""In a line, on a phone."""
 TOP_PT = 24
 BOTTOM_PT = 26
 BELOW, BEYOND = 1 / 4, 10
@@ -102,10 +106,15 @@ def figure(techniques: tuple[Technique, ...], phases: tuple[Phase, ...], layout:
 
 
 def _height(technique: Technique, layout: Layout) -> float:
-    """A row in points: a bar that is named below itself takes more of it."""
+    """A row in points: a bar that is named below itself takes more of it, as a long title does."""
     if not layout.narrow:
         return ROW_PT
-    return TITLE_PT + (ROW_PT if technique.advice == "needed" else BARE_ROW_PT)
+    return _title_pt(technique) + (ROW_PT if technique.advice == "needed" else BARE_ROW_PT)
+
+
+def _title_pt(technique: Technique) -> float:
+    """A title's height on a phone."""
+    return TITLE_PT + LINE_PT * wrapped(technique.title, TITLE_CHARACTERS).count("\n")
 
 
 def _phases(axes: Axes, phases: tuple[Phase, ...], low: float, high: float) -> None:
@@ -129,9 +138,10 @@ def _row(axes: Axes, technique: Technique, top: float, layout: Layout) -> None:
     low, high = axes.get_xlim()
     role = ROLE[technique.advice]
     if layout.narrow:
-        title = plain(technique.title, 46)
-        beside(axes, title, (low, top + 12), (0, 0), "ink", weight="bold", va="center", fontsize=11)
-        y = top + TITLE_PT + 8
+        title = wrapped(technique.title, TITLE_CHARACTERS)
+        at, height = (low, top + 3 + _title_pt(technique) / 2), _title_pt(technique)
+        beside(axes, title, at, (0, 0), "ink", weight="bold", va="center", fontsize=11)
+        y = top + height + 8
     else:
         title = wrapped(technique.title, 32)
         middle = top + ROW_PT / 2
