@@ -235,7 +235,7 @@ def band_of(users: int, catalogue: Catalogue) -> GuideBand | None:
 
 
 def beside(bill: Bill | None, band: GuideBand | None) -> str:
-    """Whether the guide's band holds: `within`, `cheaper` or `dearer` than it; empty without it."""
+    """Whether the project's guide holds: `within`, `cheaper`, `dearer`; empty without one."""
     if band is None:
         return ""
     if bill is None:

@@ -272,7 +272,7 @@ def for_money(found: Findings) -> list[ChartPlan]:
             "The cheapest plan, compute size and add-ons that meet what was measured, per stack "
             "level; dotted beyond the users whose peak was seen to hold. "
             "A line ends where no plan on the list is enough."
-            + (" Grey: what the guide says." if catalogue.prices.guide else ""),
+            + (" Grey: what the project's guide says." if catalogue.prices.guide else ""),
             costs.alt(curves),
             lambda layout: costs.figure(curves, held, catalogue, layout),
             money.bills(found.money, catalogue),

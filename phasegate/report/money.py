@@ -1,7 +1,7 @@
 """Capacity and cost of a run: limits, bills and what the next stack level saves.
 
-"The guide" is the scaling guide (docs/method.md#the-scaling-guide). Takes `Findings`-like values,
-returns tables and lines; reads no file, draws nothing.
+"The guide" is the project's `[[prices.guide]]`, such as docs/method.md#the-scaling-guide. Takes
+`Findings`-like values, returns tables and lines; reads no file, draws nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Money:
     limits: dict[int, tuple[Limit, ...]]
     curves: Curves
     sizes: tuple[int, ...]
-    """The phases' upper bounds: where the guide's bands are held against the bills."""
+    """The phases' upper bounds: where the project's guide bands are held against the bills."""
     saves: tuple[Saves, ...]
     """Of each technique, at those sizes."""
 
@@ -109,7 +109,7 @@ def _guide(band: GuideBand) -> str:
 
 
 def bills(found: Money, catalogue: Catalogue) -> Table:
-    """The cheapest month at each phase's end per level, and where the guide's bands lie."""
+    """The cheapest month at each phase's end per level, and where the project's guide bands lie."""
     rows = []
     guided = bool(catalogue.prices.guide)
     for count in found.sizes:
@@ -284,7 +284,7 @@ def price_list(catalogue: Catalogue, today: dt.date) -> tuple[str, ...]:
 
 
 def lines(found: Money | None, count: int, catalogue: Catalogue) -> tuple[str, ...]:
-    """The answer of `phasegate cost --users N`: a line per level, the guide, what is saved.
+    """The answer of `phasegate cost --users N`: a line per level, the guide (if any), savings.
 
     `found` is priced for `count` users alone.
     """
@@ -304,7 +304,7 @@ def lines(found: Money | None, count: int, catalogue: Catalogue) -> tuple[str, .
             said.append(f"  next: {later[0].name} at {users(rounded(later[0].users or 0))} users")
     band = band_of(count, catalogue)
     if band is not None:
-        said.append(f"The guide says {_guide(band)}.")
+        said.append(f"The project's guide says {_guide(band)}.")
     return (
         *said,
         *saving_lines(found.saves),

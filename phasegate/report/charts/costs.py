@@ -46,12 +46,12 @@ def _top(curves: Curves, catalogue: Catalogue) -> float:
 def figure(
     curves: Curves, held: Mapping[int, float | None], catalogue: Catalogue, layout: Layout
 ) -> Figure:
-    """A line per level; grey boxes are the guide's bands; dashes are budget alerts.
+    """A line per level; grey boxes are the project's guide bands; dashes are budget alerts.
 
     Args:
         curves: bills over registered users, per level.
         held: most users whose peak a level was seen to hold; beyond, its line is dotted.
-        catalogue: the guide's bands and the budget.
+        catalogue: the project's guide bands and the budget.
         layout: the width to draw for.
     """
     fig = layout.figure(HEIGHT_PT)

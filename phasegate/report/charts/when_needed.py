@@ -139,9 +139,9 @@ def _row(axes: Axes, technique: Technique, top: float, layout: Layout) -> None:
     role = ROLE[technique.advice]
     if layout.narrow:
         title = wrapped(technique.title, TITLE_CHARACTERS)
-        at, height = (low, top + 3 + _title_pt(technique) / 2), _title_pt(technique)
-        beside(axes, title, at, (0, 0), "ink", weight="bold", va="center", fontsize=11)
-        y = top + height + 8
+        middle = top + 3 + _title_pt(technique) / 2
+        beside(axes, title, (low, middle), (0, 0), "ink", weight="bold", va="center", fontsize=11)
+        y = top + _title_pt(technique) + 8
     else:
         title = wrapped(technique.title, 32)
         middle = top + ROW_PT / 2
