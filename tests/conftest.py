@@ -40,8 +40,13 @@ END_TO_END = ("cli", "workflows", "test_browser.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test `e2e`, `integration` or `unit`, unless its module says it itself."""
+    """Mark each test `e2e`, `integration` or `unit`, unless its module says it itself.
+
+    What asks whether the machine is `busy` runs alone, so that it is not skipped.
+    """
     for item in items:
+        if "busy" in getattr(item, "fixturenames", ()):
+            item.add_marker("alone")
         if any(item.get_closest_marker(mark) for mark in ("unit", "integration", "e2e")):
             continue
         if any(part in END_TO_END for part in item.path.parts):

@@ -179,6 +179,7 @@ def test_a_folder_of_load_alone_can_say_no_and_becomes_a_go_with_its_database(
     assert (found.verdict["decision"], found.code) == ("NO-GO", 1)
 
 
+@pytest.mark.alone  # a miss beside other programs is INVALID
 def test_a_staging_stack_that_misses_its_objective_is_a_no_go(gate, staging):
     strict = "[slo]\nrequest_latency_ms_p95 = 0.2\n"
     found = gate(*live(staging), catalogue=strict, DATABASE_URL=staging.dsn)

@@ -185,6 +185,7 @@ def test_a_connection_is_opened_for_each_request_where_that_is_asked_for(
     assert requests == of_the_load - counted["requests"]["DELETE tasks"]
 
 
+@pytest.mark.alone
 def test_a_server_frozen_for_3_of_15_seconds_gives_a_p99_of_2_seconds(
     tiny_server: Start, tmp_path: Path
 ) -> None:
