@@ -12,8 +12,10 @@ from phasegate.adopt.adoption import Adopted, adopt
 from phasegate.adopt.project_folder import Change, State, compare, write
 from phasegate.cli import options
 from phasegate.model.errors import UsageError
+from phasegate.record import Recorded, record
 
 NAMED_MAX = 10
+LOCUSTFILE = "loadtests/locustfile.py"
 
 
 @click.command()
@@ -27,6 +29,14 @@ NAMED_MAX = 10
 )
 @click.option("--schema", "schemas", multiple=True, help="Only this schema; may be repeated.")
 @click.option("--users-table", metavar="TABLE", help="Registered users, one row a user [found].")
+@click.option(
+    "--har",
+    "recordings",
+    metavar="FILE",
+    multiple=True,
+    type=options.FILE,
+    help="What a browser recorded: sessions are made of it (phasegate record); may be repeated.",
+)
 @click.option("--name", help="Of the project [the folder's].")
 @click.option("--diff", is_flag=True, help="Only show what would be written, and change nothing.")
 @click.pass_context
@@ -37,6 +47,7 @@ def init(
     migrations: Path | None,
     schemas: tuple[str, ...],
     users_table: str | None,
+    recordings: tuple[Path, ...],
     name: str | None,
     *,
     diff: bool,
@@ -56,6 +67,7 @@ def init(
             untouched="Nothing was written",
             then="Give --migrations DIR, or set DATABASE_URL",
         )
+    recorded = record(recordings) if recordings else None
     root = folder.absolute()
     adopted = adopt(
         name=name or root.resolve().name,
@@ -65,10 +77,12 @@ def init(
         users_table=users_table,
         on_step=_tell,
     )
-    changes = compare(root, adopted.files)
+    files = adopted.files if recorded is None else {**adopted.files, LOCUSTFILE: recorded.text}
+    changes = compare(root, files)
     if not diff:
-        write(root, adopted.files, changes)
-    for line in (*about(adopted), *written(folder, changes, diff=diff)):
+        write(root, files, changes)
+    heard = () if recorded is None else about_recording(recorded)
+    for line in (*about(adopted), *heard, *written(folder, changes, diff=diff)):
         click.echo(line)
 
 
@@ -85,6 +99,16 @@ def about(adopted: Adopted) -> Iterator[str]:
     yield f"users are in {guess.users_table}: {guess.users_reason}"
     yield from _listed("not in the copy", [loss.sentence for loss in adopted.losses])
     yield from _listed("to be said by you", [str(problem) for problem in guess.problems])
+
+
+def about_recording(recorded: Recorded) -> Iterator[str]:
+    """What the sessions were made of, and what to look at."""
+    requests = (
+        "1 recorded request" if recorded.requests == 1 else f"{recorded.requests} recorded requests"
+    )
+    yield f"sessions from {requests} to {recorded.host}"
+    yield from _listed("to look at", list(recorded.findings))
+    yield from (f"  {remark}" for remark in recorded.remarks)
 
 
 def _listed(title: str, lines: list[str]) -> Iterator[str]:

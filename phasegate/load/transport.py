@@ -162,6 +162,9 @@ class _Connection:
                 raise ConnectionResetError(f"closed {where} an answer")
             self.answered = True
             parser.feed_data(part)
+            if message.headers_complete and request.startswith(b"HEAD "):
+                message.keeps_alive = False  # the parser waits for the body that was told of
+                break
         status: int = parser.get_status_code()
         return status
 

@@ -178,24 +178,51 @@ def _takes_back(statement: str) -> bool:
     )
 
 
-def test_a_locustfile_that_was_edited_stays_and_the_difference_is_shown(
-    phasegate: CommandLine, tmp_path: Path
-) -> None:
-    har = tmp_path / "x.har"
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """A recording of one request."""
     entry = {
         "startedDateTime": "2026-11-27T09:30:00Z", "time": 5,
         "request": {"method": "GET", "url": "https://api.example/notes"},
         "response": {"status": 200, "content": {"mimeType": "application/json", "text": "[]"}},
     }  # fmt: skip
-    har.write_text(json.dumps({"log": {"entries": [entry]}}), encoding="utf-8")
+    path = tmp_path / "x.har"
+    path.write_text(json.dumps({"log": {"entries": [entry]}}), encoding="utf-8")
+    return path
+
+
+NOTES_SQL = """
+create table public.profiles (id uuid primary key, name text not null);
+create table public.notes (
+    id uuid primary key, user_id uuid not null references public.profiles (id), title text not null
+);
+"""
+
+
+def test_a_new_project_has_the_recorded_sessions(
+    phasegate: CommandLine, small: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "migrations").mkdir()
+    (tmp_path / "migrations" / "20260101000000_notes.sql").write_text(NOTES_SQL, encoding="utf-8")
+    done = phasegate(
+        *("init", tmp_path / "made", "--migrations", tmp_path / "migrations", "--har", small)
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sessions from 1 recorded request to https://api.example" in done.stdout
+    assert "open notes" in (tmp_path / "made" / "loadtests" / "locustfile.py").read_text("utf-8")
+
+
+def test_a_locustfile_that_was_edited_stays_and_the_difference_is_shown(
+    phasegate: CommandLine, small: Path, tmp_path: Path
+) -> None:
     before = (ROOT / "loadtests" / "locustfile.py").read_bytes()
-    refused = phasegate("record", har)
+    refused = phasegate("record", small)
     assert refused.returncode == 2
     assert refused.stderr.count("\n") == 1
     assert '+        with self.click("open notes"):' in refused.stdout
     assert (ROOT / "loadtests" / "locustfile.py").read_bytes() == before
     other = tmp_path / "recorded.py"
-    assert phasegate("record", har, "--output", other).returncode == 0
+    assert phasegate("record", small, "--output", other).returncode == 0
     assert "open notes" in other.read_text(encoding="utf-8")
 
 

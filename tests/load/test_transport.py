@@ -78,6 +78,15 @@ def test_a_chunked_answer_is_put_together(serve: Serve) -> None:
     assert serve(chunked).request("GET", "/", b"").json() == [{"id": 1}]
 
 
+def test_an_answer_to_head_ends_with_its_headers(serve: Serve) -> None:
+    told = b"HTTP/1.1 206 Partial Content\r\nContent-Range: 0-9/57\r\nContent-Length: 11\r\n\r\n"
+    transport = serve(told, told, timeout_s=2.0)
+    for _ in range(2):
+        answer = transport.request("HEAD", "/", b"")
+        assert (answer.status, answer.body, answer.error) == (206, b"", "")
+        assert answer.headers[b"content-range"] == b"0-9/57"
+
+
 def test_a_compressed_answer_counts_as_it_was_sent(serve: Serve) -> None:
     packed = gzip.compress(BODY * 1)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
