@@ -65,6 +65,11 @@ def key_statements(folder: SeedFolder) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+def foreign_last(statements: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The statements of tables, then their foreign keys, then what belongs to no table."""
+    return sorted(statements, key=lambda one: (not one[0], _FOREIGN_KEY.search(one[1]) is not None))
+
+
 async def _in_one_transaction(dsn: str, statements: Iterable[str]) -> None:
     async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
         await connection.execute(read_sql("settings"))

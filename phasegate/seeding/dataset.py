@@ -19,8 +19,10 @@ from phasegate.project import SeedFolder
 from phasegate.records.seed import Relation, SeedRecord
 from phasegate.seeding.build_indexes import finish
 from phasegate.seeding.dataset_spec import DatasetSpec, OnProgress, Progress, dataset_spec
+from phasegate.seeding.faults import fault_of
 from phasegate.seeding.prepare import close_what_is_open, prepare
 from phasegate.seeding.process_pool import START_OVER, Tally, run_crew, shares
+from phasegate.seeding.rehearsal import USERS_MIN, rehearse
 from phasegate.seeding.rights import NOTHING_CHANGED, check_may_write
 from phasegate.seeding.schema import Schema
 from phasegate.seeding.target import (
@@ -146,6 +148,13 @@ def _hold(runner: asyncio.Runner, dsn: str) -> Iterator[None]:
         runner.run(let_go())
 
 
+def _of_keys(error: BaseException) -> str:
+    """A statement of the keys that was refused: for the rows, or for what it says."""
+    if isinstance(error, asyncpg.IntegrityConstraintViolationError):
+        return f"seed/keys.sql does not hold. {fault_of(error)}"
+    return f"seed/keys.sql: {reason_of(error)}"
+
+
 class _Load:
     """One load, step by step. The lock of `_hold` is taken."""
 
@@ -195,7 +204,7 @@ class _Load:
         except (ExceptionGroup, asyncpg.PostgresError) as error:
             first = first_of(error)
             if isinstance(first, _OF_KEYS):
-                raise broke_off(f"seed/keys.sql: {reason_of(first)}") from error
+                raise broke_off(_of_keys(first)) from error
             raise
 
     def _on_rows(self, table: str, rows: int) -> None:
@@ -222,7 +231,13 @@ class _Load:
                     )
             check_may_write(circumstances, where)
             check_disk(await local_data_folder(connection), self._spec.rows_expected)
-            self._schema = await prepare(connection, self._spec, where, ours=marker is not None)
+            self._schema = await prepare(
+                connection,
+                self._spec,
+                where,
+                ours=marker is not None,
+                rehearse=rehearse if self._spec.users >= USERS_MIN else None,
+            )
             self.has_begun = True
         return None
 

@@ -6,6 +6,8 @@ and the marker. One transaction: nobody ever sees the tables without row-level s
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import asyncpg
 
 from phasegate.model.errors import ConfigurationError, Refused
@@ -26,8 +28,16 @@ NO_SUPABASE = (
 )
 
 
+Rehearse = Callable[[asyncpg.Connection, DatasetSpec, Schema], Awaitable[None]]
+
+
 async def prepare(
-    connection: asyncpg.Connection, spec: DatasetSpec, where: str, *, ours: bool
+    connection: asyncpg.Connection,
+    spec: DatasetSpec,
+    where: str,
+    *,
+    ours: bool,
+    rehearse: Rehearse | None = None,
 ) -> Schema:
     """Make the database ready for the rows of `spec`: all of it, or nothing.
 
@@ -39,6 +49,7 @@ async def prepare(
         spec: what is to be loaded.
         where: the database as errors name it.
         ours: the database carries our marker, so tables of ours may be there; they are dropped.
+        rehearse: called with the tables made and empty; what it raises takes all back.
 
     Returns:
         The tables as the server made them.
@@ -67,6 +78,8 @@ async def prepare(
             for row in made:
                 await connection.execute(row["statement"])
         await note(connection, before, "note_tables")
+        if rehearse is not None:
+            await rehearse(connection, spec, schema)
         await _close(connection, spec)
         await note(connection, before, "note_tables")  # what the policies ask is ours as well
     return schema

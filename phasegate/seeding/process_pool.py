@@ -23,7 +23,7 @@ from phasegate.records.seed import Distribution
 from phasegate.seeding.dataset_spec import DatasetSpec
 from phasegate.seeding.schema import Schema
 from phasegate.seeding.work import Lane, share_out
-from phasegate.seeding.worker import Event, Job, carry_out, job_of, memory_bytes_max, work
+from phasegate.seeding.worker import Event, Job, carry_out, job_of, memory_bytes_max, said_of, work
 
 # Below this many users a second process costs more than it saves.
 USERS_MIN_PER_JOB = 5_000
@@ -115,7 +115,7 @@ def _in_this_process(job: Job, take: Callable[[Event], None]) -> None:
     try:
         carry_out(job, take)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        take(Event(error=str(error) or type(error).__name__))
+        take(Event(error=said_of(error)))
 
 
 @contextmanager

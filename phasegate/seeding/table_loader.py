@@ -20,7 +20,7 @@ import asyncpg
 
 from phasegate.seeding.copy_encoder import HEADER, TRAILER
 from phasegate.seeding.tables import Block
-from phasegate.seeding.target import quoted
+from phasegate.seeding.target import quoted, sql
 from phasegate.seeding.timeline import Year
 from phasegate.seeding.work import Destination, Lane
 from phasegate.stack.database import connected, read_sql
@@ -113,16 +113,20 @@ async def _fill(
     async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
         await connection.execute(read_sql("settings"))
         await connection.execute(f"truncate table {quoted(destination.table)}")
+        triggers = await connection.fetch(sql("own_triggers"), quoted(destination.table))
+        for row in triggers:
+            await connection.execute(row["disable"])
         block = await feed.advance()
         if not destination.is_monthly:
             # The server lets no rows that it routes to partitions be frozen.
             freeze = not destination.is_partitioned
             await _copy(connection, destination.table, columns, feed.copy(None), freeze=freeze)
-            return
-        while block is not None:
+        while destination.is_monthly and block is not None:
             partition = partition_name(destination.table, block.month, first_month)
             await _copy(connection, partition, columns, feed.copy(block.month))
             block = feed.at_hand
+        for row in triggers:
+            await connection.execute(row["enable"])
 
 
 async def _produce(

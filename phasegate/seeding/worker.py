@@ -19,11 +19,13 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import asyncpg
 import msgspec
 
 from phasegate.records.seed import Distribution
 from phasegate.seeding.columns import Types
 from phasegate.seeding.dataset_spec import DatasetSpec, population_of
+from phasegate.seeding.faults import fault_of
 from phasegate.seeding.schema import Schema
 from phasegate.seeding.table_loader import run_lanes
 from phasegate.seeding.tables import Tables
@@ -112,6 +114,14 @@ def keep_freed_memory() -> None:
         mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
 
 
+def said_of(error: BaseException) -> str:
+    """Why a table could not be loaded."""
+    refused = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
+    if isinstance(error, refused):
+        return str(fault_of(error))
+    return str(error) or type(error).__name__
+
+
 def carry_out(job: Job, tell: Callable[[Event], None]) -> None:
     """Load the lanes of `job`; every event goes to `tell`.
 
@@ -173,5 +183,5 @@ def work(job: Job, events: Connection, parent: int) -> None:
     try:
         carry_out(job, tell)
     except Exception as error:
-        tell(Event(error=str(error) or type(error).__name__))
+        tell(Event(error=said_of(error)))
     _leave(0)

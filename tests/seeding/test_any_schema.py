@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 
+from phasegate.model.errors import ConfigurationError
 from phasegate.project import SeedFolder
 from phasegate.records.seed import SeedRecord
 from phasegate.seeding import process_pool, seed_database
@@ -17,6 +19,10 @@ Query = Callable[..., list[asyncpg.Record]]
 
 EVERYTHING = SeedFolder(Path(__file__).with_name("everything"))
 USERS, FEW, SEED = 400, 40, 3
+EXCLUSION = (
+    "tables.bookings.columns.user_id, tstzrange(starts_at, ends_at)"
+    " (bookings_user_id_tstzrange_excl)"
+)
 
 
 @pytest.fixture(scope="module")
@@ -102,3 +108,40 @@ def test_the_bytes_do_not_depend_on_the_number_of_processes(
     monkeypatch.setattr(process_pool, "USERS_MIN_PER_JOB", 1)
     record = seed_database(database, users=USERS, seed=SEED, jobs=4, project=EVERYTHING)
     assert (record.jobs, record.sha256) == (4, everything[1].sha256)
+
+
+def test_what_rows_do_not_hold_is_named_before_the_load_each_with_its_line(
+    tmp_path: Path, database: str, query: Query
+) -> None:
+    shutil.copytree(EVERYTHING.root, tmp_path, dirs_exist_ok=True)
+    population = tmp_path / "seed" / "population.toml"
+    text = population.read_text("utf-8")
+    for old, new in (
+        ('"[A-Z]{2}[0-9]", unique = true', '"[A-Z][0-2]"'),
+        ('within = "*", unique = "owner"', 'within = "*"'),
+        ("a_pos = { uniform = [1, 5] }", "a_pos = { uniform = [-5, 5] }"),
+        ("every_h = 3 }", 'between = ["2025-01-01", "2025-01-02"] }'),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    population.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError) as refused:
+        seed_database(database, users=2_000, seed=1, jobs=1, project=SeedFolder(tmp_path))
+    *faults, total = refused.value.what.splitlines()
+    assert [line.split(": ")[1] for line in faults] == [
+        "tables.types.columns.a_pos (posint_check)",
+        "tables.cats.columns.code (cats_code_key)",
+        "tables.friends.columns.a, b (friends_pkey)",
+        EXCLUSION,
+    ]
+    assert total == "4 constraints do not hold: types, cats, friends, bookings"
+    assert query(database, "select count(*) from pg_class where relname = 'cats'")[0][0] == 0
+
+
+def test_triggers_of_the_schema_stay_still_while_rows_come_in_and_are_on_again(
+    everything: tuple[str, SeedRecord], query: Query
+) -> None:
+    dsn = everything[0]
+    assert query(dsn, "select count(*) from cats")[0][0] == 40  # one refuses each row
+    enabled = "select tgname, tgenabled::text from pg_trigger where tgname ~ '^o' order by 1"
+    assert [tuple(row) for row in query(dsn, enabled)] == [("off", "D"), ("on_", "O")]

@@ -28,3 +28,8 @@ create table types (
   a_i8mr int8multirange, a_tsv tsvector, a_tsq tsquery, a_point point, a_line line, a_lseg lseg, a_box box, a_path path, a_poly polygon, a_circle circle,
   a_hs ext.hstore, a_lt ext.ltree, a_jp jsonpath, a_lsn pg_lsn, a_pair pair, a_moods moods, a_pt2 point[], a_vec ext.vector(8), a_half ext.halfvec(4), a_nums numeric(5,2)[], a_gen int generated always as (1) stored
 );
+-- What refuses every row: it must not be asked while rows come in.
+create function no() returns trigger language plpgsql as $$ begin raise 'no'; end $$;
+create trigger off before insert on cats execute function no();
+create trigger on_ before insert on cats execute function no();
+alter table cats disable trigger off;
