@@ -218,6 +218,7 @@ def _measured(
             # A project's own settings of pytest are for its own tests.
             *("-c", os.devnull, f"--rootdir={root}", "-p", PLUGIN),
             *("-p", "no:cacheprovider", "-p", "no:xdist", "--import-mode=importlib"),
+            *("-p", "no:faker"),  # its plugin takes longer to import than all of ours
             f"--budget={budget_s:.1f}",
             f"--users={users}",
             f"--data-sha256={sha256}",

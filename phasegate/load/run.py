@@ -8,6 +8,7 @@ environment, so that no secret shows in the process list; writes `<out>/<stage>.
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -174,7 +175,11 @@ def _command(project: Project, target: Target, processes: int) -> list[str]:
     command = [sys.executable, "-m", "phasegate.load", "-f", str(locustfile), "--headless"]
     command += ["--only-summary", "--host", target.url]
     if processes > 1:
-        command += ["--processes", str(processes)]
+        # A port of its own, on this machine alone: two stages may run at the same time.
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = str(free.getsockname()[1])
+        command += ["--processes", str(processes), "--master-bind-host", "127.0.0.1"]
+        command += ["--master-bind-port", port, "--master-port", port]
     return command
 
 

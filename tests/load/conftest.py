@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -36,7 +37,10 @@ class TinyServer:
     def environment(self) -> dict[str, str]:
         """What `locust` needs to drive it."""
         keys = {"SUPABASE_ANON_KEY": self.target.anon_key, "SUPABASE_JWT_SECRET": JWT_SECRET}
-        return {**os.environ, **keys}
+        with socket.create_server(("127.0.0.1", 0)) as free:  # others have a master at this time
+            port = str(free.getsockname()[1])
+        ports = {"LOCUST_MASTER_BIND_PORT": port, "LOCUST_MASTER_NODE_PORT": port}
+        return {**os.environ, **keys, **ports}
 
     def counted(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.url}/counts", timeout=10) as answer:  # noqa: S310
