@@ -85,5 +85,41 @@ def self_check(
         )
 
 
+@instruments.command()
+@click.option(
+    "--projects",
+    type=click.IntRange(min=0),
+    default=8,
+    show_default=True,
+    help="Generated ones, beside the two of this repository.",
+)
+@click.option("--users", type=options.POSITIVE, default=1000, show_default=True, help="Of each.")
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=1),
+    default=20.0,
+    show_default=True,
+    help="Seconds of measuring for each project.",
+)
+@click.option("--supabase", metavar="PROGRAM", help="The Supabase CLI, as an oracle.")
+@click.option("--only", default="", help="Of the projects, those with this in their name.")
+def advice(projects: int, users: int, budget: float, supabase: str | None, only: str) -> None:
+    """How many planted faults `phasegate advise` finds, and how many of its findings are faults.
+
+    Exit code 1 where less than 95% are found, less than 90% of what is "needed" is one, or the
+    Supabase CLI reports something on performance that we do not.
+    """
+    from instruments import advice_eval
+
+    tally = advice_eval.evaluate(projects, users, budget, supabase, click.echo, only)
+    click.echo(
+        f"recall {tally.recall:.1%} ({tally.found} of {tally.planted}), precision of needed "
+        f"{tally.precision:.1%} ({tally.right} of {tally.needed}), Supabase's lints answered "
+        f"{tally.answered} of {tally.lints}"
+    )
+    if not tally.holds:
+        raise DoesNotHold("The advice misses a goal")
+
+
 if __name__ == "__main__":
     run_command(lambda: instruments, "python -m instruments")

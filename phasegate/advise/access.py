@@ -14,7 +14,7 @@ from typing import Literal
 from sqlglot import exp
 
 from phasegate.advise.schema import Schema, Table
-from phasegate.advise.statements import Seen, parsed
+from phasegate.advise.statements import Seen, parsed, written
 
 Operator = Literal["=", "any", "<", ">", "null", "not null", "like", "@>", "&&", "?", "@@", "near"]
 
@@ -187,7 +187,7 @@ def _compared(
         return Compared(name, "any", parameter=number) if name else None
     if isinstance(inner, exp.Between):
         name = column(inner.this)
-        return Compared(name, ">", inner.args["low"].sql("postgres")) if name else None
+        return Compared(name, ">", written(inner.args["low"])) if name else None
     if isinstance(inner, exp.Operator):
         kind = {"=": exp.EQ, ">": exp.GT, "<": exp.LT}.get(str(inner.args["operator"])[-1:])
         if kind is None:
@@ -215,13 +215,13 @@ def _sided(
         return None
     other = other.unnest()
     if isinstance(other, exp.Any):
-        return Compared(name, "any", other.sql("postgres"), _parameter(other))
+        return Compared(name, "any", written(other), _parameter(other))
     joined = isinstance(other, exp.Column) and (
         other.table in tables or any(other.name in each.columns for each in tables.values())
     )
     if isinstance(other, exp.Column) and column(other) is not None:
         return None  # of the same row
-    return Compared(name, operator, other.sql("postgres"), _parameter(other), joined=joined)
+    return Compared(name, operator, written(other), _parameter(other), joined=joined)
 
 
 def _order(

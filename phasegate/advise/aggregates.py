@@ -16,7 +16,7 @@ from phasegate.advise.access import UID, Access
 from phasegate.advise.candidate import LOCK_TIMEOUT, RESET, WAITS, Candidate, named
 from phasegate.advise.draws import drawn
 from phasegate.advise.schema import Table, quoted
-from phasegate.advise.statements import Seen
+from phasegate.advise.statements import Seen, written
 from phasegate.advise.world import World
 from phasegate.stack.database import literal
 
@@ -50,14 +50,13 @@ def _view(world: World, seen: Seen, access: Access, tree: exp.Select) -> Candida
     names = [named(e.alias or f"value_{n}") for n, e in enumerate(listed, 1)]
     view = named(table.name, "by", own)
     columns = ",\n    ".join(
-        f"{e.unalias().sql('postgres')} as {quoted(name)}"
-        for e, name in zip(listed, names, strict=True)
+        f"{written(e.unalias())} as {quoted(name)}" for e, name in zip(listed, names, strict=True)
     )
     alias = quoted(access.alias)
     full = f"{quoted(table.schema)}.{quoted(view)}"
     kept = f"private.{quoted(view)}"
     before = (
-        f"select {', '.join(e.sql('postgres') for e in listed)}\n"
+        f"select {', '.join(written(e) for e in listed)}\n"
         f"from {table.qualified} as {alias}\nwhere {alias}.{quoted(own)} = (select auth.uid())"
     )
     after = f"select {', '.join(map(quoted, names))} from {full}"

@@ -12,6 +12,7 @@ values that the project's own sessions sent to our copy; of a foreign database, 
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -109,10 +110,20 @@ def rows_of(schema: Schema, table: Table, users: Users, columns: Mapping[str, st
         sample = sample.replace("from pg_class where oid = ", "from pg_class where 0 < ")
         sample = f"(select * from {table.qualified} limit {100 * DRAWS}) as r"
     who = schema.tables[users.table]
+    own = _own_column(table, who.columns[users.key].type)
+    if way is None and own:
+        return _query(f"r.{quoted(own)}", listed, sample, f"where r.{quoted(own)} is not null")
     if way is None:
+        # Anybody may see them, or nobody: rows and users are paired as they come.
+        sample = (
+            "(select s.*, row_number() over (order by md5(s::text)) as nth_row"
+            f" from {sample[:-5]} as s) as r"
+        )
         joins = (
-            f"cross join lateral (select {quoted(users.key)} from {who.qualified}"
-            " where r is not null order by random() limit 1) as u"
+            f"join (\n    select {quoted(users.key)}, row_number() over () as nth_user from (\n"
+            f"        select {quoted(users.key)} from {who.qualified}"
+            f" order by md5({quoted(users.key)}::text) limit {DRAWS}\n    ) as a\n"
+            ") as u on u.nth_user = r.nth_row"
         )
         return _query(f"u.{quoted(users.key)}", listed, sample, joins)
     joins, at = "", "r"
@@ -125,6 +136,16 @@ def rows_of(schema: Schema, table: Table, users: Users, columns: Mapping[str, st
         )
         at = name
     return _query(f"{at}.{quoted(users.key)}", listed, sample, joins.rstrip())
+
+
+def _own_column(table: Table, kind: str) -> str:
+    """The column that a policy compares with the caller's key; empty where none does."""
+    for policy in table.policies:
+        for column in table.columns.values():
+            said = rf"\b{re.escape(column.name)} = \(*\s*(select )?auth\.uid\(\)"
+            if column.type == kind and re.search(said, policy.using or "", re.IGNORECASE):
+                return column.name
+    return ""
 
 
 def _query(sub: str, listed: str, sample: str, joins: str) -> str:

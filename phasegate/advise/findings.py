@@ -101,13 +101,13 @@ _SAME = (
 
 
 def _advice(candidate: Candidate, technique: Technique) -> Advice:
-    last = technique.largest.outcome
+    last, ratio = technique.largest.outcome, technique.largest.ratio
     if candidate.drops:
-        words: dict[str, Advice] = {
-            "same": "can be dropped", "helps": "can be dropped", "slower": "harmful",
-            "cannot tell": "cannot tell",
-        }  # fmt: skip
-        return words[last]
+        if last == "slower":
+            return "harmful"
+        # Nothing scanned it, or its twin stays: there is nothing to find beyond the noise.
+        quiet = ratio is not None and ratio.low <= 1
+        return "can be dropped" if last != "cannot tell" or quiet else "cannot tell"
     if technique.advice == "slower":
         return "harmful"
     if technique.advice == "needed" and not candidate.calls:

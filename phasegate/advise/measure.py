@@ -17,9 +17,8 @@ from phasegate.compare.syntax import check_syntax
 from phasegate.compare.technique import Arm, Technique
 from phasegate.compare.technique_folders import body_of, declared, pair
 from phasegate.model.errors import PhasegateError
-from phasegate.project import Project
+from phasegate.project import Project, read_techniques
 from phasegate.project.contract import Level
-from phasegate.project.load import read_techniques
 from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.stack.levels import in_database
 

@@ -17,7 +17,7 @@ from sqlglot import exp
 from phasegate.advise.candidate import LOCK_TIMEOUT, RESET, WAITS, Candidate, named
 from phasegate.advise.draws import rows_of
 from phasegate.advise.schema import Function, Policy, Schema, Table, quoted
-from phasegate.advise.statements import parsed
+from phasegate.advise.statements import parsed, written
 from phasegate.advise.world import World
 from phasegate.stack.database import literal
 
@@ -78,7 +78,7 @@ def _once(
         if around is not None and around is not tree and around.args.get("from_") is None:
             continue  # `(select auth.uid())` already
         if CONSTANT.match(name) or _without_row(call, name, schema):
-            call.replace(parsed_expression(f"(select {call.sql('postgres')})"))
+            call.replace(parsed_expression(f"(select {written(call)})"))
             changed = True
             continue
         listed = _listed(call, name, table, schema) if around is tree else None
@@ -87,7 +87,7 @@ def _once(
             call.replace(parsed_expression(replacement))
             needs[name] = made
             changed = True
-    return where.this.sql("postgres") if changed else expression
+    return written(where.this) if changed else expression
 
 
 def parsed_expression(text: str) -> exp.Expr:
@@ -106,7 +106,7 @@ def _calls(tree: exp.Expr) -> Iterator[tuple[exp.Expr, str]]:
             yield node, f"{node.this.name}.{node.expression.name}"
         elif isinstance(node, exp.Anonymous) and not isinstance(node.parent, exp.Dot):
             yield node, node.name
-        elif isinstance(node, exp.Func) and node.sql("postgres").lower().startswith("current_sett"):
+        elif isinstance(node, exp.Func) and written(node).lower().startswith("current_sett"):
             yield node, "current_setting"
 
 
@@ -142,7 +142,7 @@ def _listed(
     )
     drop = f"drop function if exists {new}();"
     del column
-    return f"{argument.sql('postgres')} in (select {new}())", (create, drop)
+    return f"{written(argument)} in (select {new}())", (create, drop)
 
 
 def _membership(
@@ -171,11 +171,11 @@ def _membership(
         if takes and not column:
             column = next((name for name in names if name in table.columns), "")
         else:
-            rest.append(each.sql("postgres"))
+            rest.append(written(each))
     if not column:
         return None
     conditions = f" where {' and '.join(rest)}" if rest else ""
-    query = f"select {quoted(column)} from {source.this.sql('postgres')}{conditions}"
+    query = f"select {quoted(column)} from {written(source.this)}{conditions}"
     return column, query, table.columns[column].type
 
 

@@ -16,11 +16,11 @@ from sqlglot import exp
 from phasegate.advise.access import Access
 from phasegate.advise.candidate import Candidate, named
 from phasegate.advise.schema import quoted
-from phasegate.advise.statements import PARAMETER, Seen, parsed
+from phasegate.advise.statements import PARAMETER, Seen, parsed, written
 from phasegate.advise.world import World
 
-# From so many statements for each list on, they are asked for its rows and not for their own sake.
-CHILDREN_MIN = 2.0
+# From so many look-ups for each list on, they are made for its rows and not for their own sake.
+CHILDREN_MIN = 1.0
 # A column that takes more than this on average is worth leaving out of a list.
 WIDE_BYTES = 200
 # What an OFFSET is measured at where nobody saw one.
@@ -42,7 +42,7 @@ def rows_of(node: exp.Expr) -> Rows | None:
     """`node` as a statement of its own; None where it is no SELECT."""
     if not isinstance(node, exp.Select):
         return None
-    sql = node.sql("postgres")
+    sql = written(node)
     numbers = tuple(dict.fromkeys(int(n) for n in PARAMETER.findall(sql)))
     again = {number: place for place, number in enumerate(numbers, 1)}
     return Rows(node, PARAMETER.sub(lambda m: f"${again[int(m[1])]}", sql), numbers)
@@ -221,9 +221,8 @@ def _keyset(world: World, seen: Seen, access: Access, rows: Rows, skipped: int) 
     condition = parsed(f"select 1 where ({left}) {way} ({right})")
     if condition is not None:
         node = node.where(condition.args["where"].this)
-    node = node.order_by(
-        *[f"{alias}.{quoted(k)}{' desc' if descending else ''}" for k in keys], append=False
-    )
+    order = [f"{alias}.{quoted(k)}{' desc' if descending else ''}" for k in keys]
+    node = node.order_by(*order, append=False, dialect="postgres")
     node.set("offset", None)
     names, draw = _arms(world, seen, rows)
     # The last row of the page before, for this user: where the next one goes on.
@@ -232,16 +231,16 @@ def _keyset(world: World, seen: Seen, access: Access, rows: Rows, skipped: int) 
         if e.operator == "=" and not e.joined
     ]  # fmt: skip
     where = f" where {' and '.join(own)}" if own else ""
-    order = ", ".join(f"o.{quoted(k)}{' desc' if descending else ''}" for k in keys)
+    by = ", ".join(f"o.{quoted(k)}{' desc' if descending else ''}" for k in keys)
     extra = {
-        f"k{place}": f"(select o.{quoted(name)} from {table.qualified} as o{where} order by {order}"
+        f"k{place}": f"(select o.{quoted(name)} from {table.qualified} as o{where} order by {by}"
         f" offset {max(skipped - 1, 0)} limit 1)::text"
         for place, name in enumerate(keys, 1)
     }
     draw = world.drawn(seen, extra).sql
     id_ = named("page_after", table.name, *[name for name, _ in access.order])
     title = f"Go on after the last row of {table.name}, not OFFSET {skipped:,}"
-    after_sql = PARAMETER.sub(lambda m: f"${m[1]}", node.sql("postgres"))
+    after_sql = PARAMETER.sub(lambda m: f"${m[1]}", written(node))
     used = sorted({int(number) for number in PARAMETER.findall(after_sql)})
     again = {number: place for place, number in enumerate(used, 1)}
     after_sql = PARAMETER.sub(lambda m: f"${again[int(m[1])]}", after_sql)
@@ -280,7 +279,7 @@ def _fixed(rows: Rows, access: Access, skipped: int, seen: Seen) -> str:
     fixed = parsed(f"select 1 offset {skipped} + 0 * coalesce(${numbers[0].name}::bigint, 0)")
     if fixed is not None:
         node.set("offset", fixed.args["offset"])
-    return node.sql("postgres")
+    return written(node)
 
 
 def _counted(world: World, seen: Seen) -> Iterator[Candidate]:

@@ -25,7 +25,7 @@ from phasegate.project import Project
 from phasegate.records import store
 from phasegate.records.advice import AdviceRecord
 from phasegate.stack.binaries import give_to_service_user
-from phasegate.stack.postgres import PostgresServer, cluster_dir
+from phasegate.stack.postgres import PostgresServer
 
 RECORD, FOLDER = "advice.json", "candidates"
 
@@ -102,7 +102,11 @@ def advise(
     )
     measured = replace(measured, skipped={**measured.skipped, **absent})
     size = sum(table.bytes for table in ours.tables.values())
-    asked = [seen for seen in watched.statements if seen.top and seen.text in world.found]
+    asked = [
+        seen
+        for seen in watched.statements
+        if seen.top and seen.text in world.found and (seen.tree is None or world.reach[seen.text])
+    ]
     record = AdviceRecord(
         format_version=AdviceRecord.FORMAT_VERSION,
         started_at=started_at,
@@ -140,7 +144,7 @@ def _watch(
     on_progress: Callable[[str], None],
 ) -> Watched:
     """In a folder that the server's account can enter, gone at the end."""
-    parent = cluster_dir().parent
+    parent = server.data_dir.parent
     with tempfile.TemporaryDirectory(prefix="advise-", dir=parent) as name:
         folder = Path(name)
         folder.chmod(0o755)

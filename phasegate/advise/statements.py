@@ -84,6 +84,11 @@ class Seen:
         )
 
 
+def written(tree: exp.Expr) -> str:
+    """`tree` as SQL; functions keep their names as they are spelt."""
+    return tree.sql("postgres", normalize_functions=False)
+
+
 def parsed(text: str) -> exp.Expr | None:
     """`text` as a tree; None where sqlglot does not know how to read it."""
     try:
@@ -194,7 +199,8 @@ def _entries(lines: Iterable[str]) -> Iterable[tuple[str, str, str]]:
     for line in lines:
         begun = _ENTRY.match(line)
         if begun is None:
-            entry.append(line.removeprefix("\t"))
+            if line.startswith("\t"):  # others are not ours: no more of this entry comes
+                entry.append(line[1:])
             continue
         if head is not None:
             yield *head, "\n".join(entry)

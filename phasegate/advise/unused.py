@@ -46,7 +46,7 @@ def _unused(table: Table, index: Index) -> bool:
 
 def _duplicates(table: Table) -> dict[Index, str]:
     found: dict[Index, str] = {}
-    for index in table.indexes:
+    for index in sorted(table.indexes, key=lambda each: each.scans):
         if index.of_constraint or index.is_unique or None in index.keys:
             continue
         for other in table.indexes:

@@ -19,7 +19,7 @@ from phasegate.project.contract import (
     RequestFile,
 )
 from phasegate.project.find import VARIABLE, find_project
-from phasegate.project.load import Project, load_project, without_folder
+from phasegate.project.load import Project, load_project, read_techniques, without_folder
 from phasegate.project.seed_folder import SeedFolder
 from phasegate.project.technique import TechniqueFolder, transactional
 
@@ -43,6 +43,7 @@ __all__ = [
     "TechniqueFolder",
     "find_project",
     "load_project",
+    "read_techniques",
     "transactional",
     "without_folder",
 ]

@@ -7,6 +7,7 @@ Writes the databases `phasegate_<users>` and `phasegate_template_<users>`.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import msgspec
 from phasegate.project import SeedFolder, load_project
 from phasegate.records.seed import SeedRecord
 from phasegate.seeding.dataset import broke_off, reason_of, seed_database
-from phasegate.seeding.dataset_spec import OnProgress, dataset_spec
+from phasegate.seeding.dataset_spec import DatasetSpec, OnProgress, dataset_spec
 from phasegate.seeding.target import check_disk, sql
 from phasegate.stack.database import apply_sql, connected, run
 from phasegate.stack.levels import FOUNDATION, apply_level
@@ -75,7 +76,7 @@ def ensure_dataset(
     names = _Names(users)
     started = time.perf_counter()
     try:
-        stored = None if fresh else run(_stored_record(server, names, spec.key))
+        stored = None if fresh else run(_stored_record(server, names, _key(spec)))
         if stored is None:
             check_disk(server.data_dir, spec.rows_expected, COPIES)
             run(_make_room(server, names))
@@ -90,7 +91,7 @@ def ensure_dataset(
                 project=spec.folder,
                 on_progress=on_progress,
             )
-            run(_keep(server, names, spec.key, record))
+            run(_keep(server, names, _key(spec), record))
         else:
             record = msgspec.json.decode(stored, type=SeedRecord)
             record = msgspec.structs.replace(
@@ -102,6 +103,13 @@ def ensure_dataset(
     apply_level(server.dsn(names.database), 1, load_project(spec.folder.root))
     wall_s = time.perf_counter() - started
     return server.dsn(names.database), msgspec.structs.replace(record, wall_s=wall_s)
+
+
+def _key(spec: DatasetSpec) -> str:
+    """Of a template: the rows, and who may see them. Policies are made with the tables."""
+    policies = spec.folder.policies
+    text = policies.read_bytes() if policies.is_file() else b""
+    return f"{spec.key}-{hashlib.sha256(text).hexdigest()[:16]}"
 
 
 async def _stored_record(server: PostgresServer, names: _Names, key: str) -> str | None:
