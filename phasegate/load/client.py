@@ -223,6 +223,13 @@ class Client:
         self._look(full_name, path, answer)
         return response
 
+    def always(self, headers: Mapping[str, str]) -> None:
+        """Send these headers with every request from now on, and not `apikey` and `Authorization`.
+
+        For an API that gives out tokens or cookies by a log-in of its own, in `on_start`.
+        """
+        self._head = self._line.transport.head(dict(headers))
+
     def remove_at_end(self, method: str, path: str, json: Any) -> None:
         """Have that request sent as this user when the test is over."""
         body = None if json is None else json_module.dumps(json).encode()

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from phasegate.record.har import Exchange
 from phasegate.record.personal import Person, person_of, subject_of
 from phasegate.record.planner import Planner
+from phasegate.record.sign_in import sign_in_of
 from phasegate.record.sources import leaves
 from phasegate.record.template import taken_apart
 from phasegate.record.visit import Click, Visit
@@ -43,7 +44,9 @@ def visits(
         subjects = {subject for each in part if (subject := subject_of(each))}
         told = [each for each in about if not subjects or _same_user(each, subjects)]
         person = person_of((*told, *part))
+        sign_in = sign_in_of(about, part, person)
         found.append(_visit(part, person, scripts, secrets))
+        found[-1].sign_in = sign_in
     return found
 
 

@@ -16,6 +16,10 @@ from phasegate.record.visit import Visit
 from phasegate.record.write_file import Planned, locustfile
 
 REMOVED = "removed"
+NOBODY_KNOWN = (
+    "no token tells who was signed in. Requests are sent with one that phasegate signs; where the "
+    "API takes none, give --users-file with tokens"
+)
 
 
 @dataclass(frozen=True)
@@ -60,17 +64,16 @@ def record(
         selected = select(recording.exchanges, host)
         secrets |= secrets_of(recording.exchanges)
         remarks += recording.remarks
-        if not any(map(subject_of, selected.exchanges)):
-            remarks.append(
-                f"{file.name}: no token tells who was signed in. Requests are sent with one that "
-                "phasegate signs; where the API takes none, give --users-file with tokens"
-            )
         remarks += [
             f"{file.name}: {number} left out: {why}" for why, number in selected.left_out.items()
         ]
         hosts.append(selected.host)
         scripts = [each for each in recording.exchanges if _is_code(each)]
         for visit in visits(selected.exchanges, selected.signing_in, scripts, secrets):
+            if visit.sign_in is None and not any(
+                subject_of(request.exchange) for request in visit.requests
+            ):
+                remarks.append(f"{file.name}: {NOBODY_KNOWN}")
             known = kinds.get(visit.shape)
             kinds[visit.shape] = Planned(visit, known.weight + 1 if known else 1, file.stem)
     planned = list(kinds.values())

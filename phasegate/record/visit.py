@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from phasegate.record.personal import Person
+from phasegate.record.sign_in import SignIn
 from phasegate.record.sources import Date
 from phasegate.record.template import JsonPath, Request
 
@@ -143,6 +144,8 @@ class Visit:
     requests: list[Request]
     steps: list[Step]
     clicks: list[Click]
+    sign_in: SignIn | None = None
+    """How users get their token, where none can be minted."""
 
     @property
     def writes(self) -> bool:

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 
 from phasegate.record.expressions import Expressions
-from phasegate.record.names import Names, identifier
+from phasegate.record.names import Names, identifier, request_name
+from phasegate.record.planner import Planner
 from phasegate.record.python_text import INDENT, literal
 from phasegate.record.visit import Visit
-from phasegate.record.write_request import Shared
+from phasegate.record.write_request import RequestWriter, Shared
 from phasegate.record.write_visit import VisitWriter
 
 _HELPERS = {
@@ -68,7 +69,9 @@ def locustfile(planned: list[Planned]) -> tuple[str, list[str]]:
         drawing |= _drawing(expressions, shared)
         helpers |= expressions.helpers
         secrets |= expressions.secrets
-    on_start = _on_start(drawing)
+    signing = next((kind.visit for kind in planned if kind.visit.sign_in is not None), None)
+    signs_in = [] if signing is None else _signing_in(signing, shared, helpers, secrets)
+    on_start = _on_start(signs_in, drawing)
     body = "\n\n".join([on_start, *methods] if on_start else methods)
     shared.imports |= {"writes"} if marks else set()
     text = f"{_head(planned, shared, helpers, secrets, bool(drawing))}\n\n{_CLASS}{body}\n"
@@ -157,12 +160,44 @@ def _drawing(expressions: Expressions, shared: Shared) -> dict[str, list[str]]:
     return found
 
 
-def _on_start(drawing: dict[str, list[str]]) -> str:
-    if not drawing:
+def _signing_in(visit: Visit, shared: Shared, helpers: set[str], secrets: set[str]) -> list[str]:
+    """The lines of `on_start` that sign in."""
+    sign_in = visit.sign_in
+    assert sign_in is not None  # noqa: S101 - the caller chose a visit that has one
+    alone = Visit(visit.person, [sign_in.request], [], [])
+    Planner(alone, frozenset()).steps_of([0])
+    expressions = Expressions(alone, Names(), Names())
+    pad = INDENT * 2
+    writer = RequestWriter(expressions, shared)
+    by_cookie = sign_in.path is None
+    lines = writer.lines(alone.steps[0], "signed = ", pad, joined={}, at=0, decoded=not by_cookie)
+    helpers |= expressions.helpers
+    secrets |= expressions.secrets
+    if sign_in.path is None:
+        lines += [
+            f'{pad}cookie = signed.headers["set-cookie"].partition(";")[0]',
+            f'{pad}self.client.always({{"Cookie": cookie}})',
+        ]
+    else:
+        token = "signed" + "".join(f"[{key!r}]" for key in sign_in.path)
+        value = f'f"{sign_in.prefix}{{{token}}}"'
+        lines.append(f'{pad}self.client.always({{"{sign_in.header}": {value}}})')
+    shared.findings.append(
+        f"POST {request_name(sign_in.request)}: each user signs in (on_start), by the address and "
+        "the password that stand there"
+    )
+    return lines
+
+
+def _on_start(signs_in: list[str], drawing: dict[str, list[str]]) -> str:
+    if not drawing and not signs_in:
         return ""
+    what = [*(["Sign in"] if signs_in else []), *(["choose what it is about"] if drawing else [])]
+    said = " and ".join(what)
     lines = [
         f"{INDENT}def on_start(self) -> None:",
-        f'{INDENT * 2}"""Choose what the visit is about; nobody waits for it."""',
+        f'{INDENT * 2}"""{said[0].upper() + said[1:]}; nobody waits for it."""',
+        *signs_in,
     ]
     return "\n".join([*lines, *(line for part in drawing.values() for line in part)])
 

@@ -59,8 +59,19 @@ class RequestWriter:
         joined: dict[int, str],
         at: int,
         turn: str = "",
+        decoded: bool = True,
     ) -> list[str]:
-        """The call that sends it."""
+        """The call that sends it.
+
+        Args:
+            step: it, or the loop's first.
+            opening: in front of the call: `notes = `.
+            pad: the indentation.
+            joined: variables of lists that are one parameter, by their first place.
+            at: the step's number.
+            turn: the loop's variable.
+            decoded: whether the opening is given the answer's JSON, or the whole response.
+        """
         request = step.request
         method = request.method.lower()
         plain = method in ("get", "post", "put", "patch", "delete")
@@ -78,7 +89,7 @@ class RequestWriter:
         expects = self._expects(at, request)
         if expects:
             arguments.append(f"expects={expects}")
-        closing = ").json()" if opening else ")"
+        closing = ").json()" if opening and decoded else ")"
         return [
             *(f"{pad}# {guess}" for guess in self._guesses(step)),
             *call(opening + called, arguments, closing, len(pad)),
