@@ -86,7 +86,6 @@ class Sessions:
         self._line = Line(transport, self.recorder, UNBOUNDED, removals, checks)
         self._clock = Clock(self.recorder, load().workload, 0.0, self.timer, lambda _: 0)
         self._choice = Choice(Visitor, Visitor.read, 1.0)
-        self._head = transport.head(HEADERS)
         self._rng = random.Random(0)
 
     def carry_out(self, due_s: float) -> None:
@@ -96,7 +95,7 @@ class Sessions:
             self._choice,
             self._environment,
             session,
-            Client(self._line, session, self._head),
+            Client(self._line, session, HEADERS),
             user=Registered("someone", "t"),
             parts=frozenset(),
             level=1,

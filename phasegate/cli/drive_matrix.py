@@ -48,7 +48,7 @@ def measure(
     @contextmanager
     def stand(level: int, users: int) -> Iterator[Standing]:
         with running_level(
-            server, databases[users], level, folder=folder, compute=compute
+            server, databases[users], level, folder=folder, compute=compute, project=project
         ) as running:
             on_level(running)
             target = Target(
@@ -65,7 +65,7 @@ def measure(
             stage=stage,
             out=out,
             pids=standing.pids,
-            api_url=standing.target.url,
+            api_url=None if project.api.command else standing.target.url,
             pooler_dsn=standing.pooler_dsn,
         )
 

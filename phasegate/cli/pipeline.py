@@ -210,6 +210,9 @@ def _benchmark(
     catalogue: Catalogue,
 ) -> None:
     out = journal.folder / "bench"
+    if not plan.project.benchmarks.is_dir():
+        journal.skip(BENCHMARKS, "the project has no folder benchmarks/")
+        return
     with journal.stage(BENCHMARKS), console.step(BENCHMARKS) as show:
         records = run_benchmarks(
             {data.users: data.dsn for data in data_sets},

@@ -195,7 +195,7 @@ def _acting(project: Project, users: int, seed: int, users_file: Path | None) ->
     )
     count = len(source)
     picked = sorted({i * count // ACTING_LOOKED_UP for i in range(ACTING_LOOKED_UP)})
-    return [source.of_index(i)[0] for i in picked]
+    return [source.of_index(i).id for i in picked]
 
 
 def _drive(

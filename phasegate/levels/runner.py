@@ -7,6 +7,7 @@ have is left out, and named with the reason and the command that would change th
 from __future__ import annotations
 
 import secrets
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ import asyncpg
 
 from phasegate.api import Api
 from phasegate.api.launch import Started, start_api
+from phasegate.api.own_command import clear_left_behind, start_command
 from phasegate.api.settings import STATEMENT_CACHE_SIZE, ApiSettings
 from phasegate.model.errors import CannotMeasure, PhasegateError
 from phasegate.model.prices import Compute
@@ -199,6 +201,7 @@ def build(
     wanted.folder.mkdir(parents=True, exist_ok=True)
     give_to_service_user(wanted.folder)
     # Left behind by a run that was killed: they would hold on to a server that is gone.
+    clear_left_behind(wanted.folder)
     stop_pgbouncer(wanted.folder / "pgbouncer")
     discard_replica(wanted.folder / "replica", server.dsn())
     processes = Processes(server=_reconfigured(undo, server, dsn, wanted))
@@ -334,6 +337,20 @@ def _add_api(
     undo: ExitStack, processes: Processes, dsn: str, wanted: Wanted
 ) -> tuple[Started, StackPart]:
     pooler = processes.pooler
+    through = "straight to PostgreSQL" if pooler is None else "through PgBouncer"
+    own = wanted.project.api
+    if own.command:
+        command = start_command(
+            own,
+            root=wanted.project.root,
+            folder=wanted.folder,
+            dsn=dsn if pooler is None else pooler.dsn,
+            jwt_secret=wanted.jwt_secret,
+            port=wanted.port,
+        )
+        undo.callback(command.stop)
+        note = f"the project's own ({shlex.split(own.command)[0]}), {through}"
+        return command, StackPart(name="api", outcome="running", note=note)
     # Without a pooler, a connection for each request: the scaling guide adds pooling in phase 3
     # (docs/method.md#the-scaling-guide).
     own_size = computes.API_POOL_SIZE if "pooler" in wanted.names else 0
@@ -358,5 +375,4 @@ def _add_api(
     )
     undo.callback(started.stop)
     how = f"a pool of {pool_size}" if pool_size else "a connection for each request"
-    through = "straight to PostgreSQL" if pooler is None else "through PgBouncer"
     return started, StackPart(name="api", outcome="running", note=f"{how}, {through}")

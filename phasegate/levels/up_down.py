@@ -30,7 +30,7 @@ from phasegate.records.store import Part, Record
 from phasegate.stack.cache import cache_dir, locked, occupy, vacate
 from phasegate.stack.pgbouncer import stop_pgbouncer
 from phasegate.stack.postgres import PostgresServer, cluster_dir, start_postgres, stop_postgres
-from phasegate.stack.processes import end, lives
+from phasegate.stack.processes import end_group, lives
 from phasegate.stack.replica import discard_replica
 
 STOP = "Stop it with `phasegate down`"
@@ -266,8 +266,7 @@ def _stop(state: State) -> None:
     processes = {process.name: process for process in state.processes if process.lives()}
     for name in ("api", "worker"):
         if name in processes:
-            with suppress(psutil.NoSuchProcess):
-                end(psutil.Process(processes[name].pid))
+            end_group(processes[name].pid)
     stop_pgbouncer(home() / "pgbouncer")
     discard_replica(home() / "replica", state.dsn)
     stop_postgres(Path(state.data_dir))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         TEXT,
         USUALLY,
         Fields,
+        GraphQL,
         Maybe,
         Rows,
     )
@@ -47,6 +48,7 @@ __all__ = [
     "Completion",
     "EtagCache",
     "Fields",
+    "GraphQL",
     "Maybe",
     "RequestFailed",
     "Response",

@@ -11,7 +11,7 @@ import json as json_module
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,12 +19,14 @@ import gevent
 from gevent.pool import Pool
 
 from phasegate.load.answer_checks import AnswerChecks, Asked
-from phasegate.load.expectations import ANYTHING, Expected, Failure, failure_of
+from phasegate.load.answers import graphql_operation
+from phasegate.load.carried import Carried, SessionHeaders
+from phasegate.load.expectations import ANYTHING, Expected, Failure, GraphQL, failure_of
 from phasegate.load.reads import ReadsOnly
 from phasegate.load.recorder import Recorder
 from phasegate.load.response import CaughtResponse, Response
 from phasegate.load.session import RequestFailed, Session, SessionOver
-from phasegate.load.transport import Answer, Transport, header_lines
+from phasegate.load.transport import Answer, Transport
 
 JSON_LINE = b"Content-Type: application/json\r\n"
 FORM_LINE = b"Content-Type: application/x-www-form-urlencoded\r\n"
@@ -123,15 +125,32 @@ class Client:
     Args:
         line: shared by all clients of the process.
         session: whose clicks the requests belong to.
-        head: the header lines of each request, encoded (`Transport.head`).
+        headers: of each request: the user's own.
         user_id: whose answers they are held to be; empty where it is not known.
     """
 
-    __slots__ = ("_head", "_line", "_session", "_user_id")
+    __slots__ = ("_carried", "_line", "_session", "_user_id")
 
-    def __init__(self, line: Line, session: Session, head: bytes, user_id: str = "") -> None:
-        self._line, self._session, self._head = line, session, head
+    def __init__(
+        self, line: Line, session: Session, headers: dict[str, str], user_id: str = ""
+    ) -> None:
+        self._line, self._session = line, session
+        self._carried = Carried(headers, line.transport.head)
         self._user_id = user_id
+
+    @property
+    def headers(self) -> SessionHeaders:
+        """What each further request carries: `self.client.headers["Authorization"] = …`."""
+        return self._carried.headers
+
+    @property
+    def cookies(self) -> Mapping[str, str]:
+        """What answers of this session have set, by name."""
+        return self._carried.cookies
+
+    def set_cookie(self, name: str, value: str) -> None:
+        """Have each further request carry a cookie; an empty `value` removes it."""
+        self._carried.set_cookie(name, value)
 
     def get(self, path: str, **options: Any) -> Any:
         """See `request`."""
@@ -152,6 +171,37 @@ class Client:
     def delete(self, path: str, **options: Any) -> Any:
         """See `request`."""
         return self.request("DELETE", path, **options)
+
+    def graphql(
+        self,
+        query: str,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        path: str = "/graphql",
+        name: str = "",
+        expects: Expected | None = None,
+        **options: Any,
+    ) -> Any:
+        """A GraphQL operation, named after itself; an answer that holds errors has failed.
+
+        Args:
+            query: the document.
+            variables: of the operation.
+            path: where the API has its endpoint.
+            name: another one, for an operation that has none.
+            expects: the form of `data`.
+            options: as for `request`.
+        """
+        body = {"query": query, "variables": dict(variables or {})}
+        kind, called = graphql_operation(json_module.dumps(body)) or ("query", "")
+        return self.request(
+            "POST",
+            path,
+            name=name or f"{path} {called or kind}",
+            json=body,
+            expects=GraphQL(expects),
+            **options,
+        )
 
     def request(
         self,
@@ -176,7 +226,7 @@ class Client:
             params: the query, encoded.
             json: the body; encoded, and sent as application/json.
             data: the body as text or bytes, or the fields of a form.
-            headers: further ones; the user's own (`apikey`, `Authorization`) are always sent.
+            headers: further ones, which replace the session's own of the same name.
             expects: the form of the answer's body; where None, any but a web page will do.
             catch_response: the `with` block decides whether it failed.
 
@@ -193,13 +243,12 @@ class Client:
         if params:
             path += f"{'&' if '?' in path else '?'}{urlencode(params, doseq=True)}"
         body, extra = _body(json, data)
-        if headers:
-            extra += _lines(tuple(headers.items()))
+        head = self._carried.lines(headers)
         full_name = f"{method} {name or path.partition('?')[0]}"
         name_id = line.recorder.name_id(full_name)
         due_s, sent_s = session.due_s, time.perf_counter()
         try:
-            answer = line.transport.request(method, path, self._head, body, extra)
+            answer = line.transport.request(method, path, head, body, extra)
         except gevent.GreenletExit:
             # Cut off while waiting: it was sent, and it was not answered.
             done_s = time.perf_counter()
@@ -208,6 +257,7 @@ class Client:
             )
             raise
         session.due_s = answer.done_s
+        self._carried.keep(answer)
         if_changed = answer.status == 304 and _asks_if_changed(headers)
         if catch_response:
             sent = (full_name, name_id, due_s, sent_s)
@@ -233,7 +283,8 @@ class Client:
     def remove_at_end(self, method: str, path: str, json: Any) -> None:
         """Have that request sent as this user when the test is over."""
         body = None if json is None else json_module.dumps(json).encode()
-        self._line.removals.add(self._session.stage, self._head, method, path, body)
+        head = self._carried.lines(None)
+        self._line.removals.add(self._session.stage, head, method, path, body)
 
     def _judged(
         self,
@@ -305,11 +356,6 @@ def _body(json: Any, data: str | bytes | Mapping[str, Any] | None) -> tuple[byte
     if isinstance(data, Mapping):
         return urlencode(data, doseq=True).encode(), FORM_LINE
     return (data.encode() if isinstance(data, str) else data), b""
-
-
-@lru_cache(maxsize=256)
-def _lines(headers: tuple[tuple[str, str], ...]) -> bytes:
-    return header_lines(dict(headers))
 
 
 def _asks_if_changed(headers: Mapping[str, str] | None) -> bool:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 NO_CONTENT = 204
 
+# Of what a GraphQL server says: it may quote what was sent.
+ERROR_WORDS_MAX = 80
+
 PAGE = "a web page instead of JSON"
 """What is wrong with HTML."""
 
@@ -115,6 +118,21 @@ class Maybe:
     def problem(self, body: Any) -> str:
         """See `Expected`."""
         return "" if body is None else self.form.problem(body)
+
+
+@dataclass(frozen=True)
+class GraphQL:
+    """What a GraphQL server answers: no errors, and `data` of a form."""
+
+    form: Expected | None = None
+
+    def problem(self, body: Any) -> str:
+        """See `Expected`."""
+        if not isinstance(body, dict) or ("data" not in body and "errors" not in body):
+            return f"{_kind(body)} instead of a GraphQL answer"
+        if body.get("errors"):
+            return f"a GraphQL error: {str(body['errors'])[:ERROR_WORDS_MAX]}"
+        return "" if self.form is None else self.form.problem(body.get("data"))
 
 
 @dataclass(frozen=True)

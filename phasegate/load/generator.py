@@ -230,12 +230,11 @@ class Generator:
             carry_out_visit(choice.user_class, self._environment, visit)
         else:
             user = self._people[stage].draw(rng)
-            head = self._transport.head(settings.headers(user.token))
             carry_out(
                 choice,
                 self._environment,
                 session,
-                Client(self._line, session, head, user.id),
+                Client(self._line, session, settings.headers(user.token), user.id),
                 user=user,
                 parts=settings.parts,
                 level=settings.level,

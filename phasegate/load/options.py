@@ -151,7 +151,7 @@ ARGUMENTS = (
     Argument(
         "users-file",
         "",
-        "act as the users in FILE (an id a line, or an id and a token), not the seeder's",
+        "act as the users in FILE (an id a line, or an id and a token, or CSV), not the seeder's",
         "FILE",
         in_web_ui=False,
     ),

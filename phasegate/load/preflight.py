@@ -12,6 +12,7 @@ import random
 import time
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NoReturn
 
 import jwt
@@ -108,12 +109,13 @@ class _Preflight:
         self._environment, self._transport = environment, transport
         self._fault: CannotMeasure | None = None
         file = settings.users_file
-        self._who, self._token = (
-            (_first_seeded(settings, project), "") if file is None else Listed(file).of_index(0)
+        self._user = (
+            User(_first_seeded(settings, project), "") if file is None else Listed(file).of_index(0)
         )
+        self._token = self._user.token
         self._minted = not self._token and bool(settings.jwt_secret)
         if self._minted:
-            self._token = mint(settings.jwt_secret, self._who, lifetime_s=TOKEN_LIFETIME_S)
+            self._token = mint(settings.jwt_secret, self._user.id, lifetime_s=TOKEN_LIFETIME_S)
 
     def run(self, among: Sequence[Choice]) -> int:
         settings, recorder, timer = self._settings, Recorder((0.0,)), Timer()
@@ -128,12 +130,12 @@ class _Preflight:
         removals = Removals(self._transport, recorder)
         checks = AnswerChecks(recorder)
         line = Line(self._transport, recorder, budget, removals, checks, self._judge)
-        head = self._head(f"Bearer {self._token}" if self._token else None)
+        headers = self._headers(f"Bearer {self._token}" if self._token else None)
         start_caches(1.0)
         try:
             for choice in among:
                 session = Session(clock, random.Random(0), time.perf_counter())
-                self._try(choice, session, Client(line, session, head))
+                self._try(choice, session, Client(line, session, dict(headers)))
         finally:
             removals.send()
             timer.close()
@@ -147,7 +149,7 @@ class _Preflight:
                 self._environment,
                 session,
                 client,
-                user=User(self._who, self._token),
+                user=replace(self._user, token=self._token),
                 parts=self._settings.parts,
                 level=self._settings.level,
             )
@@ -163,13 +165,13 @@ class _Preflight:
         if self._fault is not None:
             raise self._fault
 
-    def _head(self, authorization: str | None) -> bytes:
+    def _headers(self, authorization: str | None) -> dict[str, str]:
         lines = {"X-Client-Info": CLIENT}
         if self._settings.anon_key:
             lines["apikey"] = self._settings.anon_key
         if authorization:
             lines["Authorization"] = authorization
-        return self._transport.head(lines)
+        return lines
 
     def _judge(self, name: str, answer: Answer, problem: str) -> None:
         """End it all where the answer is one that no load explains."""
@@ -189,7 +191,9 @@ class _Preflight:
             return found
         if found is TOKEN_ADVICE and self._minted and self._key_is_of_the_same_secret():
             return found
-        alone = self._transport.request("GET", "/rest/v1/", self._head(None))
+        alone = self._transport.request(
+            "GET", "/rest/v1/", self._transport.head(self._headers(None))
+        )
         if alone.status in UNAUTHORISED and said(alone) == problem:
             return KEY_ADVICE
         if found is TOKEN_ADVICE and not self._minted:

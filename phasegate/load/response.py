@@ -6,6 +6,7 @@ from collections.abc import Callable, Sized
 from types import TracebackType
 from typing import Any
 
+from phasegate.load.answers import shows_nothing
 from phasegate.load.session import RequestFailed
 from phasegate.load.transport import Answer
 
@@ -74,6 +75,8 @@ class Response:
     def shown(self) -> Sized | None:
         """What a user sees of it: rows, or an object; None where it has no body."""
         body = self.json() if self.answer.body else None
+        if body is not None and shows_nothing(body):
+            return ()
         return body if body is None or isinstance(body, Sized) else (body,)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, ClassVar, NoReturn, TypeVar
 
@@ -96,6 +97,10 @@ class SessionUser(User):
     def pause(self, seconds: float) -> None:
         """Let time pass within a session; it counts for no latency and is not scaled."""
         self._session.pause(seconds)
+
+    def uncounted(self) -> AbstractContextManager[None]:
+        """A `with` block whose requests are recorded and are no clicks: a log-in, say."""
+        return self._session.unwatched()
 
     def created(self, path: str, *, method: str = "DELETE", json: Any = None) -> None:
         """Say how to take back what this session wrote: that request is sent when the test is over.

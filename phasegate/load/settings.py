@@ -154,8 +154,10 @@ def keys_from(
     if anon_key:
         refuse_service_key(anon_key, ANON_KEY, "Put the project's anon (publishable) key there")
     if listed is not None:
-        for who, token in map(listed.of_index, range(len(listed))):
-            refuse_service_key(token, f"The token of user {who}", "Give one that the user got")
+        for user in map(listed.of_index, range(len(listed))):
+            refuse_service_key(
+                user.token, f"The token of user {user.id}", "Give one that the user got"
+            )
     return anon_key, secret
 
 

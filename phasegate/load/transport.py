@@ -61,7 +61,7 @@ class Answer:
     """0: no answer."""
     body: bytes
     headers: dict[bytes, bytes]
-    """Names in lower case."""
+    """Names in lower case; several `Set-Cookie` are lines of one value."""
     sent_s: float
     done_s: float
     error: str = ""
@@ -124,7 +124,10 @@ class _Message:
         return self.headers_complete and not told
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers[name.lower()] = value
+        name = name.lower()
+        if name == b"set-cookie" and name in self.headers:  # the one that may come twice
+            value = self.headers[name] + b"\n" + value
+        self.headers[name] = value
 
     def on_body(self, part: bytes) -> None:
         self.body = self.body + part if self.body else part

@@ -19,6 +19,9 @@ from phasegate.model.errors import CannotMeasure
 POLL_S = 0.02
 TIMEOUT_S = 10.0
 
+# For what a leader left behind: it had its time while the leader ended.
+GROUP_GRACE_S = 2.0
+
 
 def without_libpq_variables() -> dict[str, str]:
     """The environment for programs that talk to a server of ours.
@@ -45,6 +48,21 @@ def end(
             time.sleep(POLL_S)
     with suppress(psutil.Error):
         process.wait(0)  # collects it where it is our own child
+
+
+def end_group(leader: int) -> None:
+    """End the process `leader`, and then whatever is left of the process group that it leads."""
+    with suppress(psutil.NoSuchProcess):
+        end(psutil.Process(leader))
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + GROUP_GRACE_S
+        try:
+            os.killpg(leader, number)
+            while time.monotonic() < deadline:
+                os.killpg(leader, 0)
+                time.sleep(POLL_S)
+        except (ProcessLookupError, PermissionError):
+            return  # nobody is left, or nobody of ours
 
 
 def lives(process: psutil.Process) -> bool:

@@ -160,6 +160,24 @@ def test_users_and_tokens_of_ones_own_are_read_from_a_file(tmp_path: Path) -> No
     assert {(user.id, user.token) for user in drawn} == {(who[0], "token-0"), (who[1], "token-1")}
 
 
+def test_users_of_any_key_and_with_columns_of_their_own_are_read_from_a_file(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "users.csv"
+    path.write_text(
+        'email, id, token, password\na@b.example, 41, t-41, "x,y"\n, ada, ,\n', encoding="utf-8"
+    )
+    listed = Listed(path)
+    first, second = listed.of_index(0), listed.of_index(1)
+    assert (first.id, first.token) == ("41", "t-41")
+    assert first.fields == {"email": "a@b.example", "password": "x,y"}
+    assert (second.id, second.token, listed.all_have_tokens) == ("ada", "", False)
+    assert "x,y" not in repr(first)
+    assert "t-41" not in repr(first)
+    # Without a secret nothing is minted: such a user signs in by themselves.
+    assert ActingUsers(source=listed, jwt_secret="").draw(random.Random(1)).token in ("", "t-41")
+
+
 def test_a_service_key_in_the_place_of_a_users_token_is_refused_and_not_quoted(
     tmp_path: Path,
 ) -> None:
@@ -179,7 +197,13 @@ def test_users_without_a_token_need_the_secret(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [("", "contains no user"), ("eyJhbGciOi.secret\n", "Line 1 of")]
+    ("content", "said"),
+    [
+        ("", "contains no user"),
+        ("eyJhbGciOi.secret\n", "Line 1 of"),
+        ("name,token\na,secret\n", "has no column `id`"),
+        ("id,token\n7,a\nb\x01c,secret\n", "Line 3 of"),
+    ],
 )
 def test_a_wrong_file_of_users_is_named_but_not_quoted(
     content: str, said: str, tmp_path: Path
