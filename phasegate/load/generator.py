@@ -33,7 +33,7 @@ from phasegate.load.session_user import Choice, SessionUser, carry_out
 from phasegate.load.settings import LoadSettings
 from phasegate.load.timer import Timer
 from phasegate.load.transport import REQUEST_TIMEOUT_S, Transport
-from phasegate.load.users import ActingUsers, Listed, Seeded, Source
+from phasegate.load.users import ActingUsers, Listed, Seeded, Source, User
 from phasegate.load.visit import Visit
 from phasegate.load.visit import carry_out as carry_out_visit
 from phasegate.project import Project
@@ -218,6 +218,8 @@ class Generator:
             return
         settings, number = self._settings, next(self._session_number)
         rng = random.Random(f"{settings.seed}/{self._slot}/{number}")
+        # Drawn first, so that the same seed gives the same sessions of the same users.
+        user = self._people[stage].draw(rng) if self._people else User("", "")
         if among is None:
             among, weights = self._choices, self._weights
         else:
@@ -229,7 +231,6 @@ class Generator:
             visit = Visit(self._line, session, self._names, length, self._own_of_locust.add)
             carry_out_visit(choice.user_class, self._environment, visit)
         else:
-            user = self._people[stage].draw(rng)
             carry_out(
                 choice,
                 self._environment,
