@@ -63,6 +63,11 @@ class Carried:
             self._headers = SessionHeaders(self._headers, self._changed)
         return self._headers
 
+    def replace(self, headers: Mapping[str, str]) -> None:
+        """Have each further request carry these headers, and no other of the session's."""
+        self._headers = dict(headers)
+        self._changed()
+
     def lines(self, more: Mapping[str, str] | None) -> bytes:
         """The header lines of a request that has headers `more` of its own, which come first."""
         if not more:
@@ -79,8 +84,12 @@ class Carried:
         self.cookies.pop(name, None)
         if value:
             self.cookies[name] = value
+        self._say_cookies()
+
+    def _say_cookies(self) -> None:
         said = "; ".join(f"{one}={value}" for one, value in self.cookies.items())
-        self._cookie_line = header_lines({"Cookie": said}) if said else b""
+        by_hand = any(name.lower() == "cookie" for name in self._headers)
+        self._cookie_line = header_lines({"Cookie": said}) if said and not by_hand else b""
 
     def keep(self, answer: Answer) -> None:
         """Keep the cookies that an answer sets."""
@@ -98,6 +107,7 @@ class Carried:
 
     def _changed(self) -> None:
         self._head = self._encode(dict(self._headers))
+        self._say_cookies()
 
 
 @lru_cache(maxsize=256)

@@ -278,7 +278,7 @@ class Client:
 
         For an API that gives out tokens or cookies by a log-in of its own, in `on_start`.
         """
-        self._head = self._line.transport.head(dict(headers))
+        self._carried.replace(headers)
 
     def remove_at_end(self, method: str, path: str, json: Any) -> None:
         """Have that request sent as this user when the test is over."""

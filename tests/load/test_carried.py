@@ -55,6 +55,8 @@ def test_cookies_are_kept_by_name_until_they_are_taken_back() -> None:
     assert one.lines(None) == b""
     one.set_cookie("sid", "b2")
     assert lines(one, {"Cookie": "mine=1"}) == ["Cookie: mine=1"]
+    one.replace({"cookie": "theirs=2"})
+    assert lines(one) == ["cookie: theirs=2"]
 
 
 @given(st.dictionaries(NAMES, VALUES, max_size=4))
