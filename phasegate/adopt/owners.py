@@ -22,7 +22,9 @@ _GROUP_NAMES = re.compile(
     r"club|communit|school|store|shop|agenc|firm|studio|channel|room|conversation|chat)"
 )
 _MEMBER_NAMES = re.compile(
-    r"member|participant|collaborator|seat|staff|(user|org|team)_?(org|team)"
+    r"member|participant|collaborator|seat|staff|"
+    r"(user|org|organi[sz]ation|team|workspace|account)s?_?(on_?)?"
+    r"(user|org|organi[sz]ation|team|workspace|account)"
 )
 
 
@@ -31,6 +33,7 @@ class Kind(Enum):
 
     USERS = "users"
     MIRROR = "one for each user, with their key"
+    EXTENSION = "one for each row that refers to it"
     REFERENCE = "does not grow with the users"
     GROUPS = "groups of users"
     MEMBERSHIPS = "who is in which group"
@@ -101,6 +104,14 @@ def is_required(table: Table, foreign: ForeignKey) -> bool:
     return all(table.by_name[name].not_null for name in foreign.columns)
 
 
+def is_unique(table: Table, foreign: ForeignKey) -> bool:
+    """Whether no two rows have the same row there."""
+    return any(
+        set(unique.columns) <= set(foreign.columns) and not unique.where and not unique.expressions
+        for unique in table.uniques
+    )
+
+
 def find_owners(shape: Shape, users: Users, facts: SourceFacts | None) -> Owners:
     """The owner of every table's rows."""
     owners = Owners(shape, users, facts)
@@ -116,7 +127,9 @@ def find_owners(shape: Shape, users: Users, facts: SourceFacts | None) -> Owners
         )
     _find_groups(owners)
     _find_required(owners)
+    _find_extensions(owners)
     _find_optional(owners)
+    _find_extensions(owners)
     _find_reference(owners)
     owners.by_place = {place: owners.by_place[place] for place in _ordered(owners)}
     return owners
@@ -293,6 +306,29 @@ def _find_optional(owners: Owners) -> None:
             above.table.place,
             key,
             ancestors=tuple(dict.fromkeys((above.table.place, *above.ancestors))),
+        )
+
+
+def _find_extensions(owners: Owners) -> None:
+    """Tables that lead to no user, but each of whose rows belongs to the one that refers to it."""
+    while True:
+        found = []
+        for one in owners.by_place.values():
+            for key in owners.parents(one.table):
+                place = owners.target(key)
+                is_free = place not in owners.by_place and one.kind is not Kind.REFERENCE
+                if is_free and is_unique(one.table, key):
+                    required = is_required(one.table, key)
+                    found.append(((not required, len(one.ancestors), one.table.place), key, one))
+        if not found:
+            return
+        _, key, one = min(found, key=lambda each: each[0])
+        owners.by_place[key.table] = Owned(
+            owners.shape.tables[key.table],
+            Kind.EXTENSION,
+            f"{', '.join(key.columns)} of {one.table.name} refers to it, and is unique",
+            one.table.place,
+            ancestors=(one.table.place, *one.ancestors),
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from phasegate.adopt.columns import fill
 from phasegate.adopt.facts import SourceFacts
 from phasegate.adopt.filling import Filled, Problem, toml_key
+from phasegate.adopt.implied import with_implied_keys
 from phasegate.adopt.owners import Owned, find_owners
 from phasegate.adopt.rows import Rows, needed_tables, rows_of
 from phasegate.adopt.shape import Place, Shape, declared_name
@@ -78,6 +79,7 @@ def guess_population(
     Raises:
         ConfigurationError: there are no tables, or none that has the users.
     """
+    shape = with_implied_keys(shape)
     users = find_users(shape, users_table)
     owners = find_owners(shape, users, facts)
     able = {place: one for place, one in owners.by_place.items() if _unable(one) is None}

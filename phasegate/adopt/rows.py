@@ -63,7 +63,7 @@ def rows_of(owners: Owners, owned: Owned, filled: Filled, *, needed: bool) -> Ro
     match owned.kind:
         case Kind.USERS:
             return Rows(None, "")
-        case Kind.MIRROR:
+        case Kind.MIRROR | Kind.EXTENSION:
             return Rows(1, "", "with owner")
         case Kind.GROUPS:
             users = owners.rows(owners.users.place)

@@ -82,7 +82,7 @@ def _shifted(
 
 def _ends(kind: Type) -> tuple[float, float]:
     if kind.name in INTEGERS:
-        most = float(INTEGERS[kind.name]) - 1
+        most = float(INTEGERS[kind.name]) - 2  # the end of a span lies one above
         return (0 if kind.name == "oid" else -most), most
     if kind.name == "numeric" and kind.precision:
         most = 10.0 ** (kind.precision - max(kind.scale, 0)) - 10.0 ** -max(kind.scale, 0)

@@ -14,7 +14,7 @@ from phasegate.adopt.checks import alternatives
 from phasegate.adopt.expressions import Unreadable
 from phasegate.adopt.limits import Limits
 from phasegate.adopt.owners import Kind, Owned, Owners
-from phasegate.adopt.shape import Column, Exclusion, Table, Unique
+from phasegate.adopt.shape import Column, Exclusion, ForeignKey, Table, Unique
 from phasegate.adopt.spans import NUMBERS
 from phasegate.adopt.texts import choices_for
 from phasegate.adopt.values import MOMENTS, TEXTS
@@ -120,7 +120,7 @@ def _settle(asked: _Asked, unique: Unique, found: Distinct) -> None:
     columns = [table.by_name[name] for name in unique.columns]
     if not columns or any(_is_settled(asked, column, found) for column in columns):
         return
-    if _never(asked, unique):
+    if _never(asked, unique) or _is_of_extension(asked, unique):
         return
     free = [column for column in columns if column.name not in asked.up]
     in_owner = owned.via is not None and set(owned.via.columns) <= set(unique.columns)
@@ -166,6 +166,16 @@ def _never(asked: _Asked, unique: Unique) -> bool:
     return any(asked.limits[name].null is True for name in unique.columns if name in asked.limits)
 
 
+def _is_of_extension(asked: _Asked, unique: Unique) -> bool:
+    """Whether the key is that of rows which belong to those of this table, one each."""
+    return any(
+        set(key.columns) <= set(unique.columns)
+        and asked.owners.by_place[asked.owners.target(key)].kind is Kind.EXTENSION
+        and asked.owners.by_place[asked.owners.target(key)].owner == asked.table.place
+        for key in asked.table.foreign_keys
+    )
+
+
 def _by_number(asked: _Asked, unique: Unique, found: Distinct, *, once: bool) -> bool:
     """`where is_default`, `where status = 'active'`: one row of an owner, or none at all."""
     try:
@@ -208,7 +218,7 @@ def _ease(asked: _Asked, column: Column, scope: str, free: list[Column]) -> int:
         key = next(key for key in asked.table.foreign_keys if column.name in key.columns)
         if asked.owners.target(key) == asked.table.place:
             return -1
-        return 4 if scope == "owner" else -1
+        return 4 if scope == "owner" or _is_inside(asked, key) else -1
     if limits.values is not None or name in ("bool", "enum"):
         return 3 if scope == "owner" or asked.owned.kind is Kind.REFERENCE else -1
     if name in NUMBERS:
@@ -218,6 +228,14 @@ def _ease(asked: _Asked, column: Column, scope: str, free: list[Column]) -> int:
     if name in MOMENTS or column.type.kind in ("r", "m"):
         return 5
     return 2 if name in ("bytea", "time", "interval") else -1
+
+
+def _is_inside(asked: _Asked, key: ForeignKey) -> bool:
+    """Whether no two owners' rows can pick the same row."""
+    other = asked.owners.by_place[asked.owners.target(key)]
+    mine = {asked.table.place, *asked.owned.ancestors}
+    common = next((one for one in other.ancestors if one in mine), None)
+    return common is not None and common == asked.owned.owner
 
 
 def _distinct(asked: _Asked, column: Column, scope: str, found: Distinct, unique: Unique) -> None:

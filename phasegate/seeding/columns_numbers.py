@@ -89,7 +89,7 @@ class Drawn(Column):
         name, pg = self.place.pg.name, self.place.pg
         most = NUMERIC_MAX if name == "numeric" else float("inf")
         if pg.precision:
-            most = min(most, 10.0 ** (pg.precision - pg.scale) - 1)
+            most = min(most, 10.0 ** (pg.precision - pg.scale) - 10.0**-pg.scale)
         if name in INTEGERS:
             most = float(np.iinfo(np.dtype(INTEGERS[name])).max)
         if np.abs(limits).max() > most:

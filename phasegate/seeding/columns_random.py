@@ -196,5 +196,5 @@ def _any_other(pg: PgType) -> ColumnFile | None:
 def _most_of(pg: PgType) -> float:
     if pg.name == "int2":
         return 30_000
-    most = 10.0 ** (pg.precision - pg.scale) - 1 if pg.precision else _ANY_MAX
+    most = 10.0 ** (pg.precision - pg.scale) - 10.0**-pg.scale if pg.precision else _ANY_MAX
     return min(_ANY_MAX, max(most, 10.0 ** -max(pg.scale, 0)))
