@@ -15,6 +15,7 @@ from phasegate.load.run import Target
 from phasegate.model.prices import Compute
 from phasegate.project import Project
 from phasegate.records.matrix import MatrixRecord
+from phasegate.stack.emulation import Mode
 from phasegate.stack.inspect import unguarded
 from phasegate.stack.postgres import PostgresServer
 from phasegate.stack.sampler import sampling
@@ -28,6 +29,7 @@ def measure(
     *,
     folder: Path,
     compute: Compute | None = None,
+    mode: Mode = "sustained",
     on_level: Callable[[RunningLevel], None] = lambda _: None,
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> MatrixRecord:
@@ -40,7 +42,8 @@ def measure(
         project: its sessions, workload and SLO.
         folder: for the files of poolers and replicas; as root it must lie where the service user
             can go.
-        compute: the Supabase size to emulate; this machine as it is if None.
+        compute: the Supabase size to put in force; this machine as it is if None.
+        mode: what of that size is in force.
         on_level: shown each level as it is up, with the parts that it consists of.
         on_progress: told what is being measured.
     """
@@ -48,7 +51,13 @@ def measure(
     @contextmanager
     def stand(level: int, users: int) -> Iterator[Standing]:
         with running_level(
-            server, databases[users], level, folder=folder, compute=compute, project=project
+            server,
+            databases[users],
+            level,
+            folder=folder,
+            compute=compute,
+            mode=mode,
+            project=project,
         ) as running:
             on_level(running)
             target = Target(

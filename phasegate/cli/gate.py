@@ -5,6 +5,7 @@ Judges the files of a run; with `--host` a staging run is made first (`cli.stagi
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from phasegate.cli import options, staging
 from phasegate.model.catalogue import load as load_catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold, UsageError
 from phasegate.records.gate import GateRecord
+from phasegate.stack.host_metrics import KEY_VARIABLE, Endpoint
 
 
 @click.command()
@@ -34,6 +36,12 @@ from phasegate.records.gate import GateRecord
     is_flag=True,
     help="Also drive sessions that write; they tidy up.",
 )
+@click.option(
+    "--metrics-url",
+    metavar="URL",
+    help="Metrics of the database's host, in Prometheus's format "
+    f"[a hosted project's own, where {KEY_VARIABLE} is set].",
+)
 @click.option("--users-file", type=options.FILE, help="Act as these users, not as the seeder's.")
 @options.seed_number
 @options.results
@@ -48,6 +56,7 @@ def gate(
     duration: float | None,
     request_budget: int | None,
     allow_writes: bool,
+    metrics_url: str | None,
     users_file: Path | None,
     seed: int | None,
     results: Path,
@@ -60,7 +69,8 @@ def gate(
     the files of RUN (a folder or an id; the newest run if left out), or of a
     staging run made now: --host is driven at the phase's modelled peak with
     head-room, and the database looked at read-only. SUPABASE_ANON_KEY and
-    SUPABASE_JWT_SECRET are its keys. RUN may hold the load of Locust's --out
+    SUPABASE_JWT_SECRET are its keys; with SUPABASE_METRICS_KEY the metrics of
+    a hosted project are read while it is driven. RUN may hold the load of Locust's --out
     alone; a database URL then adds what its target holds.
     """
     from phasegate import report
@@ -70,9 +80,9 @@ def gate(
     phase = report.phase_to_enter(catalogue, to)
     size = options.compute_of(catalogue, compute)
     if host is None or project is None:
-        if duration or request_budget or allow_writes:
+        if duration or request_budget or allow_writes or metrics_url:
             raise UsageError(
-                "--duration, --request-budget and --allow-writes need a --host",
+                "--duration, --request-budget, --allow-writes and --metrics-url need a --host",
                 untouched="Nothing was sent",
                 then="Add --host URL, or leave these options out",
             )
@@ -101,6 +111,7 @@ def gate(
             allow_writes=allow_writes,
             users_file=users_file,
             results=results,
+            metrics=Endpoint.of(host, metrics_url, os.environ.get(KEY_VARIABLE, "")),
         )
         folder = staging.run(plan)
     _say_verdict(report.gate(folder, to, level, project), as_json=as_json)

@@ -13,10 +13,11 @@ from click.core import ParameterSource
 from phasegate.model.address import Address
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.dsn import DATABASE_URL, Dsn
-from phasegate.model.errors import ConfigurationError
+from phasegate.model.errors import ConfigurationError, UsageError
 from phasegate.model.prices import Compute
 from phasegate.project import VARIABLE, Project, find_project, load_project
 from phasegate.stack.compute import find_compute
+from phasegate.stack.emulation import Mode
 
 
 def say(remarks: Iterable[str]) -> None:
@@ -100,7 +101,10 @@ database_url = click.option(
 )
 seed_number = click.option("--seed", type=int, help="The same seed gives the same bytes.")
 compute = click.option(
-    "--compute", help="Supabase size whose memory and connections to emulate, as small."
+    "--compute", help="Supabase size to put in force: memory, processor, disk, as small."
+)
+burst = click.option(
+    "--burst", is_flag=True, help="Begin with full credits [only what the size has for ever]."
 )
 
 
@@ -144,6 +148,21 @@ def compute_of(defaults: Catalogue, name: str | None) -> Compute | None:
         UsageError: there is no such size; those that there are are named.
     """
     return None if name is None else find_compute(defaults, name)
+
+
+def mode_of(compute: Compute | None, *, burst: bool) -> Mode:
+    """What of the compute size is in force.
+
+    Raises:
+        UsageError: a burst of no size.
+    """
+    if burst and compute is None:
+        raise UsageError(
+            "--burst needs a --compute size, whose credits are spent",
+            untouched="Nothing was started",
+            then="Add --compute SIZE, or leave --burst out",
+        )
+    return "burst" if burst else "sustained"
 
 
 def run_folder(named: Path | None) -> Path:

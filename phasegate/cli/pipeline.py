@@ -36,6 +36,7 @@ from phasegate.seeding.target import check_disk
 from phasegate.seeding.template_database import COPIES
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.database import apply_sql
+from phasegate.stack.emulation import Mode
 from phasegate.stack.inspect import planner_settings
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
@@ -65,7 +66,9 @@ class RunPlan:
     fresh: bool
     results: Path
     compute: Compute | None
-    """Supabase size that the load's levels emulate; this machine as it is if None."""
+    """Supabase size that is in force for the load's levels; this machine as it is if None."""
+    mode: Mode
+    """What of that size is in force."""
     cell_s: float
     probe_s: float
     probes_max: int
@@ -160,6 +163,7 @@ def _load(
             plan.project,
             folder=_parts_folder(),
             compute=plan.compute,
+            mode=plan.mode,
             on_level=note_parts,
             on_progress=show,
         )

@@ -19,6 +19,7 @@ from phasegate.cli.report import print_summary
 @options.fresh
 @click.option("--budget", type=click.FloatRange(min=1), help="Seconds for all benchmarks.")
 @options.compute
+@options.burst
 @options.results
 def run(
     users: int | None,
@@ -29,6 +30,7 @@ def run(
     fresh: bool,
     budget: float | None,
     compute: str | None,
+    burst: bool,
     results: Path,
 ) -> None:
     """Seed, load, benchmark and report, on a PostgreSQL of our own."""
@@ -37,6 +39,7 @@ def run(
     defaults = catalogue.run
     chosen = users or (defaults.quick_users if quick else defaults.users)
     sizes = defaults.sizes_up_to(chosen)
+    size = options.compute_of(catalogue, compute)
     plan = pipeline.RunPlan(
         project=project,
         users=chosen,
@@ -46,7 +49,8 @@ def run(
         jobs=jobs,
         fresh=fresh,
         results=results,
-        compute=options.compute_of(catalogue, compute),
+        compute=size,
+        mode=options.mode_of(size, burst=burst),
         cell_s=defaults.cell_s,
         probe_s=defaults.probe_s,
         probes_max=defaults.probes_max,

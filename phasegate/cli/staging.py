@@ -13,6 +13,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from phasegate.cli import console
 from phasegate.cli import options as options_room
 from phasegate.cli.run_record import Journal
@@ -30,6 +32,7 @@ from phasegate.records import store
 from phasegate.records.faults import require_writable
 from phasegate.records.load import LoadRecord
 from phasegate.records.target import FoundDatabase, TargetRecord
+from phasegate.stack.host_metrics import Endpoint, watching
 from phasegate.stack.inspect import look_at
 from phasegate.stack.sampler import sampling
 
@@ -64,6 +67,7 @@ class StagingPlan:
     allow_writes: bool
     users_file: Path | None
     results: Path
+    metrics: Endpoint | None = None
 
 
 def run(plan: StagingPlan) -> Path:
@@ -105,10 +109,13 @@ def run(plan: StagingPlan) -> Path:
             store.write(journal.folder / "target.json", record)
         name = f"load: level {plan.level} at the peak of {users:,} users"
         try:
-            with journal.stage(name), console.step(name):
+            with journal.stage(name), console.step(name), watching(plan.metrics) as watched:
                 load = _drive(plan, catalogue, target, journal.folder, is_local=address.is_loopback)
         except CannotMeasure:
             return journal.folder  # its run.json says why, and a verdict that
+    if watched.metrics is not None:
+        record = msgspec.structs.replace(record, host_metrics=watched.metrics)
+        store.write(journal.folder / "target.json", record)
     journal.skip("benchmarks", COMPARE_WITH)
     # matplotlib takes a second to import; only this step needs it.
     from phasegate import report

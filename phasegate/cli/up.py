@@ -19,6 +19,7 @@ from phasegate.load.stages import rate_with_enough_sessions
 from phasegate.model.errors import UsageError
 from phasegate.model.prices import Compute
 from phasegate.project import Project
+from phasegate.stack.emulation import Mode
 from phasegate.stack.postgres import PostgresServer
 
 
@@ -28,6 +29,7 @@ from phasegate.stack.postgres import PostgresServer
 @click.option("--users", type=options.POSITIVE, help="Registered users of the data set [2000].")
 @options.seed_number
 @options.compute
+@options.burst
 @click.option("--port", type=options.PORT, help="Port of the API [any free one].")
 def up(
     level: int | None,
@@ -36,6 +38,8 @@ def up(
     seed: int | None,
     compute: str | None,
     port: int | None,
+    *,
+    burst: bool,
 ) -> None:
     """Start a local stack that stays up.
 
@@ -58,11 +62,13 @@ def up(
     catalogue = project.catalogue
     size = users or catalogue.run.quick_users
     number = catalogue.run.seed if seed is None else seed
+    emulated = options.compute_of(catalogue, compute)
     state = start(
         level=wanted,
         users=size,
         number=number,
-        compute=options.compute_of(catalogue, compute),
+        compute=emulated,
+        mode=options.mode_of(emulated, burst=burst),
         port=port,
     )
     for line in state_lines(state, project=project, users=size, seed=number):
@@ -76,6 +82,7 @@ def start(
     number: int,
     compute: Compute | None,
     port: int | None,
+    mode: Mode = "sustained",
 ) -> State:
     """Seed `users` users from seed `number` and start a level, or those parts, on them."""
 
@@ -84,7 +91,7 @@ def start(
             dsn, _ = seeding.ensure_dataset(server, users=users, seed=number, on_progress=move)
             return dsn
 
-    return start_level(level=level, prepare=prepare, compute=compute, port=port)
+    return start_level(level=level, prepare=prepare, compute=compute, mode=mode, port=port)
 
 
 def state_lines(state: State, *, project: Project, users: int, seed: int) -> Iterator[str]:

@@ -28,7 +28,9 @@ from phasegate.records.run import StackPart
 from phasegate.stack import compute as computes
 from phasegate.stack.binaries import give_to_service_user, server_version
 from phasegate.stack.cache import cache_dir
+from phasegate.stack.control_groups import clear_leftovers
 from phasegate.stack.database import apply_sql
+from phasegate.stack.emulation import Emulation, Mode, confine
 from phasegate.stack.levels import apply_parts, in_database
 from phasegate.stack.partitions import maintain
 from phasegate.stack.pgbouncer import CLIENTS_MAX, POOL_SIZE, start_pgbouncer, stop_pgbouncer
@@ -66,10 +68,13 @@ class RunningLevel:
     pooler_dsn: str | None = field(repr=False)
     """Through PgBouncer; None where the level has none, or it was skipped."""
     server: PostgresServer
-    """As it runs now: with the level's settings."""
+    """With the level's settings."""
     parts: tuple[StackPart, ...]
     pids: Mapping[str, int]
     """The first process of each part that runs: `api`, `postgres`, `pgbouncer`, …"""
+
+    emulation: Emulation | None = None
+    """Of the compute size; None where none was asked for."""
 
     @property
     def skipped(self) -> tuple[StackPart, ...]:
@@ -90,6 +95,10 @@ class Wanted:
     port: int | None = None
     """Of the API; any free one if None."""
     compute: Compute | None = None
+    mode: Mode = "sustained"
+    """Of the compute size."""
+    cold: bool = False
+    """Whether the server begins without a page of the data in memory."""
     pool_size: int | None = None
     """Of the API; the engine's own if None."""
     replica: bool = True
@@ -113,6 +122,8 @@ class Processes:
     pooler: PgBouncer | None = None
     replica: Replica | None = None
     server: PostgresServer | None = None
+    emulations: list[Emulation] = field(default_factory=list)
+    """The server's, then the replica's, which has a machine of its own."""
 
     def pids(self) -> dict[str, int]:
         """The first process of each part, in the order in which they are started."""
@@ -141,6 +152,8 @@ def running_level(
     *,
     folder: Path | None = None,
     compute: Compute | None = None,
+    mode: Mode = "sustained",
+    cold: bool = False,
     pool_size: int | None = None,
     port: int | None = None,
     replica: bool = True,
@@ -158,6 +171,8 @@ def running_level(
         folder: for the parts' files; one in the cache folder if None. As root it must lie where
             the service user can go.
         compute: the size to emulate; this machine as it is if None.
+        mode: what of that size is in force: what it may use for ever, or from full credits on.
+        cold: whether it begins without a page of the data in memory.
         pool_size: of the API; the engine's own if None.
         port: of the API; any free one if None.
         replica: whether the part `replica` is started.
@@ -177,6 +192,8 @@ def running_level(
         jwt_secret=secrets.token_urlsafe(32),
         port=port,
         compute=compute,
+        mode=mode,
+        cold=cold,
         pool_size=pool_size,
         replica=replica,
     )
@@ -186,12 +203,9 @@ def running_level(
 
 def settings_for(wanted: Wanted) -> dict[str, str]:
     """What the server's settings must have in them for those parts and that size."""
-    settings: dict[str, str] = {}
-    if wanted.compute is not None:
-        settings |= computes.server_settings(wanted.compute)
-    if "replica" in wanted.names:
-        settings |= PRIMARY_SETTINGS
-    return settings
+    size = wanted.compute
+    settings = dict(computes.server_settings(size)) if size else {}
+    return settings | dict(PRIMARY_SETTINGS if "replica" in wanted.names else {})
 
 
 def build(
@@ -204,6 +218,7 @@ def build(
     clear_left_behind(wanted.folder)
     stop_pgbouncer(wanted.folder / "pgbouncer")
     discard_replica(wanted.folder / "replica", server.dsn())
+    clear_leftovers()
     processes = Processes(server=_reconfigured(undo, server, dsn, wanted))
     noted(processes)
     try:
@@ -214,11 +229,19 @@ def build(
             untouched="Nothing was changed in it",
             then="Correct the migration, or seed the data set again with --fresh",
         ) from error
-    parts = [_postgres_part(wanted), *_database_parts(wanted)]
     if "partition_upkeep" in wanted.names:
         maintain(dsn)
+    if wanted.compute is not None and processes.server is not None:
+        _restart(processes.server)  # what it took of memory so far was charged to nobody
+        _confine(undo, processes, processes.server, wanted)
+        if not wanted.cold:
+            apply_sql(dsn, "warm")
+        noted(processes)
+    parts = _database_parts(wanted)
     if "pooler" in wanted.names:
         parts.append(_add_pooler(undo, processes, dsn, wanted))
+        if processes.pooler is not None and processes.emulations:
+            processes.emulations[0].group.enter(processes.pooler.pid)
         noted(processes)
     if "replica" in wanted.names:
         parts.append(_add_replica(undo, processes, wanted))
@@ -227,6 +250,8 @@ def build(
         parts += _add_worker(undo, processes, dsn, wanted)
         noted(processes)
     processes.api, part = _add_api(undo, processes, dsn, wanted)
+    for emulation in processes.emulations:
+        emulation.enforce()
     noted(processes)
     assert processes.server is not None  # noqa: S101 - set above; tells the type checker
     return RunningLevel(
@@ -237,8 +262,9 @@ def build(
         replica_dsn=_replica_dsn(processes, dsn),
         pooler_dsn=processes.pooler.dsn if processes.pooler is not None else None,
         server=processes.server,
-        parts=(*parts, part),
+        parts=(_postgres_part(wanted, processes), *parts, part),
         pids=processes.pids(),
+        emulation=processes.emulations[0] if processes.emulations else None,
     )
 
 
@@ -261,11 +287,19 @@ def _restart(server: PostgresServer) -> None:
     start_postgres(server.data_dir, port=server.port, settings=server.settings)
 
 
-def _postgres_part(wanted: Wanted) -> StackPart:
+def _confine(undo: ExitStack, processes: Processes, server: PostgresServer, wanted: Wanted) -> None:
+    """Put the memory of the compute size in force for `server`; the rest follows in the end."""
+    assert wanted.compute is not None  # noqa: S101 - asked by the callers; tells the type checker
+    disk = wanted.project.catalogue.disk
+    found = confine(server.data_dir, wanted.compute, disk, wanted.mode)
+    processes.emulations.append(found)
+    undo.callback(found.close)
+
+
+def _postgres_part(wanted: Wanted, processes: Processes) -> StackPart:
     note = f"PostgreSQL {server_version()[1]}"
     if wanted.compute is not None:
-        note += f", memory and connections of {wanted.compute.name}; not emulated: "
-        note += "; ".join(computes.NOT_EMULATED)
+        note += f", settings of {wanted.compute.name}; {processes.emulations[0].sentence()}"
     return StackPart(name="postgres", outcome="running", note=note)
 
 
@@ -295,10 +329,9 @@ def _add_pooler(undo: ExitStack, processes: Processes, dsn: str, wanted: Wanted)
         note = f"there is no PgBouncer on this machine; try: {install_command()}"
         return StackPart(name="pooler", outcome="skipped", note=note)
     folder = wanted.folder / "pgbouncer"
-    size, clients = POOL_SIZE, CLIENTS_MAX
-    if wanted.compute is not None:
-        size = computes.pooler_pool_size(wanted.compute)
-        clients = wanted.compute.pooler_clients_max
+    size, clients, compute = POOL_SIZE, CLIENTS_MAX, wanted.compute
+    if compute is not None:
+        size, clients = computes.pooler_pool_size(compute), compute.pooler_clients_max
     try:
         processes.pooler = start_pgbouncer(folder, dsn, pool_size=size, clients_max=clients)
     except PhasegateError as error:
@@ -324,7 +357,11 @@ def _add_replica(undo: ExitStack, processes: Processes, wanted: Wanted) -> Stack
     except PhasegateError as error:
         return StackPart(name="replica", outcome="skipped", note=error.sentence())
     undo.callback(stop_replica, processes.replica)
-    return StackPart(name="replica", outcome="running", note="streaming, for marked reads")
+    note = "streaming, for marked reads"
+    if wanted.compute is not None:
+        _confine(undo, processes, processes.replica.server, wanted)
+        note += f"; a {wanted.compute.name} of its own"
+    return StackPart(name="replica", outcome="running", note=note)
 
 
 def _replica_dsn(processes: Processes, dsn: str) -> str | None:

@@ -28,6 +28,8 @@ from phasegate.records import store
 from phasegate.records.run import StackPart
 from phasegate.records.store import Part, Record
 from phasegate.stack.cache import cache_dir, locked, occupy, vacate
+from phasegate.stack.control_groups import clear_leftovers
+from phasegate.stack.emulation import Mode
 from phasegate.stack.pgbouncer import stop_pgbouncer
 from phasegate.stack.postgres import PostgresServer, cluster_dir, start_postgres, stop_postgres
 from phasegate.stack.processes import end_group, lives
@@ -96,6 +98,7 @@ def up(
     level: int | Iterable[str],
     prepare: Callable[[PostgresServer], str],
     compute: Compute | None = None,
+    mode: Mode = "sustained",
     port: int | None = None,
     data_dir: Path | None = None,
     project: Project | None = None,
@@ -106,7 +109,8 @@ def up(
         level: of the project, counted from 1; or the parts themselves.
         prepare: makes the application's database on the running server, as by seeding it, and
             returns its DSN.
-        compute: the size to emulate; this machine as it is if None.
+        compute: the size to put in force; this machine as it is if None.
+        mode: what of that size is in force.
         port: of the API; any free one if None.
         data_dir: of the server; our own cluster if None.
         project: whose level it is; the one here if None.
@@ -131,6 +135,7 @@ def up(
             jwt_secret=secrets.token_urlsafe(SECRET_BYTES),
             port=port,
             compute=compute,
+            mode=mode,
             outlives_caller=True,
         )
         undo.callback(_forget)
@@ -270,3 +275,4 @@ def _stop(state: State) -> None:
     stop_pgbouncer(home() / "pgbouncer")
     discard_replica(home() / "replica", state.dsn)
     stop_postgres(Path(state.data_dir))
+    clear_leftovers()

@@ -30,7 +30,7 @@ class Compute(Entry, frozen=True):
     name: str
     price_usd_month: float
     cores: int
-    """Of the AWS family it runs on; shared and bursting up to medium."""
+    """Of the AWS family it runs on."""
     memory_gb: float
     """GiB."""
     connections_max: int
@@ -39,6 +39,27 @@ class Compute(Entry, frozen=True):
     iops: int
     """Disk operations per second that it may use for ever."""
     source: str = "compute-and-disk"
+    cpu_baseline_share: float = 1.0
+    """Of each core, what it may use for ever; below 1 it bursts as long as credits last."""
+    iops_max: int | None = None
+    """Disk operations per second while its disk budget lasts; None where it does not burst."""
+    throughput_mb_s: float = 125.0
+    """Disk throughput that it may use for ever, in 10⁶ bytes per second."""
+    throughput_mb_s_max: float | None = None
+    """The same while its disk budget lasts; None where it does not burst."""
+
+    def __post_init__(self) -> None:
+        """Refuse a baseline that is none, or above the maximum; msgspec names the key."""
+        if not 0 < self.cpu_baseline_share <= 1:
+            raise ValueError("`cpu_baseline_share` must be above 0 and at most 1")
+        if min(self.iops, self.throughput_mb_s, self.memory_gb, self.cores) <= 0:
+            raise ValueError("`cores`, `memory_gb`, `iops` and `throughput_mb_s` must be positive")
+        for least, most, name in (
+            (self.iops, self.iops_max, "iops"),
+            (self.throughput_mb_s, self.throughput_mb_s_max, "throughput_mb_s"),
+        ):
+            if most is not None and most < least:
+                raise ValueError(f"`{name}_max` must not be below `{name}`")
 
 
 class Disk(Entry, frozen=True):
@@ -67,6 +88,8 @@ class Disk(Entry, frozen=True):
     """Most throughput that can be had for each operation per second."""
     compute_min_for_more: str
     """Smallest compute size for which more operations or throughput are sold."""
+    burst_s: float = 1800.0
+    """How long a compute size that bursts may use its maximum, once a day."""
 
     def provisioned_gb(self, start_gb: float, database_gb: float) -> float:
         """What is billed: the disk grown, step by step, until the database no longer fills it.

@@ -47,6 +47,8 @@ class Reason(StrEnum):
     TOO_FEW = "too-few"
     SHARED = "machine-shared"
     ROW_SECURITY = "row-level-security"
+    SMALLER = "machine-smaller"
+    NOT_IN_FORCE = "not-in-force"
 
 
 # A stage of seconds needs more sessions to judge by than a small population starts. Driven far
@@ -59,8 +61,9 @@ RATE_OVER_PEAK_MAX = 2.0
 LAGS_PER_CLICK = 5
 
 # They spare the server load that it was due: what was measured is better than what would have
-# been, so a missed objective stays missed.
-FLATTERING = frozenset({Reason.DROPPED, Reason.NOT_ACHIEVED})
+# been, so a missed objective stays missed; so too where a limit of the compute size was not in
+# force.
+FLATTERING = frozenset({Reason.DROPPED, Reason.NOT_ACHIEVED, Reason.NOT_IN_FORCE})
 
 # The sessions did not meet the application: neither verdict nor cost can be read from such a load.
 NO_LOAD = frozenset(
@@ -80,7 +83,7 @@ NO_LOAD = frozenset(
 )
 
 # They only made it harder: a miss says nothing, and a pass is one all the more.
-HARDENING = frozenset({Reason.SHARED})
+HARDENING = frozenset({Reason.SHARED, Reason.SMALLER})
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from phasegate.records.host_metrics import HostMetrics
 from phasegate.records.planner_settings import PlannerSetting
 from phasegate.records.seed import Relation
 from phasegate.records.store import Part, Record
@@ -52,3 +53,5 @@ class TargetRecord(Record, frozen=True, kw_only=True):
     """Of those, the ones that are there."""
     database: FoundDatabase | None
     """Null where no database URL was given."""
+    host_metrics: HostMetrics | None = None
+    """Null where the target's host was not asked."""

@@ -16,6 +16,7 @@ from phasegate.model.cost import GB
 from phasegate.model.errors import UsageError
 from phasegate.model.verdict import Verdict
 from phasegate.records.gate import Decision, GateRecord, Kind, NextTechnique, NotYet, Reason, Why
+from phasegate.records.host_metrics import alerts, summary
 from phasegate.records.planner_settings import information, warnings
 from phasegate.records.project import ProjectNote
 from phasegate.records.run import RENAMED, StackPart
@@ -140,6 +141,19 @@ def _of_target(target: TargetRecord, size: int) -> list[Reason]:
         found.append(Reason(kind="note", text=text, sources=sources))
     if target.reads_only:
         text = "Sessions only read; --allow-writes drives those that write too"
+        found.append(Reason(kind="note", text=text, sources=sources))
+    return found
+
+
+def _of_host(target: TargetRecord, catalogue: Catalogue) -> list[Reason]:
+    """What the host of the database told of itself, and what ends with its credits."""
+    host = target.host_metrics
+    if host is None:
+        return []
+    size = next((size for size in catalogue.compute if size.name == target.compute), None)
+    sources = ("target.json",)
+    found = [Reason(kind="alert", text=text, sources=sources) for text in alerts(host, size)]
+    if text := summary(host):
         found.append(Reason(kind="note", text=text, sources=sources))
     return found
 
@@ -319,6 +333,7 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
     target = found.run.target
     if target is not None:
         reasons += _of_target(target, size)
+        reasons += _of_host(target, catalogue)
     if target is None or (profile is not None and profile.database is not None):
         reasons += _of_money(profile, size, catalogue, _priced_from(found, stage))
     reasons += _of_planner(found.run)

@@ -1,8 +1,8 @@
-"""Emulating a compute size: its connections, memory settings and pool sizes, on this machine.
+"""A compute size as settings: its connections, memory settings and pool sizes.
 
 Reads the catalogue; writes nothing. It makes PostgreSQL behave as one that was configured for that
 size: it refuses the connection that one would refuse, and sorts on disk where that one would. The
-machine itself stays as fast as it is, which the report says (`NOT_EMULATED`).
+size's memory, processor and disk are put in force by `stack.emulation`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,6 @@ from collections.abc import Mapping
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import UsageError
 from phasegate.model.prices import Compute
-
-NOT_EMULATED = (
-    "CPU: statements run as fast as this machine's cores",
-    "IOPS and disk throughput: this machine's disk, without the size's limits and bursts",
-    "page cache: the operating system's is as large as this machine's memory",
-)
 
 # A quarter of memory for shared buffers, and what the planner may assume to be cached by the
 # operating system too: three quarters (PostgreSQL manual, 19.4.1 and 19.7.2).

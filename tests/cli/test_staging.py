@@ -26,6 +26,7 @@ from phasegate.stack.database import connected
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer
 from phasegate.stack.tokens import mint_key
+from tests.metrics_replay import replaying, text
 
 SECRET = "a-secret-of-the-tests-that-is-32-bytes-long"  # noqa: S105 - opens nothing
 SEED = 5
@@ -129,10 +130,23 @@ def live(staging: Staging) -> list[str]:
     return ["--to", "2", "--host", staging.api.url, "--compute", "small", "--duration", "3"]
 
 
+METRICS_KEY = "sb_secret_of_the_tests_0123456789"
+
+
 @pytest.fixture(scope="module")
 def held(gate: Callable[..., Answer], staging: Staging) -> Answer:
-    """A staging run that goes well, made once; not to be changed."""
-    return gate(*live(staging), DATABASE_URL=staging.dsn)
+    """A staging run that goes well, made once; not to be changed. Its host tells of itself."""
+    with replaying(text(0), text(3)) as server:
+        asked = [*live(staging), "--metrics-url", server.url]
+        found = gate(*asked, DATABASE_URL=staging.dsn, SUPABASE_METRICS_KEY=METRICS_KEY)
+    assert server.asked
+    return found
+
+
+def test_a_host_whose_credits_drain_says_so_beside_the_go(held):
+    (drains,) = held.reasons("alert")
+    assert "35% busy, small sustains 20%" in drains
+    assert any("75% of memory used" in note for note in held.reasons("note"))
 
 
 def test_a_staging_stack_that_holds_its_peak_on_enough_users_is_a_go(held, gate):
@@ -155,6 +169,7 @@ def test_a_staging_run_reads_and_keeps_no_secret(held, staging):
     written = b"".join(path.read_bytes() for path in held.folder.rglob("*") if path.is_file())
     assert SECRET.encode() not in written
     assert staging.api.anon_key.encode() not in written
+    assert METRICS_KEY.encode() not in written
 
 
 def test_a_folder_of_load_alone_can_say_no_and_becomes_a_go_with_its_database(

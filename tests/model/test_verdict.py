@@ -68,19 +68,22 @@ def test_other_programs_excuse_a_miss_and_spoil_no_pass() -> None:
     assert judged(invalid=late) == Judgement(Verdict.INVALID, late)
 
 
-@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.SHARED}))
+@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.SHARED, Reason.SMALLER}))
 def test_any_reason_keeps_a_stage_from_passing(reason: Reason) -> None:
     assert judged(invalid=(f"{reason}: told so",)).verdict is Verdict.INVALID
 
 
-@pytest.mark.parametrize("reason", [Reason.DROPPED, Reason.NOT_ACHIEVED])
+SPARED = {Reason.DROPPED, Reason.NOT_ACHIEVED, Reason.NOT_IN_FORCE}
+
+
+@pytest.mark.parametrize("reason", sorted(SPARED))
 def test_what_can_only_have_flattered_does_not_excuse_a_failure(reason: Reason) -> None:
     verdict = judged(p95=9000, invalid=(f"{reason}: told so",))
     assert verdict.verdict is Verdict.FAIL
     assert len(verdict.reasons) == 2
 
 
-@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.DROPPED, Reason.NOT_ACHIEVED}))
+@pytest.mark.parametrize("reason", sorted(set(Reason) - SPARED))
 def test_what_may_have_slowed_the_stage_excuses_a_failure(reason: Reason) -> None:
     assert judged(p95=9000, invalid=(f"{reason}: told so",)).verdict is Verdict.INVALID
 

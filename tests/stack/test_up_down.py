@@ -196,7 +196,7 @@ def test_a_compute_size_is_in_force_and_says_what_it_is_not(
     nano = find_compute(catalogue.load(), "nano")
     with running_level(server, server.dsn("app"), 2, folder=home / "up", compute=nano) as level:
         assert setting(sql_on, server, "max_connections") == "60"
-        assert "not emulated: CPU" in level.parts[0].note
+        assert "not emulated: the API" in level.parts[0].note
         assert tasks_of(level.api, level.jwt_secret, alice) == 2
     assert setting(sql_on, server, "max_connections") == "100"
 
