@@ -5,6 +5,7 @@ Requests belong to one click until nothing was under way for a while, or another
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from phasegate.record.har import Exchange
@@ -12,7 +13,7 @@ from phasegate.record.personal import Person, person_of, subject_of
 from phasegate.record.planner import Planner
 from phasegate.record.sign_in import sign_in_of
 from phasegate.record.sources import leaves
-from phasegate.record.template import taken_apart
+from phasegate.record.template import Request, taken_apart
 from phasegate.record.visit import Click, Visit
 
 # With nothing under way for so long, what follows is the user's next click: an app's own code sends
@@ -21,6 +22,11 @@ IDLE_S = 0.5
 
 # A session of web analytics ends after half an hour without a sign of the user.
 VISIT_IDLE_S = 1800.0
+
+# What a column with the user's own key is called, mostly. Browsers export recordings without tokens.
+_USERS_KEY = re.compile(
+    r"(user|owner|account|profile|author|member|created_by)_?(id|uuid)?|uid", re.IGNORECASE
+)
 
 
 def visits(
@@ -85,10 +91,27 @@ def _visit(
             if path[-1] in ("slug", "handle", "username") and isinstance(value, str):
                 slugs.add(value)
     visit = Visit(person, requests, [], [])
+    if not person.ids:
+        visit.own_id_guessed_by = _guess_own_id(person, requests)
     planner = Planner(visit, secrets)
     for think_s, numbers in clicks(part, scripts):
         visit.clicks.append(Click(think_s, planner.steps_of(numbers)))
     return visit
+
+
+def _guess_own_id(person: Person, requests: Sequence[Request]) -> str:
+    """The one value that stands where users' keys do; its name, empty where there are several."""
+    found = {
+        (str(place.value), place.column or place.key)
+        for request in requests
+        for place in request.places()
+        if _USERS_KEY.fullmatch(place.column or place.key) and isinstance(place.value, str | int)
+    }
+    if len({value for value, _ in found}) != 1:
+        return ""
+    ((value, name), *_) = sorted(found)
+    person.ids.add(value)
+    return name
 
 
 def clicks(

@@ -68,8 +68,19 @@ def record(
             f"{file.name}: {number} left out: {why}" for why, number in selected.left_out.items()
         ]
         hosts.append(selected.host)
+        bare = sum(_lacks_content(exchange) for exchange in selected.exchanges)
+        if bare:
+            remarks.append(
+                f"{file.name}: answers without their content: {bare}. Nothing can be taken from "
+                "them: export the HAR with content"
+            )
         scripts = [each for each in recording.exchanges if _is_code(each)]
         for visit in visits(selected.exchanges, selected.signing_in, scripts, secrets):
+            if visit.own_id_guessed_by:
+                remarks.append(
+                    f"{file.name}: {visit.own_id_guessed_by} is taken for the user's own key: one "
+                    "value alone stood there, and no token tells"
+                )
             if visit.sign_in is None and not any(
                 subject_of(request.exchange) for request in visit.requests
             ):
@@ -85,6 +96,11 @@ def record(
         ]
         remarks += said
     text, findings = locustfile(planned)
+    if all(kind.visit.writes for kind in planned):
+        findings.append(
+            "every visit writes: on a host that is not this machine it needs --allow-writes; "
+            "record one that only looks around, too"
+        )
     return Recorded(
         text=without(text, secrets, REMOVED),
         host=" and ".join(dict.fromkeys(hosts)),
@@ -138,6 +154,11 @@ def difference(there: str, new: str, name: str) -> str:
         there.splitlines(keepends=True), new.splitlines(keepends=True), name, f"{name} (recorded)"
     )
     return "".join(lines)
+
+
+def _lacks_content(exchange: Exchange) -> bool:
+    asked = exchange.method not in ("HEAD", "DELETE") and exchange.status == 200
+    return asked and exchange.is_json and exchange.answered is None
 
 
 def _is_code(exchange: Exchange) -> bool:

@@ -86,7 +86,17 @@ class Sources:
             self._ends_s.append(request.exchange.ended_s)
             for path, value in leaves(request.exchange.answer):
                 if (text := _text(value)) in wanted:
-                    self._found[text].append(Link(number, path))
+                    self._keep(text, Link(number, path))
+
+    def _keep(self, text: str, link: Link) -> None:
+        """Of equal values at one general path of an answer the first and the last will do."""
+        found = self._found[text]
+        if len(found) > 1 and all(
+            (other.request, other.general) == (link.request, link.general) for other in found[-2:]
+        ):
+            found[-1] = link
+        else:
+            found.append(link)
 
     def links(self, number: int, place: Place) -> list[Link]:
         """Places in earlier answers that request `number` may have the value from; best first."""

@@ -144,6 +144,8 @@ class Visit:
     requests: list[Request]
     steps: list[Step]
     clicks: list[Click]
+    own_id_guessed_by: str = ""
+    """What the user's id was called, where no token or answer told it."""
     sign_in: SignIn | None = None
     """How users get their token, where none can be minted."""
 

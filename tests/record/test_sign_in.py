@@ -56,6 +56,24 @@ def test_each_user_signs_in(har: type[Har], tmp_path: Path, cookie: bool, sent: 
     assert found.requests == 1
 
 
+def test_a_recording_without_tokens_tells_the_user_by_the_key_that_stands_alone(
+    har: type[Har], tmp_path: Path
+) -> None:
+    recording = har(token="")  # as Chrome exports it unless told otherwise
+    recording.add("GET", f"/rest/v1/notes?user_id=eq.{har.me}", har.notes, at=0)
+    recording.add("GET", f"/rest/v1/plans?user_id=eq.{har.me}", [], at=5)
+    found = record([recording.write(tmp_path)])
+    assert har.me not in found.text
+    assert found.text.count("user_id=eq.{self.user.id}") == 2
+    assert "user_id is taken for the user's own key" in found.remarks[0]
+
+
+def test_answers_without_content_are_told(har: type[Har], tmp_path: Path) -> None:
+    recording = har()
+    recording.add("GET", "/notes", at=0)
+    assert "answers without their content: 1" in record([recording.write(tmp_path)]).remarks[0]
+
+
 class Shop(ThreadingHTTPServer):
     """Gives each user a token by a log-in, and answers nobody without one."""
 
