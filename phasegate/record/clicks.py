@@ -23,7 +23,7 @@ IDLE_S = 0.5
 # A session of web analytics ends after half an hour without a sign of the user.
 VISIT_IDLE_S = 1800.0
 
-# What a column with the user's own key is called, mostly. Browsers export recordings without tokens.
+# What a column with the user's own key is called, mostly: Chrome exports no tokens unless asked to.
 _USERS_KEY = re.compile(
     r"(user|owner|account|profile|author|member|created_by)_?(id|uuid)?|uid", re.IGNORECASE
 )
