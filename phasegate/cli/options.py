@@ -71,6 +71,11 @@ def read_results(ctx: click.Context, param: click.Parameter, value: Path | None)
     return Path.cwd() / "results" if found is None else found.results
 
 
+def names(said: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(name.strip() for name in said.split(",") if name.strip())
+
+
 POSITIVE = click.IntRange(min=1)
 PORT = click.IntRange(1, 65535)
 LEVEL = click.IntRange(min=1)

@@ -16,7 +16,6 @@ from phasegate.levels.up_down import down as stop_level
 from phasegate.levels.up_down import up as start_level
 from phasegate.load.options import STAGE_DURATION_S
 from phasegate.load.stages import rate_with_enough_sessions
-from phasegate.model.errors import UsageError
 from phasegate.model.prices import Compute
 from phasegate.project import Project
 from phasegate.stack.emulation import Mode
@@ -25,7 +24,8 @@ from phasegate.stack.postgres import PostgresServer
 
 @click.command()
 @click.option("--level", type=options.LEVEL, help="Stack level [1].")
-@click.option("--with", "parts", help="Parts instead of a level, comma-separated: pooler,replica.")
+@click.option("--with", "added", help="Parts besides the level's, comma-separated: pooler,replica.")
+@click.option("--without", "removed", help="Parts of the level to leave out.")
 @click.option("--users", type=options.POSITIVE, help="Registered users of the data set [2000].")
 @options.seed_number
 @options.compute
@@ -33,7 +33,8 @@ from phasegate.stack.postgres import PostgresServer
 @click.option("--port", type=options.PORT, help="Port of the API [any free one].")
 def up(
     level: int | None,
-    parts: str | None,
+    added: str | None,
+    removed: str | None,
     users: int | None,
     seed: int | None,
     compute: str | None,
@@ -43,22 +44,17 @@ def up(
 ) -> None:
     """Start a local stack that stays up.
 
-    Of a --level of phasegate.toml, or --with single parts of it.
+    Of a --level of phasegate.toml, --with further parts and --without others.
     Prints how to reach it; `phasegate down` ends it.
     """
-    if level is not None and parts is not None:
-        raise UsageError(
-            "--level and --with both say what the stack consists of",
-            untouched="Nothing was started",
-            then="Leave one of them out",
-        )
     project = options.project()
     wanted: int | list[str] = level or 1
-    if parts is not None:
-        wanted = [part.strip() for part in parts.split(",") if part.strip()]
-        project.check_parts(tuple(wanted), "--with")
-    else:
-        project.level(level or 1)
+    project.level(level or 1)
+    if added or removed:
+        parts = project.parts_in_force(
+            level or 1, options.names(added or ""), options.names(removed or "")
+        )
+        wanted = sorted(parts)
     catalogue = project.catalogue
     size = users or catalogue.run.quick_users
     number = catalogue.run.seed if seed is None else seed

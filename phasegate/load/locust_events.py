@@ -31,7 +31,7 @@ from phasegate.load.preflight import level_in_words, level_told_by
 from phasegate.load.session_user import Choice, SessionUser, choices, own_of_locust
 from phasegate.load.settings import LoadSettings, host_of, keys_from, keys_read, settings_from
 from phasegate.load.summary import Clicks
-from phasegate.load.tags import check_tags
+from phasegate.load.tags import check_tags, left_out
 from phasegate.model.errors import (
     CannotMeasure,
     ExitCode,
@@ -181,6 +181,12 @@ class LocustEvents:
                     "No @task is left to carry out: those that write or are on demand are left out",
                     untouched="No request was sent",
                     then="Give --allow-writes (and no --reads-only), or --tags with a tag of them",
+                )
+            if left := left_out(self._environment, may_write=settings.allow_writes):
+                log.warning(
+                    "Left out, since they write: %s; --allow-writes (and no --reads-only) drives "
+                    "them too",
+                    ", ".join(left),
                 )
             sent = preflight.check(settings, self._project, self._environment, reading)
             workers = [LOCAL]

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from locust.env import Environment
 
+from phasegate.load.locust_hooks import tasks_of
 from phasegate.load.session_user import all_tags
 from phasegate.model.errors import UsageError
+
+
+def left_out(environment: Environment, *, may_write: bool) -> tuple[str, ...]:
+    """Sessions that `--tags` asks for, and that are not driven, since they write."""
+    asked = set(getattr(environment.parsed_options, "tags", None) or ())
+    return tuple(
+        f"{user_class.__name__}.{task.__name__}"
+        for user_class in environment.user_classes
+        for task in dict.fromkeys(tasks_of(user_class))
+        if not may_write
+        and getattr(task, "phasegate_writes", False)
+        and asked & getattr(task, "locust_tag_set", set())
+    )
 
 
 def check_tags(environment: Environment) -> None:

@@ -6,7 +6,9 @@ import shlex
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from phasegate.cli import up
 from phasegate.cli.up import state_lines
 from phasegate.levels.up_down import State
 from phasegate.project import load_project
@@ -34,6 +36,25 @@ def test_up_prints_a_load_with_host_level_users_and_seed(users: int, raised: boo
     assert ("--arrival-rate" in options) == raised
     rate = float(options.get("--arrival-rate", workload.arrival_rate_per_s(users)))
     assert rate * float(options["--stage-duration"]) >= 28
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ((), 1),
+        (("--level", "2"), 2),
+        (("--level", "2", "--with", "pooler"), {*load_project().levels[1].parts, "pooler"}),
+        (("--level", "3", "--without", "pooler"), {*load_project().levels[2].parts} - {"pooler"}),
+    ],
+)
+def test_parts_are_added_to_a_level_and_taken_from_it_as_locust_does(
+    arguments: tuple[str, ...], wanted: int | set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(up, "start", lambda **given: asked.append(given["level"]) or STATE)
+    done = CliRunner().invoke(up.up, arguments)
+    assert done.exit_code == 0, done.output
+    assert asked == [wanted if isinstance(wanted, int) else sorted(wanted)]
 
 
 def test_parts_of_any_name_stand_in_columns() -> None:

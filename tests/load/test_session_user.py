@@ -186,13 +186,14 @@ class Visitor(SessionUser):
     def read(self):
         self.client.get("/read")
 
+    @tag("known")
     @writes
     @task(3)
     def write(self):
         self.client.post("/write", json={})
         self.created("/write?id=eq.1")
 
-    @tag("rare")
+    @tag("rare", "known")
     @on_demand
     @task(3)
     def rarely(self):
@@ -202,6 +203,9 @@ class Visitor(SessionUser):
     assert set(found.requests) == {"GET /read", "POST /write"}
     assert found.record.rows_created == found.record.rows_removed == found.served["DELETE /write"]
     assert set(drive(text, *OPEN, "--reads-only").served) == {"GET /read"}
+    asked = drive(text, *OPEN, "--reads-only", "--tags", "known")
+    assert set(asked.served) == {"GET /rare"}
+    assert "Left out, since they write: Visitor.write; --allow-writes" in asked.said
     assert set(drive(text, *OPEN, "--tags", "rare").served) == {"GET /rare"}
 
 
