@@ -1,4 +1,4 @@
-"""References that the schema does not declare, but names say: `user_id` beside a table of users.
+"""References that the schema does not declare, but names say: a column named after a table.
 
 Pure. Some tools leave foreign keys out of the database and check them in the app; without them
 every table would be a list that belongs to nobody.

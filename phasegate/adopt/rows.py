@@ -124,7 +124,9 @@ def _of_owner(
 def _guess(owned: Owned, above: Owned, cap: int | None, *, needed: bool) -> tuple[float, str]:
     plain = snake(owned.table.place[1])
     if cap == 1:
-        each = bool(_EACH.search(plain)) or above.kind is Kind.MIRROR
+        primary, via = owned.table.primary, owned.via
+        shares = primary is not None and via is not None and primary.columns == via.columns
+        each = shares or bool(_EACH.search(plain)) or above.kind is Kind.MIRROR
         return (1.0 if each else 0.5), "a guess"
     if above.kind not in (Kind.USERS, Kind.MIRROR, Kind.GROUPS):
         return CHILDREN, "a guess"

@@ -15,6 +15,8 @@ from phasegate.model.errors import ConfigurationError
 NOTHING = "Nothing was written"
 AUTH_USERS: Place = ("auth", "users")
 """Where Supabase keeps who has signed up."""
+AUTH_SCORE = 60
+"""What speaks for `auth.users`, against a table of the app that has a row for each of its."""
 
 # From the surest on; compared without case, `_` and a plural's s.
 NAMES = (
@@ -75,7 +77,7 @@ def find_users(shape: Shape, wanted: str | None) -> Users:
         return _users(shape, table, f"asked for with --users-table {wanted}")
     scores = {table.place: _score(shape, table) for table in shape.tables.values()}
     if AUTH_USERS in scores:
-        scores[AUTH_USERS] += 60
+        scores[AUTH_USERS] += AUTH_SCORE
     best = max(scores, key=lambda place: (scores[place], place == AUTH_USERS, place), default=None)
     if best is None or scores[best] < 10:
         names = ", ".join(table.name for table in list(shape.tables.values())[:8])
@@ -107,7 +109,7 @@ def _score(shape: Shape, table: Table) -> float:
         return 0.0
     score = 0.0
     plain = plain_name(table.place[1])
-    if plain in NAMES:
+    if plain in NAMES and table.place != AUTH_USERS:
         score += 40 - 2 * NAMES.index(plain)
     incoming = _incoming(shape, table.place)
     score += 2 * min(len(incoming), 10)
