@@ -5,20 +5,31 @@ Writes what `load.capacity_matrix` and `stack.sampler` write, under the run's fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from phasegate.levels.runner import RunningLevel, running_level
-from phasegate.load.capacity_matrix import MatrixPlan, Standing, run_matrix
+from phasegate.load.breakpoint import Finding
+from phasegate.load.capacity_matrix import Change, Driver, MatrixPlan, Standing, run_matrix
+from phasegate.load.least_parts import Search
 from phasegate.load.run import Target
+from phasegate.load.stage_result import Driven, finding_of
 from phasegate.model.prices import Compute
 from phasegate.project import Project
-from phasegate.records.matrix import MatrixRecord
+from phasegate.records import store
+from phasegate.records.least import LeastRecord, LeastStack, Needed, Trial
+from phasegate.records.matrix import MatrixRecord, Probe
 from phasegate.stack.emulation import Mode
 from phasegate.stack.inspect import unguarded
 from phasegate.stack.postgres import PostgresServer
 from phasegate.stack.sampler import sampling
+
+if TYPE_CHECKING:
+    from phasegate.cli.least_candidates import Candidates
 
 
 def measure(
@@ -47,35 +58,165 @@ def measure(
         on_level: shown each level as it is up, with the parts that it consists of.
         on_progress: told what is being measured.
     """
+    stacks = _Stacks(project, server, databases, folder, compute, mode)
 
     @contextmanager
     def stand(level: int, users: int) -> Iterator[Standing]:
-        with running_level(
-            server,
-            databases[users],
-            level,
-            folder=folder,
-            compute=compute,
-            mode=mode,
-            project=project,
-        ) as running:
+        with stacks.running(level, users) as running:
             on_level(running)
-            target = Target(
-                url=running.api.url, anon_key=running.api.anon_key, jwt_secret=running.jwt_secret
-            )
-            open_rows = unguarded(running.dsn)
-            yield Standing(target, dict(running.pids), running.pooler_dsn, open_rows)
+            yield standing_of(running)
+
+    return run_matrix(plan, project, stand, stacks.sample, on_progress)
+
+
+@dataclass(frozen=True)
+class _Stacks:
+    """The stacks of a run: any set of parts on any of its data sets."""
+
+    project: Project
+    server: PostgresServer
+    databases: Mapping[int, str]
+    folder: Path
+    compute: Compute | None
+    mode: Mode
+
+    def running(
+        self, parts: int | Iterable[str], users: int
+    ) -> AbstractContextManager[RunningLevel]:
+        """A level, or a set of parts, on the data set of `users`."""
+        return running_level(
+            self.server,
+            self.databases[users],
+            parts,
+            folder=self.folder,
+            compute=self.compute,
+            mode=self.mode,
+            project=self.project,
+        )
 
     def sample(
-        users: int, *, stage: str, out: Path, standing: Standing
+        self, users: int, *, stage: str, out: Path, standing: Standing
     ) -> AbstractContextManager[Path]:
+        """See `load.capacity_matrix.Sample`."""
         return sampling(
-            databases[users],
+            self.databases[users],
             stage=stage,
             out=out,
             pids=standing.pids,
-            api_url=None if project.api.command else standing.target.url,
+            api_url=None if self.project.api.command else standing.target.url,
             pooler_dsn=standing.pooler_dsn,
         )
 
-    return run_matrix(plan, project, stand, sample, on_progress)
+
+def standing_of(running: RunningLevel) -> Standing:
+    """A stack as the load room knows it."""
+    target = Target(
+        url=running.api.url, anon_key=running.api.anon_key, jwt_secret=running.jwt_secret
+    )
+    return Standing(target, dict(running.pids), running.pooler_dsn, unguarded(running.dsn))
+
+
+def find_least(
+    server: PostgresServer,
+    databases: Mapping[int, str],
+    plan: MatrixPlan,
+    candidates: Candidates,
+    *,
+    folder: Path,
+    trials_max: int,
+    compute: Compute | None = None,
+    mode: Mode = "sustained",
+    on_progress: Callable[[str], None] = lambda _: None,
+) -> LeastRecord:
+    """The smallest set of parts that holds on each data set, driven; writes `least.json`.
+
+    Args:
+        server: as `measure` takes it; the others likewise.
+        databases: see there.
+        plan: see there; its levels and probes do not matter here.
+        candidates: what may be added, and what is tried first.
+        folder: see `measure`.
+        trials_max: stages that the search of one data set may drive.
+        compute: see `measure`.
+        mode: see there.
+        on_progress: told what is being driven.
+    """
+    project = candidates.project
+    stacks = _Stacks(project, server, databases, folder, compute, mode)
+    driver = Driver(plan, project, stacks.sample, plan.run_dir / "least")
+
+    def drive(added: tuple[str, ...], users: int, stage: str) -> Driven:
+        parts = candidates.stack_of(added)
+        rate = project.catalogue.workload.arrival_rate_per_s(users) * plan.head_room
+        on_progress(f"{users:,} users with {', '.join(added) or 'nothing'}")
+        with stacks.running(parts, users) as running:
+            own = project.parts_of(running.level)
+            change = Change(tuple(sorted(parts - own)), tuple(sorted(own - parts)))
+            return driver.cell(standing_of(running), stage, running.level, users, rate, change)
+
+    found: list[LeastStack] = []
+    start: tuple[str, ...] = ()
+    for users in plan.sizes:
+        search = _search(drive, users, candidates, trials_max)
+        finding, parts = search.least(start, candidates.names)
+        start = parts if finding is Finding.SUSTAINED else start
+        found.append(_stack(users, finding, parts, search, candidates))
+    record = LeastRecord(
+        format_version=LeastRecord.FORMAT_VERSION,
+        head_room=plan.head_room,
+        always=tuple(sorted(candidates.always)),
+        left_out=candidates.left_out,
+        stacks=tuple(found),
+    )
+    store.write(plan.run_dir / "least.json", record)
+    return record
+
+
+OUTCOMES: dict[Finding, Literal["holds", "does not hold", "cannot tell"]] = {
+    Finding.SUSTAINED: "holds",
+    Finding.NOT_SUSTAINED: "does not hold",
+    Finding.UNKNOWN: "cannot tell",
+}
+
+
+def _search(
+    drive: Callable[[tuple[str, ...], int, str], Driven],
+    users: int,
+    candidates: Candidates,
+    trials_max: int,
+) -> Search[Driven]:
+    stages = count(1)
+
+    def see(added: tuple[str, ...]) -> tuple[Finding, Driven]:
+        driven = drive(added, users, f"{users}-users-{next(stages)}")
+        return finding_of(candidates.probe(driven)), driven
+
+    def promising(left: Sequence[str], driven: Driven) -> Sequence[str]:
+        return candidates.promising(left, driven, users)
+
+    return Search(see, promising, trials_max)
+
+
+def _stack(
+    users: int,
+    finding: Finding,
+    parts: tuple[str, ...],
+    search: Search[Driven],
+    candidates: Candidates,
+) -> LeastStack:
+    def probe_without(part: str) -> Probe | None:
+        driven = search.without(parts, part)
+        return None if driven is None else candidates.probe(driven)
+
+    trials = tuple(
+        Trial(parts=added, probe=candidates.probe(driven))
+        for added, _, driven in search.trials.values()
+    )
+    return LeastStack(
+        users=users,
+        outcome=OUTCOMES[finding],
+        needed=tuple(Needed(part=part, without=probe_without(part)) for part in parts),
+        kept_up_by=tuple(sorted(candidates.upkeep_of(parts))),
+        probe=next((t.probe for t in trials if set(t.parts) == set(parts)), trials[-1].probe),
+        trials=trials,
+    )

@@ -6,7 +6,7 @@ Writes `results/<run-id>/` and the cache folder; leaves no process behind, howev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,7 @@ from phasegate.stack.replica import feeding, running_replica
 LOAD = "load: the phase matrix"
 ADVISE = "findings: candidates"
 BENCHMARKS = "benchmarks"
+LEAST = "load: the simplest stack that holds"
 REPLICA = "benchmarks: on a replica"
 # What there is before anything was done: what candidates are held against.
 FIRST = 1
@@ -74,6 +75,8 @@ class RunPlan:
     probes_max: int
     benchmark_budget_s: float
     advise_budget_s: float
+    least_trials_max: int
+    """Of the search for the simplest stack, for each size; 0 leaves it out."""
 
 
 @dataclass(frozen=True)
@@ -135,13 +138,8 @@ def _seed(journal: Journal, server: PostgresServer, plan: RunPlan, users: int) -
     return DataSet(users, dsn, record)
 
 
-def _load(
-    journal: Journal,
-    server: PostgresServer,
-    data_sets: list[DataSet],
-    plan: RunPlan,
-) -> None:
-    wanted = MatrixPlan(
+def _matrix_plan(journal: Journal, plan: RunPlan) -> MatrixPlan:
+    return MatrixPlan(
         levels=tuple(range(1, len(plan.project.levels) + 1)),
         # The small form walks through each level once.
         sizes=plan.sizes[-1:] if plan.quick else plan.sizes,
@@ -151,6 +149,15 @@ def _load(
         probe_s=plan.probe_s,
         probes_max=plan.probes_max,
     )
+
+
+def _load(
+    journal: Journal,
+    server: PostgresServer,
+    data_sets: list[DataSet],
+    plan: RunPlan,
+) -> None:
+    wanted = _matrix_plan(journal, plan)
 
     def note_parts(running: RunningLevel) -> None:
         journal.levels[running.level] = running.parts
@@ -216,6 +223,7 @@ def _benchmark(
     out = journal.folder / "bench"
     if not plan.project.benchmarks.is_dir():
         journal.skip(BENCHMARKS, "the project has no folder benchmarks/")
+        _find_least(journal, server, data_sets, plan, ())
         return
     with journal.stage(BENCHMARKS), console.step(BENCHMARKS) as show:
         records = run_benchmarks(
@@ -232,6 +240,7 @@ def _benchmark(
     known = (journal.server.planner_settings if journal.server else None) or ()
     of_sessions = (one for record in records for one in record.planner_settings or ())
     console.tell_planner_settings(one for one in dict.fromkeys(of_sessions) if one not in known)
+    _find_least(journal, server, data_sets, plan, records)
     if not on_replica(plan.project):
         return
     # Without a replica a run is still worth its while: the stage says why there was none.
@@ -241,6 +250,34 @@ def _benchmark(
         console.step(REPLICA) as show,
     ):
         _benchmark_on_replica(server, data_sets[-1].dsn, records[-1], plan.seed, out, show)
+
+
+def _find_least(
+    journal: Journal,
+    server: PostgresServer,
+    data_sets: list[DataSet],
+    plan: RunPlan,
+    records: Sequence[BenchmarkRecord],
+) -> None:
+    """The simplest stack that holds; a run without it is still worth its while."""
+    if not plan.least_trials_max:
+        return
+    # Brings the report room, and so matplotlib, which takes a second to import.
+    from phasegate.cli.least_candidates import Candidates
+
+    candidates = Candidates(plan.project, {record.users: record for record in records})
+    with suppress(CannotMeasure), journal.stage(LEAST), console.step(LEAST) as show:
+        matrix.find_least(
+            server,
+            {data.users: data.dsn for data in data_sets},
+            _matrix_plan(journal, plan),
+            candidates,
+            folder=_parts_folder(),
+            trials_max=plan.least_trials_max,
+            compute=plan.compute,
+            mode=plan.mode,
+            on_progress=show,
+        )
 
 
 def _benchmark_on_replica(

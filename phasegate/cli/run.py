@@ -56,12 +56,14 @@ def run(
         probes_max=defaults.probes_max,
         benchmark_budget_s=budget or defaults.benchmark_budget_s * len(sizes) / len(defaults.sizes),
         advise_budget_s=defaults.advise_budget_s,
+        least_trials_max=defaults.least_trials_max,
     )
     if quick:
         plan = replace(
             plan,
             cell_s=defaults.quick_cell_s,
             probes_max=defaults.quick_probes_max,
+            least_trials_max=defaults.quick_least_trials_max,
             benchmark_budget_s=budget or defaults.quick_benchmark_budget_s,
             advise_budget_s=defaults.quick_advise_budget_s,
         )

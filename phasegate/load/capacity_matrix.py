@@ -118,7 +118,7 @@ def run_matrix(
     breakpoint is searched on the largest data set.
     """
     catalogue = project.catalogue
-    driver = _Driver(plan, project, sample)
+    driver = Driver(plan, project, sample)
     cells: list[Probe] = []
     searched: list[Probe] = []
     breakpoints: list[Breakpoint] = []
@@ -129,7 +129,8 @@ def run_matrix(
             try:
                 with stand(level, users) as standing:
                     rate = catalogue.workload.arrival_rate_per_s(users) * plan.head_room
-                    cell = driver.cell(standing, level, users, rate)
+                    stage = f"cell-level-{level}-{users}-users"
+                    cell = driver.cell(standing, stage, level, users, rate)
                     cells.append(cell.probe(catalogue, at_peak=True))
                     if users == max(plan.sizes) and plan.probes_max:
                         on_progress(f"level {level}: how far does it go?")
@@ -150,23 +151,51 @@ def run_matrix(
     return record
 
 
-class _Driver:
-    """Drives single stages of a plan."""
+@dataclass(frozen=True)
+class Change:
+    """How the parts of a stack differ from those of its level."""
 
-    def __init__(self, plan: MatrixPlan, project: Project, sample: Sample) -> None:
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+NO_CHANGE = Change()
+
+
+class Driver:
+    """Drives single stages of a plan.
+
+    Args:
+        plan: what is measured.
+        project: its sessions, workload and SLO.
+        sample: watches a stage.
+        out: folder of `load/` and `sampler/`; the plan's own if None.
+    """
+
+    def __init__(
+        self, plan: MatrixPlan, project: Project, sample: Sample, out: Path | None = None
+    ) -> None:
         self._plan = plan
         self._project, self._catalogue = project, project.catalogue
         self._sample = sample
+        self._out = out or plan.run_dir
 
-    def cell(self, standing: Standing, level: int, users: int, rate: float) -> Driven:
+    def cell(
+        self,
+        standing: Standing,
+        stage: str,
+        level: int,
+        users: int,
+        rate: float,
+        change: Change = NO_CHANGE,
+    ) -> Driven:
         """The cell at `rate`; where that is too slow to judge by, above it."""
-        stage = f"cell-level-{level}-{users}-users"
-        driven = self.drive(standing, stage, level, users, rate, self._plan.cell_s)
+        driven = self.drive(standing, stage, level, users, rate, self._plan.cell_s, change)
         reasons = driven.probe(self._catalogue, at_peak=True).reasons
         codes = {code_of(reason) for reason in reasons}
         if codes & (LONGER | {Reason.SHARED}):
             again_s = max(CELL_AGAIN_S if codes & LONGER else 0.0, self._plan.cell_s)
-            driven = self.drive(standing, stage, level, users, rate, again_s)
+            driven = self.drive(standing, stage, level, users, rate, again_s, change)
         return driven
 
     def drive(
@@ -177,10 +206,11 @@ class _Driver:
         users: int,
         rate: float,
         duration_s: float,
+        change: Change = NO_CHANGE,
     ) -> Driven:
         """One stage at `rate` sessions per second, sampled."""
         with ExitStack() as watched:
-            out = self._plan.run_dir / "sampler"
+            out = self._out / "sampler"
             path = watched.enter_context(
                 self._sample(users, stage=stage, out=out, standing=standing)
             )
@@ -189,16 +219,18 @@ class _Driver:
                 stage=stage,
                 project=self._project,
                 level=level,
+                added=change.added,
+                removed=change.removed,
                 users=users,
                 seed=self._plan.seed,
                 duration_s=duration_s,
                 arrival_rate_per_s=rate,
-                out=self._plan.run_dir / "load",
+                out=self._out / "load",
             )
         used = store.read(path, SamplerRecord) if path.exists() else None
         marked = marked_where_shared(marked_unguarded(load, standing.unguarded), used)
         if marked != load:
-            store.write(self._plan.run_dir / "load" / f"{stage}.json", marked)
+            store.write(self._out / "load" / f"{stage}.json", marked)
         return Driven(marked, used)
 
     def search(self, standing: Standing, cell: Driven) -> tuple[Breakpoint, tuple[Probe, ...]]:

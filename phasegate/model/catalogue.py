@@ -68,6 +68,7 @@ class Run(Entry, frozen=True):
     probe_s: float
     probes_max: int
     benchmark_budget_s: float
+    least_trials_max: int
     quick_users: int
     quick_cell_s: float
     quick_probes_max: int
@@ -75,6 +76,7 @@ class Run(Entry, frozen=True):
     advise_users_max: int
     advise_budget_s: float
     quick_advise_budget_s: float
+    quick_least_trials_max: int
 
     def sizes_up_to(self, users: int) -> tuple[int, ...]:
         """The data sets of a run with `users` registered users, ascending; `users` is the last."""

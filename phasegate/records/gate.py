@@ -55,10 +55,13 @@ class GateRecord(Record, frozen=True, kw_only=True):
     users: int
     """Registered users at its upper bound."""
     level: int
-    """Stack level judged."""
+    """Stack level judged; the lowest that has them where `parts` are."""
     reasons: tuple[Reason, ...]
     """The weightiest first; a GO may have notes."""
     next_technique: NextTechnique | None
     """Null where nothing that was measured is needed by then."""
     not_yet: tuple[NotYet, ...]
     """Techniques that can wait, change nothing or would harm."""
+    parts: tuple[str, ...] | None = None
+    """The simplest stack that holds, where that was judged: what it adds; null where a level was
+    judged, and in records older than this field."""

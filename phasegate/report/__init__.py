@@ -16,6 +16,7 @@ from phasegate.report import (
     comparison,
     figures,
     headline,
+    least,
     money,
     page,
     run_files,
@@ -73,7 +74,9 @@ def summary(
 ) -> tuple[str, str, str, str, str]:
     """The five lines that close a run; arguments and errors as `build`."""
     found = _findings(run_dir, here, catalogue)
-    return headline.lines(found.run.run, found.techniques, found.stages, found.catalogue)
+    return headline.lines(
+        found.run.run, found.techniques, found.stages, least.line(found.run.least)
+    )
 
 
 def cost(

@@ -182,11 +182,17 @@ def lines(
     run: RunRecord,
     techniques: tuple[Technique, ...],
     stages: tuple[StageTraffic, ...],
-    catalogue: Catalogue,
+    least: str = "",
 ) -> tuple[str, str, str, str, str]:
     """The five lines that close a run: what `phasegate sql` and the page call the techniques.
 
     As many as a terminal's line takes are named, and the others counted.
+
+    Args:
+        run: its circumstances.
+        techniques: compared in it.
+        stages: driven in it.
+        least: what must be done at the least (`report.least.line`); empty where nobody searched.
     """
     wall = duration(sum(stage.wall_s for stage in run.stages))
     sizes = listed([users(size) for size in run.sizes]) or "no"
@@ -199,16 +205,19 @@ def lines(
     undecided += f". Cannot tell: {_some(unclear, LINE_CHARS // 4)}" if unclear else ""
     longest = LINE_CHARS - len(undecided)
     lead = f"Needed ({len(needed)} of {len(techniques)}), from N users"
-    return (
-        f"{plain(run.run_id, 60)}: {run.outcome}, {sizes} users, {wall}",
-        _line(
-            lead if needed else "Needed",
-            [f"{_id(t)} {_from(t.crossed)}" for t in needed],
-        ),
-        _line("Can wait", [f"{_id(t)}{_times(t)}" for t in _of(techniques, "not needed yet")]),
-        _line("Harmful here", slower, longest) + undecided,
-        f"Load: {_load_line(stages)}",
+    first = f"{plain(run.run_id, 60)}: {run.outcome}, {sizes} users, {wall}"
+    needs = _line(
+        lead if needed else "Needed",
+        [f"{_id(t)} {_from(t.crossed)}" for t in needed],
     )
+    waiting = [f"{_id(t)}{_times(t)}" for t in _of(techniques, "not needed yet")]
+    harmful = _line("Harmful here", slower, longest) + undecided
+    load = f"Load: {_load_line(stages)}"
+    if not least:
+        return first, needs, _line("Can wait", waiting), harmful, load
+    slow = _line("Harmful here", slower, LINE_CHARS // 2)
+    rest = f"{_line('Can wait', waiting, LINE_CHARS // 2)}. {slow}"
+    return first, f"Do for {least}", needs, rest, load
 
 
 def _line(lead: str, items: list[str], longest: int = LINE_CHARS) -> str:

@@ -15,7 +15,17 @@ from markupsafe import Markup
 from phasegate.records import store
 from phasegate.records.gate import GateRecord
 from phasegate.records.planner_settings import warnings
-from phasegate.report import advice, figures, headline, money, savings, style, tables, transition
+from phasegate.report import (
+    advice,
+    figures,
+    headline,
+    least,
+    money,
+    savings,
+    style,
+    tables,
+    transition,
+)
 from phasegate.report import format as words
 from phasegate.report import matrix_table as matrix
 from phasegate.report import resource_usage as used
@@ -116,6 +126,8 @@ def _shared(found: Findings) -> dict[str, object]:
         "stages": found.stages,
         "ratios": tables.ratios(found.techniques, largest_only=True),
         "costs": tables.costs(found.techniques, found.project),
+        "least": least.table(found),
+        "not_needed": least.not_needed(found),
         "money": _money(found),
     }
 

@@ -18,6 +18,7 @@ from phasegate.model.errors import ConfigurationError
 from phasegate.records import store
 from phasegate.records.advice import AdviceRecord
 from phasegate.records.benchmark import BenchmarkRecord, Comparison
+from phasegate.records.least import LeastRecord
 from phasegate.records.load import LoadRecord
 from phasegate.records.matrix import MatrixRecord
 from phasegate.records.perf import PerfRecord
@@ -55,6 +56,8 @@ class Run:
     samplers: dict[str, SamplerRecord]
     """What a stage used, by the stage's name."""
     matrix: MatrixRecord | None
+    least: LeastRecord | None
+    """The simplest stack that holds; None where it was not searched."""
     perf: PerfRecord | None
     advice: AdviceRecord | None
     """Candidates, measured; None where nobody asked for any."""
@@ -209,6 +212,8 @@ def _sources(directory: Path, run: Run) -> tuple[Source, ...]:
     named += [Source(f"sampler/{name}.json", "what the stage used") for name in run.samplers]
     if run.matrix is not None:
         named.append(Source("matrix.json", "the phase matrix and how far each level goes"))
+    if run.least is not None:
+        named.append(Source("least.json", "the simplest stack that holds, and every set tried"))
     if run.target is not None:
         named.append(Source("target.json", "what the target of the load holds"))
     if run.perf is not None:
@@ -279,6 +284,7 @@ def read(directory: Path) -> Run:
         ),
         samplers=_read_samplers(directory / "sampler"),
         matrix=_read_if_there(directory / "matrix.json", MatrixRecord),
+        least=_read_if_there(directory / "least.json", LeastRecord),
         perf=_read_if_there(directory / "perf.json", PerfRecord),
         advice=_read_if_there(directory / "advice.json", AdviceRecord),
         target=_read_if_there(directory / "target.json", TargetRecord),

@@ -9,6 +9,7 @@ be measured fairly makes it INVALID. Only then it is a GO.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from phasegate.model.capacity import Profile, bill_at, demand_at, missing
 from phasegate.model.catalogue import Catalogue, Phase
@@ -17,14 +18,16 @@ from phasegate.model.errors import UsageError
 from phasegate.model.verdict import Verdict
 from phasegate.records.gate import Decision, GateRecord, Kind, NextTechnique, NotYet, Reason, Why
 from phasegate.records.host_metrics import alerts, summary
+from phasegate.records.least import LeastStack
 from phasegate.records.planner_settings import information, warnings
 from phasegate.records.project import ProjectNote
 from phasegate.records.run import RENAMED, StackPart
 from phasegate.records.target import TargetRecord
 from phasegate.report import format as words
+from phasegate.report import least
 from phasegate.report.effects import Advice, Technique
 from phasegate.report.figures import Findings
-from phasegate.report.format import milliseconds, plain, speed, users
+from phasegate.report.format import listed, milliseconds, plain, speed, users
 from phasegate.report.headline import needed_from
 from phasegate.report.matrix_table import chosen
 from phasegate.report.money import dollars
@@ -105,6 +108,44 @@ def _of_cell(
         return [Reason(kind="missing", text=text, sources=sources)]
     text = f"{held} at {stage.head_room:.2f}× the modelled peak"
     return [Reason(kind="note", text=text, sources=sources)]
+
+
+def _of_simplest(stack: LeastStack, size: int, asked: float) -> list[Reason]:
+    """What the simplest stack that holds says: it was driven, and without each of its parts too."""
+    sources = (least.SOURCE,)
+    probe, names = stack.probe, listed(list(least.parts_of(stack)))
+    p95 = milliseconds(probe.latency_ms_p95) if probe.latency_ms_p95 else "unknown"
+    head_room = probe.rate_over_peak
+    what = f"With {names}" if names else "With nothing added"
+    text = f"{what}, {users(size)} users hold with a p95 of {p95}"
+    if head_room is None or head_room < asked - HEAD_ROOM_ROUNDING:
+        text += ", but were not driven with enough head-room"
+        return [Reason(kind="missing", text=text, sources=sources)]
+    found = [Reason(kind="note", text=f"{text} at {head_room:.2f}× the peak", sources=sources)]
+    for needed in stack.needed:
+        without = needed.without
+        if without is not None:
+            worse = f"p95 {milliseconds(without.latency_ms_p95)}" if without.latency_ms_p95 else ""
+            text = f"Without {needed.part}: {without.verdict}{', ' if worse else ''}{worse}"
+            found.append(Reason(kind="note", text=text, sources=sources))
+    return found
+
+
+def _step_after(found: Findings, size: int) -> NextTechnique | None:
+    """What the next larger number of users needs that this one does not; None where nothing."""
+    record = found.run.least
+    stack = least.stack_for(record, size)
+    larger = [s for s in record.stacks if s.users > size and s.outcome == "holds"] if record else []
+    for above in larger:
+        for part in least.new_parts(above, stack):
+            note = found.project.techniques.get(part)
+            return NextTechnique(
+                technique=part,
+                title=plain(note.title if note else part, 120),
+                effect=f"needed by {users(above.users)} users; driven without it and with it",
+                command=f"phasegate sql {part}" if note else None,
+            )
+    return None
 
 
 def _of_target(target: TargetRecord, size: int) -> list[Reason]:
@@ -304,19 +345,25 @@ def _why_failed(found: Findings) -> str:
     return f": {plain(said[-1], REASON_LENGTH_MAX)}" if said else ""
 
 
-def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
-    """The verdict on entering phase `to`.
+def _decision(reasons: Sequence[Reason]) -> Decision:
+    kinds = {reason.kind for reason in reasons}
+    if kinds & {"fails", "cost"}:
+        return "NO-GO"
+    return "INVALID" if kinds & {"invalid", "missing"} else "GO"
 
-    Args:
-        found: what was measured.
-        to: the phase to be entered.
-        level: stack level to be judged; by default the phase's own number, or the last level.
 
-    Raises:
-        UsageError: there is no transition to that phase, or no such level.
-    """
-    catalogue = found.catalogue
-    phase = phase_to_enter(catalogue, to)
+@dataclass(frozen=True)
+class _Judged:
+    """What a verdict is about: a level, or the simplest stack that holds."""
+
+    level: int
+    stage: StageTraffic | None
+    """The level's cell at the phase's upper bound."""
+    simplest: LeastStack | None
+    """None where a level is judged."""
+
+
+def _judged(found: Findings, to: int, size: int, level: int | None) -> _Judged:
     levels = len(found.project.levels)
     judged = level_of(to, level, levels)
     if not 1 <= judged <= levels:
@@ -325,17 +372,50 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
             untouched="Nothing was judged",
             then=f"Choose one of 1 to {levels}",
         )
-    size = phase.users_max
-    stage = chosen(found.stages, judged, size)
-    use = next((u for u in found.uses if u.stage == stage), None)
-    profile = next((p for p in found.profiles if p.level == judged), None)
-    reasons = _of_cell(stage, use, judged, size, catalogue.gate.head_room)
+    simplest = least.stack_for(found.run.least, size) if level is None else None
+    if simplest is not None:
+        judged = least.level_with(found.project, least.parts_of(simplest))
+    return _Judged(judged, chosen(found.stages, judged, size), simplest)
+
+
+def _of_load(found: Findings, judged: _Judged, size: int) -> list[Reason]:
+    asked = found.catalogue.gate.head_room
+    if judged.simplest is not None:
+        return _of_simplest(judged.simplest, size, asked)
+    use = next((u for u in found.uses if u.stage == judged.stage), None)
+    return _of_cell(judged.stage, use, judged.level, size, asked)
+
+
+def _step(found: Findings, judged: _Judged, size: int) -> NextTechnique | None:
+    if judged.simplest is not None:
+        return _step_after(found, size)
+    parts = found.run.run.levels.get(judged.level, ())
+    had = had_by(found.project, judged.level, parts, judged.stage.arm if judged.stage else None)
+    return next_technique(found.techniques, size, had, found.project)
+
+
+def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
+    """The verdict on entering phase `to`.
+
+    Args:
+        found: what was measured.
+        to: the phase to be entered.
+        level: stack level to be judged; by default the simplest stack that was seen to hold, where
+            it was searched, else the level of the phase's own number, or the last one.
+
+    Raises:
+        UsageError: there is no transition to that phase, or no such level.
+    """
+    catalogue = found.catalogue
+    size = phase_to_enter(catalogue, to).users_max
+    judged = _judged(found, to, size, level)
+    profile = next((p for p in found.profiles if p.level == judged.level), None)
+    reasons = _of_load(found, judged, size)
     target = found.run.target
     if target is not None:
-        reasons += _of_target(target, size)
-        reasons += _of_host(target, catalogue)
+        reasons += [*_of_target(target, size), *_of_host(target, catalogue)]
     if target is None or (profile is not None and profile.database is not None):
-        reasons += _of_money(profile, size, catalogue, _priced_from(found, stage))
+        reasons += _of_money(profile, size, catalogue, _priced_from(found, judged.stage))
     reasons += _of_planner(found.run)
     if found.run.run.outcome != "complete":
         text = f"The run {found.run.ended}{_why_failed(found)}"
@@ -343,31 +423,28 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
     if not found.techniques:
         text = "No technique was compared, so none can be named as the next"
         reasons.append(Reason(kind="note", text=text, sources=()))
-    parts = found.run.run.levels.get(judged, ())
-    had = had_by(found.project, judged, parts, stage.arm if stage else None)
-    kinds = {reason.kind for reason in reasons}
-    decision: Decision = "GO"
-    if kinds & {"fails", "cost"}:
-        decision = "NO-GO"
-    elif kinds & {"invalid", "missing"}:
-        decision = "INVALID"
+    simplest = judged.simplest
     return GateRecord(
         format_version=GateRecord.FORMAT_VERSION,
         run_id=found.run.run.run_id,
-        decision=decision,
+        decision=_decision(reasons),
         phase=to,
         users=size,
-        level=judged,
+        level=judged.level,
         reasons=tuple(sorted(reasons, key=lambda reason: WEIGHT[reason.kind])),
-        next_technique=next_technique(found.techniques, size, had, found.project),
+        next_technique=_step(found, judged, size),
         not_yet=_not_yet(found.techniques, size),
+        parts=least.parts_of(simplest) if simplest else None,
     )
 
 
 def lines(record: GateRecord) -> tuple[str, ...]:
     """A verdict for a terminal."""
     size, level = users(record.users), record.level
-    said = [f"{record.decision}: phase {record.phase}, up to {size} users, on stack level {level}"]
+    on = f"on stack level {level}"
+    if record.parts is not None:
+        on = f"with {listed(list(record.parts))}" if record.parts else "with nothing added"
+    said = [f"{record.decision}: phase {record.phase}, up to {size} users, {on}"]
     said += [f"  {reason.kind}: {reason.text}" for reason in record.reasons]
     if record.next_technique is not None:
         step = record.next_technique

@@ -12,6 +12,7 @@ import pytest
 from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.benchmark import BenchmarkRecord
+from phasegate.records.least import LeastRecord
 from phasegate.records.load import LoadRecord
 from phasegate.records.run import RunRecord
 
@@ -56,6 +57,15 @@ def test_every_technique_is_compared(run: Path) -> None:
         load_project(HELPDESK).techniques
     )
     assert record.self_check is not None
+
+
+def test_the_simplest_stack_is_searched_under_load(run: Path) -> None:
+    (stack,) = store.read(run / "least.json", LeastRecord).stacks
+    assert stack.trials[0].parts == (), "the search begins with nothing added"
+    assert {needed.part for needed in stack.needed} <= load_project(HELPDESK).parts_of(2)
+    for needed in stack.needed if stack.outcome == "holds" else ():
+        assert needed.without is None or needed.without.verdict != "PASS"
+    assert all(trial.probe.clicks for trial in stack.trials)
 
 
 def test_the_run_tells_what_each_level_had(run: Path) -> None:

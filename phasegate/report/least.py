@@ -1,0 +1,128 @@
+"""The least that will do, as the page, the five lines and the gate say it. Reads no file."""
+
+from __future__ import annotations
+
+from phasegate.model.capacity import bill_at
+from phasegate.records.least import LeastRecord, LeastStack
+from phasegate.records.matrix import Probe
+from phasegate.records.project import ProjectNote
+from phasegate.report.figures import Findings
+from phasegate.report.format import listed, milliseconds, plain, users
+from phasegate.report.money import described
+from phasegate.report.tables import Table
+
+SOURCE = "least.json"
+
+
+def stack_for(record: LeastRecord | None, size: int) -> LeastStack | None:
+    """The stack found for `size` users; None where none was seen to hold there."""
+    stacks = record.stacks if record else ()
+    return next((s for s in stacks if s.users == size and s.outcome == "holds"), None)
+
+
+def parts_of(stack: LeastStack) -> tuple[str, ...]:
+    """All that it adds to how the client reads."""
+    return (*(needed.part for needed in stack.needed), *stack.kept_up_by)
+
+
+def level_with(project: ProjectNote, parts: tuple[str, ...]) -> int:
+    """The lowest level that has all of `parts` that the client does not bring; else the last."""
+    wanted = set(parts) - set(project.client_parts)
+    having = (n for n, level in enumerate(project.levels, 1) if wanted <= set(level.parts))
+    return next(having, len(project.levels))
+
+
+def _p95(probe: Probe | None) -> str:
+    if probe is None:
+        return "not driven"
+    if probe.latency_ms_p95 is None:
+        return probe.verdict
+    return f"{probe.verdict}, p95 {milliseconds(probe.latency_ms_p95)}"
+
+
+def _title(part: str, project: ProjectNote) -> str:
+    note = project.techniques.get(part)
+    return plain(note.title, 80) if note else part
+
+
+def new_parts(stack: LeastStack, below: LeastStack | None) -> tuple[str, ...]:
+    """What `stack` needs that the next smaller number of users does not."""
+    had = {needed.part for needed in below.needed} if below else set()
+    return tuple(needed.part for needed in stack.needed if needed.part not in had)
+
+
+def line(record: LeastRecord | None) -> str:
+    """`1k and 10k users nothing; 100k idx_orders_customer`; empty where it was not searched."""
+    if record is None or not record.stacks:
+        return ""
+    said: list[tuple[list[str], str]] = []
+    below = None
+    for stack in record.stacks:
+        what = f"{stack.outcome}"
+        if stack.outcome == "holds":
+            nothing = "nothing more" if stack.needed else "nothing"
+            what = ", ".join(new_parts(stack, below)) or nothing
+            below = stack
+        if said and said[-1][1] == what:
+            said[-1][0].append(users(stack.users))
+        else:
+            said.append(([users(stack.users)], what))
+    return "; ".join(f"{listed(sizes)}: {what}" for sizes, what in said)
+
+
+def table(found: Findings) -> Table:
+    """A row for each number of users: what to do, what happens without it, what a month costs."""
+    record = found.run.least
+    rows = []
+    below = None
+    for stack in record.stacks if record else ():
+        do, without = _do(stack, below, found.project)
+        rows.append(
+            (f"{users(stack.users)} users", do, _p95(stack.probe), without, _bill(found, stack))
+        )
+        below = stack if stack.outcome == "holds" else below
+    head = ("For", "Do", "Then", "Without it", "A month")
+    return Table(head, tuple(rows))
+
+
+def _do(stack: LeastStack, below: LeastStack | None, project: ProjectNote) -> tuple[str, str]:
+    if stack.outcome == "does not hold":
+        tried = ", ".join(needed.part for needed in stack.needed)
+        return f"nothing that the project has is enough (tried {tried})", "–"
+    if stack.outcome == "cannot tell":
+        return "cannot tell: a stage could not be judged, or too many would be needed", "–"
+    new = new_parts(stack, below)
+    if not new:
+        return "nothing more" if stack.needed else "nothing", "–"
+    without = {needed.part: needed.without for needed in stack.needed}
+    return (
+        "; ".join(f"{_title(part, project)} (phasegate sql {part})" for part in new),
+        "; ".join(f"{part}: {_p95(without[part])}" for part in new),
+    )
+
+
+def _bill(found: Findings, stack: LeastStack) -> str:
+    if stack.outcome != "holds":
+        return "–"
+    level = level_with(found.project, parts_of(stack))
+    profile = next((p for p in found.profiles if p.level == level), None)
+    if profile is None or profile.database is None:
+        return "not measured"
+    return f"{described(bill_at(stack.users, profile, found.catalogue))} (as level {level})"
+
+
+def not_needed(found: Findings) -> str:
+    """Parts of the levels that no number of users asked for, in one sentence; empty without any."""
+    record = found.run.least
+    holding = [s for s in record.stacks if s.outcome == "holds"] if record else []
+    if record is None or not holding:
+        return ""
+    top = holding[-1]
+    passed = {*parts_of(top), *record.always}
+    listed_parts = (part for level in found.project.levels for part in level.parts)
+    others = [part for part in dict.fromkeys(listed_parts) if part not in passed]
+    if not others:
+        return ""
+    return (
+        f"Not needed up to {users(top.users)} users, although a level has them: {listed(others)}."
+    )
