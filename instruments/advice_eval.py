@@ -99,15 +99,16 @@ class Tally:
 
     def add(self, case: str, planted: Sequence[Planted], record: AdviceRecord) -> None:
         """Count what `record` says of a project with these faults."""
-        missed = [each for each in planted if not any(_finds(f, each) for f in record.findings)]
+        counted = [each for each in planted if each.matters]
+        missed = [each for each in counted if not any(_finds(f, each) for f in record.findings)]
         needed = [f for f in record.findings if f.advice == "needed"]
         wrong = [f for f in needed if not any(_mends(f, each) for each in planted)]
-        self.planted += len(planted)
-        self.found += len(planted) - len(missed)
+        self.planted += len(counted)
+        self.found += len(counted) - len(missed)
         self.needed += len(needed)
         self.right += len(needed) - len(wrong)
         self.lines.append(
-            f"{case}: {len(planted) - len(missed)} of {len(planted)} found, "
+            f"{case}: {len(counted) - len(missed)} of {len(counted)} found, "
             f"{len(needed) - len(wrong)} of {len(needed)} needed are faults"
         )
         self.lines += [f"  missed: {each.kind} on {each.table}" for each in missed]
@@ -138,6 +139,7 @@ def _finds(finding: Finding, fault: Planted) -> bool:
 def cases(projects: int, users: int) -> Iterator[Case]:
     """Both projects of this repository, then generated ones."""
     yield Case("task app", _task_app, users)
+    yield Case("task app, policies per row", _task_app_per_row, users)
     yield Case("helpdesk", _helpdesk, users)
     for seed in range(projects):
         rng = random.Random(f"advice {seed}")
@@ -151,28 +153,44 @@ def cases(projects: int, users: int) -> Iterator[Case]:
         yield Case(f"generated {seed}", make, users)
 
 
-def _task_app(folder: Path) -> tuple[Path, tuple[Planted, ...]]:
-    """The indexes of level 2 are not there; policies that overlap, an index that nothing uses.
+TIGHT = ("phasegate.toml", "", "\n[slo]\nstatement_latency_ms_p95 = 2.0\n")
+"""So that copies of a thousand users can need something."""
 
-    The list leaves it to the policy whose tasks it shows, and the policy is asked for every row.
-    """
+
+def _task_app(folder: Path) -> tuple[Path, tuple[Planted, ...]]:
+    """As shipped it lacks an index and asks one by one; put in are an index and a policy."""
     edits: list[Edit] = [
-        ("seed/policies.sql", "(user_id = (select auth.uid()))", "(user_id = auth.uid())"),
         ("seed/policies.sql", "\nend\n$policies$;", f"\n    {OLD}\nend\n$policies$;"),
-        ("loadtests/locustfile.py", "&user_id=eq.{self.user.id}{project}", "{project}"),
         ("seed/keys.sql", "", "\ncreate index tasks_title on tasks (title);\n"),
-        ("phasegate.toml", 'parts = ["n-plus-1", "rls_uid"]', 'parts = ["n-plus-1"]'),
-        ("phasegate.toml", "", "\n[slo]\nstatement_latency_ms_p95 = 2.0\n"),
-    ]  # fmt: skip
-    found = [
-        Planted("policy per row", "public.tasks"),
+        TIGHT,
+    ]
+    found = (
         Planted("index", "public.tasks"),
         Planted("N+1", "public.projects"),
         Planted("live aggregate", "public.tasks"),
         Planted("policies overlap", "public.projects"),
         Planted("unused index", "public.tasks"),
+    )
+    return plant(ROOT, folder, edits), found
+
+
+def _task_app_per_row(folder: Path) -> tuple[Path, tuple[Planted, ...]]:
+    """The list leaves it to the policies whose tasks it shows, and they are asked for every row."""
+    edits: list[Edit] = [
+        ("seed/policies.sql", "(user_id = (select auth.uid()))", "(user_id = auth.uid())"),
+        ("loadtests/locustfile.py", "&user_id=eq.{self.user.id}{project}", "{project}"),
+        ("phasegate.toml", 'parts = ["n-plus-1", "rls_uid"]', 'parts = ["n-plus-1"]'),
+        TIGHT,
     ]
-    return plant(ROOT, folder, edits), tuple(found)
+    found = (
+        Planted("policy per row", "public.tasks"),
+        Planted("index", "public.tasks"),
+        Planted("live aggregate", "public.tasks"),
+        # Looked up by key alone: the policy is asked of one row, and costs what one row costs.
+        Planted("policy per row", "public.projects", matters=False),
+        Planted("N+1", "public.projects", matters=False),
+    )
+    return plant(ROOT, folder, edits), found
 
 
 def _helpdesk(folder: Path) -> tuple[Path, tuple[Planted, ...]]:
@@ -182,7 +200,7 @@ def _helpdesk(folder: Path) -> tuple[Path, tuple[Planted, ...]]:
         ("seed/keys.sql", "", "\ncreate index tickets_subject on tickets (subject);\n"),
         ("seed/keys.sql", "", "create index comments_again on comments (ticket_id, id);\n"),
         ("seed/policies.sql", "", FOUNDERS),
-        ("phasegate.toml", "", "\n[slo]\nstatement_latency_ms_p95 = 2.0\n"),
+        TIGHT,
     ]  # fmt: skip
     found = (
         Planted("policy per row", "public.tickets"),

@@ -45,6 +45,8 @@ class Planted:
     kind: str
     table: str
     """`schema.table`."""
+    matters: bool = True
+    """Whether it costs anything as the sessions are; else it need not be found to help."""
 
 
 @dataclass(frozen=True)
@@ -152,14 +154,14 @@ def _keys(n: Names, kinds: Collection[str]) -> str:
         f"alter table {n.items} add foreign key ({n.owner}) references accounts (id);",
         f"alter table {n.items} add foreign key ({n.folder_id}) references {n.folders} (id);",
         f"create index {n.folders}_{n.owner} on {n.folders} ({n.owner}, name);",
-        f"create index {n.items}_{n.folder_id} on {n.items} ({n.folder_id});",
+        f"create index {n.items}_{n.folder_id} on {n.items} ({n.folder_id}, {n.owner});",
     ]
     if "index" not in kinds:
         lines.append(f"create index visits_newest on visits ({n.owner}, {n.moment} desc, id desc);")
     if "unused index" in kinds:
         lines.append(f"create index {n.items}_title on {n.items} (title);")
     if "duplicate index" in kinds:
-        lines.append(f"create index {n.items}_again on {n.items} ({n.folder_id});")
+        lines.append(f"create index {n.items}_again on {n.items} ({n.folder_id}, {n.owner});")
     return "\n".join(lines)
 
 

@@ -33,8 +33,8 @@ _OPERATORS: dict[type, Operator] = {
     exp.MatchAgainst: "@@",
 }
 _FLIPPED: dict[Operator, Operator] = {"<": ">", ">": "<"}
-NEAR = (exp.Distance, exp.NullSafeEQ)
-"""`<->` and `<=>` of pgvector, as sqlglot reads them."""
+NEAR: dict[type, str] = {exp.Distance: "l2", exp.NullSafeEQ: "cosine"}
+"""`<->` and `<=>` of pgvector, as sqlglot reads them, and their operator classes."""
 
 UID = re.compile(r"auth\s*\.\s*uid\s*\(|current_setting", re.IGNORECASE)
 
@@ -63,8 +63,8 @@ class Access:
     compared: tuple[Compared, ...] = ()
     order: tuple[tuple[str, bool], ...] = ()
     """Columns and whether descending; empty where it sorts by anything else too."""
-    near: str = ""
-    """The vector column whose distance it sorts by."""
+    near: tuple[str, str] | None = None
+    """The vector column whose distance it sorts by, and by which distance."""
     starred: bool = False
     selected: tuple[str, ...] = ()
     aggregated: bool = False
@@ -226,20 +226,21 @@ def _sided(
 
 def _order(
     node: exp.Expr, alias: str, table: Table, tables: dict[str, Table]
-) -> tuple[tuple[tuple[str, bool], ...], str]:
+) -> tuple[tuple[tuple[str, bool], ...], tuple[str, str] | None]:
     order = node.args.get("order")
     if order is None or not isinstance(node, exp.Select):
-        return (), ""
+        return (), None
     names: list[tuple[str, bool]] = []
     for term in order.expressions:
-        if isinstance(term.this, NEAR):
+        kind = NEAR.get(type(term.this))
+        if kind is not None:
             near = _column(term.this.this, alias, table, tables)
-            return (), near or ""
+            return (), (near, kind) if near else None
         name = _column(term.this, alias, table, tables)
         if name is None:
-            return (), ""
+            return (), None
         names.append((name, bool(term.args.get("desc"))))
-    return tuple(names), ""
+    return tuple(names), None
 
 
 def _selected(

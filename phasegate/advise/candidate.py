@@ -39,6 +39,9 @@ WAITS = "It waits at most five seconds for its lock and then gives up; run it ag
 # Each statement of an N+1 is a request of its own: a data centre's way to the server.
 AWAY = Route(Via.PROXY, 1.0)
 
+CARRYING = "_with"
+"""At the end of an index's name: it carries columns along that are no keys."""
+
 NAME_MAX = 63  # PostgreSQL's NAMEDATALEN − 1
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from phasegate.advise.candidate import Candidate
+from phasegate.advise.candidate import CARRYING, Candidate
 from phasegate.advise.measure import Measured
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.cost import Demand, cheapest
@@ -16,6 +16,7 @@ from phasegate.stats.crossover import Outcome
 # Of two candidates for one statement, the dearer one must be better by this to be advised.
 BETTER_BY = 0.9
 
+HELPING = ("needed", "not needed yet")
 UNASKED = "no statement that was seen asks for it"
 
 
@@ -171,21 +172,42 @@ def _demand(users: int, cores: float, seen: Seen, catalogue: Catalogue) -> Deman
 
 
 def _one_for_each(candidates: Sequence[Candidate], made: Sequence[Finding]) -> list[Finding]:
-    """Of several indexes for one statement and table the simplest that does as well as any."""
+    """Of several indexes for one statement and table the simplest that does as well as any.
+
+    One that carries columns along is left out where anything else does more for its statement.
+    """
     kinds = {each.id: each for each in candidates}
     groups: dict[tuple[str, str], list[Finding]] = {}
     for each in made:
         seen = kinds[each.id].seen
-        helps = each.advice in ("needed", "not needed yet")
+        helps = each.advice in HELPING
         if each.kind == "index" and seen is not None and helps and each.sizes:
             groups.setdefault((each.table, seen.text), []).append(each)
     covered: dict[str, str] = {}
+    for each in made:
+        seen = kinds[each.id].seen
+        if each.id.endswith(CARRYING) and seen is not None and each.advice in HELPING:
+            better = [
+                other
+                for other in made
+                if other.id != each.id
+                and kinds[other.id].seen is seen
+                and other.advice in HELPING
+                and _ratio(other) < _ratio(each)
+            ]
+            if better:
+                covered[each.id] = min(better, key=_ratio).id
     for group in groups.values():
-        best = min(each.sizes[-1].ratio or 1.0 for each in group)
-        enough = [each for each in group if (each.sizes[-1].ratio or 1.0) * BETTER_BY <= best]
+        best = min(map(_ratio, group))
+        enough = [each for each in group if _ratio(each) * BETTER_BY <= best]
         chosen = min(enough, key=lambda each: (len(each.id), each.id))
-        covered |= {each.id: chosen.id for each in group if each.id != chosen.id}
+        covered = {each.id: chosen.id for each in group if each.id != chosen.id} | covered
     return [each if each.id not in covered else _covered(each, covered[each.id]) for each in made]
+
+
+def _ratio(finding: Finding) -> float:
+    """At the largest size; 1 where there is none."""
+    return (finding.sizes[-1].ratio if finding.sizes else None) or 1.0
 
 
 def _covered(finding: Finding, by: str) -> Finding:

@@ -155,11 +155,10 @@ def _special(access: Access) -> Iterator[Wanted]:
         timed = column.type.startswith(("timestamp", "date"))
         if timed and abs(column.correlation or 0.0) >= CORRELATION_MIN:
             yield Wanted(table, ((name, False),), method="brin")
-    if access.near:
-        kind = table.columns[access.near].type.partition("(")[0]
-        yield Wanted(
-            table, ((access.near, False),), method="hnsw", operators=f"{kind}_l2_ops"
-        )  # fmt: skip
+    if access.near is not None:
+        name, distance = access.near
+        kind = table.columns[name].type.partition("(")[0]
+        yield Wanted(table, ((name, False),), method="hnsw", operators=f"{kind}_{distance}_ops")
 
 
 def _predicate(access: Access, equal: Sequence[str]) -> str:

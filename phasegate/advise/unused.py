@@ -24,6 +24,8 @@ BIASED = (
 def droppable(world: World) -> Iterator[Candidate]:
     """Duplicates first: of two alike, the one that is no constraint's."""
     for table in world.schema.tables.values():
+        if table.partitioned:
+            continue  # what is scanned are the indexes of its partitions
         twins = _duplicates(table)
         for index, other in twins.items():
             why = f"{other} has the same keys, or begins with them"

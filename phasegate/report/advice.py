@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phasegate.records.advice import AdviceRecord, Finding
-from phasegate.report.format import interval, milliseconds, significant, size, users
+from phasegate.report.format import interval, milliseconds, rounded, significant, size, users
 from phasegate.report.tables import Table
 
 # A core shown smaller than this is none.
@@ -48,13 +48,13 @@ def since(finding: Finding) -> str:
     if finding.advice != "needed":
         return ""
     if finding.needed_from is not None:
-        return f"needed from {users(round(finding.needed_from))} users on"
+        return f"needed from {users(rounded(finding.needed_from))} users on"
     low, high = finding.needed_from_low, finding.needed_from_high
     if low is None and high is not None and high <= finding.sizes[0].users:
         return f"needed with {users(finding.sizes[0].users)} users already"
     if high is None and low is None:
         return f"needed with {users(finding.sizes[0].users)} users already"
-    between = [f"{users(round(each))}" for each in (low, high) if each is not None]
+    between = [f"{users(rounded(each))}" for each in (low, high) if each is not None]
     return f"needed from {' to '.join(between)} users on"
 
 

@@ -232,3 +232,41 @@ def test_the_way_to_the_users_goes_down_through_memberships_too() -> None:
         ("public.members", True),
         ("public.people", False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("sql", "column", "expected"),
+    [
+        (
+            "select id from orders where seen_at > $1",
+            Column("seen_at", "timestamp with time zone", correlation=0.99),
+            "using brin (seen_at)",
+        ),
+        (
+            "select id from orders order by place <=> $1 limit 5",
+            Column("place", "vector(3)"),
+            "using hnsw (place vector_cosine_ops)",
+        ),
+        (
+            "select id from orders where labels && $1",
+            Column("labels", "text[]", is_array=True),
+            "using gin (labels)",
+        ),
+        (
+            "select id from orders where gone_at is null and note = $1",
+            Column("gone_at", "date", null_share=0.8),
+            "(note) where gone_at is null",
+        ),
+    ],
+)
+def test_each_kind_of_comparison_has_its_kind_of_index(
+    sql: str, column: Column, expected: str
+) -> None:
+    fields = {**orders().columns, column.name: column}
+    found = list(missing_indexes(world(orders(columns=fields), statements=[asked(sql)])))
+    assert any(expected in each.files["migration.sql"] for each in found)
+
+
+def test_an_index_of_a_partitioned_table_is_not_taken_for_unused() -> None:
+    parted = orders(btree("by_note", "note"), partitioned=True)
+    assert ids(droppable(world(parted))) == []
