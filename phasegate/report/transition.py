@@ -11,29 +11,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from phasegate.model.capacity import Profile, bill_at, demand_at, missing
 from phasegate.model.catalogue import Catalogue, Phase
-from phasegate.model.cost import GB
 from phasegate.model.errors import UsageError
-from phasegate.model.verdict import Verdict
-from phasegate.records.gate import Decision, GateRecord, Kind, NextTechnique, NotYet, Reason, Why
-from phasegate.records.host_metrics import alerts, summary
+from phasegate.records.gate import Decision, GateRecord, NextTechnique, NotYet, Reason, Why
 from phasegate.records.least import LeastStack
-from phasegate.records.planner_settings import information, warnings
 from phasegate.records.project import ProjectNote
 from phasegate.records.run import RENAMED, StackPart
-from phasegate.records.target import TargetRecord
-from phasegate.report import format as words
+from phasegate.report import gate_reasons as reasons_for
 from phasegate.report import least
 from phasegate.report.effects import Advice, Technique
 from phasegate.report.figures import Findings
 from phasegate.report.format import listed, milliseconds, plain, speed, users
 from phasegate.report.headline import needed_from
 from phasegate.report.matrix_table import chosen
-from phasegate.report.money import dollars
-from phasegate.report.profiles import of_target
-from phasegate.report.resource_usage import StageUse
-from phasegate.report.run_files import Run
 from phasegate.report.traffic import StageTraffic
 
 # A sentence with its cause and remedy; a step's note is never longer than what a terminal shows.
@@ -45,12 +35,6 @@ WHY_NOT: dict[Advice, Why] = {
     "not needed yet": "can wait",
     "no difference": "no difference",
 }
-USERS_SHARE_MIN = 0.95
-"""Of the phase's upper bound, registered users that a staging database must have: a twentieth fewer
-changes no plan, and the planner's estimate may be off by as much."""
-
-HEAD_ROOM_ROUNDING = 1e-6
-"""Rates go through JSON and division; a stage driven at 1.25 must not fall short of 1.25."""
 
 
 def phase_to_enter(catalogue: Catalogue, number: int) -> Phase:
@@ -80,57 +64,6 @@ def level_of(to: int, level: int | None, levels: int) -> int:
     return min(to, levels) if level is None else level
 
 
-def _of_cell(
-    stage: StageTraffic | None, use: StageUse | None, level: int, size: int, asked: float
-) -> list[Reason]:
-    """What the cell (level, phase's upper bound) says."""
-    at = f"Level {level} at {users(size)} users"
-    if stage is None:
-        text = f"{at} was not driven"
-        return [Reason(kind="missing", text=text, sources=())]
-    sources = (stage.source,)
-    verdict, why = stage.judgement.verdict, "; ".join(stage.judgement.reasons)
-    if verdict is Verdict.FAIL:
-        text = f"{at} FAILs: {plain(why)}"
-        if use is None:
-            return [Reason(kind="fails", text=text, sources=sources)]
-        text += f"; {use.reason}"
-        return [Reason(kind="fails", text=text, sources=(*sources, use.source))]
-    if verdict is Verdict.INVALID:
-        text = f"{at} could not be judged: {plain(why)}"
-        return [Reason(kind="invalid", text=text, sources=sources)]
-    held = f"{at} holds with a p95 of {milliseconds(stage.latency_ms[95.0])}"
-    if stage.head_room is None:
-        text = f"{held}, but at an unknown share of the modelled peak"
-        return [Reason(kind="missing", text=text, sources=sources)]
-    if stage.head_room < asked - HEAD_ROOM_ROUNDING:
-        text = f"{held}, but was driven at {stage.head_room:.2f}× the peak, not {asked:g}×"
-        return [Reason(kind="missing", text=text, sources=sources)]
-    text = f"{held} at {stage.head_room:.2f}× the modelled peak"
-    return [Reason(kind="note", text=text, sources=sources)]
-
-
-def _of_simplest(stack: LeastStack, size: int, asked: float) -> list[Reason]:
-    """What the simplest stack that holds says: it was driven, and without each of its parts too."""
-    sources = (least.SOURCE,)
-    probe, names = stack.probe, listed(list(least.parts_of(stack)))
-    p95 = milliseconds(probe.latency_ms_p95) if probe.latency_ms_p95 else "unknown"
-    head_room = probe.rate_over_peak
-    what = f"With {names}" if names else "With nothing added"
-    text = f"{what}, {users(size)} users hold with a p95 of {p95}"
-    if head_room is None or head_room < asked - HEAD_ROOM_ROUNDING:
-        text += ", but were not driven with enough head-room"
-        return [Reason(kind="missing", text=text, sources=sources)]
-    found = [Reason(kind="note", text=f"{text} at {head_room:.2f}× the peak", sources=sources)]
-    for needed in stack.needed:
-        without = needed.without
-        if without is not None:
-            worse = f"p95 {milliseconds(without.latency_ms_p95)}" if without.latency_ms_p95 else ""
-            text = f"Without {needed.part}: {without.verdict}{', ' if worse else ''}{worse}"
-            found.append(Reason(kind="note", text=text, sources=sources))
-    return found
-
-
 def _step_after(found: Findings, size: int) -> NextTechnique | None:
     """What the next larger number of users needs that this one does not; None where nothing."""
     record = found.run.least
@@ -146,107 +79,6 @@ def _step_after(found: Findings, size: int) -> NextTechnique | None:
                 command=f"phasegate sql {part}" if note else None,
             )
     return None
-
-
-def _of_target(target: TargetRecord, size: int) -> list[Reason]:
-    """What a staging run's target says about the right to speak for `size` users."""
-    sources = ("target.json",)
-    found: list[Reason] = []
-    database = target.database
-    have = database.registered_users if database else None
-    if database is None:
-        text = "How many users are registered is not known: give --database-url"
-        found.append(Reason(kind="missing", text=text, sources=sources))
-    elif have is None:
-        text = "How many users are registered is not known: no table of users could be read"
-        found.append(Reason(kind="missing", text=text, sources=sources))
-    elif have < USERS_SHARE_MIN * size:
-        text = f"{users(have)} users are registered, too few to speak for {users(size)}"
-        found.append(Reason(kind="missing", text=text, sources=sources))
-    for sentence in (database.unguarded or ()) if database else ():
-        text = f"No fair load: {sentence}"
-        found.append(Reason(kind="invalid", text=text, sources=sources))
-    asked, there = target.acting_users, target.acting_users_found
-    if asked is not None and there is not None and there < asked:
-        text = f"{asked - there} of {asked} users that sessions acted as are not registered"
-        found.append(Reason(kind="invalid", text=text, sources=sources))
-    if target.compute is None:
-        text = "The target's compute size is not known, nor its price: name it with --compute"
-        found.append(Reason(kind="missing", text=text, sources=sources))
-    fitted = of_target(target)
-    if fitted is not None and target.compute is not None:
-        each = words.size(fitted.per_user.estimate)
-        text = (
-            f"Priced by {each} of database a user, in proportion, and no less than {target.compute}"
-        )
-        found.append(Reason(kind="note", text=text, sources=sources))
-    if target.reads_only:
-        text = "Sessions only read; --allow-writes drives those that write too"
-        found.append(Reason(kind="note", text=text, sources=sources))
-    return found
-
-
-def _of_host(target: TargetRecord, catalogue: Catalogue) -> list[Reason]:
-    """What the host of the database told of itself, and what ends with its credits."""
-    host = target.host_metrics
-    if host is None:
-        return []
-    size = next((size for size in catalogue.compute if size.name == target.compute), None)
-    sources = ("target.json",)
-    found = [Reason(kind="alert", text=text, sources=sources) for text in alerts(host, size)]
-    if text := summary(host):
-        found.append(Reason(kind="note", text=text, sources=sources))
-    return found
-
-
-def _of_planner(run: Run) -> list[Reason]:
-    """What the planner was told that another server's is not."""
-    sources = ("target.json",) if run.target else ("run.json",)
-    settings = run.planner_settings or ()
-    return [
-        *(Reason(kind="alert", text=text, sources=sources) for text in warnings(settings)),
-        *(Reason(kind="note", text=text, sources=sources) for text in information(settings)),
-    ]
-
-
-def _of_money(
-    profile: Profile | None, size: int, catalogue: Catalogue, sources: tuple[str, ...]
-) -> list[Reason]:
-    """What a month at the phase's upper bound costs, and the alerts that would have fired."""
-    if profile is None or profile.database is None:
-        text = "Nothing was seeded, so neither capacity nor cost is known"
-        return [Reason(kind="missing", text=text, sources=())]
-    bill = bill_at(size, profile, catalogue)
-    demand = demand_at(size, profile, catalogue)
-    at = f"{users(size)} users"
-    held = profile.held_users
-    # Beyond what was held, the bill is extrapolated: it may warn, but it is no fair no.
-    no: Kind = "cost" if held is not None and size <= held else "missing"
-    beyond = "" if no == "cost" else " (extrapolated: so many were not held)"
-    if bill is None or demand is None:
-        text = f"No plan on the price list is enough for {at}{beyond}"
-        return [Reason(kind=no, text=text, sources=sources)]
-    budget = catalogue.alerts.budget_usd_per_month
-    # What was not measured counts as none: the sum is then a lower bound, and says so.
-    least = "At least " if missing(profile) else ""
-    cost = f"{least}{dollars(bill)} a month ({bill.plan}, {bill.compute}) at {at}"
-    fired = [s for s in catalogue.alerts.budget_shares if bill.usd_per_month >= s * budget]
-    found = []
-    if bill.usd_per_month > budget:
-        text = f"{cost} is over the budget of ${budget:,.0f}{beyond}"
-        found.append(Reason(kind=no, text=text, sources=sources))
-    elif fired:
-        text = f"{cost} sets off the budget alert at {max(fired):.0%} of ${budget:,.0f}"
-        found.append(Reason(kind="alert", text=text, sources=sources))
-    else:
-        found.append(Reason(kind="note", text=f"{cost} is within the budget", sources=sources))
-    plan = next(plan for plan in catalogue.prices.plans if plan.name == bill.plan)
-    share = demand.database_bytes / GB / plan.disk_gb
-    if share >= catalogue.alerts.database_size_share:
-        text = f"The database fills {share:.0%} of {plan.name}'s {plan.disk_gb:g} GB at {at}"
-        kind: Kind = "alert" if plan.sells_more else "cost"
-        found.append(Reason(kind=kind, text=text, sources=sources))
-    return found
 
 
 def _needed_by(technique: Technique, size: int) -> bool:
@@ -381,9 +213,9 @@ def _judged(found: Findings, to: int, size: int, level: int | None) -> _Judged:
 def _of_load(found: Findings, judged: _Judged, size: int) -> list[Reason]:
     asked = found.catalogue.gate.head_room
     if judged.simplest is not None:
-        return _of_simplest(judged.simplest, size, asked)
+        return reasons_for.of_simplest(judged.simplest, size, asked)
     use = next((u for u in found.uses if u.stage == judged.stage), None)
-    return _of_cell(judged.stage, use, judged.level, size, asked)
+    return reasons_for.of_cell(judged.stage, use, judged.level, size, asked)
 
 
 def _step(found: Findings, judged: _Judged, size: int) -> NextTechnique | None:
@@ -413,10 +245,10 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
     reasons = _of_load(found, judged, size)
     target = found.run.target
     if target is not None:
-        reasons += [*_of_target(target, size), *_of_host(target, catalogue)]
+        reasons += [*reasons_for.of_target(target, size), *reasons_for.of_host(target, catalogue)]
     if target is None or (profile is not None and profile.database is not None):
-        reasons += _of_money(profile, size, catalogue, _priced_from(found, judged.stage))
-    reasons += _of_planner(found.run)
+        reasons += reasons_for.of_money(profile, size, catalogue, _priced_from(found, judged.stage))
+    reasons += reasons_for.of_planner(found.run)
     if found.run.run.outcome != "complete":
         text = f"The run {found.run.ended}{_why_failed(found)}"
         reasons.append(Reason(kind="invalid", text=text, sources=("run.json",)))
