@@ -106,7 +106,7 @@ class Sources:
             for link in self._found.get(_text(place.value), ())
             if link.request < number
             and self._ends_s[link.request] <= begins_s
-            and _may_be(place, link.key)
+            and _may_be(place, link.key, edits=self._requests[number].method in ("PATCH", "PUT"))
         ]
         fit.sort(key=lambda each: (-each[0], -each[1], len(each[2].path)))
         return [link for _, _, link in fit]
@@ -209,8 +209,14 @@ def date_of(place: Place, sent_s: float) -> Date | None:
     return Date(seconds, form) if abs(seconds) <= DATE_DAYS_MAX * 86400 else None
 
 
-def _may_be(place: Place, source_key: str) -> bool:
-    """Whether equal values are the same thing, and not by chance."""
+def _may_be(place: Place, source_key: str, *, edits: bool) -> bool:
+    """Whether equal values are the same thing, and not by chance.
+
+    Args:
+        place: in the request.
+        source_key: what the value was called in the answer.
+        edits: whether the request may send back a row that was read.
+    """
     value, key = place.value, place.column or place.key
     if isinstance(value, bool) or value is None:
         return False
@@ -223,7 +229,7 @@ def _may_be(place: Place, source_key: str) -> bool:
         return bool(_SLUG_NAME.search(source_key))
     if _SLUG_NAME.search(key) or is_id_name(key):
         return source_key == key or is_id_name(source_key) or bool(_SLUG_NAME.search(source_key))
-    return place.where == "json" and source_key == key and len(text) >= 8
+    return edits and place.where == "json" and source_key == key and len(text) >= 8
 
 
 def _names_a_key(place: Place) -> bool:

@@ -123,6 +123,8 @@ class Step:
         request, answer = self.request, self.request.exchange.answer
         if request.method != "POST" or not request.writes or request.is_call or request.is_graphql:
             return False
+        if "resolution=" in request.exchange.header("prefer"):
+            return False  # it may change a row that was there
         row = answer[0] if isinstance(answer, list) and answer else answer
         return isinstance(row, dict) and isinstance(row.get("id"), str | int) and not self.is_loop
 

@@ -7,18 +7,18 @@ from typing import Any
 
 from phasegate.record.expressions import Expressions, Pick
 from phasegate.record.names import Names, click_name
-from phasegate.record.python_text import INDENT
+from phasegate.record.python_text import INDENT, call
 from phasegate.record.visit import (
     N_PLUS_1_MIN,
     Click,
     Drawn,
     Fresh,
-    From,
     Over,
     Step,
     Visit,
 )
 from phasegate.record.write_request import RequestWriter, Shared
+from phasegate.record.write_taking_back import TakingBack
 
 BODY = INDENT * 2
 """Of a method."""
@@ -32,6 +32,7 @@ class VisitWriter:
     ) -> None:
         self._visit, self._expressions, self._shared = visit, expressions, shared
         self._requests = RequestWriter(expressions, shared)
+        self._taking_back = TakingBack(visit, expressions, shared)
         self._names = names
         self._click_of = {
             step: number for number, click in enumerate(visit.clicks) for step in click.steps
@@ -155,7 +156,9 @@ class VisitWriter:
     def _name(self, click: Click, steps: list[Step]) -> str:
         key = tuple(step.request.shape for step in steps)
         if key not in self._click_names:
-            wanted = name = click_name(step.request for step in steps)
+            main = self._shown(steps)
+            first = [] if main is None else [main.request]
+            wanted = name = click_name([*first, *(step.request for step in steps)])
             number = 1
             while name in self._click_names.values():
                 number += 1
@@ -184,7 +187,7 @@ class VisitWriter:
             if list(step.request.places())[place].where == "query":
                 joined[place] = self._names.new("wanted")
                 rows = self._expressions.rows(over)
-                lines.append(f'{pad}{joined[place]} = ",".join(map(str, {rows}))')
+                lines += call(f'{joined[place]} = ",".join(', [f"map(str, {rows})"], ")", len(pad))
         name = self._expressions.answers.get(at, "")
         if not name and told:
             name = self._names.new("shown")
@@ -194,7 +197,7 @@ class VisitWriter:
             lines += self._requests.lines(
                 step, f"{name} = " if name else "", pad, joined=joined, at=at
             )
-            lines += self._taking_back(at, step, pad)
+            lines += self._taking_back.lines(at, step, pad)
         return [*lines, f"{pad}click.saw({name})"] if told else lines
 
     def _loop(
@@ -227,44 +230,3 @@ class VisitWriter:
         opening = "one = " if name else ""
         lines += self._requests.lines(step, opening, inner, joined=joined, turn=turn, at=at)
         return [*lines, f"{inner}{name}.append(one)"] if name else lines
-
-    def _taking_back(self, at: int, step: Step, pad: str) -> list[str]:
-        """How what a request created is removed again."""
-        request = step.request
-        if request.method != "POST" or not request.writes or request.is_call or request.is_graphql:
-            return []
-        deleted = any(
-            later.request.method == "DELETE"
-            and any(isinstance(value, From) and value.step == at for value in later.values)
-            for later in self._visit.steps
-        )
-        if deleted and not request.is_postgrest:
-            return []  # a second DELETE of a row would be refused
-        path = "".join(piece for piece in request.pieces if isinstance(piece, str)).partition("?")[
-            0
-        ]
-        key = f"{path}?id=eq." if request.is_postgrest else f"{path.rstrip('/')}/"
-        fresh = next(
-            (
-                value
-                for value, place in zip(step.values, request.places(), strict=True)
-                if isinstance(value, Fresh) and place.key == "id"
-            ),
-            None,
-        )
-        if fresh is not None:
-            return [f'{pad}self.created(f"{key}{{{self._expressions.fresh[fresh.number]}}}")']
-        if at not in self._expressions.answers:
-            self._shared.findings.append(
-                f"POST {self._shared.request_name(request)} creates rows that stay: "
-                "its answer does not name them"
-            )
-            return [f"{pad}# What this creates stays: its answer does not tell which row it is."]
-        name = self._expressions.answers[at]
-        guess = "" if request.is_postgrest else "  # a guess: DELETE of what POST made"
-        if isinstance(request.exchange.answer, list):
-            return [
-                f"{pad}for row in {name}:",
-                f"""{pad}{INDENT}self.created(f"{key}{{row['id']}}")""",
-            ]
-        return [f"""{pad}self.created(f"{key}{{{name}['id']}}"){guess}"""]

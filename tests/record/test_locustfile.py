@@ -178,6 +178,35 @@ def test_an_id_that_the_client_makes_is_made_anew(har: type[Har], written: Writt
     assert 'self.created(f"/rest/v1/notes?id=eq.{new_id}")' in text
 
 
+def test_what_no_answer_names_is_removed_by_its_owner_and_text(
+    har: type[Har], written: Written
+) -> None:
+    recording = har()
+    body = {"user_id": har.me, "title": "a note to oneself"}
+    recording.add("POST", "/rest/v1/notes", at=0, status=201, sent=body)
+    path = "/rest/v1/notes?user_id=eq.{self.user.id}&title=like.phasegate%20load%20test*"
+    assert f'self.created(f"{path}")' in written(recording)
+
+
+def test_a_row_that_was_there_is_not_removed(har: type[Har], written: Written) -> None:
+    recording = har()
+    recording.add("GET", "/rest/v1/notes", har.notes, at=0)
+    row = {"id": har.notes[0]["id"], "status": "done"}
+    recording.add(
+        "POST", "/rest/v1/notes?select=*", [row], at=5, sent=row,
+        headers={"Prefer": "resolution=merge-duplicates,return=representation"},
+    )  # fmt: skip
+    assert "self.created(" not in written(recording)
+
+
+def test_what_lies_below_another_row_is_removed_there(har: type[Har], written: Written) -> None:
+    recording = har()
+    recording.add("GET", "/orders", [{"id": 7}, {"id": 8}], at=0)
+    recording.add("POST", "/orders/8/lines", {"id": 70}, at=5, status=201, sent={"size": "L"})
+    text = written(recording)
+    assert "self.created(f\"/orders/{order['id']}/lines/{line['id']}\")" in text
+
+
 def test_a_list_of_ids_is_made_of_the_answer(har: type[Har], written: Written) -> None:
     recording = har()
     recording.add("GET", "/rest/v1/notes?select=id,author_id", har.notes, at=0)
