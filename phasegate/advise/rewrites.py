@@ -17,7 +17,7 @@ from phasegate.advise.access import Access
 from phasegate.advise.candidate import Candidate, named
 from phasegate.advise.schema import quoted
 from phasegate.advise.statements import PARAMETER, Seen, parsed, written
-from phasegate.advise.world import World
+from phasegate.advise.world import UNFORESEEN, World
 
 # From so many look-ups for each list on, they are made for its rows and not for their own sake.
 CHILDREN_MIN = 1.0
@@ -54,11 +54,12 @@ def rewrites(world: World) -> Iterator[Candidate]:
     for seen in world.asked:
         if seen.writes:
             continue
-        for each in (
-            *_one_by_one(world, seen), *_deep(world, seen), *_counted(world, seen),
-            *_wide(world, seen),
-        ):  # fmt: skip
-            made.setdefault(each.id, each)
+        for look in (_one_by_one, _deep, _counted, _wide):
+            try:
+                for each in look(world, seen):
+                    made.setdefault(each.id, each)
+            except UNFORESEEN:
+                continue  # of this statement; the others have their answers
     yield from made.values()
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 
 import asyncpg
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from phasegate.advise.access import Access, accesses
 from phasegate.advise.draws import Drawn, Users, drawn
@@ -32,6 +33,9 @@ _INDEX = re.compile(
 NOT_THE_APP = re.compile(
     r"pg_catalog\.pg_|pg_stat_|information_schema|phasegate[._]", re.IGNORECASE
 )
+
+# What reading a tree of sqlglot's raises where it is built in another way than expected.
+UNFORESEEN = (AttributeError, IndexError, KeyError, TypeError, ValueError, SqlglotError)
 
 Types = Mapping[str, tuple[str, ...] | None]
 """Of the parameters, by text; None where the server cannot prepare it."""
@@ -68,7 +72,7 @@ class World:
     def found(self) -> dict[str, tuple[Access, ...]]:
         """What each statement does with tables, by text."""
         return {
-            seen.text: accesses(seen, self.schema)
+            seen.text: _accesses(seen, self.schema)
             for seen in self.statements
             if not NOT_THE_APP.search(seen.text)
         }
@@ -182,6 +186,14 @@ class World:
             if "alter policy" in said and (table.name in said or "pg_policy" in said):
                 return id_
         return ""
+
+
+def _accesses(seen: Seen, schema: Schema) -> tuple[Access, ...]:
+    """Of a statement in a shape that nobody thought of: none, rather than no advice at all."""
+    try:
+        return accesses(seen, schema)
+    except UNFORESEEN:
+        return ()
 
 
 def world_of(project: Project, schema: Schema, statements: Iterable[Seen], types: Types) -> World:

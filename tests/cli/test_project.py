@@ -22,6 +22,7 @@ VERBS = [
     ("gate", "--to", "2"),
     ("cost", "--users", "10"),
     ("compare", "one", "two"),
+    ("advise",),
     ("sql", "some_index"),
     ("nightly", "--baseline", "HEAD"),
     ("history",),

@@ -34,6 +34,7 @@ SHORT_STAGES = """
 [run]
 quick_cell_s = 2.0
 quick_benchmark_budget_s = 6.0
+quick_advise_budget_s = 1.0
 [workload]
 sessions_per_day = 10_000.0
 [slo]
@@ -44,6 +45,7 @@ TECHNIQUES = ("idx_tasks_user_created", "rls_uid", "heavy_work", "replica")
 STAGES = (
     "seed 120 users",
     "load: the phase matrix",
+    "findings: candidates",
     "benchmarks",
     "benchmarks: on a replica",
 )
@@ -94,6 +96,7 @@ def test_a_run_ends_with_five_lines_and_the_path_of_its_page(
     assert Path(lines[-1]).name == "report.html"
     assert Path(lines[-1]).stat().st_size > 10_000
     assert len(list(results.iterdir())) == 1, "a hidden partial folder was left"
+    assert 'id="findings"' in Path(lines[-1]).read_text(encoding="utf-8")
 
 
 def test_a_runs_record_tells_every_stage_and_its_cost(
