@@ -198,8 +198,7 @@ class _Adoption:
         ]
         if not any(row["tables"] for row in rows if row["name"] in apps):
             raise ConfigurationError(
-                f"{self._came_from} make no table"
-                + (f" in {', '.join(self.wanted)}" if self.wanted else ""),
+                f"There is no table in {', '.join(self.wanted) or self._came_from}",
                 untouched=NOTHING,
                 then="Name the folder with all migrations, or another database",
             )

@@ -34,12 +34,21 @@ LOST = {
 }
 """Kinds that a copy does not have, and why; other kinds that are not listed are passed over."""
 
-# Extensions of services: a copy has them only where one of its tables needs them.
-OF_SERVICES = frozenset({
-    "hypopg", "http", "index_advisor", "pg_cron", "pg_graphql", "pg_net", "pg_prewarm", "pg_repack",
-    "pg_stat_monitor", "pg_stat_statements", "pgaudit", "pgsodium", "pgtap", "plpgsql_check",
-    "supabase_vault", "wrappers",
-})  # fmt: skip
+# Extensions of services and operators, with what the app's SQL says where it needs one; a copy has
+# them only then. The empty ones no app needs.
+OF_SERVICES = {
+    "http": "http",
+    "pg_cron": "cron.",
+    "pg_graphql": "graphql.",
+    "pg_net": "net.",
+    "pgsodium": "pgsodium.",
+    "supabase_vault": "vault.",
+    **dict.fromkeys(
+        ("hypopg", "index_advisor", "pg_buffercache", "pg_prewarm", "pg_repack", "pg_stat_monitor",
+         "pg_stat_statements", "pgaudit", "pgtap", "plpgsql_check", "wrappers"),
+        "",
+    ),
+}  # fmt: skip
 
 API_ROLES = ("anon", "authenticated", "service_role")
 
@@ -208,7 +217,8 @@ def _extensions(every: Sequence[Entry], kept: Sequence[Entry]) -> Iterator[Entry
             continue
         found = _SCHEMA_OF_EXTENSION.search(entry.text)
         place = (found[1] or found[2]) if found else "public"
-        if entry.name in OF_SERVICES and not (place != "public" and f"{place}." in text):
+        said = OF_SERVICES.get(entry.name)
+        if said is not None and not (said and said in text):
             continue
         if place not in ("public", "pg_catalog", *made):
             made.add(place)
