@@ -124,14 +124,14 @@ class _Adoption:
                 "seed/policies.sql": cut.policies,
                 "seed/population.toml": population,
             }
-            more, index = await self._rest(
+            more, index, users_table = await self._rest(
                 connection, guess, tomllib.loads(population), _hidden(shape)
             )
         files |= more
         files["phasegate.toml"] = project_toml(
             name=self.name,
             came_from=self._came_from,
-            users_table=guess.users_table,
+            users_table=users_table,
             users_key=guess.users_key,
             users_reason=guess.users_reason,
             schemas=tuple(schemas),
@@ -223,8 +223,8 @@ class _Adoption:
         guess: Guess,
         population: dict[str, Any],
         hidden: Collection[str],
-    ) -> tuple[dict[str, str], OwnerIndex | None]:
-        """`loadtests/`, `benchmarks/`, `results/`."""
+    ) -> tuple[dict[str, str], OwnerIndex | None, str]:
+        """`loadtests/`, `benchmarks/`, `results/`; and the users' table as SQL names it."""
         users = plain(guess.users_table)
         busiest = _busiest(population, users, guess.users_key)
         index, quoted = None, None
@@ -235,13 +235,14 @@ class _Adoption:
             ):
                 index = OwnerIndex(*quoted, name=busiest[0], plain_table=busiest[0])
         users_table, key = await _quoted(connection, users, guess.users_key)
-        return {
+        files = {
             "loadtests/locustfile.py": locustfile(
                 population, guess.users_table, guess.users_key, self.name, hidden
             ),
             **dict(benchmarks(users_table, key, index, quoted)),
             "results/.gitkeep": "",
-        }, index
+        }
+        return files, index, users_table
 
     def _remarks(self, shape: Shape) -> Iterator[str]:
         if self.migrations is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -124,7 +125,7 @@ def written(folder: Path, changes: tuple[Change, ...], *, diff: bool) -> Iterato
     first = all(change.state is State.NEW for change in changes)
     if first and not diff:
         yield f"written to {folder}: " + ", ".join(change.path for change in changes)
-        place = "" if folder == Path() else f"cd {folder}; "
+        place = "" if folder == Path() else f"cd {shlex.quote(str(folder))}; "
         yield f"next: {place}phasegate seed --users 1000, then phasegate run --quick"
         return
     for change in changes:

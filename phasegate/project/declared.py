@@ -148,7 +148,10 @@ class Declared:
 
     @property
     def owner_columns(self) -> tuple[str, ...]:
-        """Columns that hold whose a row is, where each of a table's rows is one user's alone."""
+        """Columns that hold whose a row is, where each of a table's rows is one user's alone.
+
+        Answers are read by these names, so one that means something else in another table is none.
+        """
         key = f"{self.users_table}.{self.users_key}"
         found, shared = set[str](), set[str]()
         for table in self.tables.values():
@@ -158,6 +161,7 @@ class Declared:
                 and table.owner == self.users_table
             )
             (found if alone and len(named) == 1 else shared).update(named)
+            shared.update(name for name in table.file.columns if name not in named)
         return tuple(sorted(found - shared))
 
     def columns(self) -> Iterator[tuple[Table, str, ColumnFile | str]]:
