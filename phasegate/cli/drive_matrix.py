@@ -58,7 +58,7 @@ def measure(
         on_level: shown each level as it is up, with the parts that it consists of.
         on_progress: told what is being measured.
     """
-    stacks = _Stacks(project, server, databases, folder, compute, mode)
+    stacks = Stacks(project, server, databases, folder, compute, mode)
 
     @contextmanager
     def stand(level: int, users: int) -> Iterator[Standing]:
@@ -70,7 +70,7 @@ def measure(
 
 
 @dataclass(frozen=True)
-class _Stacks:
+class Stacks:
     """The stacks of a run: any set of parts on any of its data sets."""
 
     project: Project
@@ -79,6 +79,7 @@ class _Stacks:
     folder: Path
     compute: Compute | None
     mode: Mode
+    cold: bool = False
 
     def running(
         self, parts: int | Iterable[str], users: int
@@ -91,6 +92,7 @@ class _Stacks:
             folder=self.folder,
             compute=self.compute,
             mode=self.mode,
+            cold=self.cold,
             project=self.project,
         )
 
@@ -105,6 +107,7 @@ class _Stacks:
             pids=standing.pids,
             api_url=None if self.project.api.command else standing.target.url,
             pooler_dsn=standing.pooler_dsn,
+            watched=standing.watched,
         )
 
 
@@ -113,7 +116,14 @@ def standing_of(running: RunningLevel) -> Standing:
     target = Target(
         url=running.api.url, anon_key=running.api.anon_key, jwt_secret=running.jwt_secret
     )
-    return Standing(target, dict(running.pids), running.pooler_dsn, unguarded(running.dsn))
+    emulation = running.emulation
+    return Standing(
+        target,
+        dict(running.pids),
+        running.pooler_dsn,
+        unguarded(running.dsn),
+        watched=None if emulation is None else emulation.watched,
+    )
 
 
 def find_least(
@@ -142,7 +152,7 @@ def find_least(
         on_progress: told what is being driven.
     """
     project = candidates.project
-    stacks = _Stacks(project, server, databases, folder, compute, mode)
+    stacks = Stacks(project, server, databases, folder, compute, mode)
     driver = Driver(plan, project, stacks.sample, plan.run_dir / "least")
 
     def drive(added: tuple[str, ...], users: int, stage: str) -> Driven:

@@ -27,6 +27,7 @@ VERBS = {
     "report": "report",
     "advise": "advise",
     "gate": "gate",
+    "size": "size",
     "cost": "report",
     "prices": "report",
     "compare": "report",

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from phasegate.load.breakpoint import (
     Tried,
     is_bracketed,
@@ -36,6 +38,7 @@ from phasegate.project import Project
 from phasegate.records import store
 from phasegate.records.matrix import Breakpoint, MatrixRecord, Probe
 from phasegate.records.sampler import SamplerRecord
+from phasegate.stack.disk_watch import Watched
 
 # A phase's upper bound is reached on some day; the peak of that day is not the highest of the year.
 HEAD_ROOM = 1.3
@@ -67,6 +70,10 @@ class Standing:
     """Of its PgBouncer; None where it has none."""
     unguarded: tuple[str, ...] = ()
     """Why row-level security does not hold there, a sentence each: no stage then counts."""
+    marks: tuple[str, ...] = ()
+    """Reasons (`code: sentence`) of every stage there: where a compute size is not in force."""
+    watched: Watched | None = None
+    """The control group that its database is in; None where it is in none of ours."""
 
 
 class Stand(Protocol):
@@ -229,6 +236,7 @@ class Driver:
             )
         used = store.read(path, SamplerRecord) if path.exists() else None
         marked = marked_where_shared(marked_unguarded(load, standing.unguarded), used)
+        marked = msgspec.structs.replace(marked, invalid=(*marked.invalid, *standing.marks))
         if marked != load:
             store.write(self._out / "load" / f"{stage}.json", marked)
         return Driven(marked, used)

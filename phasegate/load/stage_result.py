@@ -43,11 +43,11 @@ class Driven:
 
     def processor_share(self) -> float | None:
         """Of all cores, in use under load (0..1, the median of its seconds); None if unknown."""
-        shares = [sample.machine_cpu_share for sample in _under_load(self.load, self.used)]
+        shares = [sample.machine_cpu_share for sample in under_load(self.load, self.used)]
         return statistics.median(shares) if shares else None
 
 
-def _under_load(load: LoadRecord, used: SamplerRecord | None) -> list[Sample]:
+def under_load(load: LoadRecord, used: SamplerRecord | None) -> list[Sample]:
     """The looks that saw nothing but load."""
     if used is None:
         return []
@@ -66,7 +66,7 @@ def marked_where_shared(load: LoadRecord, used: SamplerRecord | None) -> LoadRec
     """
     others = [
         sample.machine_cpu_share - sum(part.cpu_share for part in sample.components) / used.cores
-        for sample in _under_load(load, used)
+        for sample in under_load(load, used)
         if used is not None and sample.components
     ]
     if used is None or not others:

@@ -66,6 +66,22 @@ class Backends(Part, frozen=True, kw_only=True):
     """By state: `active`, `idle`, `idle in transaction`, …; `unknown` while one signs in."""
 
 
+class DiskUse(Part, frozen=True, kw_only=True):
+    """Blocks of the database, and what its control group did, since the last look."""
+
+    blocks_hit: int
+    """Found in shared buffers (`pg_stat_database`)."""
+    blocks_read: int
+    """Asked of the operating system, which may have had them in its page cache."""
+    reads: int | None = None
+    """Operations that reached the disk, by the control group; null without one, as all below."""
+    writes: int | None = None
+    read_bytes: int | None = None
+    cpu_s: float | None = None
+    throttled_s: float | None = None
+    """That some process waited for its share of the processor."""
+
+
 class Sample(Part, frozen=True, kw_only=True):
     """One look at everything."""
 
@@ -91,6 +107,8 @@ class Sample(Part, frozen=True, kw_only=True):
     lag_bytes: int | None
     pooler: Pooler | None = None
     """Null without PgBouncer, where it did not answer, and in records older than this field."""
+    disk: DiskUse | None = None
+    """Null where the database did not answer, and in records older than this field."""
 
 
 class SamplerRecord(Record, frozen=True, kw_only=True):

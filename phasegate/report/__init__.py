@@ -20,6 +20,7 @@ from phasegate.report import (
     money,
     page,
     run_files,
+    sizing,
     transition,
 )
 from phasegate.report.figures import Findings
@@ -32,10 +33,12 @@ __all__ = [
     "gate_lines",
     "level_of",
     "phase_to_enter",
+    "size_lines",
     "summary",
 ]
 
 gate_lines = transition.lines
+size_lines = sizing.lines
 phase_to_enter, level_of = transition.phase_to_enter, transition.level_of
 
 

@@ -16,9 +16,9 @@ import mmap
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -45,6 +45,7 @@ from phasegate.stack.control_groups import (
     make_group,
 )
 from phasegate.stack.credit_keeper import Folder, Task, start_keeper
+from phasegate.stack.disk_watch import Watched
 from phasegate.stack.processes import postmaster_of
 
 Mode = Literal["sustained", "burst"]
@@ -111,10 +112,7 @@ class Emulation:
         ):
             self.keeper = start_keeper(
                 Task(
-                    folders=tuple(
-                        Folder(kind, place.version, str(folder))
-                        for kind, (place, folder) in self.group.found.items()
-                    ),
+                    folders=_folders(self.group),
                     device=self.device,
                     cores=self.cores,
                     operations=self.operations,
@@ -122,6 +120,20 @@ class Emulation:
                     share_left=1.0,
                 )
             )
+
+    @contextmanager
+    def relaxed(self) -> Iterator[None]:
+        """Without the limits on processor and disk, as for reading the data into memory."""
+        self.group.limit(Limits(), ("cpu", "io"), self.device)
+        try:
+            yield
+        finally:
+            self.group.limit(self.limits, ("cpu", "io"), self.device)
+
+    @property
+    def watched(self) -> Watched:
+        """The control group, as the sampler is told of it."""
+        return Watched(_folders(self.group), self.device)
 
     def used(self) -> Used:
         """What server and pooler have used since the group was made."""
@@ -155,6 +167,12 @@ class Emulation:
         for kind in WHAT:
             if kind in self.group.missing:
                 self.missing.setdefault(kind, self.group.missing[kind])
+
+
+def _folders(group: ControlGroup) -> tuple[Folder, ...]:
+    return tuple(
+        Folder(kind, place.version, str(folder)) for kind, (place, folder) in group.found.items()
+    )
 
 
 def confine(data_dir: Path, size: Compute, disk: Disk, mode: Mode) -> Emulation:

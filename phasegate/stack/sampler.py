@@ -35,6 +35,7 @@ from phasegate.records import store
 from phasegate.records.sampler import Backends, Sample, SamplerRecord, Statement
 from phasegate.stack.component_use import Components
 from phasegate.stack.database import CONNECTION_ERRORS, SQL_FOLDER, driver_arguments
+from phasegate.stack.disk_watch import DiskWatch, Watched
 from phasegate.stack.pooler_watch import PoolerWatch
 
 INTERVAL_S = 1.0
@@ -67,6 +68,7 @@ class Task(msgspec.Struct, frozen=True):
     api_url: str | None
     pooler_dsn: str | None
     interval_s: float
+    watched: Watched | None = None
 
 
 @contextmanager
@@ -79,6 +81,7 @@ def sampling(
     api_url: str | None = None,
     pooler_dsn: str | None = None,
     interval_s: float = INTERVAL_S,
+    watched: Watched | None = None,
 ) -> Iterator[Path]:
     """Sample until the block ends; yields the path where the record will be.
 
@@ -91,11 +94,14 @@ def sampling(
         pooler_dsn: of the PgBouncer before the database, whose user may ask its console; None
             where there is none.
         interval_s: seconds between two samples.
+        watched: the control group that the server is in; None where it is in none of ours.
 
     Raises:
         CannotMeasure: the sampler does not start, or wrote no record.
     """
-    task = Task(dsn, stage, str(out.resolve()), dict(pids or {}), api_url, pooler_dsn, interval_s)
+    task = Task(
+        dsn, stage, str(out.resolve()), dict(pids or {}), api_url, pooler_dsn, interval_s, watched
+    )
     environment = {**os.environ, VARIABLE: msgspec.json.encode(task).decode()}
     path = out / f"{stage}.json"
     path.unlink(missing_ok=True)
@@ -258,6 +264,7 @@ async def _sample(
     database: _Database,
     components: Components,
     pooler: PoolerWatch | None,
+    disk: DiskWatch,
     began_s: float,
 ) -> Sample:
     states, waits, server = await database.activity()
@@ -276,19 +283,21 @@ async def _sample(
         lag_s=server.get("lag_s"),
         lag_bytes=server.get("lag_bytes"),
         pooler=None if pooler is None else await pooler.look(),
+        disk=disk.look(server),
     )
 
 
 async def _run(task: Task, stop: asyncio.Event) -> SamplerRecord:
     database, components = _Database(task.dsn), Components(task.pids)
     pooler = PoolerWatch(task.pooler_dsn) if task.pooler_dsn is not None else None
+    disk = DiskWatch(task.watched)
     await database.enable_statements()
     before = await database.statements()
     began_s, began_at = time.monotonic(), datetime.now(UTC)
     print("ready", flush=True)  # noqa: T201 - read by who started it
     samples = []
     while not stop.is_set():
-        samples.append(await _sample(task, database, components, pooler, began_s))
+        samples.append(await _sample(task, database, components, pooler, disk, began_s))
         due_s = began_s + len(samples) * task.interval_s
         while not stop.is_set():
             await database.look_at_backends()

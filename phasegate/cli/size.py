@@ -1,0 +1,268 @@
+"""`phasegate size`: on which compute size does it hold, for ever and while a burst lasts?
+
+Seeds what is missing, drives the load under one size after another, and adds `sizes.json` to the
+folder of a run, whose page is drawn again.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import msgspec
+
+from phasegate import seeding
+from phasegate.cli import circumstances, console, options
+from phasegate.cli.drive_matrix import search_sizes
+from phasegate.load.capacity_matrix import HEAD_ROOM, Differs
+from phasegate.load.size_drives import SizePlan
+from phasegate.model.errors import CannotMeasure, ConfigurationError, DoesNotHold, UsageError
+from phasegate.model.prices import Compute
+from phasegate.project import Project
+from phasegate.records import store
+from phasegate.records.run import RunRecord
+from phasegate.records.sizes import SizeAnswer, SizesRecord
+from phasegate.stack.cache import cache_dir, locked
+from phasegate.stack.emulation import available_cores, available_memory_bytes
+from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
+
+FILE = "sizes.json"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command was asked for."""
+
+    project: Project
+    sizes: tuple[int, ...]
+    """Registered users."""
+    candidates: tuple[tuple[str, ...], ...]
+    """Sets of parts, the simplest first: the first that holds is searched for its size."""
+    seed: int
+    jobs: int
+    cell_s: float
+
+
+@click.command()
+@options.run_argument
+@click.option("--users", type=options.POSITIVE, help="Registered users [each phase's bound].")
+@click.option("--level", type=options.LEVEL, help="Stack level [the lowest that holds].")
+@click.option("--with", "parts", help="Parts instead of a level, comma-separated: pooler,replica.")
+@options.seed_number
+@options.jobs
+@options.results
+@options.as_json
+def size(
+    run: Path | None,
+    users: int | None,
+    level: int | None,
+    parts: str | None,
+    seed: int | None,
+    jobs: int,
+    results: Path,
+    *,
+    as_json: bool,
+) -> None:
+    """The smallest compute size that holds.
+
+    For ever, and while a burst lasts: how long that is on the modelled day, and what comes after.
+    Each size is driven with its memory, processor and disk in force, with a cold and a warm cache.
+    The page of RUN (a folder or an id; the newest run if left out) gets a section of it.
+    """
+    from phasegate import report
+
+    project = options.project()
+    catalogue = project.catalogue
+    asked = Asked(
+        project=project,
+        sizes=(users,) if users else catalogue.run.sizes,
+        candidates=_candidates(project, level, parts),
+        seed=catalogue.run.seed if seed is None else seed,
+        jobs=jobs,
+        cell_s=catalogue.run.cell_s,
+    )
+    folder = _run_to_add_to(run, asked, results)
+    record = measure(asked, folder)
+    if folder is not None:
+        record = _added(folder, record)
+        report.build(folder, project)
+    if as_json:
+        options.print_json(record)
+    else:
+        asked_for = [answer for answer in record.answers if answer.users in asked.sizes]
+        for line in report.size_lines(asked_for, catalogue):
+            click.echo(line)
+    _conclude(record)
+
+
+def _candidates(
+    project: Project, level: int | None, parts: str | None
+) -> tuple[tuple[str, ...], ...]:
+    """Sets of parts to try, the simplest first."""
+    if level is not None and parts is not None:
+        raise UsageError(
+            "--level and --with both say what the stack consists of",
+            untouched="Nothing was started",
+            then="Leave one of them out",
+        )
+    if parts is not None:
+        wanted = tuple(sorted({part.strip() for part in parts.split(",") if part.strip()}))
+        project.check_parts(wanted, "--with")
+        return (wanted,)
+    if level is not None:
+        project.level(level)
+    levels = range(1, len(project.levels) + 1) if level is None else (level,)
+    return tuple(tuple(sorted(project.parts_of(each))) for each in levels)
+
+
+def _run_to_add_to(named: Path | None, asked: Asked, results: Path) -> Path | None:
+    """The run whose page gets the section; None where there is none of this project's data."""
+    del results
+    try:
+        folder = options.run_folder(named)
+    except ConfigurationError:
+        if named is not None:
+            raise
+        return None
+    if not (folder / "run.json").exists():
+        return None
+    record = store.read(folder / "run.json", RunRecord)
+    other = record.project is not None and record.project.name != asked.project.about.name
+    if record.seed == asked.seed and not other:
+        return folder
+    if named is not None:
+        raise UsageError(
+            f"{options.near(folder)} is of another project, or of seed {record.seed}",
+            untouched="Nothing was started",
+            then="Name another run, or give its --seed",
+        )
+    return None
+
+
+def measure(asked: Asked, folder: Path | None) -> SizesRecord:
+    """Search the size for each number of users; files go below `folder`, or nowhere if None."""
+    sizes = possible_sizes(asked.project.catalogue.compute)
+    answers = []
+    with (
+        locked(cache_dir(), "phasegate size"),
+        _kept_in(folder) as run_dir,
+        running_postgres(cluster_dir()) as server,
+    ):
+        for users in asked.sizes:
+            name = f"seed {users:,} users"
+            with console.row_bar(name) as move:
+                dsn, _ = seeding.ensure_dataset(
+                    server, users=users, seed=asked.seed, jobs=asked.jobs, on_progress=move
+                )
+            with console.step(f"sizes for {users:,} users") as show:
+                answers.append(_answer(asked, users, server, dsn, sizes, run_dir, show))
+    return SizesRecord(
+        format_version=SizesRecord.FORMAT_VERSION,
+        measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=circumstances.machine(),
+        seed=asked.seed,
+        head_room=HEAD_ROOM,
+        answers=tuple(answers),
+    )
+
+
+def possible_sizes(sizes: tuple[Compute, ...]) -> tuple[Compute, ...]:
+    """Those that this machine can put in force, ascending.
+
+    Raises:
+        CannotMeasure: it is smaller than the smallest.
+    """
+    cores, memory = available_cores(), available_memory_bytes()
+    found = tuple(
+        each
+        for each in sizes
+        if each.cores * each.cpu_baseline_share <= cores and each.memory_gb * (1 << 30) <= memory
+    )
+    if not found:
+        raise CannotMeasure(
+            f"This machine ({cores:g} cores, {memory / (1 << 30):.1f} GiB) is smaller than every "
+            "compute size",
+            untouched="Nothing was started",
+            then="Measure on a larger one",
+        )
+    return found
+
+
+def _answer(
+    asked: Asked,
+    users: int,
+    server: PostgresServer,
+    dsn: str,
+    sizes: tuple[Compute, ...],
+    run_dir: Path,
+    show: Callable[[str], None],
+) -> SizeAnswer:
+    """The size for the simplest of the candidates that holds on the largest size."""
+    project = asked.project
+    for parts in asked.candidates:
+        wholes = [n for n in range(1, len(project.levels) + 1) if project.parts_of(n) <= set(parts)]
+        level = max(wholes, default=1)
+        own = project.parts_of(level)
+        plan = SizePlan(
+            users=users,
+            level=level,
+            parts=parts,
+            differs=Differs(
+                added=tuple(sorted(set(parts) - own)), removed=tuple(sorted(own - set(parts)))
+            ),
+            sizes=sizes,
+            seed=asked.seed,
+            run_dir=run_dir,
+            cell_s=asked.cell_s,
+        )
+        search = search_sizes(
+            server, dsn, plan, project, folder=cluster_dir().parent / "level", on_progress=show
+        )
+        if search.holds() or parts == asked.candidates[-1]:
+            break
+    return search.answer()
+
+
+@contextmanager
+def _kept_in(folder: Path | None) -> Iterator[Path]:
+    if folder is not None:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="phasegate-size-") as name:
+        yield Path(name)
+
+
+def _added(folder: Path, record: SizesRecord) -> SizesRecord:
+    """`record` with what `sizes.json` of `folder` has for other numbers of users; written."""
+    path = folder / FILE
+    kept = store.read(path, SizesRecord).answers if path.exists() else ()
+    found = {(each.users, each.parts): each for each in (*kept, *record.answers)}
+    answers = tuple(sorted(found.values(), key=lambda each: (each.users, each.level)))
+    whole = msgspec.structs.replace(record, answers=answers)
+    store.write(path, whole)
+    return whole
+
+
+def _conclude(record: SizesRecord) -> None:
+    """End with the exit code that the answers have.
+
+    Raises:
+        CannotMeasure: a limit of the sizes was not in force, or drives could not be judged.
+        DoesNotHold: no size holds for ever.
+    """
+    for answer in record.answers:
+        if answer.not_in_force:
+            raise CannotMeasure(
+                f"No size can be judged here: {'; '.join(answer.not_in_force)}",
+                then="Give it the right, or measure on another machine",
+            )
+        if answer.sustained is None:
+            what = f"None of {', '.join(answer.sizes)} was seen to hold {answer.users:,} users"
+            if any(drive.verdict == "INVALID" for drive in answer.drives):
+                raise CannotMeasure(f"{what}, and some could not be judged", then="See above")
+            raise DoesNotHold(what)

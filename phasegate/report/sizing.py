@@ -1,0 +1,183 @@
+"""On which compute size: the answers of `sizes.json` in words and as a table. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+from phasegate.model.catalogue import Catalogue
+from phasegate.model.credits import (
+    CREDIT_CORE_S,
+    Outlook,
+    modelled_day,
+    of_operations,
+    of_processor,
+    outlook,
+)
+from phasegate.model.prices import Compute
+from phasegate.records.sizes import SizeAnswer, SizeDrive
+from phasegate.report.format import duration, milliseconds, plain, significant, users
+from phasegate.report.tables import Table
+
+
+def processor_outlook(answer: SizeAnswer, size: Compute, catalogue: Catalogue) -> Outlook | None:
+    """What becomes of the credits of `size` day by day; None where the use was not sampled."""
+    if answer.burst_cores is None:
+        return None
+    return outlook(of_processor(size), modelled_day(answer.burst_cores, catalogue.workload))
+
+
+def disk_outlook(answer: SizeAnswer, size: Compute, catalogue: Catalogue) -> Outlook | None:
+    """The same of its disk I/O budget."""
+    if answer.burst_operations_per_s is None:
+        return None
+    budget = of_operations(size, catalogue.disk)
+    return outlook(budget, modelled_day(answer.burst_operations_per_s, catalogue.workload))
+
+
+def _outlooks(answer: SizeAnswer, size: Compute, catalogue: Catalogue) -> list[Outlook | None]:
+    return [look(answer, size, catalogue) for look in (processor_outlook, disk_outlook)]
+
+
+def daily(answer: SizeAnswer, catalogue: Catalogue) -> str | None:
+    """The smallest size that holds every modelled day, for ever or since its credits never run out.
+
+    None where none does. A size between the smallest that holds in its burst and the smallest that
+    holds for ever is not driven again: it has the same cores, and more memory and disk.
+    """
+    if answer.burst is None:
+        return answer.sustained
+    by_name = {each.name: each for each in catalogue.compute}
+    for name in answer.sizes[answer.sizes.index(answer.burst) :]:
+        if name == answer.sustained:
+            return name
+        if name not in by_name:
+            continue
+        looks = [
+            look(answer, by_name[name], catalogue) for look in (processor_outlook, disk_outlook)
+        ]
+        if all(each is not None and each.runs_out_on is None for each in looks):
+            return name
+    return answer.sustained
+
+
+def table(answers: Iterable[SizeAnswer], catalogue: Catalogue) -> Table:
+    """A row for each number of users and set of parts."""
+    rows = []
+    for answer in answers:
+        burst = answer.drive(answer.burst, "burst", "warm")
+        after = answer.drive(answer.burst, "sustained", "warm")
+        rows.append(
+            (
+                f"{users(answer.users)} users, {_stack(answer)}",
+                _held(answer, answer.sustained),
+                answer.burst or "none",
+                lasts(answer, catalogue),
+                _outcome(after) if burst is not None else "–",
+                daily(answer, catalogue) or "none",
+            )
+        )
+    head = ("Users and stack", "Holds for ever", "In its burst", "That lasts", "Then", "Every day")
+    return Table(head, tuple(rows))
+
+
+def drives_table(answers: Iterable[SizeAnswer]) -> Table:
+    """Every stage that was driven."""
+    rows = [
+        (
+            f"{users(answer.users)} users, {_stack(answer)}: {_under(drive)}",
+            _outcome(drive),
+            *_use(drive),
+        )
+        for answer in answers
+        for drive in answer.drives
+    ]
+    head = ("Stage", "Verdict", "Cores", "Disk operations/s", "Found in shared buffers")
+    return Table(head, tuple(rows))
+
+
+def _use(drive: SizeDrive) -> tuple[str, str, str]:
+    used = drive.used
+    if used is None:
+        return ("not sampled",) * 3
+    blocks = used.blocks_hit + used.blocks_read
+    return (
+        "–" if used.cores is None else significant(used.cores),
+        "–" if used.operations_per_s is None else significant(used.operations_per_s),
+        f"{used.blocks_hit / blocks:.1%}" if blocks else "–",
+    )
+
+
+def lasts(answer: SizeAnswer, catalogue: Catalogue) -> str:
+    """How long the burst lasts at the modelled peak, and on the modelled day."""
+    size = next((each for each in catalogue.compute if each.name == answer.burst), None)
+    if size is None or answer.burst == answer.sustained:
+        return "–" if size is None else "for ever"
+    if answer.burst_cores is None:
+        return "not sampled"
+    seconds = of_processor(size).lasts_s(answer.burst_cores)
+    if answer.burst_operations_per_s is not None:
+        disk = of_operations(size, catalogue.disk)
+        seconds = min(seconds, disk.lasts_s(answer.burst_operations_per_s))
+    at_peak = "for ever" if math.isinf(seconds) else duration(seconds)
+    days = _outlooks(answer, size, catalogue)
+    ends = [each.runs_out_on for each in days if each is not None and each.runs_out_on]
+    day = f"used up on day {min(ends)}" if ends else "never used up on the modelled day"
+    return f"{at_peak} at the peak; {day}"
+
+
+def lines(answers: Iterable[SizeAnswer], catalogue: Catalogue) -> Iterator[str]:
+    """The answers for a terminal."""
+    for answer in answers:
+        yield f"{users(answer.users)} registered users, {_stack(answer)}:"
+        yield f"  for ever                {_held(answer, answer.sustained)}"
+        if answer.burst is not None and answer.burst != answer.sustained:
+            burst = answer.drive(answer.burst, "burst", "warm")
+            after = answer.drive(answer.burst, "sustained", "warm")
+            yield f"  while the burst lasts   {answer.burst}, {_outcome(burst)}"
+            how_long = f"{lasts(answer, catalogue)}{_credits(answer, catalogue)}"
+            yield f"  that lasts              {how_long}"
+            yield f"  after that              {_outcome(after)}"
+        yield f"  every modelled day      {daily(answer, catalogue) or 'none of them'}"
+        for drive in answer.drives:
+            if drive.verdict == "INVALID":
+                reason = plain(drive.reasons[0]) if drive.reasons else ""
+                yield f"  not judged              {_under(drive)}: {reason}"
+        for each in (*answer.not_in_force, *answer.left_out):
+            yield f"  not in force            {each}"
+
+
+def _credits(answer: SizeAnswer, catalogue: Catalogue) -> str:
+    size = next((each for each in catalogue.compute if each.name == answer.burst), None)
+    found = None if size is None else processor_outlook(answer, size, catalogue)
+    if found is None:
+        return ""
+    earned, spent = (each / CREDIT_CORE_S for each in (found.usual.earned, found.usual.spent))
+    return f" (a day earns {significant(earned)} credits and spends {significant(spent)})"
+
+
+def _held(answer: SizeAnswer, size: str | None) -> str:
+    """A size with its p95 under both caches."""
+    if size is None:
+        return f"none of {', '.join(answer.sizes)} was seen to"
+    found = []
+    for cache in ("warm", "cold"):
+        drive = answer.drive(size, "sustained", cache)
+        if drive is not None:
+            found.append(f"{_outcome(drive)} with a {cache} cache")
+    return f"{size}: {', '.join(found)}"
+
+
+def _under(drive: SizeDrive) -> str:
+    return f"{drive.size}, {drive.mode}, {drive.cache}"
+
+
+def _outcome(drive: SizeDrive | None) -> str:
+    if drive is None:
+        return "not driven"
+    p95 = drive.latency_ms_p95
+    return drive.verdict if p95 is None else f"{drive.verdict}, p95 {milliseconds(p95)}"
+
+
+def _stack(answer: SizeAnswer) -> str:
+    return f"level {answer.level}"
