@@ -12,7 +12,8 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from phasegate.levels.runner import RunningLevel, running_level
+from phasegate.levels.runner import running_level
+from phasegate.levels.stack import RunningLevel
 from phasegate.load.breakpoint import Finding
 from phasegate.load.capacity_matrix import Change, Driver, MatrixPlan, Standing, run_matrix
 from phasegate.load.least_parts import Search

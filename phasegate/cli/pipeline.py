@@ -20,7 +20,7 @@ from phasegate.cli import circumstances, console
 from phasegate.cli import drive_matrix as matrix
 from phasegate.cli.run_record import Journal
 from phasegate.compare.run import add_replica, on_replica, run_benchmarks
-from phasegate.levels.runner import RunningLevel
+from phasegate.levels.stack import RunningLevel
 from phasegate.load.capacity_matrix import MatrixPlan
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, PhasegateError

@@ -18,8 +18,8 @@ import msgspec
 
 from phasegate import seeding
 from phasegate.cli import circumstances, console, options
-from phasegate.cli.drive_matrix import search_sizes
-from phasegate.load.capacity_matrix import HEAD_ROOM, Differs
+from phasegate.cli.drive_sizes import search_sizes
+from phasegate.load.capacity_matrix import HEAD_ROOM, Change
 from phasegate.load.size_drives import SizePlan
 from phasegate.model.errors import CannotMeasure, ConfigurationError, DoesNotHold, UsageError
 from phasegate.model.prices import Compute
@@ -212,7 +212,7 @@ def _answer(
             users=users,
             level=level,
             parts=parts,
-            differs=Differs(
+            change=Change(
                 added=tuple(sorted(set(parts) - own)), removed=tuple(sorted(own - set(parts)))
             ),
             sizes=sizes,

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import asyncpg
 
-from phasegate.api import Api
 from phasegate.api.launch import Started, start_api
 from phasegate.api.own_command import clear_left_behind, start_command
 from phasegate.api.settings import STATEMENT_CACHE_SIZE, ApiSettings
+from phasegate.levels.stack import Noted, Processes, RunningLevel, Wanted
 from phasegate.model.errors import CannotMeasure, PhasegateError
 from phasegate.model.prices import Compute
 from phasegate.project import ENGINE_PARTS, Project, load_project
@@ -30,11 +30,10 @@ from phasegate.stack.binaries import give_to_service_user, server_version
 from phasegate.stack.cache import cache_dir
 from phasegate.stack.control_groups import clear_leftovers
 from phasegate.stack.database import apply_sql
-from phasegate.stack.emulation import Emulation, Mode, confine
+from phasegate.stack.emulation import Mode, confine
 from phasegate.stack.levels import apply_parts, in_database
 from phasegate.stack.partitions import maintain
 from phasegate.stack.pgbouncer import CLIENTS_MAX, POOL_SIZE, start_pgbouncer, stop_pgbouncer
-from phasegate.stack.pgbouncer_console import PgBouncer
 from phasegate.stack.pgbouncer_install import (
     find_pgbouncer,
     install_command,
@@ -42,106 +41,13 @@ from phasegate.stack.pgbouncer_install import (
     pgbouncer_version,
 )
 from phasegate.stack.postgres import PostgresServer, start_postgres, stop_postgres
-from phasegate.stack.processes import postmaster_of
 from phasegate.stack.replica import (
     PRIMARY_SETTINGS,
-    Replica,
     discard_replica,
     start_replica,
     stop_replica,
 )
-from phasegate.stack.worker import Worker, start_worker, stop_worker
-
-
-@dataclass(frozen=True)
-class RunningLevel:
-    """A stack that runs."""
-
-    level: int
-    """The project's level, or the highest that it has all parts of."""
-    api: Api
-    jwt_secret: str = field(repr=False)
-    dsn: str = field(repr=False)
-    """Straight to the primary."""
-    replica_dsn: str | None = field(repr=False)
-    """None where the level has no replica, or it was skipped."""
-    pooler_dsn: str | None = field(repr=False)
-    """Through PgBouncer; None where the level has none, or it was skipped."""
-    server: PostgresServer
-    """With the level's settings."""
-    parts: tuple[StackPart, ...]
-    pids: Mapping[str, int]
-    """The first process of each part that runs: `api`, `postgres`, `pgbouncer`, …"""
-
-    emulation: Emulation | None = None
-    """Of the compute size; None where none was asked for."""
-
-    @property
-    def skipped(self) -> tuple[StackPart, ...]:
-        """What the stack should have, and has not."""
-        return tuple(part for part in self.parts if part.outcome == "skipped")
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What kind of stack is wanted."""
-
-    project: Project
-    names: frozenset[str]
-    """Its parts: techniques, the engine's, the client's."""
-    folder: Path
-    """For the files of pooler, replica and worker."""
-    jwt_secret: str = field(repr=False)
-    port: int | None = None
-    """Of the API; any free one if None."""
-    compute: Compute | None = None
-    mode: Mode = "sustained"
-    """Of the compute size."""
-    cold: bool = False
-    """Whether the server begins without a page of the data in memory."""
-    pool_size: int | None = None
-    """Of the API; the engine's own if None."""
-    replica: bool = True
-    """Whether the part `replica` is started: a second copy of the whole cluster."""
-    outlives_caller: bool = False
-
-    @property
-    def level(self) -> int:
-        """The highest level all of whose parts are wanted; 1 if none is."""
-        levels = self.project.levels
-        whole = [n for n, level in enumerate(levels, 1) if set(level.parts) <= self.names]
-        return max(whole, default=1)
-
-
-@dataclass
-class Processes:
-    """The processes of a stack so far, for whoever has to find them again."""
-
-    api: Started | None = None
-    worker: Worker | None = None
-    pooler: PgBouncer | None = None
-    replica: Replica | None = None
-    server: PostgresServer | None = None
-    emulations: list[Emulation] = field(default_factory=list)
-    """The server's, then the replica's, which has a machine of its own."""
-
-    def pids(self) -> dict[str, int]:
-        """The first process of each part, in the order in which they are started."""
-        found: dict[str, int] = {}
-        if self.server is not None:
-            found["postgres"] = postmaster_of(self.server.data_dir)
-        if self.pooler is not None:
-            found["pgbouncer"] = self.pooler.pid
-        if self.replica is not None:
-            found["replica"] = postmaster_of(self.replica.server.data_dir)
-        if self.worker is not None:
-            found["worker"] = self.worker.pid
-        if self.api is not None:
-            found["api"] = self.api.process.pid
-        return found
-
-
-Noted = Callable[[Processes], None]
+from phasegate.stack.worker import start_worker, stop_worker
 
 
 @contextmanager

@@ -19,8 +19,9 @@ from typing import ClassVar
 import msgspec
 import psutil
 
-from phasegate.levels.runner import Processes, RunningLevel, Wanted, build
+from phasegate.levels.runner import build
 from phasegate.levels.runner import running_level as running_level
+from phasegate.levels.stack import Processes, RunningLevel, Wanted
 from phasegate.model.errors import Refused
 from phasegate.model.prices import Compute
 from phasegate.project import Project, load_project

@@ -12,8 +12,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from phasegate.load.capacity_matrix import HEAD_ROOM, Differs, Sample, StageDriver, Standing
-from phasegate.load.stage_result import Driven, under_load
+from phasegate.load.capacity_matrix import (
+    CELL_AGAIN_S,
+    HEAD_ROOM,
+    Change,
+    Driver,
+    MatrixPlan,
+    Sample,
+    Standing,
+)
+from phasegate.load.run import WARM_UP_S
+from phasegate.load.stage_result import Driven, begun_s, under_load
+from phasegate.load.stages import SESSIONS_MIN
 from phasegate.model.prices import Compute
 from phasegate.model.size_search import next_size, smallest
 from phasegate.model.verdict import Reason, Verdict
@@ -51,7 +61,7 @@ class SizePlan:
     level: int
     """The highest all of whose parts are there, or 1."""
     parts: tuple[str, ...]
-    differs: Differs
+    change: Change
     """How `parts` differ from those of the level."""
     sizes: tuple[Compute, ...]
     """Ascending: those that this machine can put in force."""
@@ -73,7 +83,11 @@ class SizeSearch:
         on_progress: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._plan, self._catalogue, self._stand = plan, project.catalogue, stand
-        self._driver = StageDriver(plan.run_dir / "sizes", plan.seed, project, sample)
+        rate = self._catalogue.workload.arrival_rate_per_s(plan.users) * plan.head_room
+        enough = rate * plan.cell_s >= SESSIONS_MIN
+        self._cell_s = plan.cell_s if enough else CELL_AGAIN_S
+        matrix = MatrixPlan((plan.level,), (plan.users,), plan.seed, plan.run_dir, self._cell_s)
+        self._driver = Driver(matrix, project, sample, plan.run_dir / "sizes")
         self._on_progress = on_progress
         self._drives: dict[tuple[str, Mode, Cache], SizeDrive] = {}
         self._not_in_force: dict[str, None] = {}
@@ -139,9 +153,12 @@ class SizeSearch:
         plan = self._plan
         stage = f"{size.name}-{mode}-{cache}-level-{plan.level}-{plan.users}-users"
         rate = self._catalogue.workload.arrival_rate_per_s(plan.users) * plan.head_room
-        driven = self._driver.cell(
-            standing, stage, plan.level, plan.users, rate, plan.cell_s, plan.differs
-        )
+        if cache == "warm":
+            driven = self._driver.cell(standing, stage, plan.level, plan.users, rate, plan.change)
+        else:  # what was read once is cold no more, so that this one cannot be driven again
+            driven = self._driver.drive(
+                standing, stage, plan.level, plan.users, rate, self._cell_s, plan.change
+            )
         probe = driven.probe(self._catalogue, at_peak=True)
         return SizeDrive(
             stage=stage,
@@ -177,21 +194,30 @@ def _marked(up: SizeStanding) -> Standing:
 
 
 def _used(driven: Driven) -> SizeUse | None:
-    """What the database used under load."""
-    samples = under_load(driven.load, driven.used)
-    found = [each.disk for each in samples if each.disk is not None]
-    if len(found) < 2 or driven.used is None:
+    """What the database used: cores and operations under load, blocks from the first request on."""
+    load, record = driven.load, driven.used
+    steady = [each.disk for each in under_load(load, record) if each.disk is not None]
+    if len(steady) < 2 or record is None:
         return None
-    lasted_s = len(found) * driven.used.interval_s
-    cpu_s, reads, writes = (_total(found, name) for name in ("cpu_s", "reads", "writes"))
+    lasted_s = len(steady) * record.interval_s
+    cpu_s, reads, writes = (_total(steady, name) for name in ("cpu_s", "reads", "writes"))
     both = None if reads is None or writes is None else reads + writes
+    first_s, whole_s = begun_s(load, record), WARM_UP_S + load.duration_s
+    found = [
+        (each.at_s - first_s, each.disk)
+        for each in record.samples
+        if each.disk is not None and 0 < each.at_s - first_s <= whole_s + record.interval_s
+    ]
+    whole = [disk for _, disk in found]
+    read = _total(whole, "reads")
     return SizeUse(
         cores=None if cpu_s is None else cpu_s / lasted_s,
         operations_per_s=None if both is None else both / lasted_s,
-        reads=None if reads is None else int(reads),
-        blocks_hit=sum(each.blocks_hit for each in found),
-        blocks_read=sum(each.blocks_read for each in found),
-        blocks_read_first=sum(each.blocks_read for each in found[: len(found) // 2]),
+        sessions=whole_s * (load.rate_sessions_per_s or load.offered_sessions_per_s),
+        reads=None if read is None else int(read),
+        blocks_hit=sum(each.blocks_hit for each in whole),
+        blocks_read=sum(each.blocks_read for each in whole),
+        blocks_read_first=sum(disk.blocks_read for at_s, disk in found if at_s <= whole_s / 2),
     )
 
 

@@ -47,12 +47,17 @@ class Driven:
         return statistics.median(shares) if shares else None
 
 
+def begun_s(load: LoadRecord, used: SamplerRecord) -> float:
+    """When the test began, its warm-up included, in seconds of the sampler."""
+    begun = datetime.fromisoformat(load.started_at)
+    return (begun - datetime.fromisoformat(used.started_at)).total_seconds()
+
+
 def under_load(load: LoadRecord, used: SamplerRecord | None) -> list[Sample]:
     """The looks that saw nothing but load."""
     if used is None:
         return []
-    begun = datetime.fromisoformat(load.started_at)
-    offset_s = (begun - datetime.fromisoformat(used.started_at)).total_seconds()
+    offset_s = begun_s(load, used)
     # A test has its warm-up first, at the same rate: its end lies beyond that of this window.
     first_s, last_s = offset_s + SETTLED_S, offset_s + load.duration_s
     return [sample for sample in used.samples if first_s <= sample.at_s <= last_s]

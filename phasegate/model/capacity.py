@@ -16,6 +16,9 @@ from statistics import median
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.cost import GB, USERS_MAX, Bill, Demand, cheapest
 
+Z_95 = 1.96
+"""Standard deviations of a normal distribution that hold 95% of it."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -64,6 +67,43 @@ def fit(points: Sequence[tuple[int, float]]) -> Fit:
 
 
 @dataclass(frozen=True)
+class ColdStage:
+    """What a stage read that began with nothing in memory.
+
+    Attributes:
+        sessions: that the reads are of.
+        blocks: touched, each counted once.
+        blocks_first: of those, in the first half.
+        operations: of the disk; None where they were not counted.
+    """
+
+    sessions: float
+    blocks: int
+    blocks_first: int
+    operations: int | None = None
+
+    def exponent(self) -> Span:
+        """B of Heaps' law, with its 95% interval: new blocks come with sessions at random."""
+        second = self.blocks - self.blocks_first
+        spread = Z_95 / math.sqrt(max(self.sessions / 2, 1.0))
+        return Span(*(self._exponent(second * (1 + each)) for each in (0.0, -spread, spread)))
+
+    def _exponent(self, second: float) -> float:
+        if self.blocks_first <= 0:
+            return 1.0
+        found = math.log2((self.blocks_first + max(second, 0.0)) / self.blocks_first)
+        return min(max(found, 0.0), 1.0)
+
+    def operations_per_session(self) -> Span | None:
+        """With its 95% interval, sessions coming at random; None where they were not counted."""
+        if self.operations is None or self.sessions <= 0:
+            return None
+        each = self.operations / self.sessions
+        spread = Z_95 / math.sqrt(self.sessions)
+        return Span(each, each * max(1 - spread, 0.0), each * (1 + spread))
+
+
+@dataclass(frozen=True)
 class Profile:
     """What was measured of a stack level; None: not measured.
 
@@ -80,6 +120,8 @@ class Profile:
         pooled: whether a pooler stands between connections and the database.
         replicas: read replicas.
         cpu_factors: what to multiply that with for its interval; None where it has none.
+        cold: what a stage read that began with nothing in memory; None where none was driven.
+        sizes: compute size that was measured to hold every modelled day, by users, ascending.
         held_users: most registered users whose modelled peak it was seen to hold.
         broke_users: fewest whose modelled peak it was seen not to hold; None where it never broke.
         cores: of the machine that was measured.
@@ -101,6 +143,8 @@ class Profile:
     pooled: bool = False
     replicas: int = 0
     cpu_factors: tuple[float, float] | None = None
+    cold: ColdStage | None = None
+    sizes: tuple[tuple[int, str], ...] = ()
 
 
 LEAST_S = 1e-9
@@ -203,6 +247,7 @@ def demand_at(users: int, profile: Profile, catalogue: Catalogue) -> Demand | No
         return None
     usage = catalogue.usage
     sessions = sessions_per_month(users, catalogue)
+    measured = dict(profile.sizes).get(users)
     egress = profile.egress_bytes_per_session
     asked = profile.requests_per_session
     requests = asked.estimate if asked else 0.0
@@ -222,9 +267,9 @@ def demand_at(users: int, profile: Profile, catalogue: Catalogue) -> Demand | No
         connections=connections_at(users, profile, catalogue) or 0.0,
         pooled=profile.pooled,
         replicas=profile.replicas,
-        cores=cores_at(users, profile, catalogue) or 0.0,
+        cores=0.0 if measured else cores_at(users, profile, catalogue) or 0.0,
         hosting_bytes=sessions * usage.hosting_bytes_per_session,
-        compute_min=profile.compute,
+        compute_min=measured or profile.compute,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from phasegate.model.catalogue import Catalogue
+from phasegate.model.credits import modelled_day, of_processor, runs_out
 from phasegate.model.prices import Compute, Disk, GuideBand, Plan
 
 GB = 1e9
@@ -28,7 +29,7 @@ class Demand:
         connections: under way at the modelled peak.
         pooled: whether a pooler stands between them and the database.
         replicas: read replicas.
-        cores: that the database needs at the peak.
+        cores: that the database needs at the peak, so that it is never used up.
         hosting_bytes: that the web app's host sends in a month.
         compute_min: size that it was measured on, where cores were not: no smaller one is known to
             do; None where that is not so.
@@ -109,6 +110,15 @@ def _disk_lacks(
         yield "disk throughput"
 
 
+def _credits_last(size: Compute, demand: Demand, catalogue: Catalogue) -> bool:
+    """Whether a size that bursts earns over the modelled day what it spends above its baseline."""
+    budget = of_processor(size)
+    if not budget.bursts:
+        return True
+    used = demand.cores * catalogue.usage.cpu_share_max  # without the head-room of a peak
+    return not runs_out(budget, modelled_day(used, catalogue.workload))
+
+
 def _compute_lacks(
     size: Compute, demand: Demand, disk_gb: float, catalogue: Catalogue
 ) -> Iterator[str]:
@@ -122,6 +132,8 @@ def _compute_lacks(
         yield "pooler clients" if demand.pooled else "connections"
     if demand.cores > size.cores:
         yield "cores"
+    elif not _credits_last(size, demand, catalogue):
+        yield "processor credits"
     disk = catalogue.disk
     sells_more = not smaller_than(disk.compute_min_for_more)
     yield from _disk_lacks(size, demand, disk_gb, disk, sells_more=sells_more)

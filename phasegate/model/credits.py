@@ -159,6 +159,18 @@ def day_of(budget: Budget, day: Sequence[Stretch], begin: float) -> Day:
     return Day(earned, spent, begin, balance, least, held_back_s)
 
 
+def runs_out(budget: Budget, day: Sequence[Stretch]) -> bool:
+    """Whether a balance is ever used up when the same day comes again and again.
+
+    Two days tell: where the second leaves less than the first, every further one takes as much.
+    """
+    first = day_of(budget, day, budget.kept)
+    second = day_of(budget, day, first.end)
+    if first.held_back_s > 0 or second.held_back_s > 0:
+        return True
+    return second.end < first.end - SETTLED_SHARE * budget.kept
+
+
 def outlook(budget: Budget, day: Sequence[Stretch]) -> Outlook:
     """The same day again and again, from a full balance on."""
     runs_out_on = None

@@ -20,7 +20,9 @@ from phasegate.model.capacity import (
 )
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.cost import GB, USERS_MAX, users_at
+from phasegate.model.credits import of_operations
 from phasegate.model.prices import Plan
+from phasegate.model.working_set import users_whose_reads_fill, users_whose_set_fills
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,35 @@ def _spelt(compute: str) -> str:
     return compute.upper() if compute.endswith("xl") else compute.capitalize()
 
 
+def _of_memory_and_disk(profile: Profile, catalogue: Catalogue) -> list[Limit]:
+    """Where the working set outgrows each size's memory, and its reads the disk's baseline."""
+    if profile.cold is None:
+        return []
+    stage, found, last_iops = profile.cold, list[Limit](), 0.0
+    for size in catalogue.compute:
+        name = _spelt(size.name)
+        memory = f"{name} compute: the busiest hour's data in {size.memory_gb:g} GiB"
+        memory_bytes = size.memory_gb * (1 << 30)
+        fills = users_whose_set_fills(memory_bytes, stage, profile.database, catalogue)
+        never = f"not up to {USERS_MAX:,} users"
+        found.append(_by_reach(memory, fills, never))
+        iops = of_operations(size, catalogue.disk).baseline_per_s
+        if iops == last_iops:
+            continue  # the disk's own limit, which a larger size shares
+        last_iops = iops
+        reads = f"{name} compute: {iops:,.0f} disk operations/s, with nothing in memory"
+        found.append(
+            _by_reach(reads, users_whose_reads_fill(iops, stage, catalogue), "not sampled")
+        )
+    return found
+
+
+def _by_reach(name: str, at: Span | None, never: str) -> Limit:
+    if at is None:
+        return Limit(name, "limit", None, note=never)
+    return Limit(name, "limit", at.estimate, at.low, at.high)
+
+
 def _of_budget(profile: Profile, catalogue: Catalogue) -> list[Limit]:
     """Where a month's bill reaches each share of the budget; ends of every interval together."""
     alerts = catalogue.alerts
@@ -158,6 +189,7 @@ def limits(profile: Profile, catalogue: Catalogue) -> tuple[Limit, ...]:
         for limit in _of_plan(profile, plan, catalogue)
     ]
     found += _of_connections(profile, catalogue)
+    found += _of_memory_and_disk(profile, catalogue)
     name = f"API requests: {alerts.api_requests_share:.0%} of your allowance"
     if not alerts.api_requests_per_month:
         found.append(Limit(name, "alert", None, note="no plan limits them; set your own allowance"))

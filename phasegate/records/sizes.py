@@ -19,14 +19,16 @@ class SizeUse(Part, frozen=True, kw_only=True):
     """The mean over the stage."""
     operations_per_s: float | None
     """That reached the disk, reads and writes."""
+    sessions: float
+    """That came from the first request on, warm-up included: what follows is of these."""
     reads: int | None
-    """That reached the disk, in all."""
+    """That reached the disk."""
     blocks_hit: int
-    """Found in shared buffers, in all."""
+    """Found in shared buffers."""
     blocks_read: int
-    """Not found there, in all."""
+    """Not found there."""
     blocks_read_first: int
-    """Of those, in the first half of the stage."""
+    """Of those, in the first half of that time."""
 
 
 class SizeDrive(Part, frozen=True, kw_only=True):

@@ -97,7 +97,7 @@ def findings(run: Run, catalogue: Catalogue, project: ProjectNote | None = None)
     stages = traffic.named(
         tuple(traffic.of_stage(load, slo) for load in run.loads if load.stage not in searched)
     )
-    found = profiles(run, stages, project, catalogue.workload.arrival_rate_per_s(1_000_000) / 1e6)
+    found = profiles(run, stages, project, catalogue)
     techniques = effects.techniques(run.benchmarks.values(), slo.statement_latency_ms_p95)
     return Findings(
         run=run,
@@ -260,6 +260,7 @@ def for_money(found: Findings) -> list[ChartPlan]:
         return []
     sources = [f"seed/{size}.json" for size in found.run.seeds]
     sources += ["target.json"] if found.run.target else []
+    sources += ["sizes.json"] if found.run.sizes else []
     sources += [effect.source for technique in found.techniques for effect in technique.effects]
     sources += [stage.source for stage in found.stages]
     sources += [use.source for use in found.uses]

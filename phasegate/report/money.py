@@ -156,6 +156,28 @@ def left_out(found: Money) -> tuple[str, ...]:
     )
 
 
+ASSUMED_SIZES = (
+    "by the database's processor time here, with this machine's cores taken for the size's, "
+    "credits over the modelled day, and all data in memory"
+)
+"""What a compute size rests on where it was not measured."""
+
+
+def sizes_from(found: Money) -> str:
+    """What the compute sizes of the bills rest on: measured, or which assumption."""
+    measured = [
+        f"{users(count)} users at level {profile.level}"
+        for profile in found.profiles
+        for count, _ in profile.sizes
+    ]
+    if not measured:
+        return f"Compute sizes are chosen {ASSUMED_SIZES}; `phasegate size` measures them."
+    return (
+        f"Compute sizes for {listed(measured)} were measured with the size in force, the API "
+        f"outside it; all others are chosen {ASSUMED_SIZES}."
+    )
+
+
 def connections_from(found: Money) -> str:
     """What the connections of each level rest on."""
     said = []
@@ -308,6 +330,7 @@ def lines(found: Money | None, count: int, catalogue: Catalogue) -> tuple[str, .
     return (
         *said,
         *saving_lines(found.saves),
+        sizes_from(found),
         connections_from(found),
         *left_out(found),
         f"Prices: {price_sources(catalogue)}.",

@@ -22,6 +22,7 @@ from phasegate.report import (
     least,
     money,
     savings,
+    sizing,
     style,
     tables,
     transition,
@@ -69,11 +70,30 @@ def _money(found: Findings) -> dict[str, object] | None:
         "technique_savings": savings.table(found.money.saves),
         "untold": (savings.ASSUMED, *savings.untold(found.money.saves)),
         "left_out": money.left_out(found.money),
+        "sizes_from": money.sizes_from(found.money),
         "connections_from": money.connections_from(found.money),
         "sessions": money.sessions_table(found.money, found.catalogue),
         "bytes": money.bytes_table(found.run, top, found.project),
         "level": top,
         "price_sources": money.price_sources(found.catalogue),
+    }
+
+
+def _sizing(found: Findings) -> dict[str, object] | None:
+    """Which compute size holds; None where that was not searched."""
+    record = found.run.sizes
+    if record is None:
+        return None
+    answers = record.answers
+    said = dict.fromkeys(each for answer in answers for each in answer.left_out)
+    missing = dict.fromkeys(each for answer in answers for each in answer.not_in_force)
+    return {
+        "answers": sizing.table(answers, found.catalogue),
+        "drives": sizing.drives_table(answers),
+        "left_out": tuple(said),
+        "not_in_force": tuple(missing),
+        "head_room": record.head_room,
+        "machine": record.machine,
     }
 
 
@@ -129,6 +149,7 @@ def _shared(found: Findings) -> dict[str, object]:
         "least": least.table(found),
         "not_needed": least.not_needed(found),
         "money": _money(found),
+        "sizing": _sizing(found),
     }
 
 

@@ -9,14 +9,17 @@ import math
 from collections.abc import Iterable
 from statistics import median
 
-from phasegate.model.capacity import Fit, Profile, Span, fit
+from phasegate.model.capacity import ColdStage, Fit, Profile, Span, fit
+from phasegate.model.catalogue import Catalogue
 from phasegate.model.verdict import Verdict
 from phasegate.records.matrix import Breakpoint
 from phasegate.records.project import ProjectNote
 from phasegate.records.sampler import SamplerRecord
 from phasegate.records.seed import SeedRecord
+from phasegate.records.sizes import SizeAnswer
 from phasegate.records.target import TargetRecord
 from phasegate.report.run_files import Run
+from phasegate.report.sizing import daily
 from phasegate.report.traffic import StageTraffic
 from phasegate.stats.peak import mean_of_peak
 
@@ -264,10 +267,38 @@ def cpu_factors(run: Run, stages: list[StageTraffic]) -> tuple[float, float] | N
     return shares[cut] / middle, shares[-1 - cut] / middle
 
 
+def _sized(run: Run, level: int, project: ProjectNote) -> list[SizeAnswer]:
+    """The searches for a compute size with exactly the parts of a level."""
+    answers = run.sizes.answers if run.sizes else ()
+    parts = set(project.parts_of(level))
+    return [answer for answer in answers if set(answer.parts) == parts]
+
+
+def cold(answers: list[SizeAnswer]) -> ColdStage | None:
+    """What a stage read that began with nothing in memory, on the largest data.
+
+    Under the largest size that was driven: what does not fit into memory is read more than once.
+    """
+    for answer in sorted(answers, key=lambda each: -each.users):
+        drives = [each for each in answer.drives if each.cache == "cold" and each.used is not None]
+        drives.sort(key=lambda each: -answer.sizes.index(each.size))
+        for drive in drives:
+            used = drive.used
+            if used is not None and used.blocks_read > 0 and used.sessions > 0:
+                return ColdStage(
+                    used.sessions, used.blocks_read, used.blocks_read_first, used.reads
+                )
+    return None
+
+
 def profiles(
-    run: Run, stages: tuple[StageTraffic, ...], project: ProjectNote, rate_per_user: float
+    run: Run,
+    stages: tuple[StageTraffic, ...],
+    project: ProjectNote,
+    catalogue: Catalogue,
 ) -> tuple[Profile, ...]:
     """A profile per stack level; parts that were not measured are None."""
+    rate_per_user = catalogue.workload.arrival_rate_per_s(1_000_000) / 1_000_000
     found = []
     for level in range(1, len(project.levels) + 1):
         parts = project.parts_of(level)
@@ -275,6 +306,7 @@ def profiles(
         egress = _per_session(mine, _counts(run, of_bytes=True))
         requests = _per_session(mine, _counts(run, of_bytes=False))
         answered = sum(stage.requests for stage in mine if stage.service_s is not None)
+        sized = _sized(run, level, project)
         busy_s = sum(stage.requests * (stage.service_s or 0.0) for stage in mine)
         found.append(
             Profile(
@@ -294,6 +326,12 @@ def profiles(
                     run, mine, pooled=POOLER in parts
                 ),
                 cpu_factors=cpu_factors(run, mine),
+                cold=cold(sized),
+                sizes=tuple(
+                    (answer.users, size)
+                    for answer in sized
+                    if (size := daily(answer, catalogue)) is not None and not answer.not_in_force
+                ),
             )
         )
     return tuple(found)

@@ -20,7 +20,7 @@ SMALL = Demand(
     connections=3,
     pooled=False,
     replicas=0,
-    cores=2,
+    cores=0.5,
     hosting_bytes=1 * GB,
     metered={"egress": 1, "active-users": 500},
 )
@@ -58,6 +58,9 @@ def _project(tmp_path: Path, text: str) -> Catalogue:
         ({"connections": 61}, "Pro", "small", 30.0),
         # Pooled, Micro's pooler takes 200 clients.
         ({"connections": 61, "pooled": True}, "Free", "nano", 0.0),
+        # 2 cores, 1.4 of them used at the peak, are 16,800 core seconds on the modelled day. Nano
+        # earns 0.1 · 86,400 = 8,640, Micro 17,280: 25.
+        ({"cores": 2}, "Pro", "micro", 25.0),
         # 3 cores need XL: 25 + 210 - 10.
         ({"cores": 3}, "Pro", "xl", 225.0),
         # A replica: Small twice, less the credit, and 1.25 × 8 GB of disk: 25 + 5 + 15 + 1.25.

@@ -15,6 +15,7 @@ from phasegate.model.credits import (
     of_operations,
     of_processor,
     outlook,
+    runs_out,
 )
 from phasegate.model.prices import Compute
 
@@ -106,3 +107,11 @@ def test_a_day_is_that_of_a_simulation_second_by_second() -> None:
     assert found.end == pytest.approx(balance, abs=2)
     assert found.spent == pytest.approx(spent, abs=2)
     assert found.held_back_s == pytest.approx(held_back, abs=2)
+
+
+@pytest.mark.parametrize("peak", [0.2, 1.0, 1.3, 1.4399, 1.4401, 1.6, 2.0])
+def test_two_days_tell_what_a_year_of_them_would(peak: float) -> None:
+    day, micro = modelled_day(peak, CATALOGUE.workload), of_processor(_size("micro"))
+    # A day asks for 12,000 core seconds for each core of its peak, and earns 17,280: 1.44 cores.
+    assert runs_out(micro, day) is (peak > 1.44)
+    assert (outlook(micro, day).runs_out_on is not None) is (peak > 1.45)
