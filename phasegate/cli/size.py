@@ -25,6 +25,7 @@ from phasegate.model.errors import CannotMeasure, ConfigurationError, DoesNotHol
 from phasegate.model.prices import Compute
 from phasegate.project import Project
 from phasegate.records import store
+from phasegate.records.least import LeastRecord
 from phasegate.records.run import RunRecord
 from phasegate.records.sizes import SizeAnswer, SizesRecord
 from phasegate.stack.cache import cache_dir, locked
@@ -41,8 +42,8 @@ class Asked:
     project: Project
     sizes: tuple[int, ...]
     """Registered users."""
-    candidates: tuple[tuple[str, ...], ...]
-    """Sets of parts, the simplest first: the first that holds is searched for its size."""
+    parts: frozenset[str] | None
+    """That the stack has; the simplest that holds if None."""
     seed: int
     jobs: int
     cell_s: float
@@ -51,20 +52,20 @@ class Asked:
 @click.command()
 @options.run_argument
 @click.option("--users", type=options.POSITIVE, help="Registered users [each phase's bound].")
-@click.option("--level", type=options.LEVEL, help="Stack level [the lowest that holds].")
-@click.option("--with", "parts", help="Parts instead of a level, comma-separated: pooler,replica.")
+@click.option("--level", type=options.LEVEL, help="Stack level [the simplest stack that holds].")
+@click.option("--with", "added", help="Parts besides the level's, comma-separated: pooler,replica.")
+@click.option("--without", "removed", help="Parts of the level to leave out.")
 @options.seed_number
 @options.jobs
-@options.results
 @options.as_json
 def size(
     run: Path | None,
     users: int | None,
     level: int | None,
-    parts: str | None,
+    added: str | None,
+    removed: str | None,
     seed: int | None,
     jobs: int,
-    results: Path,
     *,
     as_json: bool,
 ) -> None:
@@ -81,12 +82,12 @@ def size(
     asked = Asked(
         project=project,
         sizes=(users,) if users else catalogue.run.sizes,
-        candidates=_candidates(project, level, parts),
+        parts=_parts(project, level, added, removed),
         seed=catalogue.run.seed if seed is None else seed,
         jobs=jobs,
         cell_s=catalogue.run.cell_s,
     )
-    folder = _run_to_add_to(run, asked, results)
+    folder = _run_to_add_to(run, asked)
     record = measure(asked, folder)
     if folder is not None:
         record = _added(folder, record)
@@ -100,29 +101,43 @@ def size(
     _conclude(record)
 
 
-def _candidates(
-    project: Project, level: int | None, parts: str | None
-) -> tuple[tuple[str, ...], ...]:
-    """Sets of parts to try, the simplest first."""
-    if level is not None and parts is not None:
-        raise UsageError(
-            "--level and --with both say what the stack consists of",
-            untouched="Nothing was started",
-            then="Leave one of them out",
-        )
-    if parts is not None:
-        wanted = tuple(sorted({part.strip() for part in parts.split(",") if part.strip()}))
-        project.check_parts(wanted, "--with")
-        return (wanted,)
-    if level is not None:
-        project.level(level)
-    levels = range(1, len(project.levels) + 1) if level is None else (level,)
-    return tuple(tuple(sorted(project.parts_of(each))) for each in levels)
+def _parts(
+    project: Project, level: int | None, added: str | None, removed: str | None
+) -> frozenset[str] | None:
+    """The parts that were asked for; None where none were."""
+    if level is None and not added and not removed:
+        return None
+    project.level(level or 1)
+    return project.parts_in_force(
+        level or 1, options.names(added or ""), options.names(removed or "")
+    )
 
 
-def _run_to_add_to(named: Path | None, asked: Asked, results: Path) -> Path | None:
+def candidates(asked: Asked, users: int, folder: Path | None) -> Iterator[frozenset[str]]:
+    """Sets of parts to try, the simplest first.
+
+    The simplest stack that a run was seen to hold `users` with, where it searched one; the levels
+    else, in their order.
+    """
+    project = asked.project
+    if asked.parts is not None:
+        yield asked.parts
+        return
+    if folder is not None and (folder / "least.json").exists():
+        record = store.read(folder / "least.json", LeastRecord)
+        for stack in record.stacks:
+            if stack.users == users and stack.outcome == "holds":
+                parts = set(record.always)
+                for needed in stack.needed:
+                    own = project.client_parts.get(needed.part)
+                    parts = (parts - set(own.replaces if own else ())) | {needed.part}
+                yield frozenset(parts | set(stack.kept_up_by))
+    for level in range(1, len(project.levels) + 1):
+        yield project.parts_of(level)
+
+
+def _run_to_add_to(named: Path | None, asked: Asked) -> Path | None:
     """The run whose page gets the section; None where there is none of this project's data."""
-    del results
     try:
         folder = options.run_folder(named)
     except ConfigurationError:
@@ -160,7 +175,7 @@ def measure(asked: Asked, folder: Path | None) -> SizesRecord:
                     server, users=users, seed=asked.seed, jobs=asked.jobs, on_progress=move
                 )
             with console.step(f"sizes for {users:,} users") as show:
-                answers.append(_answer(asked, users, server, dsn, sizes, run_dir, show))
+                answers.append(_answer(asked, users, folder, server, dsn, sizes, run_dir, show))
     return SizesRecord(
         format_version=SizesRecord.FORMAT_VERSION,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -196,6 +211,7 @@ def possible_sizes(sizes: tuple[Compute, ...]) -> tuple[Compute, ...]:
 def _answer(
     asked: Asked,
     users: int,
+    folder: Path | None,
     server: PostgresServer,
     dsn: str,
     sizes: tuple[Compute, ...],
@@ -203,18 +219,16 @@ def _answer(
     show: Callable[[str], None],
 ) -> SizeAnswer:
     """The size for the simplest of the candidates that holds on the largest size."""
-    project = asked.project
-    for parts in asked.candidates:
-        wholes = [n for n in range(1, len(project.levels) + 1) if project.parts_of(n) <= set(parts)]
+    project, search = asked.project, None
+    for parts in candidates(asked, users, folder):
+        wholes = [n for n in range(1, len(project.levels) + 1) if project.parts_of(n) <= parts]
         level = max(wholes, default=1)
         own = project.parts_of(level)
         plan = SizePlan(
             users=users,
             level=level,
-            parts=parts,
-            change=Change(
-                added=tuple(sorted(set(parts) - own)), removed=tuple(sorted(own - set(parts)))
-            ),
+            parts=tuple(sorted(parts)),
+            change=Change(added=tuple(sorted(parts - own)), removed=tuple(sorted(own - parts))),
             sizes=sizes,
             seed=asked.seed,
             run_dir=run_dir,
@@ -223,8 +237,9 @@ def _answer(
         search = search_sizes(
             server, dsn, plan, project, folder=cluster_dir().parent / "level", on_progress=show
         )
-        if search.holds() or parts == asked.candidates[-1]:
+        if asked.parts is not None or search.holds():
             break
+    assert search is not None  # noqa: S101 - every project has a level
     return search.answer()
 
 

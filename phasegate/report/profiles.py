@@ -268,10 +268,22 @@ def cpu_factors(run: Run, stages: list[StageTraffic]) -> tuple[float, float] | N
 
 
 def _sized(run: Run, level: int, project: ProjectNote) -> list[SizeAnswer]:
-    """The searches for a compute size with exactly the parts of a level."""
+    """The searches for a compute size with exactly the parts of a level.
+
+    Else with those of a stack that has no part beyond it, nor fits a lower level: the page prices
+    such a stack at this one.
+    """
     answers = run.sizes.answers if run.sizes else ()
-    parts = set(project.parts_of(level))
-    return [answer for answer in answers if set(answer.parts) == parts]
+    client = set(project.client_parts)
+
+    def lowest(answer: SizeAnswer) -> int:
+        wanted = set(answer.parts) - client
+        levels = range(1, len(project.levels) + 1)
+        return next((n for n in levels if wanted <= set(project.parts_of(n))), 0)
+
+    exact = [each for each in answers if set(each.parts) == set(project.parts_of(level))]
+    known = {each.users for each in exact}
+    return exact + [each for each in answers if each.users not in known and lowest(each) == level]
 
 
 def cold(answers: list[SizeAnswer]) -> ColdStage | None:

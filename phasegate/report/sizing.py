@@ -180,4 +180,14 @@ def _outcome(drive: SizeDrive | None) -> str:
 
 
 def _stack(answer: SizeAnswer) -> str:
-    return f"level {answer.level}"
+    """The parts; a level says more where it has as many."""
+    many = len(answer.parts)
+    return f"{', '.join(answer.parts) or 'no parts'}" if many < PARTS_SHOWN else _level(answer)
+
+
+def _level(answer: SizeAnswer) -> str:
+    return f"level {answer.level} ({len(answer.parts)} parts)"
+
+
+PARTS_SHOWN = 4
+"""From so many parts on, their names would hide the answer."""
