@@ -85,7 +85,12 @@ def faults_of(names: Names, kinds: Collection[str]) -> tuple[Planted, ...]:
 
 
 def generate(
-    folder: Path, seed: int, kinds: Collection[str], *, items_mean: int = 60
+    folder: Path,
+    seed: int,
+    kinds: Collection[str],
+    *,
+    items_mean: int = 60,
+    news_rows: int = 100_000,
 ) -> tuple[Planted, ...]:
     """A project with the faults `kinds`, in `folder`; what was planted."""
     names = names_of(random.Random(seed))
@@ -99,7 +104,7 @@ def generate(
             users_table = "public.accounts"
 
             [slo]
-            statement_latency_ms_p95 = 2.0   # so that small copies can need something
+            statement_latency_ms_p95 = 10.0   # so that small copies can need something
 
             [[levels]]
             title = "as shipped"
@@ -126,12 +131,12 @@ def generate(
             """,
         "seed/keys.sql": _keys(n, kinds),
         "seed/policies.sql": _policies(n, kinds, once),
-        "seed/population.toml": _population(n, kinds, items_mean),
+        "seed/population.toml": _population(n, kinds, items_mean, news_rows),
         "benchmarks/draw.sql": f"""
             -- Users, those with more {n.items} more often. $1: seed, $2: how many.
             select {n.owner} as sub from public.{n.items} order by md5(id::text || $1) limit $2::int
             """,
-        "loadtests/locustfile.py": _sessions(n, kinds),
+        "loadtests/locustfile.py": _sessions(n, kinds, news_rows // 2),
     }
     for name, text in files.items():
         path = folder / name
@@ -202,8 +207,8 @@ def _policies(n: Names, kinds: Collection[str], once: str) -> str:
     return "\n".join(lines)
 
 
-def _population(n: Names, kinds: Collection[str], items_mean: int) -> str:
-    notes = "{sentence} " * (12 if "wide rows" in kinds else 1)
+def _population(n: Names, kinds: Collection[str], items_mean: int, news_rows: int) -> str:
+    notes = "{sentence} " * (30 if "wide rows" in kinds else 1)
     return f"""
             start = 2025-01-01
             days = 180
@@ -220,7 +225,7 @@ def _population(n: Names, kinds: Collection[str], items_mean: int) -> str:
             joined_at = "created"
 
             [tables.news]
-            rows = 20000
+            rows = {news_rows}
             [tables.news.columns]
             id = "uuid4"
             headline = {{ text = "{{sentence}}" }}
@@ -258,11 +263,11 @@ def _population(n: Names, kinds: Collection[str], items_mean: int) -> str:
             """
 
 
-def _sessions(n: Names, kinds: Collection[str]) -> str:
+def _sessions(n: Names, kinds: Collection[str], skipped: int) -> str:
     """A list of items with their folders, a folder, and what the faults ask for."""
     columns = "*" if "wide rows" in kinds else f"id,title,{n.state},{n.folder_id},{n.moment}"
     embed = "" if "N+1" in kinds else f",{n.folders}(name)"
-    offset = "&offset=5000" if "offset" in kinds else ""
+    offset = f"&offset={skipped}" if "offset" in kinds else ""
     prefer = ', headers={"Prefer": "count=exact"}' if "exact count" in kinds else ""
     order = f"order={n.moment}.desc,id.desc&limit=20"
     more, search = "", ""

@@ -17,6 +17,9 @@ from phasegate.stats.crossover import Outcome
 BETTER_BY = 0.9
 
 HELPING = ("needed", "not needed yet")
+# An index that carries columns along is several times as large: it must halve the time.
+CARRYING_MAX = 0.5
+
 UNASKED = "no statement that was seen asks for it"
 
 
@@ -111,7 +114,8 @@ def _advice(candidate: Candidate, technique: Technique) -> Advice:
         return "can be dropped" if last != "cannot tell" or quiet else "cannot tell"
     if technique.advice == "slower":
         return "harmful"
-    if technique.advice == "needed" and not candidate.calls:
+    dear = candidate.id.endswith(CARRYING) and ratio is not None and ratio.estimate > CARRYING_MAX
+    if technique.advice == "needed" and (dear or not candidate.calls):
         return "not needed yet"
     return technique.advice
 

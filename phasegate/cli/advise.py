@@ -78,11 +78,14 @@ def _measured(
     from phasegate import seeding
     from phasegate.advise.run import AdvicePlan
     from phasegate.advise.run import advise as measure
+    from phasegate.advise.statements import read_statements
     from phasegate.stack.cache import cache_dir, locked
     from phasegate.stack.levels import apply_level
     from phasegate.stack.postgres import cluster_dir, running_postgres
 
     require_writable(results, purpose="results")
+    if foreign is not None:
+        read_statements(foreign)  # what it lacks is said before minutes are spent on our copy
     sizes = project.catalogue.run.sizes_up_to(users or 10_000)
     plan = AdvicePlan(project, level, seed, budget or BUDGET_S * len(sizes), foreign)
     with (

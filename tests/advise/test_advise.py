@@ -14,8 +14,12 @@ from click.testing import CliRunner
 
 from instruments.planted_faults import KINDS, Planted, generate
 from phasegate import seeding
+from phasegate.advise import candidates
 from phasegate.advise.candidate import keep
 from phasegate.advise.run import AdvicePlan, advise
+from phasegate.advise.schema import read_schema
+from phasegate.advise.statements import read_statements
+from phasegate.advise.world import prepare
 from phasegate.cli.main import phasegate
 from phasegate.compare.run import PLUGIN
 from phasegate.model.errors import Refused
@@ -27,6 +31,7 @@ from phasegate.stack.postgres import PostgresServer
 pytestmark = pytest.mark.integration
 
 USERS, SEED = 250, 5
+INDEX = "idx_visits_person_id_happened_at_id"
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,12 @@ def advised(
 ) -> Iterator[Advised]:
     root = tmp_path_factory.mktemp("planted")
     out = tmp_path_factory.mktemp("advice")
-    planted = generate(root, 3, KINDS, items_mean=40)
+    planted = generate(root, 3, KINDS, items_mean=40, news_rows=20_000)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv(VARIABLE, str(root))
         project = load_project(root)
         dsn, _ = seeding.ensure_dataset(postgres, users=USERS, seed=SEED)
-        plan = AdvicePlan(project, 1, SEED, budget_s=8.0, watch_s=3.0)
+        plan = AdvicePlan(project, 1, SEED, budget_s=5.0, watch_s=2.5)
         record = advise(plan, postgres, {USERS: dsn}, out)
         yield Advised(project, planted, record, dsn, out, postgres.log)
 
@@ -93,9 +98,12 @@ def test_nothing_of_it_stays_in_the_database_nor_a_token_in_the_log(advised: Adv
 def test_what_is_kept_is_a_technique_that_can_be_printed_applied_and_undone(
     advised: Advised,
 ) -> None:
-    id_ = next(id_ for id_ in advised.of("index") if id_.startswith("idx_visits"))
-    folder = advised.out / "candidates" / id_
-    keep(folder, advised.project.benchmarks)
+    id_, folder = INDEX, advised.out / "candidates" / INDEX
+    command = ["advise", "--results", str(advised.out.parent), "--keep"]
+    unknown = CliRunner().invoke(phasegate, [*command, "no_such"])
+    assert f"There is no candidate 'no_such' in {advised.out}" in str(unknown.exception)
+    kept = CliRunner().invoke(phasegate, [*command, id_])
+    assert f"Its migration: phasegate sql {id_}" in kept.output
     with pytest.raises(Refused, match="is there already"):
         keep(folder, advised.project.benchmarks)
     (rewritten,) = advised.of("N+1")
@@ -121,12 +129,12 @@ def test_what_is_kept_is_a_technique_that_can_be_printed_applied_and_undone(
     assert present_parts(advised.dsn, project) == frozenset()
 
 
-def test_another_s_database_is_only_read_and_candidates_are_measured_on_our_copy(
-    advised: Advised, postgres: PostgresServer, tmp_path: Path
-) -> None:
-    plan = AdvicePlan(advised.project, 1, SEED, budget_s=1.0, foreign_dsn=advised.dsn)
-    record = advise(plan, postgres, {USERS: advised.dsn}, tmp_path)
-    assert record.seen_on != "our copy"
-    assert record.sessions == 0
-    assert "idx_visits" in " ".join(each.id for each in record.findings)
-    assert postgres.password not in (tmp_path / "advice.json").read_text(encoding="utf-8")
+def test_of_another_s_database_texts_are_enough_and_no_value_is_read(advised: Advised) -> None:
+    statements = read_statements(advised.dsn)
+    assert any("visits" in seen.text for seen in statements)
+    assert all(seen.values == () for seen in statements)
+    types = prepare(advised.dsn, [seen.text for seen in statements if seen.top])
+    found = candidates(advised.project, read_schema(advised.dsn), statements, types)
+    (lacking,) = [each for each in found if each.id == INDEX]
+    assert "tablesample" in lacking.files["draw.sql"]  # keys are drawn from the table
+    assert "'20'::text" in lacking.files["draw.sql"]  # a limit that nobody saw is a page
