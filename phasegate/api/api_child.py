@@ -13,6 +13,7 @@ import gc
 import os
 import secrets
 import statistics
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,8 @@ from pathlib import Path
 import asyncpg
 
 from phasegate.api.declared_requests import Client, Values, check_places
-from phasegate.api.launch import running_api
+from phasegate.api.launch import Api, running_api
+from phasegate.api.own_command import start_command
 from phasegate.model.errors import CannotMeasure, ConfigurationError
 from phasegate.project import Project, RequestFile, load_project
 from phasegate.records.night import Evidence
@@ -175,6 +177,24 @@ async def _backends(dsn: str) -> list[int]:
 
 
 @contextmanager
+def _serving(project: Project, dsn: str, secret: str, level: int) -> Iterator[Api]:
+    """The project's own API where it has one, ours otherwise."""
+    if not project.api.command:
+        with running_api(dsn, jwt_secret=secret, pool_size=POOL_SIZE, level=level) as api:
+            yield api
+        return
+    with tempfile.TemporaryDirectory(prefix="phasegate-api-") as folder:
+        started = start_command(
+            project.api, root=project.root, folder=Path(folder), dsn=dsn, jwt_secret=secret,
+            port=None,
+        )  # fmt: skip
+        try:
+            yield started.api
+        finally:
+            started.stop()
+
+
+@contextmanager
 def opened(dsn: str, seed: int) -> Iterator[Requests]:
     """An API on the seeded database behind `dsn`, and a client of it."""
     project = load_project()
@@ -183,7 +203,7 @@ def opened(dsn: str, seed: int) -> Iterator[Requests]:
     secret = secrets.token_urlsafe()
     drawn = run(_prepare(dsn, seed, secret, project))
     _share_core([0])  # what is started from here on inherits it
-    with running_api(dsn, jwt_secret=secret, pool_size=POOL_SIZE, level=level) as api:
+    with _serving(project, dsn, secret, level) as api:
         client = Client(api)
         try:
             for first in list(project.requests.values())[:1]:  # opens the pool's connection

@@ -15,8 +15,9 @@ from phasegate.cli import console, options
 from phasegate.cli.history import FOLDER
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold, Refused
-from phasegate.nightly import drift
+from phasegate.nightly import drift, worktrees
 from phasegate.nightly.measure import NightlyPlan, measure
+from phasegate.project import find_project
 from phasegate.records import history, store
 from phasegate.records.faults import require_writable
 from phasegate.records.night import NightRecord
@@ -79,6 +80,7 @@ def nightly(
         budget_s=budget,
         only=only,
         everything=everything,
+        root=worktrees.repository_of(find_project()),
     )
     record, summary = night(plan, catalogue, folder.resolve())
     if as_json:

@@ -166,7 +166,7 @@ def _suspects(root: Path, baseline: str | None) -> tuple[tuple[str, ...], dict[s
     if baseline is None:
         return (), {}
     try:
-        found = suspects(root, baseline)
+        found = suspects(root, baseline, paths=trees.watched(root).everything)
     except ConfigurationError:  # a shallow clone has both commits, but not the way between them
         return (), {}
     return found.commits, found.files_changed
@@ -180,6 +180,7 @@ class _Night:
         self.rig = rig
         self.say = say
         self.head = Tree.of(plan.root)
+        self._watched = trees.watched(plan.root)
         self.baseline_commit: str | None = None
         self.notes: list[str] = []
         self._watch = watch
@@ -218,7 +219,7 @@ class _Night:
             self._without_baseline(fault)
             return []
         self.baseline_commit = commit
-        if trees.differs(self.plan.root, commit, trees.SEEDED_BY_HEAD):
+        if trees.differs(self.plan.root, commit, self._watched.seeded):
             self.notes.append(
                 "Seeder or tables differ from the baseline's: both sides were measured on HEAD's "
                 "data"
@@ -226,7 +227,7 @@ class _Night:
         return [room for room in self.plan.rooms if self._differs(commit, room)]
 
     def _differs(self, commit: str, room: str) -> bool:
-        if self.plan.everything or trees.differs(self.plan.root, commit, trees.PATHS[room]):
+        if self.plan.everything or trees.differs(self.plan.root, commit, self._watched.rooms[room]):
             return True
         self._why_not[room] = NOTHING_DIFFERS
         return False

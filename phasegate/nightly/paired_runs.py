@@ -151,7 +151,7 @@ def sitting(
             dsn = seeding.copy_dataset(rig.server, users=rig.users, database=name)
             child = Child(
                 [tree.python, "-m", MODULES[room]],
-                tree.root,
+                tree.code,
                 who=tree.who,
                 dsn=dsn,
                 seed=rig.seed,

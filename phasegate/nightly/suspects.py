@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from phasegate.model.errors import ConfigurationError
-from phasegate.nightly.worktrees import GIT_VARIABLES, PATHS, SEEDED_BY_HEAD
+from phasegate.nightly.worktrees import GIT_VARIABLES, OURS
 
 # What any series depends on (`nightly.worktrees`), and the seeder that fills both sides' tables.
-UNDER_TEST = tuple(
-    sorted({path for paths in PATHS.values() for path in paths} | set(SEEDED_BY_HEAD))
-)
+UNDER_TEST = OURS.everything
 
 # More than a person looks through; the rest are counted.
 COMMITS_MAX = 20

@@ -1,7 +1,9 @@
 """The two checkouts that a night compares: the working one and one of the baseline's commit.
 
-Reads git; writes a worktree of the baseline (removed at the end) and, where its locked packages are
-others, an environment of its own, both in the cache folder.
+Of this repository, engine and project are compared; of anybody else's, the project that lies in it,
+with its API, while the installed phasegate measures both sides. Reads git; writes a worktree of the
+baseline (removed at the end) and, where its locked packages are others, an environment of its own,
+both in the cache folder.
 """
 
 from __future__ import annotations
@@ -11,13 +13,13 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from phasegate.model.errors import CannotMeasure, ConfigurationError
-from phasegate.project import find_project
+from phasegate.project import find_project, load_project
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,6 +46,67 @@ SEEDED_BY_HEAD = (
     "seed",
 )
 
+
+@dataclass(frozen=True)
+class Watched:
+    """What figures depend on, as git's paths below a checkout.
+
+    Attributes:
+        rooms: by room of series.
+        seeded: what makes the data set.
+        needed: file that a baseline must have to be measured in turns at all.
+    """
+
+    rooms: Mapping[str, tuple[str, ...]]
+    seeded: tuple[str, ...]
+    needed: str
+
+    @property
+    def everything(self) -> tuple[str, ...]:
+        """All of them."""
+        found = {path for paths in self.rooms.values() for path in paths}
+        return tuple(sorted(found | set(self.seeded)))
+
+
+OURS = Watched(PATHS, SEEDED_BY_HEAD, PROTOCOL_FILE)
+
+
+def holds_engine(root: Path) -> bool:
+    """Whether the checkout is one of phasegate itself."""
+    return (root / PROTOCOL_FILE).is_file()
+
+
+def watched(root: Path) -> Watched:
+    """What the figures of a night of the checkout `root` depend on."""
+    if holds_engine(root):
+        return OURS
+    project = load_project()
+    place = project.root.resolve().relative_to(root)
+
+    def below(name: str, magic: str = "") -> str:
+        return f"{magic}{(place / name).as_posix()}"
+
+    api: tuple[str, ...] = (below("benchmarks/**/*.sql", ":(glob)"), below(PROJECT))
+    if project.api.command:
+        api = (".",)  # its code may lie anywhere in the repository
+    rooms = {"sql": (below("benchmarks"), below(PROJECT)), "api": api}
+    return Watched(rooms, (below("seed"),), below(PROJECT))
+
+
+def repository_of(project: Path) -> Path:
+    """The checkout whose commits a night of `project` compares: ours, or the one it lies in.
+
+    Raises:
+        ConfigurationError: it lies in none.
+    """
+    if project.is_relative_to(ROOT) and holds_engine(ROOT) and (ROOT / ".git").exists():
+        return ROOT
+    found = _git(project, "rev-parse", "--show-toplevel")
+    if found.returncode != 0:
+        raise _no_checkout(found)
+    return Path(found.stdout.strip()).resolve()
+
+
 # A lock's packages come from a registry, which may be slow; more than this is a hang.
 INSTALL_S_MAX = 900.0
 LOCK_DIGITS = 12
@@ -68,7 +131,16 @@ class Tree:
     def project(self) -> Path:
         """The project in this checkout: where it lies in the working one, or that one's itself."""
         here = find_project()
-        return self.root / here.relative_to(ROOT) if here.is_relative_to(ROOT) else here
+        if here.is_relative_to(ROOT):
+            return self.root / here.relative_to(ROOT)
+        if holds_engine(self.root):
+            return here
+        return self.root / here.resolve().relative_to(repository_of(here))
+
+    @property
+    def code(self) -> Path:
+        """The folder that the code which measures is imported from."""
+        return self.root if holds_engine(self.root) else ROOT
 
     @classmethod
     def of(cls, root: Path) -> Tree:
@@ -99,6 +171,14 @@ def _last_line(done: subprocess.CompletedProcess[str]) -> str:
     return lines[-1] if lines else f"status {done.returncode}"
 
 
+def _no_checkout(asked: subprocess.CompletedProcess[str]) -> ConfigurationError:
+    return ConfigurationError(
+        f"This is not a git checkout with a commit: {_last_line(asked)}",
+        untouched="Nothing was measured",
+        then="Clone the repository with git; a nightly compares two of its commits",
+    )
+
+
 def head(root: Path) -> tuple[str, bool]:
     """The commit of the working checkout, and whether its tracked files differ from it.
 
@@ -107,11 +187,7 @@ def head(root: Path) -> tuple[str, bool]:
     """
     found = _git(root, "rev-parse", "--verify", "HEAD^{commit}")
     if found.returncode != 0:
-        raise ConfigurationError(
-            f"This is not a git checkout with a commit: {_last_line(found)}",
-            untouched="Nothing was measured",
-            then="Clone the repository with git; a nightly compares two of its commits",
-        )
+        raise _no_checkout(found)
     changed = _git(root, "status", "--porcelain", "--untracked-files=no").stdout
     return found.stdout.strip(), bool(changed.strip())
 
@@ -134,9 +210,10 @@ def commit_of(root: Path, ref: str) -> str:
             then=f"Fetch it: `git fetch origin {ref}`, or in CI check out with fetch-depth: 0",
         )
     commit = found.stdout.strip()
-    if _git(root, "cat-file", "-e", f"{commit}:{PROTOCOL_FILE}").returncode != 0:
+    needed = watched(root).needed
+    if _git(root, "cat-file", "-e", f"{commit}:{needed}").returncode != 0:
         raise NoBaseline(
-            f"The baseline {ref!r} is older than the nightly, and cannot be measured in turns",
+            f"The baseline {ref!r} has no {needed} yet, and cannot be measured in turns",
             then="Pin a newer commit",
         )
     return commit
@@ -175,6 +252,8 @@ def _remove(root: Path, place: Path) -> None:
 
 def _python(root: Path, place: Path, folder: Path) -> Path:
     """This Python where the locked packages are the same; one with the baseline's own otherwise."""
+    if not holds_engine(root):
+        return Path(sys.executable)
     try:
         wanted = (place / LOCK).read_bytes()
         if wanted == (root / LOCK).read_bytes():

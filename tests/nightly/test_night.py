@@ -281,3 +281,42 @@ def _wait_for_children(pid: int) -> list[psutil.Process]:
             return found
         time.sleep(0.05)
     raise AssertionError("the night never began to measure")
+
+
+@pytest.fixture(scope="module")
+def theirs() -> Iterator[Path]:
+    """Somebody's repository with a project in a folder of it; HEAD's statement is slower."""
+    with tempfile.TemporaryDirectory(prefix="phasegate-test-") as folder:
+        root = (Path(folder) / "shop").resolve()
+        root.mkdir()
+        (root / "README.md").write_text("a shop", encoding="utf-8")
+        _git(root, "init", "-q", "-b", "main")
+        _commit(root, "nothing")
+        shutil.copytree(ROOT / "examples" / "helpdesk", root / "load")
+        _commit(root, "pinned")
+        _replace(
+            root / "load/benchmarks/inbox_index/query.sql",
+            "where organisation_id = $1",
+            "where (select pg_sleep(0.003)) is not null and organisation_id = $1",
+        )
+        _commit(root, "slower")
+        yield root
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_project_in_somebody_elses_repository_is_compared_by_the_installed_engine(
+    postgres: PostgresServer, theirs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PHASEGATE_PROJECT", str(theirs / "load"))
+    assert trees.repository_of(theirs / "load") == theirs
+    plan = _plan(theirs, "pinned", "sql/inbox_index/before", budget_s=3.0)
+    record = measure_on(postgres, plan, load())
+    assert record.baseline_commit == _git(theirs, "rev-parse", "pinned"), record.notes
+    assert record.commits[0].endswith("slower")
+    assert record.files_changed == {"load/benchmarks": 1}
+    (series,) = record.series
+    assert series.ratios is not None, series.note
+    assert series.ratios.estimate > 1.2
+    assert len(_git(theirs, "worktree", "list").splitlines()) == 1
+    with pytest.raises(trees.NoBaseline, match=r"has no load/phasegate\.toml yet"):
+        trees.commit_of(theirs, "nothing")

@@ -94,7 +94,7 @@ def test_a_branch_that_only_origin_has_is_found(checkout: Path, tmp_path: Path) 
 
 
 def test_a_baseline_without_the_protocol_is_too_old(checkout: Path) -> None:
-    with pytest.raises(NoBaseline, match="older than the nightly"):
+    with pytest.raises(NoBaseline, match=r"has no phasegate/stack/remote_measure\.py yet"):
         trees.commit_of(checkout, "old")
 
 
