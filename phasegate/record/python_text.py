@@ -118,3 +118,12 @@ def call(opening: str, arguments: list[str | list[str]], closing: str, indent: i
         lines += [f"{pad}{INDENT}{part}" for part in parts]
         lines[-1] += ","
     return [*lines, pad + closing]
+
+
+def assigned(name: str, expression: str, pad: str) -> list[str]:
+    """An assignment; a call that one line does not hold has its argument on a line of its own."""
+    line = f"{pad}{name} = {expression}"
+    called, _, argument = expression.partition("(")
+    if len(line) <= WIDTH + 2 or not called.replace(".", "").isidentifier():
+        return [line]
+    return [f"{pad}{name} = {called}(", f"{pad}{INDENT}{argument.removesuffix(')')}", f"{pad})"]

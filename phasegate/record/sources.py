@@ -40,6 +40,10 @@ _MOMENT = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?(Z|[+-]\d\d(:?\d\d)?)?", re.IGNORECASE
 )
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
+# Behind such a word of a route stands what opens something, rather than the key of a row.
+_OPENS = re.compile(
+    r"reset|invit|verif|confirm|activat|magic|unsubscribe|token|share|signed|session", re.IGNORECASE
+)
 _TIME_NAME = re.compile(
     r"(time|date|_at|At|since|until|from|to|before|after|start|end|ts|now|expires?)$|^(from|to|ts)$"
 )
@@ -177,6 +181,8 @@ def is_secret(place: Place, secrets: frozenset[str]) -> bool:
         return False
     text = str(place.value)
     if looks_secret(text) or text in secrets:
+        return True
+    if place.where == "path" and _OPENS.search(place.key):
         return True
     return bool(text) and is_secret_name(place.key) and not place.is_page
 

@@ -133,7 +133,7 @@ class RequestWriter:
         self, many: Many, step: Step, at: int, joined: dict[int, str], turn: str
     ) -> Iterator[str | Code]:
         if at in joined:
-            yield Code(joined[at])
+            yield Code(f"','.join(map(str, {joined[at]}))")
             return
         for number, place in enumerate(many.places):
             if number:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from phasegate.record.expressions import TAG, Expressions
-from phasegate.record.python_text import INDENT, Code, string
+from phasegate.record.python_text import INDENT, Code, call, string
 from phasegate.record.template import Many, Place, Request
 from phasegate.record.visit import Fresh, From, Own, Step, Typed, Value, Visit
 from phasegate.record.write_request import Shared
@@ -32,7 +32,7 @@ class TakingBack:
             return []  # a second DELETE of a row would be refused
         base = self._path(request, step.values)
         if isinstance(value, Fresh):
-            return [self._created(pad, base, request, Code(self._expressions.fresh[value.number]))]
+            return self._created(pad, base, request, Code(self._expressions.fresh[value.number]))
         if at in self._expressions.answers and step.creates_row:
             return self._by_answer(at, request, base, pad)
         return self._by_text(request, named, base, pad)
@@ -60,17 +60,17 @@ class TakingBack:
                 break
         return parts
 
-    def _created(self, pad: str, base: list[str | Code], request: Request, key: Code) -> str:
+    def _created(self, pad: str, base: list[str | Code], request: Request, key: Code) -> list[str]:
         between = "?id=eq." if request.is_postgrest else "/"
-        return f"{pad}self.created({string([*base, between, key])[0]})"
+        return call("self.created(", [string([*base, between, key])[0]], ")", len(pad))
 
     def _by_answer(self, at: int, request: Request, base: list[str | Code], pad: str) -> list[str]:
         name = self._expressions.answers[at]
-        guess = "" if request.is_postgrest else "  # a guess: DELETE of what POST made"
+        guess = [] if request.is_postgrest else [f"{pad}# A guess: DELETE of what POST made."]
         if isinstance(request.exchange.answer, list):
-            line = self._created(pad + INDENT, base, request, Code("row['id']"))
-            return [f"{pad}for row in {name}:", line + guess]
-        return [self._created(pad, base, request, Code(f"{name}['id']")) + guess]
+            lines = self._created(pad + INDENT, base, request, Code("row['id']"))
+            return [*guess, f"{pad}for row in {name}:", *lines]
+        return [*guess, *self._created(pad, base, request, Code(f"{name}['id']"))]
 
     def _by_text(
         self,
@@ -85,7 +85,7 @@ class TakingBack:
         if request.is_postgrest and typed and owner and isinstance(request.body, dict):
             own: list[str | Code] = [f"?{owner}=eq.", Code("self.user.id"), f"&{typed}=like."]
             path = string([*base, *own, f"{TAG.replace(' ', '%20')}*"])[0]
-            return [f"{pad}self.created({path})"]
+            return call("self.created(", [path], ")", len(pad))
         self._shared.findings.append(
             f"POST {self._shared.request_name(request)} creates rows that stay: "
             "its answer does not name them"

@@ -7,7 +7,7 @@ from typing import Any
 
 from phasegate.record.expressions import Expressions, Pick
 from phasegate.record.names import Names, click_name
-from phasegate.record.python_text import INDENT, call
+from phasegate.record.python_text import INDENT, assigned
 from phasegate.record.visit import (
     N_PLUS_1_MIN,
     Click,
@@ -187,7 +187,7 @@ class VisitWriter:
             if list(step.request.places())[place].where == "query":
                 joined[place] = self._names.new("wanted")
                 rows = self._expressions.rows(over)
-                lines += call(f'{joined[place]} = ",".join(', [f"map(str, {rows})"], ")", len(pad))
+                lines += assigned(joined[place], rows, pad)
         name = self._expressions.answers.get(at, "")
         if not name and told:
             name = self._names.new("shown")

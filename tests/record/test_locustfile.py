@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import string
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from phasegate.model.errors import ConfigurationError, Refused
 from phasegate.record import record, write_locustfile
@@ -185,7 +188,9 @@ def test_what_no_answer_names_is_removed_by_its_owner_and_text(
     body = {"user_id": har.me, "title": "a note to oneself"}
     recording.add("POST", "/rest/v1/notes", at=0, status=201, sent=body)
     path = "/rest/v1/notes?user_id=eq.{self.user.id}&title=like.phasegate%20load%20test*"
-    assert f'self.created(f"{path}")' in written(recording)
+    text = written(recording)
+    assert "self.created(" in text
+    assert f'f"{path}"' in text
 
 
 def test_a_row_that_was_there_is_not_removed(har: type[Har], written: Written) -> None:
@@ -215,7 +220,7 @@ def test_a_list_of_ids_is_made_of_the_answer(har: type[Har], written: Written) -
     recording.add("POST", "/rest/v1/rpc/read_counts", [{"n": 1}], at=5, sent={"note_ids": ids})
     text = written(recording)
     assert 'note["author_id"] for note in notes if note["author_id"] is not None' in text
-    assert 'f"/rest/v1/authors?id=in.({wanted})"' in text
+    assert "f\"/rest/v1/authors?id=in.({','.join(map(str, wanted))})\"" in text
     assert '"note_ids": list([note["id"] for note in notes if note["id"] is not None])' in text
 
 
@@ -337,6 +342,74 @@ def test_a_visit_without_a_token_says_how_users_sign_in(har: type[Har], tmp_path
     recording.add("GET", "/notes", [{"id": 1}], at=0)
     (told,) = record([recording.write(tmp_path)]).remarks
     assert "--users-file" in told
+
+
+RANDOM = st.text(string.ascii_letters + string.digits + "-_", min_size=16, max_size=40).filter(
+    lambda text: re.search(r"\d", text) and re.search("[A-Za-z]", text)
+)
+MAIL = st.from_regex(r"[a-z]{6,12}\.[a-z]{4,9}@[a-z]{6,12}\.(com|org)", fullmatch=True)
+
+
+def plant(recording: Har, where: str, secret: str, at: float) -> None:
+    """A request that carries `secret` somewhere."""
+    encoded = quote(secret, safe="")
+    urls = {
+        "jwt in a query": f"/feed?jwt={encoded}",
+        "token in a query": f"/feed?access_token={encoded}",
+        "token in a path": f"/reset/{encoded}",
+        "mail in a query": f"/find?q={encoded}",
+        "mail in a path": f"/people/{encoded}",
+        "mail in a filter": f"/rest/v1/p?mail=eq.{encoded}",
+    }
+    headers = {
+        "authorization": {"Authorization": f"Bearer {secret}"}, "apikey": {"apikey": secret},
+        "cookie": {"Cookie": f"a=b; sid={secret}"}, "own header": {"X-Session-Token": secret},
+    }  # fmt: skip
+    bodies: dict[str, object] = {
+        "password in JSON": {"password": secret}, "refresh token": {"refresh_token": secret},
+        "deep in JSON": {"a": [{"b": {"client_secret": secret}}]}, "mail in JSON": {"to": secret},
+        "mail as a key": {secret: 1}, "mail in a text": {"note": f"write to {secret}, please"},
+    }  # fmt: skip
+    if where == "password in a form":
+        sent = urlencode({"user": "x", "password": secret})
+        recording.add("POST", "/orders", {"ok": 1}, at=at, sent=sent, form=True)
+    elif where in bodies:
+        recording.add("POST", "/orders", {"ok": 1}, at=at, sent=bodies[where])
+    else:
+        url = urls.get(where, "/feed")
+        recording.add("GET", url, [{"id": 1}], at=at, headers=headers.get(where))
+        answers = {"set-cookie": {"name": "Set-Cookie", "value": f"sid={secret}; Secure"}}
+        if where in answers:
+            recording.entries[-1]["response"]["headers"].append(answers[where])
+            recording.add("GET", "/feed", [], at=at + 1, headers={"X-Copy": secret})
+
+
+SECRETS = st.sampled_from(
+    ["jwt in a query", "token in a query", "token in a path", "authorization", "apikey", "cookie",
+     "own header", "password in JSON", "refresh token", "deep in JSON", "password in a form",
+     "set-cookie"]
+)  # fmt: skip
+MAILS = st.sampled_from(
+    ["mail in a query", "mail in a path", "mail in a filter", "mail in JSON", "mail as a key",
+     "mail in a text"]
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    planted=st.lists(st.tuples(SECRETS, RANDOM) | st.tuples(MAILS, MAIL), min_size=1, max_size=6)
+)
+def test_no_planted_secret_is_ever_written(
+    har: type[Har], tmp_path_factory: pytest.TempPathFactory, planted: list[tuple[str, str]]
+) -> None:
+    recording = har()
+    recording.add("GET", "/orders", [{"id": 5}], at=0)
+    for number, (where, secret) in enumerate(planted):
+        plant(recording, where, secret, at=5.0 + 5 * number)
+    found = record([recording.write(tmp_path_factory.mktemp("planted"))])
+    compile(found.text, "locustfile.py", "exec")
+    shown = "\n".join((found.text, *found.findings, *found.remarks))
+    assert not [(where, secret) for where, secret in planted if secret in shown]
 
 
 def test_a_token_that_an_answer_gave_is_taken_from_it(har: type[Har], written: Written) -> None:
