@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from phasegate.adopt.facts import ColumnFacts
 from phasegate.adopt.limits import Limits, Solved
-from phasegate.adopt.owners import Owned, Owners
+from phasegate.adopt.owners import Kind, Owned, Owners
 from phasegate.adopt.shape import Column, Place, Table
 from phasegate.adopt.uniques import Distinct
 from phasegate.adopt.values import Asked, Declaration
@@ -54,6 +54,7 @@ class Filled:
         problems: what could not be guessed.
         distinct: what the unique keys ask.
         needed: tables of which every owner must have a row, since a reference is never null.
+        wanted: tables of which an owner had better have a row, since references lead there.
     """
 
     columns: dict[str, tuple[Declaration, str]] = field(default_factory=dict)
@@ -61,6 +62,7 @@ class Filled:
     problems: list[Problem] = field(default_factory=list)
     distinct: Distinct = field(default_factory=Distinct)
     needed: set[Place] = field(default_factory=set)
+    wanted: set[Place] = field(default_factory=set)
 
 
 @dataclass
@@ -125,6 +127,7 @@ def asked_of(work: Work, column: Column) -> Asked:
         work.facts(column.name),
         work.filled.distinct.columns.get(column.name, ""),
         work.table.place[1],
+        work.owned.kind is Kind.OWNED,
     )
 
 

@@ -15,7 +15,7 @@ from phasegate.adopt.facts import SourceFacts
 from phasegate.adopt.filling import Filled, Problem, toml_key
 from phasegate.adopt.implied import with_implied_keys
 from phasegate.adopt.owners import Owned, find_owners
-from phasegate.adopt.rows import Rows, needed_tables, rows_of
+from phasegate.adopt.rows import Rows, needed_tables, rows_of, wanted_tables
 from phasegate.adopt.shape import Place, Shape, declared_name
 from phasegate.adopt.users import find_users
 from phasegate.adopt.values import SEEDED
@@ -84,10 +84,12 @@ def guess_population(
     owners = find_owners(shape, users, facts)
     able = {place: one for place, one in owners.by_place.items() if _unable(one) is None}
     filled = {place: fill(owners, one) for place, one in able.items()}
-    needed = needed_tables(owners, filled)
+    needed, wanted = needed_tables(owners, filled), wanted_tables(filled)
     tables = tuple(
         GuessedTable(
-            one, filled[place], rows_of(owners, one, filled[place], needed=place in needed)
+            one,
+            filled[place],
+            rows_of(owners, one, filled[place], needed=place in needed, wanted=place in wanted),
         )
         for place, one in able.items()
     )

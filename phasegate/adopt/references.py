@@ -184,7 +184,6 @@ def _beside(work: Work, target: Place, share: dict[str, Any]) -> tuple[dict[str,
     common = next((one for one in other.ancestors if one in mine), None)
     if common is None:
         return None, f"its rows and those of {name} have no owner in common"
-    if not share:
-        work.filled.needed.add(target)
+    (work.filled.wanted if share else work.filled.needed).add(target)
     inside = owners.shape.tables[common].name
     return share, f"one of the same row of {inside}"

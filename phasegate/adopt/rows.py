@@ -56,8 +56,23 @@ def needed_tables(owners: Owners, filled: Mapping[Place, Filled]) -> set[Place]:
     return found
 
 
-def rows_of(owners: Owners, owned: Owned, filled: Filled, *, needed: bool) -> Rows:
-    """How many rows `owned`'s table has for each of its owner's."""
+def wanted_tables(filled: Mapping[Place, Filled]) -> set[Place]:
+    """Tables that rows beside theirs refer to, if there is one."""
+    return {target for one in filled.values() for target in one.wanted}
+
+
+def rows_of(
+    owners: Owners, owned: Owned, filled: Filled, *, needed: bool, wanted: bool = False
+) -> Rows:
+    """How many rows `owned`'s table has for each of its owner's.
+
+    Args:
+        owners: of all tables.
+        owned: the table.
+        filled: its columns.
+        needed: whether each owner must have one.
+        wanted: whether each had better have one, as far as there are that many.
+    """
     cap, why = filled.distinct.rows_max, filled.distinct.why
     rows = owners.rows(owned.table.place)
     match owned.kind:
@@ -79,7 +94,7 @@ def rows_of(owners: Owners, owned: Owned, filled: Filled, *, needed: bool) -> Ro
         if cap is not None and number > cap:
             number, reason = cap, why
         return Rows(number, reason)
-    return _of_owner(owners, owned, filled, rows, needed=needed)
+    return _of_owner(owners, owned, filled, rows, needed=needed, wanted=wanted)
 
 
 def _memberships(owners: Owners, owned: Owned, rows: float | None) -> Rows:
@@ -92,7 +107,13 @@ def _memberships(owners: Owners, owned: Owned, rows: float | None) -> Rows:
 
 
 def _of_owner(
-    owners: Owners, owned: Owned, filled: Filled, rows: float | None, *, needed: bool
+    owners: Owners,
+    owned: Owned,
+    filled: Filled,
+    rows: float | None,
+    *,
+    needed: bool,
+    wanted: bool,
 ) -> Rows:
     cap, why = filled.distinct.rows_max, filled.distinct.why
     name = owned.table.name
@@ -103,7 +124,7 @@ def _of_owner(
     if rows and of_above:
         ratio, reason = rows / of_above, _counted(rows, of_above, f"of {above.table.name}")
     else:
-        ratio, reason = _guess(owned, above, cap, needed=needed)
+        ratio, reason = _guess(owned, above, cap, needed=needed or wanted)
     if cap == 1:
         if needed or ratio >= ONE_TO_ONE:
             return Rows(1, f"{why}; {reason}")
@@ -113,10 +134,10 @@ def _of_owner(
             return Rows({"share": tidy(ratio)}, f"{reason}; {why}")
         mean = min(max(ratio, 1.0), max(1.0, cap * 0.6))
         return Rows({"from_one_mean": tidy(mean), "max": cap}, f"{reason}; {why}")
-    if needed or above.kind is Kind.REFERENCE:
+    if needed or (wanted and ratio >= 1) or above.kind is Kind.REFERENCE:
         mean = max(ratio, 1.0)
         most = min(ROWS_FEW_MAX, max(16, round(mean * 12)))
-        more = "; another table's rows need one" if needed else ""
+        more = "; rows of other tables refer to one" if needed or wanted else ""
         return Rows({"from_one_mean": tidy(mean), "max": most}, reason + more)
     return Rows({"mean": tidy(min(ratio, 100_000.0))}, reason)
 

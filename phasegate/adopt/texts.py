@@ -95,12 +95,14 @@ class Wanted:
         limits: of its checks.
         unique: whether no value may come twice in the table.
         width: bytes of a value in the source, on average; None where it is not known.
+        varied: whether the source has more different ones than a vocabulary has words.
     """
 
     length_max: int = 0
     limits: Limits = field(default_factory=Limits)
     unique: bool = False
     width: int | None = None
+    varied: bool = False
 
     @property
     def fewest(self) -> int:
@@ -150,6 +152,8 @@ def _templates(plain: str, of: str, wanted: Wanted) -> Iterator[str]:
         named.insert(0, "{first_name} {last_name}")
     general = ["{word} {word}", "{sentence}", "{sentence} {sentence}", "{word}", "{first_name}"]
     texts = [*named, *general]
+    if wanted.varied:
+        texts = [one for text in texts for one in (*_longer(text), text)]
     if wanted.width is not None and not re.search(r"mail|url|slug|color|code|phone", plain):
         texts = sorted(texts, key=lambda text: _distance(text, wanted))
         longest = max(1, round(wanted.width / 38))
@@ -163,6 +167,13 @@ def _templates(plain: str, of: str, wanted: Wanted) -> Iterator[str]:
             yield text
     if wanted.unique:
         yield "{id}"
+
+
+def _longer(text: str) -> Iterator[str]:
+    """With a word more, where it is of one."""
+    if len(_NAME.findall(text)) == 1 and text.endswith("}"):
+        yield f"{text} {{last_name}}"
+        yield f"{text} {{word}}"
 
 
 def _distance(text: str, wanted: Wanted) -> bool:

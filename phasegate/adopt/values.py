@@ -26,7 +26,11 @@ SEEDED = ("2025-01-01", "2025-12-31")
 """Days that rows are spread over."""
 FEW_VALUES_MAX = 12
 """A text with so few different values in the source is one of a list."""
+VARIED = 2_000
+"""A text with more different values in the source is put together of several words."""
 
+IN_ORDER = 0.9
+"""A correlation with the order on disk above this is that of keys in the order of time."""
 BIRTHS = re.compile(r"birth|dob$|born")
 FUTURE = re.compile(
     r"expir|due|deadline|start|begin|end|until|valid_to|scheduled|trial|renew|next|from|to$"
@@ -44,6 +48,7 @@ class Asked:
         facts: of the source, where there are any.
         unique: `table` or `owner` where no value may come twice there; empty elsewhere.
         of: name of its table.
+        has_moment: whether rows of its table have a moment of their own, which keys can follow.
     """
 
     column: Column
@@ -51,6 +56,7 @@ class Asked:
     facts: ColumnFacts | None = None
     unique: str = ""
     of: str = ""
+    has_moment: bool = False
 
     @property
     def name(self) -> str:
@@ -110,7 +116,9 @@ def _boolean(asked: Asked) -> Declaration:
 
 
 def _uuid(asked: Asked) -> Declaration:
-    return "uuid7" if "v7" in asked.column.default.lower() else "uuid4"
+    """In the order of time where the default or the source's pages say so."""
+    ordered = asked.facts is not None and (asked.facts.correlation or 0.0) > IN_ORDER
+    return "uuid7" if ordered or "v7" in asked.column.default.lower() else "uuid4"
 
 
 def _text(asked: Asked) -> Declaration:
@@ -120,6 +128,13 @@ def _text(asked: Asked) -> Declaration:
         return {"text": "<text>{word}</text>"}
     if kind.name == "char":
         return {"choice": ["a", "b", "c"]}
+    if (
+        asked.name == "locale"
+        and not asked.unique
+        and asked.limits == Limits()
+        and not kind.length_max
+    ):
+        return "locale"
     is_short = not asked.limits.patterns and asked.limits.length == (0, LENGTH_MAX)
     if not asked.unique and is_short:
         few = _few(asked)
@@ -127,10 +142,9 @@ def _text(asked: Asked) -> Declaration:
             return _choice(
                 asked, tuple(value for value in few if value not in asked.limits.excluded)
             )
-    if not asked.unique and asked.name == "locale" and is_short and not kind.length_max:
-        return "locale"
     width = None if facts is None else facts.avg_width
-    wanted = Wanted(kind.length_max, asked.limits, bool(asked.unique), width)
+    varied = facts is not None and not 0 <= facts.n_distinct <= VARIED
+    wanted = Wanted(kind.length_max, asked.limits, bool(asked.unique), width, varied)
     if SECRETS.search(asked.name) and is_short and wanted.most >= 32:
         size = min(max(32, (width or 41) - 1), wanted.most, 512)
         return {"pattern": f"[0-9a-f]{{{size}}}", **({"unique": True} if asked.unique else {})}
@@ -144,7 +158,9 @@ def _few(asked: Asked) -> tuple[str, ...]:
     """Values that the name suggests, as many as the source has, where these are few."""
     facts = asked.facts
     if facts is not None and 0 < facts.n_distinct <= FEW_VALUES_MAX:
-        return choices_for(asked.column.name, round(facts.n_distinct))
+        found = choices_for(asked.column.name, round(facts.n_distinct))
+        short = sum(map(len, found)) / len(found) + 4 < facts.avg_width
+        return tuple(f"{asked.name}.{value}" for value in found) if short else found
     if facts is not None:
         return ()
     default = re.match(r"'([^']+)'", asked.column.default)
@@ -159,7 +175,10 @@ def _number(asked: Asked) -> Declaration:
     is_whole = kind.name in INTEGERS
     low, high = number_span(kind, asked.limits, asked.name)
     if asked.unique and asked.limits.order == () and low <= 1 and (high > 1e6 or _is_open(asked)):
-        return "identity" if asked.unique == "table" else "number"
+        if asked.unique == "owner":
+            return "number"
+        in_order = asked.column.is_numbered and kind.name == "int8" and asked.has_moment
+        return "snowflake" if in_order and asked.limits.high is None else "identity"
     decimals = 0 if is_whole else 2 if kind.scale < 0 else min(kind.scale, 9)
     declared: dict[str, Any] = {"uniform": [_plain(low), _plain(high)]}
     if not is_whole and decimals != 2:
@@ -272,7 +291,7 @@ def _array(asked: Asked, element: Type) -> Declaration:
         raise Unfilled("it is to be unique, and is an array")
     name = asked.column.name.removesuffix("s")
     inner = value_for(Asked(Column(name, element), Limits()))
-    if isinstance(inner, str):
+    if isinstance(inner, str) or "json" in inner or "array" in inner:
         inner = {"text": "{word}"} if element.name in TEXTS else {"value": _example(element)}
     fewest, most = asked.limits.size
     fewest = min(fewest, 64)
