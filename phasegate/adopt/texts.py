@@ -5,7 +5,6 @@ Pure, but for the words of the vocabulary. A text that does not fit is not taken
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +16,8 @@ from phasegate.project.population import VocabularyFile
 from phasegate.seeding.vocabulary import words_of
 
 LOCALE = "en_US"
-SAMPLES = 200
+_STEPS = (1, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
+"""Odd, so that each takes every word of a vocabulary once, in an order of its own."""
 ID_DIGITS = 7
 """Of a row's number in its table, in the largest load: what a unique text must have room for."""
 PATTERN_UNIQUE_CHARACTERS = 6
@@ -194,14 +194,14 @@ def _words(provider: str) -> tuple[str, ...]:
 
 
 def _samples(template: str) -> list[str]:
-    """Texts of a template: the shortest, the longest, and some in between."""
+    """Texts of a template: the shortest, the longest, and one at least with each of its words."""
     parts = _NAME.split(template)
     words = [_words(name) for name in parts[1::2]]
     if not all(words):
         return []
-    chance = random.Random(1)
     rows = [[min(of, key=len) for of in words], [max(of, key=len) for of in words]]
-    rows += [[chance.choice(of) for of in words] for _ in range(SAMPLES)]
+    for place in range(max(map(len, words), default=0)):
+        rows.append([of[(place * step) % len(of)] for step, of in zip(_STEPS, words, strict=False)])
     return [
         "".join(
             literal + (row[place] if place < len(row) else "")
