@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from phasegate.adopt.limits import LENGTH_MAX, Limits
@@ -150,7 +151,7 @@ def _templates(plain: str, of: str, wanted: Wanted) -> Iterator[str]:
         ] + named
     if PEOPLE.search(of) and plain in ("name", "display_name", "fullname"):
         named.insert(0, "{first_name} {last_name}")
-    general = ["{word} {word}", "{sentence}", "{sentence} {sentence}", "{word}", "{first_name}"]
+    general = ["{word} {word}", "{sentence}", "{sentence} {sentence}", "{word}", "{slug}", "{domain_word}"]
     texts = [*named, *general]
     if wanted.varied:
         texts = [one for text in texts for one in (*_longer(text), text)]
@@ -193,6 +194,7 @@ def _words(provider: str) -> tuple[str, ...]:
         return ()
 
 
+@lru_cache(maxsize=256)
 def _samples(template: str) -> list[str]:
     """Texts of a template: the shortest, the longest, and one at least with each of its words."""
     parts = _NAME.split(template)
@@ -200,8 +202,10 @@ def _samples(template: str) -> list[str]:
     if not all(words):
         return []
     rows = [[min(of, key=len) for of in words], [max(of, key=len) for of in words]]
-    for place in range(max(map(len, words), default=0)):
-        rows.append([of[(place * step) % len(of)] for step, of in zip(_STEPS, words, strict=False)])
+    rows += [
+        [of[(place * step) % len(of)] for step, of in zip(_STEPS, words, strict=False)]
+        for place in range(max(map(len, words), default=0))
+    ]
     return [
         "".join(
             literal + (row[place] if place < len(row) else "")
