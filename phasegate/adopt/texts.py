@@ -61,6 +61,9 @@ TEXTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"tag|categor|genre|topic|keyword|skill|language|role|permission", ("{word}",)),
     (r"name", ("{catch_phrase}", "{word} {word}", "{word}")),
 )  # fmt: skip
+GENERAL = (
+    "{word} {word}", "{sentence}", "{sentence} {sentence}", "{word}", "{slug}", "{domain_word}",
+)  # fmt: skip
 PEOPLE = re.compile(
     r"user|profile|account|customer|member|person|people|employee|author|student|staff|contact"
 )
@@ -151,8 +154,7 @@ def _templates(plain: str, of: str, wanted: Wanted) -> Iterator[str]:
         ] + named
     if PEOPLE.search(of) and plain in ("name", "display_name", "fullname"):
         named.insert(0, "{first_name} {last_name}")
-    general = ["{word} {word}", "{sentence}", "{sentence} {sentence}", "{word}", "{slug}", "{domain_word}"]
-    texts = [*named, *general]
+    texts = [*named, *GENERAL]
     if wanted.varied:
         texts = [one for text in texts for one in (*_longer(text), text)]
     if wanted.width is not None and not re.search(r"mail|url|slug|color|code|phone", plain):
