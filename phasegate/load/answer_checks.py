@@ -78,10 +78,18 @@ class AnswerChecks:
     _asked: dict[str, int] = field(default_factory=dict)
     _json: set[str] = field(default_factory=set)
 
-    def is_due(self, name: str, session: Session) -> bool:
-        """Whether the next answer to `name` is looked at: to be asked once for each."""
+    def is_due(self, name: str, session: Session, answer: Answer, *, is_users: bool) -> bool:
+        """Whether an answer to `name` is looked at: to be asked once for each.
+
+        `is_users` as in `Asked`.
+        """
         count = self._asked[name] = self._asked.get(name, 0) + 1
-        return count <= LOOKED_FIRST or count % LOOKED_EVERY == 0 or not session.shown
+        if count <= LOOKED_FIRST or count % LOOKED_EVERY == 0:
+            return True
+        if not session.shown and is_users and not session.says:
+            # The rest of the look can wait; whether the session is shown anything cannot.
+            self._shown(session, answer, len(answer.body))
+        return False
 
     def look(self, session: Session, name: str, answer: Answer, asked: Asked) -> None:
         """Count what is odd about an answer that is no failure."""
@@ -126,6 +134,8 @@ class AnswerChecks:
     @staticmethod
     def _shown(session: Session, answer: Answer, length: int) -> None:
         nothing: bool | None = False
+        if not answer.body:
+            return
         if length <= EMPTY_BYTES_MAX:
             try:
                 nothing = shows_nothing(answer.json())

@@ -309,7 +309,7 @@ class Client:
     def _look(self, name: str, path: str, answer: Answer) -> None:
         """See whether an answer that is no failure is one for this user."""
         checks, session = self._line.checks, self._session
-        if checks.is_due(name, session):
+        if checks.is_due(name, session, answer, is_users=session.watched):
             own = self._user_id
             checks.look(session, name, answer, Asked(path, own, own, is_users=session.watched))
 

@@ -41,6 +41,9 @@ READ_BYTES = 65_536
 # What may be sent twice (RFC 9110, 9.2.2).
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 
+# As a number: two flags that are enums would be combined anew for each request.
+LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
+
 # How a connection ends that the other side has closed; a time-out is none of them.
 CLOSED = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
@@ -141,19 +144,26 @@ class _Message:
 class _Connection:
     """One socket with its parser."""
 
-    __slots__ = ("answered", "message", "socket")
+    __slots__ = ("answered", "is_tls", "message", "socket")
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
+        self.is_tls = isinstance(connected, ssl.SSLSocket)
         self.message = _Message()
         self.answered = False
         """Whether a byte of the answer under way has come."""
 
-    def exchange(self, request: bytes) -> int:
+    def exchange(self, request: bytes, patience: _Patience) -> int:
         """Send `request`, read its response into `message`, and return the status."""
         self.message.reset()
         self.answered = False
-        self.socket.sendall(request)
+        # A request that fits into the socket's buffer, as nearly all do, is one call; sendall asks
+        # for the buffer's size first.
+        sent = self.socket.send(request)
+        if sent < len(request):
+            self.socket.sendall(request[sent:])
+        if not self.is_tls:
+            self._await_first(patience)
         message, parser, receive = self.message, self.message.parser, self.socket.recv
         while not message.complete:
             part = receive(READ_BYTES)
@@ -171,21 +181,62 @@ class _Connection:
         status: int = parser.get_status_code()
         return status
 
+    def _await_first(self, patience: _Patience) -> None:
+        """Wait for the first byte: nothing has come yet, and a look for it would be in vain."""
+        patience.begin(self)
+        try:
+            self.socket.hub.wait(self.socket._read_event)  # noqa: SLF001 - gevent's own
+        finally:
+            patience.end(self)
+
     def is_usable(self) -> bool:
         """Whether the server left this idle connection open."""
         raw = self.socket
-        if isinstance(raw, ssl.SSLSocket):
+        if self.is_tls:
             # A TLS record cannot be peeked at; whatever comes unasked is the end, or its herald.
             waiting = poll()
             waiting.register(raw.fileno(), POLLIN)
             return not waiting.poll(0)
         try:
-            raw._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)  # noqa: SLF001 - gevent's own
+            raw._sock.recv(1, LOOK)  # noqa: SLF001 - gevent's own
         except BlockingIOError:
             return True
         except OSError:
             return False
         return False  # closed, or it says something that nobody asked for
+
+
+@dataclass
+class _Patience:
+    """Ends waits that took too long, all of them by one timer.
+
+    A timer of gevent's for each wait costs a tenth of a request. This one looks ten times in the
+    time that a wait may take, so it ends one up to a tenth later.
+    """
+
+    timeout_s: float
+    _since_s: dict[_Connection, float] = field(default_factory=dict)
+    _watcher: gevent.Greenlet | None = None
+
+    def begin(self, connection: _Connection) -> None:
+        """`connection` waits from now on."""
+        self._since_s[connection] = time.perf_counter()
+        if self._watcher is None or self._watcher.dead:
+            self._watcher = gevent.spawn(self._watch)
+
+    def end(self, connection: _Connection) -> None:
+        """It waits no more."""
+        del self._since_s[connection]
+
+    def _watch(self) -> None:
+        while self._since_s:
+            gevent.sleep(self.timeout_s / 10, ref=False)
+            limit_s = time.perf_counter() - self.timeout_s
+            for connection, since_s in list(self._since_s.items()):
+                if since_s > limit_s:
+                    break  # those behind it began later
+                waiting = connection.socket
+                waiting.hub.cancel_wait(waiting._read_event, TimeoutError("timed out"))  # noqa: SLF001
 
 
 @dataclass
@@ -207,6 +258,7 @@ class Transport:
         self._address = (address.host, address.port)
         self._prefix = address.prefix
         self._host = address.header
+        self._patience = _Patience(self.timeout_s)
         self._tls = _tls_context() if address.is_tls else None
 
     def head(self, headers: dict[str, str]) -> bytes:
@@ -273,7 +325,7 @@ class Transport:
         try:
             if connection is None:
                 connection = self._open()
-            status = connection.exchange(request)
+            status = connection.exchange(request, self._patience)
         except (OSError, httptools.HttpParserError) as error:
             # Time-outs, resets, TLS and name errors are all OSError.
             if connection is not None:

@@ -178,7 +178,7 @@ class Visit:
             self.line.recorder.tally(self.session.stage).failed(answer.status, failure, problem)
             if self._click is not None:
                 self._click.failed = True
-        elif checks.is_due(name, self.session):
+        elif checks.is_due(name, self.session, answer, is_users=is_users):
             url = str(fired.get("url") or fired["name"])
             asked = asked_by(response, url, is_users=is_users)
             checks.look(self.session, name, answer, asked)

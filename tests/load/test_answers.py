@@ -216,9 +216,9 @@ def looked(body: bytes, *, path: str = f"/rows?user_id=eq.{ME}", gzip: bool = Fa
         session = Session(None, None, 0.0)  # type: ignore[arg-type] # neither is asked
         mine = body.replace(b"ME", ME.encode()) + b" " * n
         packed = zlib.compress(mine, wbits=31) if gzip else mine
-        assert checks.is_due("GET rows", session)
-        asked = Asked(path, f"user {n}", ME)
-        checks.look(session, "GET rows", Answer(200, packed, headers, 0, 0), asked)
+        asked, answer = Asked(path, f"user {n}", ME), Answer(200, packed, headers, 0, 0)
+        assert checks.is_due("GET rows", session, answer, is_users=True)
+        checks.look(session, "GET rows", answer, asked)
         checks.session_over(session)
     tally = recorder.take()[0]
     tally.endpoints["GET rows"] = EndpointTally(requests=40, statuses={200: 40})
