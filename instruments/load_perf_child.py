@@ -3,7 +3,7 @@
     python -m instruments.load_perf_child fasthttp|session|transport|geventhttpclient URL SECONDS
     python -m instruments.load_perf_child arrivals URL SECONDS RATE
 
-`fasthttp` is a bare FastHttpUser; `session` sends the same request from sessions as a project's
+`fasthttp` is a bare FastHttpUser; `session` sends the same requests from sessions as a project's
 locustfile has them, each of a few clicks and without think time. `transport` and
 `geventhttpclient` are the two HTTP clients alone, without Locust and without recording: the library
 is what FastHttpUser is built on (docs/decisions/0002-own-http-client.md). `arrivals` dispatches a
@@ -53,12 +53,13 @@ WARM_UP_S = 0.5
 
 
 class Bare(FastHttpUser):
-    """What one writes first."""
+    """The same session as one writes it first."""
 
     @task
     def read(self) -> None:
-        """One request."""
-        self.client.get(PATH, name=NAME, headers=HEADERS)
+        """A few requests."""
+        for _ in range(CLICKS):
+            self.client.get(PATH, name=NAME, headers=HEADERS)
 
 
 class Visitor(SessionUser):
