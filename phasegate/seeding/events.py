@@ -86,11 +86,7 @@ class Events:
 
         The array is overwritten by the next call.
         """
-        registered = int(np.searchsorted(self._since, (week + 1) * WEEK_MS))
-        count = 0
-        for begin in range(0, registered, BLOCK):
-            count = self._add(week, slice(begin, min(begin + BLOCK, registered)), count)
-        keys = self._keys[:count]
+        keys = self._week(week)
         keys.sort()
         again = np.flatnonzero(keys[1:] == keys[:-1])
         if again.size:
@@ -98,6 +94,14 @@ class Events:
             self._left_out.append(self._owner.indices(keys[again]))
             keys = _drop_in_place(keys, again)
         return keys
+
+    def _week(self, week: int) -> U64:
+        """The keys of a week, unsorted."""
+        registered = int(np.searchsorted(self._since, (week + 1) * WEEK_MS))
+        count = 0
+        for begin in range(0, registered, BLOCK):
+            count = self._add(week, slice(begin, min(begin + BLOCK, registered)), count)
+        return self._keys[:count]
 
     def _add(self, week: int, block: slice, count: int) -> int:
         """Put unsorted keys behind the first `count`: those of the owners `block` by creation.
@@ -160,6 +164,12 @@ class Events:
         kept = tail[within]
         tail[: kept.size] = kept
         return keys[: first + kept.size]
+
+    def counts(self) -> I64:
+        """Events of each owner, with those that are left out since they come at the same moment."""
+        for week in range(self._year.weeks):
+            self._week(week)
+        return self.per_owner.astype(np.int64)
 
     def moments(self) -> tuple[Indices, I64]:
         """All events, in the order of time: whose they are, and when they come, in ms."""

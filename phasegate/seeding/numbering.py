@@ -46,17 +46,20 @@ class Numbering:
     """
 
     def __init__(self, population: Population, table: Table) -> None:
-        counted = Events(population, table, first_of(table, population))
-        for week in range(population.year.weeks):
-            counted.week(week)
-        per_owner = counted.per_owner.astype(np.int64)
-        self._first = np.cumsum(per_owner) - per_owner
-        self._seen: I64 = np.zeros(per_owner.size, dtype=np.int64)
+        if table.name not in population.first_numbers:
+            counted = Events(population, table, first_of(table, population)).counts()
+            population.first_numbers[table.name] = np.cumsum(counted) - counted
+        self._first = population.first_numbers[table.name]
+        self._seen: I64 = np.zeros(self._first.size, dtype=np.int64)
 
     def next(self, whose: Indices) -> tuple[I64, I64]:
         """The place within its owner, and in the table, of each event of the next block."""
-        order = np.argsort(whose, kind="stable")
-        of_order = whose[order]
+        # Sorted together with their places, in one number each: several times as fast as `argsort`.
+        bits = max(1, int(whose.size - 1).bit_length())
+        keys = (whose << bits) | np.arange(whose.size)
+        keys.sort()
+        order = keys & ((1 << bits) - 1)
+        of_order = keys >> bits
         begins = np.flatnonzero(np.concatenate(([True], of_order[1:] != of_order[:-1])))
         lengths = np.diff(np.append(begins, whose.size))
         within = np.arange(whose.size, dtype=np.int64) - np.repeat(begins, lengths)

@@ -72,6 +72,8 @@ class Population:
     seed: int
     users: int
     _entities: dict[str, Entity] = field(default_factory=dict)
+    first_numbers: dict[str, I64] = field(default_factory=dict, init=False)
+    """By table of events: the number of each owner's first, once it was asked for."""
 
     @cached_property
     def year(self) -> Year:

@@ -71,7 +71,7 @@ async def _with_forms(connection: asyncpg.Connection, place: Place) -> PgType:
 
 def _literals(place: Place, file: ColumnFile) -> Iterator[str]:
     if file.text is not None or file.pattern is not None:
-        yield from _pool(place, file)
+        yield from texts_of(place, file)
     values: tuple[Literal | None, ...] = (file.value, *file.by_number)
     if file.if_null:
         values += (file.then, file.otherwise)
@@ -85,8 +85,8 @@ def as_literal(value: Literal) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _pool(place: Place, file: ColumnFile) -> Iterator[str]:
-    """Texts of the column, as its first rows would have them."""
+def texts_of(place: Place, file: ColumnFile) -> Iterator[str]:
+    """`POOL` texts of a column, as its first rows would have them."""
     make = Pattern if file.pattern is not None else Text
     column = make(Place(place.population, place.table, place.name, PgType("text"), file))
     field = column.make(_any_rows(place.population, place.table))

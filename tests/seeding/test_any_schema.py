@@ -89,6 +89,26 @@ def test_no_value_is_null_that_is_not_to_be_and_values_differ(
     assert wrong == []
 
 
+def test_random_values_are_what_was_declared(
+    everything: tuple[str, SeedRecord], query: Query
+) -> None:
+    wrong = query(
+        everything[0],
+        """
+        select count(*) filter (where not a_inet <<= '10.0.0.0/8' or not a_cidr <<= '10.0.0.0/8'),
+               count(*) filter (where trunc(a_mac8) <> trunc(a_mac8) or a_mac::text !~ '^02:'),
+               count(*) filter (where length(a_bit) <> 5 or length(a_varbit) not between 1 and 9),
+               count(*) filter (where length(a_bytea) <> 16 or a_vc !~ '^[a-z]{5}$'),
+               count(*) filter (where abs(ext.vector_norm(a_vec) - 1) > 1e-5),
+               count(*) filter (where upper(a_i4r) - lower(a_i4r) not between 1 and 10),
+               count(*) filter (where a_tstz not between '2025-01-01' and '2025-04-01'),
+               count(*) filter (where a_time not between '00:00' and '24:00' or a_int > '30 days')
+        from types
+        """,
+    )[0]
+    assert list(wrong) == [0] * len(wrong)
+
+
 def test_growing_keeps_every_row_of_every_table(
     everything: tuple[str, SeedRecord], database: str, query: Query
 ) -> None:

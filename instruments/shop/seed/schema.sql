@@ -1,0 +1,22 @@
+-- Twenty tables of a shop for teams: what seeders are measured on.
+create type order_state as enum ('open', 'paid', 'sent', 'returned');
+create table users (id uuid not null, email text not null, name text not null, created_at timestamptz not null);
+create table profiles (user_id uuid not null, bio text, avatar_url text, born date);
+create table countries (id int not null, code varchar(3) not null, name text not null);
+create table categories (id int not null, parent_id int, name text not null);
+create table products (id int not null, category_id int not null, sku varchar(12) not null, title text not null, price numeric(10, 2) not null, attributes jsonb not null);
+create table variants (id int not null, product_id int not null, size int not null, stock int not null);
+create table teams (id int not null, name text not null, created_at timestamptz not null);
+create table members (team_id int not null, user_id uuid not null, role text not null, joined_at timestamptz not null);
+create table addresses (id uuid not null, user_id uuid not null, country_id int not null, street text not null, is_default boolean not null);
+create table orders (id bigint not null, user_id uuid not null, address_id uuid not null, state order_state not null, placed_at timestamptz not null, sent_at timestamptz);
+create table order_items (order_id bigint not null, variant_id int not null, pieces int not null, price numeric(10, 2) not null);
+create table payments (id uuid not null, order_id bigint not null, amount numeric(10, 2) not null, paid_at timestamptz not null);
+create table reviews (id uuid not null, user_id uuid not null, product_id int not null, stars smallint not null, body text, created_at timestamptz not null);
+create table projects (id int not null, team_id int not null, name text not null, created_at timestamptz not null);
+create table labels (id int not null, team_id int not null, name text not null, color varchar(7) not null);
+create table tasks (id uuid not null, project_id int not null, author_id uuid not null, title text not null, points int not null, created_at timestamptz not null, done_at timestamptz);
+create table comments (id uuid not null, user_id uuid not null, product_id int not null, parent_id uuid, body text not null, created_at timestamptz not null);
+create table notifications (id bigint not null, user_id uuid not null, kind text not null, payload jsonb not null, created_at timestamptz not null, read_at timestamptz);
+create table devices (id uuid not null, user_id uuid not null, address inet not null, token bytea not null, seen_at timestamptz not null);
+create table sessions (id uuid not null, user_id uuid not null, device_id uuid, during tstzrange not null);
