@@ -21,6 +21,7 @@ from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgr
 # Imported when asked for: together the rooms take seconds to import.
 ROOMS = {
     "seed": "instruments.seeding_perf",
+    "seed-peers": "instruments.seeding_peers",
     "api": "instruments.api_perf",
     "loadtests": "instruments.load_perf",
     "benchmarks": "instruments.compare_perf",

@@ -70,11 +70,11 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
     """The seeder's figures on `server`, which should do nothing else meanwhile."""
     spec = dataset_spec(USERS, SEED)
     try:
-        _fresh(server, DATABASE)
-        schema = run(_prepare(server, spec))
-        with closing(_Limit(server.dsn(DATABASE), spec, schema)) as limit:
+        fresh(server, DATABASE)
+        schema = run(prepared(server, spec))
+        with closing(Limit(server.dsn(DATABASE), spec, schema)) as limit:
             done = [_repetition(server, spec, limit) for _ in range(REPETITIONS)]
-        yield _row(
+        yield row_of(
             "seed: generate + COPY, against COPY alone",
             "s",
             [one.load_s for one in done],
@@ -82,7 +82,7 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
             "COPY of the same bytes, encoded beforehand, over the same connections",
             maximum=OVERHEAD_MAX,
         )
-        yield _row(
+        yield row_of(
             "seed: whole load with keys, foreign keys, ANALYZE",
             "rows/s",
             [one.rows / one.whole_s for one in done],
@@ -90,7 +90,7 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
             f"pgbench -i --foreign-keys at scale {PGBENCH_SCALE}",
             minimum=PGBENCH_MIN,
         )
-        yield _row(
+        yield row_of(
             "seed: the same, against a load that checks no foreign keys",
             "rows/s",
             [one.rows / one.whole_s for one in done],
@@ -99,7 +99,7 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
             minimum=PGBENCH_MIN,
         )
         faker = [_faker_rows_per_s(server, spec) for _ in range(REPETITIONS)]
-        yield _row(
+        yield row_of(
             "seed: whole load, against Faker per row",
             "rows/s",
             [one.rows / one.whole_s for one in done],
@@ -107,7 +107,7 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
             "a Faker call per text and executemany, no keys",
             minimum=FAKER_MIN,
         )
-        yield _row(
+        yield row_of(
             f"seed: peak memory of all processes, {USERS:,} users",
             "MB",
             [one.memory_bytes / 1e6 for one in done],
@@ -115,7 +115,7 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
             "the limit",
             maximum=1.0,
         )
-        yield _row(
+        yield row_of(
             f"seed: {REUSE_USERS:,} users seeded before are ready",
             "s",
             _reuse_s(server),
@@ -124,19 +124,19 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
             maximum=1.0,
         )
     finally:
-        _execute(
+        execute(
             server,
             *(f"drop database if exists {name} with (force)" for name in (DATABASE, PEER_DATABASE)),
         )
 
 
-def _repetition(server: PostgresServer, spec: DatasetSpec, limit: _Limit) -> _Repetition:
-    _fresh(server, DATABASE)
-    run(_prepare(server, spec))
+def _repetition(server: PostgresServer, spec: DatasetSpec, limit: Limit) -> _Repetition:
+    fresh(server, DATABASE)
+    run(prepared(server, spec))
     limit_s = limit.load_s()
 
-    _fresh(server, DATABASE)
-    schema = run(_prepare(server, spec))
+    fresh(server, DATABASE)
+    schema = run(prepared(server, spec))
     started = time.perf_counter()
     tally = run_crew(
         server.dsn(DATABASE), spec, schema, jobs=JOBS, on_rows=lambda table, count: None
@@ -156,7 +156,7 @@ def _repetition(server: PostgresServer, spec: DatasetSpec, limit: _Limit) -> _Re
 
 def _pgbench_s(server: PostgresServer, *options: str) -> float:
     """Seconds of pgbench's own initialisation."""
-    _fresh(server, PEER_DATABASE)
+    fresh(server, PEER_DATABASE)
     environment = server.libpq_environment(PEER_DATABASE)
     started = time.perf_counter()
     run_program("pgbench", "-i", "-q", *options, "-s", str(PGBENCH_SCALE), env=environment)
@@ -168,7 +168,7 @@ def _pgbench_rows() -> int:
     return PGBENCH_SCALE * (100_000 + 10 + 1)
 
 
-class _Limit:
+class Limit:
     """The processes that load bytes encoded beforehand, over the same connections."""
 
     def __init__(self, dsn: str, spec: DatasetSpec, schema: Schema) -> None:
@@ -212,7 +212,8 @@ def _hear(process: subprocess.Popen[bytes], wanted: bytes) -> None:
         raise CannotMeasure(f"A process of the limit said {heard!r} instead of {wanted!r}")
 
 
-async def _prepare(server: PostgresServer, spec: DatasetSpec) -> Schema:
+async def prepared(server: PostgresServer, spec: DatasetSpec) -> Schema:
+    """The tables of `spec`, made in `DATABASE`, which is empty."""
     async with connected(server.dsn(DATABASE)) as connection:
         return await prepare(connection, spec, DATABASE, ours=False)
 
@@ -242,7 +243,7 @@ def _faker_rows_per_s(server: PostgresServer, spec: DatasetSpec) -> float:
             )
             return FAKER_ROWS / (time.perf_counter() - started)
 
-    _fresh(server, DATABASE)
+    fresh(server, DATABASE)
     return run(work())
 
 
@@ -257,9 +258,9 @@ def _reuse_s(server: PostgresServer) -> list[float]:
     return found
 
 
-def _fresh(server: PostgresServer, name: str) -> None:
+def fresh(server: PostgresServer, name: str) -> None:
     """An empty database, and nothing left to be written from before."""
-    _execute(
+    execute(
         server,
         f"drop database if exists {name} with (force)",
         f"create database {name} template template0",
@@ -267,7 +268,9 @@ def _fresh(server: PostgresServer, name: str) -> None:
     )
 
 
-def _execute(server: PostgresServer, *statements: str) -> None:
+def execute(server: PostgresServer, *statements: str) -> None:
+    """Run statements on the server, outside any transaction."""
+
     async def work() -> None:
         connection = await asyncpg.connect(server.dsn())
         try:
@@ -279,7 +282,7 @@ def _execute(server: PostgresServer, *statements: str) -> None:
     run(work())
 
 
-def _row(
+def row_of(
     name: str,
     unit: str,
     ours: Sequence[float],

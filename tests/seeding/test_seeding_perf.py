@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import asyncpg
 import pytest
 
+import instruments.seeding_peers
 import instruments.seeding_perf
+from phasegate.project import SeedFolder
 from phasegate.stack.postgres import PostgresServer
 
 Query = Callable[..., list[asyncpg.Record]]
@@ -35,3 +38,16 @@ def test_every_figure_stands_beside_its_peer_and_nothing_is_left_on_the_server(
         assert row.holds == (row.ratio <= limit if "≤" in row.goal else row.ratio >= limit)
     left = query(postgres.dsn(), "select datname from pg_database where datname like '%perf%'")
     assert left == []
+
+
+def test_twenty_tables_stand_beside_copy_of_their_bytes(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert len(SeedFolder(instruments.seeding_peers.SHOP).population.tables) == 20
+    club = Path(__file__).with_name("club")
+    for name, value in {"USERS": 300, "REPETITIONS": 1, "SHOP": club}.items():
+        monkeypatch.setattr(instruments.seeding_peers, name, value)
+    row = instruments.seeding_peers.overhead(postgres)
+    assert (row.goal, row.repetitions) == ("≤ 1.6", 1)
+    assert row.ratio == pytest.approx(row.ours / row.peer)
+    assert row.holds == (row.ratio <= 1.6)
