@@ -65,7 +65,7 @@ def measure(
     def stand(level: int, users: int) -> Iterator[Standing]:
         with stacks.running(level, users) as running:
             on_level(running)
-            yield standing_of(running)
+            yield standing_of(running, project)
 
     return run_matrix(plan, project, stand, stacks.sample, on_progress)
 
@@ -112,7 +112,7 @@ class Stacks:
         )
 
 
-def standing_of(running: RunningLevel) -> Standing:
+def standing_of(running: RunningLevel, project: Project) -> Standing:
     """A stack as the load room knows it."""
     target = Target(
         url=running.api.url, anon_key=running.api.anon_key, jwt_secret=running.jwt_secret
@@ -122,7 +122,7 @@ def standing_of(running: RunningLevel) -> Standing:
         target,
         dict(running.pids),
         running.pooler_dsn,
-        unguarded(running.dsn),
+        unguarded(running.dsn, project.about.schemas),
         watched=None if emulation is None else emulation.watched,
     )
 
@@ -163,7 +163,9 @@ def find_least(
         with stacks.running(parts, users) as running:
             own = project.parts_of(running.level)
             change = Change(tuple(sorted(parts - own)), tuple(sorted(own - parts)))
-            return driver.cell(standing_of(running), stage, running.level, users, rate, change)
+            return driver.cell(
+                standing_of(running, project), stage, running.level, users, rate, change
+            )
 
     found: list[LeastStack] = []
     start: tuple[str, ...] = ()

@@ -150,8 +150,8 @@ def _check_rights(session: Session) -> Tables:
 
 
 def _check_row_security(session: Session, tables: Tables) -> None:
-    names = array_literal([name for _, name in tables])
-    found = session.once(read_sql("row_security"), ACTING_ROLE, names)()
+    oids = array_literal([oid for oid, _ in tables])
+    found = session.once(read_sql("row_security"), ACTING_ROLE, oids, "{}")()
     reasons = not_in_force([(str(table), str(why)) for table, why in found])
     if reasons:
         raise CannotMeasure(

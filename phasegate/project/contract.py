@@ -47,7 +47,8 @@ class About(Entry, frozen=True):
     users_key: str = "id"
     """Its column that tokens carry as `sub`: unique."""
     schemas: tuple[str, ...] = ("public",)
-    """Whose policies tell that `policies.sql` was applied. The reference API serves `public`."""
+    """Whose policies tell that `policies.sql` was applied, and must hold for the sessions' role.
+    The reference API serves `public`."""
 
     def __post_init__(self) -> None:
         """Refuse what is no table's name."""

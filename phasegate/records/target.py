@@ -29,6 +29,8 @@ class FoundDatabase(Part, frozen=True, kw_only=True):
     unguarded: tuple[str, ...] | None = None
     """Why row-level security does not hold for the sessions' role, a sentence each; empty where it
     holds, null in records older than this field."""
+    lookups: tuple[str, ...] = ()
+    """A warning about tables without row-level security whose rows are nobody's."""
     planner_settings: tuple[PlannerSetting, ...] | None = None
     """Of the database and of the API's roles; null in records older than this field."""
 

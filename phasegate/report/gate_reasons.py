@@ -96,6 +96,8 @@ def of_target(target: TargetRecord, size: int) -> list[Reason]:
     for sentence in (database.unguarded or ()) if database else ():
         text = f"No fair load: {sentence}"
         found.append(Reason(kind="invalid", text=text, sources=sources))
+    told = database.lookups if database else ()
+    found += [Reason(kind="alert", text=text, sources=sources) for text in told]
     asked, there = target.acting_users, target.acting_users_found
     if asked is not None and there is not None and there < asked:
         text = f"{asked - there} of {asked} users that sessions acted as are not registered"

@@ -14,7 +14,7 @@ import asyncpg
 import msgspec
 
 from phasegate.model.errors import CannotMeasure
-from phasegate.model.row_security import ACTING_ROLE, not_in_force
+from phasegate.model.row_security import ACTING_ROLE, lookups, not_in_force
 from phasegate.project import About
 from phasegate.records.planner_settings import API_ROLES, PlannerSetting
 from phasegate.records.seed import Relation
@@ -74,6 +74,7 @@ async def _look(
     relations = await connection.fetch(read_sql("inspect_relations"))
     relation = server["users_relation"]
     users, counted = await _users(connection, relation, server["users_estimated"])
+    open_tables = await _row_security(connection, about.schemas)
     found = FoundDatabase(
         version=server["version"],
         connections_max=server["connections_max"],
@@ -90,7 +91,8 @@ async def _look(
         users_table=server["users_table"],
         registered_users=users,
         counted=counted,
-        unguarded=await unguarded_on(connection),
+        unguarded=not_in_force(open_tables),
+        lookups=lookups(open_tables),
         planner_settings=tuple(
             one for one in await planner_settings_on(connection) if not one.is_of_session
         ),
@@ -150,18 +152,16 @@ def planner_settings(dsns: Iterable[str]) -> tuple[PlannerSetting, ...]:
     return tuple(dict.fromkeys(one for dsn in dsns for one in run(of(dsn))))
 
 
-async def unguarded_on(
-    connection: asyncpg.Connection,
-    role: str = ACTING_ROLE,
-    tables: Sequence[str] | None = None,
-) -> tuple[str, ...]:
-    """As `unguarded`, on a connection that the caller owns."""
-    found = await connection.fetch(read_sql("row_security"), role, tables)
-    return not_in_force([(row["name"], row["why"]) for row in found], role)
+async def _row_security(
+    connection: asyncpg.Connection, schemas: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Tables whose policies do not hold for the sessions' role, each with the reason."""
+    found = await connection.fetch(read_sql("row_security"), ACTING_ROLE, None, list(schemas))
+    return [(row["name"], row["why"]) for row in found]
 
 
-def unguarded(dsn: str, role: str = ACTING_ROLE) -> tuple[str, ...]:
-    """Why policies do not hold for `role` on the tables of `public` that it may use.
+def unguarded(dsn: str, schemas: Sequence[str]) -> tuple[str, ...]:
+    """Why policies do not hold for the sessions' role on the tables of `schemas` that it may use.
 
     Returns:
         A sentence for each reason; none where every policy holds.
@@ -172,6 +172,6 @@ def unguarded(dsn: str, role: str = ACTING_ROLE) -> tuple[str, ...]:
 
     async def work() -> tuple[str, ...]:
         async with connected(dsn) as connection:
-            return await unguarded_on(connection, role)
+            return not_in_force(await _row_security(connection, schemas))
 
     return run(work())

@@ -302,11 +302,15 @@ def test_a_load_that_no_policy_holds_for_is_invalid_and_says_what_mends_it(
 
 def test_a_table_that_no_session_may_read_spoils_no_load(gate, staging):
     execute(staging.dsn, "create table notes_of_the_operator (line text)")
+    execute(staging.dsn, "create table currencies (code text primary key, title text)")
+    execute(staging.dsn, "revoke all on currencies from anon, authenticated")
+    execute(staging.dsn, "grant select on currencies to authenticated")
     try:
         found = gate(*live(staging), DATABASE_URL=staging.dsn)
     finally:
-        execute(staging.dsn, "drop table notes_of_the_operator")
+        execute(staging.dsn, "drop table notes_of_the_operator, currencies")
     assert found.reasons("invalid") == []
+    assert [text for text in found.reasons("alert") if "reads all of currencies" in text]
 
 
 def test_planner_settings_of_the_target_are_told_and_recorded(held, gate, staging, tmp_path):

@@ -6,6 +6,7 @@ import asyncio
 from urllib.parse import urlsplit
 
 import asyncpg
+import msgspec
 import pytest
 
 from phasegate.model.errors import CannotMeasure
@@ -132,3 +133,28 @@ def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
     with pytest.raises(CannotMeasure, match="Cannot connect") as caught:
         look_at("postgresql://me:not-to-be-shown@127.0.0.1:9/app", APP)
     assert "not-to-be-shown" not in caught.value.sentence()
+
+
+def test_policies_are_asked_for_in_the_projects_schemas_and_lookup_tables_told_apart(
+    database: str,
+) -> None:
+    execute(
+        database,
+        "do $$ begin create role authenticated; exception when duplicate_object then null; end $$",
+        "create schema shop",
+        "grant usage on schema shop to authenticated",
+        "create table shop.currencies (code text primary key)",
+        "create table shop.regions (id uuid primary key, name text)",
+        "create table shop.notes (line text, of_user uuid)",
+        "create table shop.prices (currency text references shop.currencies)",
+        "create table shop.basket (line text)",
+        "create table elsewhere (line text)",
+        "grant select on all tables in schema shop, public to authenticated",
+        "grant insert on shop.basket to authenticated",
+    )
+    assert inspect.unguarded(database, ["public"]) == ()
+    (sentence,) = inspect.unguarded(database, ["shop"])
+    assert "off on shop.basket, shop.notes, shop.prices: alter table shop.basket enable" in sentence
+    found, _ = look_at(database, msgspec.structs.replace(APP, schemas=("shop",)))
+    (warning,) = found.lookups
+    assert "reads all of shop.currencies, shop.regions: " in warning
