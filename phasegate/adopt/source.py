@@ -131,10 +131,12 @@ async def _read(
     schemas = await _schemas(connection, about, where, wanted)
     extensions = await connection.fetch(read_sql(SQL / "source_extensions.sql"))
     roles = await connection.fetch(read_sql(SQL / "source_roles.sql"), list(schemas))
+    triggers = await connection.fetch(read_sql(SQL / "source_triggers.sql"), list(schemas))
+    more = (Entry("TRIGGER", row["schema"], row["name"], row["statement"]) for row in triggers)
     facts = await read_facts(connection, schemas)
     text = await _dump(dsn, schemas, await _snapshot(connection))
     return Source(
-        tuple(entries_of(text)),
+        (*entries_of(text), *more),
         schemas,
         tuple(Extension(row["name"], row["statement"], row["place"]) for row in extensions),
         {row["name"]: row["statement"] for row in roles},

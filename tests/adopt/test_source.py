@@ -72,7 +72,16 @@ def test_shape_and_counts_are_read_and_no_row(filled: str) -> None:
 
 
 def test_schemas_can_be_chosen(filled: str) -> None:
-    assert read(filled, ["public"]).schemas == ("public",)
+    execute(
+        filled,
+        "create function public.note() returns trigger language plpgsql as 'begin return new; end';"
+        'create trigger note after insert on "Über uns"."order ""x"" y" '
+        "for each row execute function public.note()",
+    )
+    source = read(filled, ["public"])
+    assert source.schemas == ("public",)
+    elsewhere = [entry.title for entry in source.entries if entry.schema != "public"]
+    assert elsewhere == ['trigger Über uns.order "x" y note']
     with pytest.raises(ConfigurationError, match="has no schema 'elsewhere'"):
         read(filled, ["elsewhere"])
 
