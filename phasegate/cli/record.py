@@ -7,18 +7,8 @@ from pathlib import Path
 import click
 
 from phasegate.cli import options
-from phasegate.model.dsn import Dsn
 from phasegate.model.errors import Refused
 from phasegate.record import Recorded, write_locustfile
-
-
-def _read_dsn(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    del ctx, param
-    if value is None:
-        return None
-    read = Dsn.of(value, "--weights-from")
-    options.say(read.remarks)
-    return read.url
 
 
 @click.command()
@@ -35,8 +25,10 @@ def _read_dsn(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 @click.option(
     "--weights-from",
     metavar="DSN",
-    callback=_read_dsn,
-    help="Weights of the visits from pg_stat_statements of this database, which is only read.",
+    envvar="PHASEGATE_WEIGHTS_FROM",
+    callback=options.read_database_url,
+    help="Weights of the visits from pg_stat_statements of this database, which is only read. "
+    "Better set PHASEGATE_WEIGHTS_FROM: process lists show arguments.",
 )
 def record(
     files: tuple[Path, ...], host: str | None, output: Path | None, weights_from: str | None
