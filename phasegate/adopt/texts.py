@@ -149,9 +149,8 @@ def _templates(plain: str, of: str, wanted: Wanted) -> Iterator[str]:
     named = [text for pattern, texts in TEXTS if re.search(pattern, plain) for text in texts]
     if plain in ("name", "title"):
         # What a country's name is, the name of the table tells.
-        named = [
-            text for pattern, texts in TEXTS[:-1] if re.search(pattern, of) for text in texts
-        ] + named
+        told = [texts for pattern, texts in TEXTS[:-1] if re.search(pattern, of)]
+        named = [text for texts in told for text in texts if "sentence" not in text] + named
     if PEOPLE.search(of) and plain in ("name", "display_name", "fullname"):
         named.insert(0, "{first_name} {last_name}")
     texts = [*named, *GENERAL]

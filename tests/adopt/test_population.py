@@ -1,0 +1,181 @@
+"""Who the users are, whose rows there are, how many: guessed from shapes as people read them."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from phasegate.adopt.facts import ColumnFacts, SourceFacts, TableFacts
+from phasegate.adopt.population import Guess, guess_population
+from phasegate.adopt.shape import Check, Column, ForeignKey, Policy, Shape, Table, Type, Unique
+from phasegate.model.errors import ConfigurationError
+
+UUID, TEXT, BOOL = Type("uuid", "uuid"), Type("text", "text"), Type("bool", "bool")
+MOMENT = Type("timestamptz", "timestamptz")
+
+
+def table(name: str, *columns: Column, schema: str = "public", **more: Any) -> Table:
+    """A table with the primary key `id` before `columns`."""
+    key = Unique(f"{name}_pkey", ("id",), is_primary=True)
+    every = (Column("id", UUID, not_null=True), *columns)
+    return Table((schema, name), columns=every, uniques=(key, *more.pop("uniques", ())), **more)
+
+
+def key(column: str, target: str, schema: str = "public") -> ForeignKey:
+    return ForeignKey(f"{column}_fkey", (column,), (schema, target), ("id",))
+
+
+def column(name: str, kind: Type = UUID, *, null: bool = False) -> Column:
+    return Column(name, kind, not_null=not null)
+
+
+def guess(*tables: Table, rows: dict[str, float] | None = None, users: str | None = None) -> Guess:
+    facts = None
+    if rows is not None:
+        found = {("public", name): TableFacts(count) for name, count in rows.items()}
+        facts = SourceFacts(found, "17.0", datetime(2026, 1, 1, tzinfo=UTC))
+    return guess_population(Shape({one.place: one for one in tables}), facts, users)
+
+
+def declared(found: Guess) -> dict[str, Any]:
+    tables: dict[str, Any] = tomllib.loads(found.toml_text())["tables"]
+    return tables
+
+
+AUTH = table("users", column("email", TEXT), schema="auth")
+MEMBERS = table("people", column("name", TEXT), foreign_keys=(key("id", "users", "auth"),))
+NOTES = table(
+    "notes",
+    column("writer"),
+    foreign_keys=(key("writer", "people"),),
+    policies=(Policy("own", "select", "(( SELECT auth.uid() AS uid) = writer)"),),
+)
+
+
+def test_a_table_of_the_app_has_the_users_where_supabase_has_a_row_for_each() -> None:
+    found = guess(AUTH, MEMBERS, NOTES)
+    assert (found.users_table, found.users_key) == ("public.people", "id")
+    assert "1 policy compares what refers to it with auth.uid()" in found.users_reason
+    tables = declared(found)
+    assert tables["auth.users"]["columns"]["id"] == {"ref": "people.id"}
+    assert tables["auth.users"] | {"columns": 0} == {
+        "owner": "people", "rows": 1, "when": "with owner", "columns": 0,
+    }  # fmt: skip
+
+
+def test_the_users_are_supabases_where_the_app_has_no_table_of_them() -> None:
+    notes = replace(NOTES, foreign_keys=(key("writer", "users", "auth"),))
+    found = guess(AUTH, notes)
+    assert found.users_table == "auth.users"
+    assert declared(found)["notes"]["columns"]["writer"] == {"ref": "auth.users.id"}
+
+
+def test_another_table_of_users_can_be_asked_for_and_is_looked_for() -> None:
+    assert guess(AUTH, MEMBERS, NOTES, users="public.notes").users_table == "public.notes"
+    with pytest.raises(ConfigurationError, match="no table 'nobody'"):
+        guess(AUTH, MEMBERS, users="nobody")
+    with pytest.raises(ConfigurationError, match=r"No table looks like .*--users-table"):
+        guess(table("things"))
+    with pytest.raises(ConfigurationError, match="no tables"):
+        guess()
+
+
+USERS = table("users", column("email", TEXT))
+TEAMS = table("teams", column("name", TEXT))
+TEAM_MEMBERS = table(
+    "team_members",
+    column("team_id"),
+    column("user_id"),
+    foreign_keys=(key("team_id", "teams"), key("user_id", "users")),
+    uniques=(Unique("once", ("team_id", "user_id")),),
+)
+DOCUMENTS = table(
+    "documents",
+    column("team_id"),
+    column("author"),
+    column("made_at", MOMENT),
+    foreign_keys=(key("team_id", "teams"), key("author", "users")),
+)
+
+
+def test_rows_of_an_organisation_belong_to_it_and_their_people_are_its_members() -> None:
+    tables = declared(
+        guess(
+            USERS, TEAMS, TEAM_MEMBERS, DOCUMENTS,
+            rows={"users": 1000, "teams": 100, "team_members": 1500, "documents": 5000},
+        )
+    )  # fmt: skip
+    assert tables["teams"]["rows"] == {"members_mean": 10.0}
+    assert tables["team_members"]["rows"] == {"from_one_mean": 1.5, "memberships_of": "teams"}
+    assert (tables["documents"]["owner"], tables["documents"]["rows"]) == ("teams", {"mean": 50.0})
+    assert tables["documents"]["columns"]["author"] == {
+        "ref": "team_members.user_id", "within": "teams",
+    }  # fmt: skip
+    assert tables["documents"]["columns"]["made_at"] == "created"
+
+
+def test_a_list_does_not_grow_and_a_column_named_after_a_table_refers_to_it() -> None:
+    kinds = table("kinds", column("name", TEXT), uniques=(Unique("name", ("name",)),))
+    visits = table("visits", column("user_id"), column("kind_id"))
+    tables = declared(guess(USERS, kinds, visits, rows={"users": 10, "kinds": 7, "visits": 90}))
+    assert tables["kinds"]["rows"] == 7
+    assert (tables["visits"]["owner"], tables["visits"]["rows"]) == ("users", {"mean": 9.0})
+    assert tables["visits"]["columns"]["kind_id"] == {"ref": "kinds.id"}
+
+
+def test_one_row_an_owner_and_one_default_among_several() -> None:
+    settings = table(
+        "settings",
+        column("user_id"),
+        foreign_keys=(key("user_id", "users"),),
+        uniques=(Unique("one", ("user_id",)),),
+    )
+    addresses = table(
+        "addresses",
+        column("user_id"),
+        column("is_default", BOOL),
+        foreign_keys=(key("user_id", "users"),),
+        uniques=(Unique("main", ("user_id",), where="is_default"),),
+    )
+    tables = declared(guess(USERS, settings, addresses))
+    assert tables["settings"]["rows"] == 1
+    assert tables["addresses"]["columns"]["is_default"] == {"by_number": [True, False]}
+
+
+def test_what_cannot_be_guessed_is_named_with_the_line_to_write() -> None:
+    codes = table(
+        "codes", column("user_id"), column("code", TEXT), foreign_keys=(key("user_id", "users"),),
+        checks=(Check("code_is_ok", "is_ok(code)", ("code",)),),
+    )  # fmt: skip
+    found = guess(USERS, codes)
+    (problem,) = found.problems
+    assert (problem.table, problem.column, problem.constraint) == ("codes", "code", "code_is_ok")
+    assert "[tables.codes.columns] code = " in str(problem)
+    assert "is_ok(code)" in declared(found)["codes"]["columns"]["code"]["todo"]
+
+
+def test_figures_of_the_source_say_nulls_order_and_length() -> None:
+    notes = table(
+        "notes", column("user_id"), column("title", TEXT), column("done_at", MOMENT, null=True),
+        column("made_at", MOMENT), foreign_keys=(key("user_id", "users"),),
+    )  # fmt: skip
+    columns = {
+        "id": ColumnFacts(0.0, -1.0, 16, 0.99),
+        "title": ColumnFacts(0.0, -0.9, 41, 0.0),
+        "done_at": ColumnFacts(0.25, -0.7, 8, 0.9),
+    }
+    facts = SourceFacts(
+        {("public", "users"): TableFacts(10), ("public", "notes"): TableFacts(95, columns)},
+        "17.0",
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    shape = Shape({one.place: one for one in (USERS, notes)})
+    found = declared(guess_population(shape, facts))["notes"]
+    assert found["rows"] == {"mean": 9.5}
+    assert found["columns"]["id"] == "uuid7"
+    assert found["columns"]["done_at"]["happens"] == 0.75
+    assert found["columns"]["title"] == {"text": "{catch_phrase} {last_name}"}
