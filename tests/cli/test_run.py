@@ -46,6 +46,7 @@ STAGES = (
     "seed 120 users",
     "load: the phase matrix",
     "findings: candidates",
+    "load: the simplest stack that holds",
     "benchmarks",
     "benchmarks: on a replica",
 )
