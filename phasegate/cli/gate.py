@@ -42,6 +42,11 @@ from phasegate.stack.host_metrics import KEY_VARIABLE, Endpoint
     help="Metrics of the database's host, in Prometheus's format "
     f"[a hosted project's own, where {KEY_VARIABLE} is set].",
 )
+@click.option(
+    "--reads",
+    metavar="LIST",
+    help='Requests of HttpUsers that change nothing, though no GET: "POST /login".',
+)
 @click.option("--users-file", type=options.FILE, help="Act as these users, not as the seeder's.")
 @options.seed_number
 @options.results
@@ -57,6 +62,7 @@ def gate(
     request_budget: int | None,
     allow_writes: bool,
     metrics_url: str | None,
+    reads: str | None,
     users_file: Path | None,
     seed: int | None,
     results: Path,
@@ -111,6 +117,7 @@ def gate(
             allow_writes=allow_writes,
             users_file=users_file,
             results=results,
+            reads=reads or "",
             metrics=Endpoint.of(host, metrics_url, os.environ.get(KEY_VARIABLE, "")),
         )
         folder = staging.run(plan)

@@ -67,6 +67,8 @@ class StagingPlan:
     allow_writes: bool
     users_file: Path | None
     results: Path
+    reads: str = ""
+    """Requests that change nothing, though they are no GET."""
     metrics: Endpoint | None = None
 
 
@@ -240,6 +242,7 @@ def _drive(
                 request_budget=plan.request_budget,
                 allow_writes=plan.allow_writes,
                 users_file=plan.users_file,
+                reads=plan.reads,
             ),
         )
     if not load.endpoints:

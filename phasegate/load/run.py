@@ -58,12 +58,16 @@ class RemoteLimits:
     """Whether sessions that write are driven too; what they wrote is removed."""
     users_file: Path | None = None
     """Users to act as; the seeder's if None."""
+    reads: str = ""
+    """Requests that change nothing, though they are no GET: `POST /login,POST /rest/v1/rpc/*`."""
 
     @property
     def options(self) -> dict[str, str]:
         """As the generator takes them."""
         options = {"RAMP": repr(self.ramp_s), "REQUEST_BUDGET": str(self.request_budget)}
         options["ALLOW_WRITES" if self.allow_writes else "READS_ONLY"] = "true"
+        if self.reads:
+            options["READS"] = self.reads
         if self.users_file is not None:
             options["USERS_FILE"] = str(self.users_file.resolve())
         return options

@@ -9,6 +9,7 @@ import pytest
 
 from phasegate.load.client import Budget, share_of
 from phasegate.load.options import REMOTE_BUDGET, REMOTE_RAMP_S, add_arguments
+from phasegate.load.run import RemoteLimits
 from phasegate.load.settings import LoadSettings, settings_from
 from phasegate.load.stages import SESSIONS_MIN, parse_size, rate_with_enough_sessions
 from phasegate.load.users import ActingUsers, Listed, Seeded
@@ -141,6 +142,15 @@ def test_the_supabase_clis_stack_is_a_target_by_name() -> None:
 def test_a_projects_url_comes_from_the_environment() -> None:
     found = settings(host=None, environment={**KEYS, "SUPABASE_URL": REMOTE})
     assert found.host == REMOTE
+
+
+def test_a_staging_run_hands_on_which_requests_read() -> None:
+    limits = RemoteLimits(ramp_s=10, request_budget=5, reads="POST /login")
+    given = {"reads": limits.options["READS"], "reads_only": limits.options["READS_ONLY"]}
+    assert given == {"reads": "POST /login", "reads_only": "true"}
+    guard = settings("--reads-only", "--reads", given["reads"]).reads_only
+    assert guard is not None
+    assert guard.allowed == ("POST /login",)
 
 
 def test_secrets_are_not_in_the_printed_form() -> None:
