@@ -151,7 +151,9 @@ def _check_after(table: Table, column: ColumnFile, key: str) -> None:
 
 
 def _check_element(declared: Declared, table: Table, column: ColumnFile, key: str) -> None:
-    if any(getattr(column, kind) for kind in ("json", "array", *SIBLINGS, "sum", "product")):
+    is_template = column.json is not None and not key.endswith(".array")
+    others = ("array", *SIBLINGS, "sum", "product")
+    if is_template or any(getattr(column, kind) for kind in others):
         refuse(key, "takes `choice`, `share`, a number, `text`, `value`, `ref` and the like")
     if column.function or column.by_number or column.unique:
         refuse(key, "takes no `function`, `by_number` or `unique`")

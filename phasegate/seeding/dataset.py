@@ -151,7 +151,7 @@ def _hold(runner: asyncio.Runner, dsn: str) -> Iterator[None]:
 def _of_keys(error: BaseException) -> str:
     """A statement of the keys that was refused: for the rows, or for what it says."""
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
-        return f"seed/keys.sql does not hold. {fault_of(error)}"
+        return f"seed/keys.sql: {fault_of(error)}"
     return f"seed/keys.sql: {reason_of(error)}"
 
 

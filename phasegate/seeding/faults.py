@@ -67,6 +67,6 @@ def fault_of(error: asyncpg.PostgresError, table: str = "") -> Fault:
         table or plain(f"{schema}{found}"),
         column.replace('"', ""),
         error.constraint_name or "",
-        " ".join([str(error).splitlines()[0], *detail.splitlines()[:1]]),
+        ": ".join([str(error).splitlines()[0], *detail.splitlines()[:1]]).rstrip("."),
         mend.format(column=column or "the column"),
     )

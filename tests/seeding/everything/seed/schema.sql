@@ -26,7 +26,7 @@ create table types (
   a_json json, a_jsonb jsonb, a_inet inet, a_cidr cidr, a_mac macaddr, a_mac8 macaddr8, a_bit bit(5), a_varbit varbit(9),
   a_arr int4[], a_arr2 text[], a_mood mood, a_pos posint, a_i4r int4range, a_nr numrange, a_tsr tsrange, a_tstzr tstzrange, a_dr daterange,
   a_i8mr int8multirange, a_tsv tsvector, a_tsq tsquery, a_point point, a_line line, a_lseg lseg, a_box box, a_path path, a_poly polygon, a_circle circle,
-  a_hs ext.hstore, a_lt ext.ltree, a_jp jsonpath, a_lsn pg_lsn, a_pair pair, a_moods moods, a_pt2 point[], a_vec ext.vector(8), a_half ext.halfvec(4), a_nums numeric(5,2)[], a_gen int generated always as (1) stored
+  a_hs ext.hstore, a_lt ext.ltree, a_jp jsonpath, a_lsn pg_lsn, a_pair pair, a_moods moods, a_pt2 point[], a_docs jsonb[], a_vec ext.vector(8), a_half ext.halfvec(4), a_nums numeric(5,2)[], a_gen int generated always as (1) stored
 );
 -- What refuses every row: it must not be asked while rows come in.
 create function no() returns trigger language plpgsql as $$ begin raise 'no'; end $$;
