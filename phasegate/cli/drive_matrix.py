@@ -20,6 +20,7 @@ from phasegate.load.least_parts import Search
 from phasegate.load.run import Target
 from phasegate.load.stage_result import Driven, finding_of
 from phasegate.model.prices import Compute
+from phasegate.model.verdict import Reason
 from phasegate.project import Project
 from phasegate.records import store
 from phasegate.records.least import LeastRecord, LeastStack, Needed, Trial
@@ -123,6 +124,10 @@ def standing_of(running: RunningLevel, project: Project) -> Standing:
         dict(running.pids),
         running.pooler_dsn,
         unguarded(running.dsn, project.about.schemas),
+        marks=tuple(
+            f"{Reason.SMALLER}: this machine has {each}"
+            for each in (emulation.smaller if emulation else ())
+        ),
         watched=None if emulation is None else emulation.watched,
     )
 

@@ -52,11 +52,7 @@ def search_sizes(
                     apply_sql(dsn, "warm")
 
             yield SizeStanding(
-                standing_of(running, project),
-                emulation.not_in_force,
-                emulation.smaller,
-                LEFT_OUT,
-                warm,
+                standing_of(running, project), emulation.not_in_force, LEFT_OUT, warm
             )
 
     return SizeSearch(plan, project, stand, stacks.sample, on_progress)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -39,8 +39,6 @@ class SizeStanding:
     standing: Standing
     not_in_force: tuple[str, ...]
     """What of the size is not, a sentence each."""
-    smaller: tuple[str, ...]
-    """What this machine has less of than the size."""
     left_out: tuple[str, ...]
     warm: Callable[[], None] = field(repr=False)
     """Reads what fits into memory."""
@@ -185,12 +183,8 @@ class SizeSearch:
 
 def _marked(up: SizeStanding) -> Standing:
     """The standing, with what keeps its stages from counting."""
-    marks = [f"{Reason.NOT_IN_FORCE}: {each}" for each in up.not_in_force]
-    marks += [f"{Reason.SMALLER}: this machine has {each}" for each in up.smaller]
-    there = up.standing
-    return Standing(
-        there.target, there.pids, there.pooler_dsn, there.unguarded, tuple(marks), there.watched
-    )
+    marks = tuple(f"{Reason.NOT_IN_FORCE}: {each}" for each in up.not_in_force)
+    return replace(up.standing, marks=(*up.standing.marks, *marks))
 
 
 def _used(driven: Driven) -> SizeUse | None:
