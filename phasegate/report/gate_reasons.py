@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from phasegate.model.capacity import Profile, bill_at, demand_at, missing
 from phasegate.model.catalogue import Catalogue
-from phasegate.model.cost import GB
+from phasegate.model.cost import GB, Bill
 from phasegate.model.verdict import Verdict
 from phasegate.records.gate import Kind, Reason
 from phasegate.records.host_metrics import alerts, summary
@@ -141,6 +141,13 @@ def of_planner(run: Run) -> list[Reason]:
     ]
 
 
+def _size(bill: Bill, profile: Profile, size: int) -> str:
+    """The compute size of a bill, and what it rests on where that is not the target's own."""
+    if size in dict(profile.sizes):
+        return f"{bill.compute}, measured"
+    return bill.compute if profile.compute else f"{bill.compute} by processor time"
+
+
 def of_money(
     profile: Profile | None, size: int, catalogue: Catalogue, sources: tuple[str, ...]
 ) -> list[Reason]:
@@ -161,7 +168,7 @@ def of_money(
     budget = catalogue.alerts.budget_usd_per_month
     # What was not measured counts as none: the sum is then a lower bound, and says so.
     least = "At least " if missing(profile) else ""
-    cost = f"{least}{dollars(bill)} a month ({bill.plan}, {bill.compute}) at {at}"
+    cost = f"{least}{dollars(bill)} a month ({bill.plan}, {_size(bill, profile, size)}) at {at}"
     fired = [s for s in catalogue.alerts.budget_shares if bill.usd_per_month >= s * budget]
     found = []
     if bill.usd_per_month > budget:
