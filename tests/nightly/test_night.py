@@ -297,7 +297,7 @@ def theirs() -> Iterator[Path]:
         _replace(
             root / "load/benchmarks/inbox_index/query.sql",
             "where organisation_id = $1",
-            "where (select pg_sleep(0.003)) is not null and organisation_id = $1",
+            "where (select pg_sleep(0.05)) is not null and organisation_id = $1",
         )
         _commit(root, "slower")
         yield root
