@@ -75,9 +75,8 @@ def gate(
     the files of RUN (a folder or an id; the newest run if left out), or of a
     staging run made now: --host is driven at the phase's modelled peak with
     head-room, and the database looked at read-only. SUPABASE_ANON_KEY and
-    SUPABASE_JWT_SECRET are its keys; with SUPABASE_METRICS_KEY the metrics of
-    a hosted project are read while it is driven. RUN may hold the load of Locust's --out
-    alone; a database URL then adds what its target holds.
+    SUPABASE_JWT_SECRET are its keys; SUPABASE_METRICS_KEY also reads a hosted project's metrics.
+    RUN may hold load alone; a database URL then adds what its target holds.
     """
     from phasegate import report
 
