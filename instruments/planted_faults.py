@@ -109,7 +109,25 @@ def generate(
             [[levels]]
             title = "as shipped"
             """,
-        "seed/schema.sql": f"""
+        "seed/schema.sql": _schema(n),
+        "seed/keys.sql": _keys(n, kinds),
+        "seed/policies.sql": _policies(n, kinds, once),
+        "seed/population.toml": _population(n, kinds, items_mean, news_rows),
+        "benchmarks/draw.sql": f"""
+            -- Users, those with more {n.items} more often. $1: seed, $2: how many.
+            select {n.owner} as sub from public.{n.items} order by md5(id::text || $1) limit $2::int
+            """,
+        "loadtests/locustfile.py": _sessions(n, kinds, news_rows // 2),
+    }
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+    return faults_of(names, kinds)
+
+
+def _schema(n: Names) -> str:
+    return f"""
             -- Users, their {n.folders}, and the {n.items} in them.
             create table accounts (
                 id uuid not null, name text not null, joined_at timestamptz not null
@@ -128,21 +146,7 @@ def generate(
                 title text not null,
                 {n.state} text not null, notes text not null, {n.moment} timestamptz not null
             );
-            """,
-        "seed/keys.sql": _keys(n, kinds),
-        "seed/policies.sql": _policies(n, kinds, once),
-        "seed/population.toml": _population(n, kinds, items_mean, news_rows),
-        "benchmarks/draw.sql": f"""
-            -- Users, those with more {n.items} more often. $1: seed, $2: how many.
-            select {n.owner} as sub from public.{n.items} order by md5(id::text || $1) limit $2::int
-            """,
-        "loadtests/locustfile.py": _sessions(n, kinds, news_rows // 2),
-    }
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
-    return faults_of(names, kinds)
+            """
 
 
 def _keys(n: Names, kinds: Collection[str]) -> str:
