@@ -237,7 +237,12 @@ class _Adoption:
         users_table, key = await _quoted(connection, users, guess.users_key)
         files = {
             "loadtests/locustfile.py": locustfile(
-                population, guess.users_table, guess.users_key, self.name, hidden
+                population,
+                guess.users_table,
+                guess.users_key,
+                self.name,
+                hidden,
+                guarded=self._as_supabase,
             ),
             **dict(benchmarks(users_table, key, index, quoted)),
             "results/.gitkeep": "",

@@ -77,6 +77,8 @@ def locustfile(
     users_key: str,
     name: str,
     hidden: Collection[str] = (),
+    *,
+    guarded: bool = True,
 ) -> str:
     """The text of the file.
 
@@ -86,11 +88,14 @@ def locustfile(
         users_key: its column that tokens carry.
         name: of the project.
         hidden: tables of which no policy lets a user see a row.
+        guarded: whether policies, and not the app's own server, decide who sees what.
     """
     named = {plain(table): said for table, said in population["tables"].items()}
     tables = {table: said for table, said in named.items() if table not in hidden}
     users = plain(users_table)
-    lists = sorted(_lists(tables, users, users_key), key=lambda one: -one.weight)[:LISTS_MAX]
+    lists = sorted(_lists(tables, users, users_key, guarded), key=lambda one: -one.weight)[
+        :LISTS_MAX
+    ]
     used = {"SessionUser", "Rows", *(one.shows for one in lists if one.shows.isupper())}
     text = _HEAD.format(name=name, imports=", ".join(sorted(used, key=_as_ruff)))
     taken: set[str] = set()
@@ -116,7 +121,8 @@ def _as_ruff(name: str) -> tuple[int, str]:
     return (0 if name.isupper() else 1, name)
 
 
-def _lists(tables: dict[str, Any], users: str, users_key: str) -> Iterator[_List]:
+def _lists(tables: dict[str, Any], users: str, users_key: str, guarded: bool) -> Iterator[_List]:
+    others = " that policies let the user see." if guarded else ", whoever's: say here which."
     column: str | None
     for table, said in tables.items():
         if "." in table or said.get("skip"):
@@ -133,7 +139,7 @@ def _lists(tables: dict[str, Any], users: str, users_key: str) -> Iterator[_List
             created = next((name for name, kind in columns.items() if kind == "created"), None)
             order = f"order={quote(created, safe='')}.desc" if created else ""
             doc = f"The newest rows of {table}" + (
-                " that are the user's own." if column else " that policies let the user see."
+                " that are the user's own." if column else others
             )
             yield _List(
                 table,
