@@ -198,6 +198,10 @@ def test_a_folder_of_load_alone_can_say_no_and_becomes_a_go_with_its_database(
 def test_a_staging_stack_that_misses_its_objective_is_a_no_go(gate, staging):
     strict = "[slo]\nrequest_latency_ms_p95 = 0.2\n"
     found = gate(*live(staging), catalogue=strict, DATABASE_URL=staging.dsn)
+    shared = [why for why in found.reasons("invalid") if "machine-shared" in why]
+    if shared:  # what such a miss has to be: nobody knows whose fault it was
+        assert (found.verdict["decision"], found.code) == ("INVALID", 3)
+        pytest.skip(f"this machine is too busy for a NO-GO: {shared[0]}")
     assert (found.verdict["decision"], found.code) == ("NO-GO", 1)
     assert "Level 2 at 300 users FAILs" in found.reasons("fails")[0]
 
