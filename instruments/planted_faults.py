@@ -336,15 +336,20 @@ class Person(SessionUser):
                     f"/rest/v1/{n.items}?select=id,title&{n.folder_id}=eq.{{folders[0]['id']}}&limit=20",
                     name="folder", expects=ITEMS,
                 )
+''' + _newest(n, columns + embed, order)
 
+
+def _newest(n: Names, columns: str, order: str) -> str:
+    """The list that most clicks begin with."""
+    return f"""
     def newest(self) -> list[dict[str, Any]]:
         with self.click("newest", shows=USUALLY) as click:
             return click.saw(self.client.get(
-                f"/rest/v1/{n.items}?select={columns}{embed}&{n.owner}=eq.{{self.user.id}}"
+                f"/rest/v1/{n.items}?select={columns}&{n.owner}=eq.{{self.user.id}}"
                 f"&{order}", name="newest", expects=ITEMS,
             ).json())
         return []
-'''
+"""
 
 
 Edit = tuple[str, str, str]
