@@ -233,8 +233,11 @@ class Walker(HttpUser):
     done = drive(HEAD + text, "--tasks-per-session", "4")
     sent = shop("/counts")
     assert done.holds, done.said
-    # Four tasks end in the middle of the second walk: it is walked to its end.
-    assert sent["GET /api/one"] == sent["GET /api/three"] == 2 * sent["GET /api/left"]
+    # Four tasks end in the middle of the second walk: it is walked to its end. Sessions that the
+    # end of the test cuts short have not left.
+    left, due = sent["GET /api/left"], done.record.sessions.due
+    assert left > 10
+    assert 2 * left <= sent["GET /api/three"] <= sent["GET /api/one"] <= 2 * due
 
 
 def test_latency_counts_from_when_a_click_was_due(drive: Callable[..., Run]) -> None:

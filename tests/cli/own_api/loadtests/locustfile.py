@@ -16,8 +16,8 @@ class Member(SessionUser):
 
     @task(3)
     def read(self) -> None:
-        """Look twice."""
-        for _ in range(2):
+        """Look again and again."""
+        for _ in range(5):
             with self.click("open notes", shows=USUALLY):
                 self.client.get(f"/notes?member={self.user.id}", name="notes")
 
