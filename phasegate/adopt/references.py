@@ -29,8 +29,17 @@ def up_columns(work: Work) -> Iterator[str]:
             is_first
             or target == work.owned.groups
             or (target in work.owned.ancestors and not _is_other(work, key))
+            or _is_home_group(work, target)
         ):
             yield from key.columns
+
+
+def _is_home_group(work: Work, target: Place) -> bool:
+    """Whether the row's user, but not the row, belongs to a row of `target`: then to that alone."""
+    owned = work.owned
+    has_user = owned.kind is Kind.USERS or work.owners.users.place in owned.ancestors
+    is_group = work.owners.by_place[target].kind is Kind.GROUPS
+    return has_user and is_group and target not in (owned.table.place, *owned.ancestors)
 
 
 def _is_other(work: Work, key: ForeignKey) -> bool:
@@ -178,8 +187,8 @@ def _beside(work: Work, target: Place, share: dict[str, Any]) -> tuple[dict[str,
     other = owners.by_place[target]
     if other.kind is Kind.REFERENCE:
         return share, f"{name} does not grow with the users"
-    if other.kind is Kind.GROUPS and owned.kind in (Kind.USERS, Kind.MIRROR):
-        return {}, "the group that took the user"
+    if _is_home_group(work, target):
+        return share, "the group that took the row's user"
     mine = {owned.table.place, *owned.ancestors}
     common = next((one for one in other.ancestors if one in mine), None)
     if common is None:
