@@ -49,6 +49,8 @@ from phasegate.seeding.timeline import (
     Year,
 )
 
+# Rows of an entity that is not kept beyond the table that needs it: some 50 MB.
+LARGE = 1 << 21
 # Means that no formula gives are taken over this many users, whatever the number of users.
 SAMPLE_USERS = 4096
 # Sizes, delays and numbers are looked up by twelve hashed bits.
@@ -117,6 +119,11 @@ class Population:
             }[table.shape]
             self._entities[name] = make(table)
         return self._entities[name]
+
+    def forget_large(self) -> None:
+        """Let go of entities that take much memory: whoever needs one makes it again."""
+        for name in [one for one, entity in self._entities.items() if entity.count > LARGE]:
+            del self._entities[name]
 
     def life_weeks_mean(self, name: str) -> float:
         """Expected weeks from a row's creation to the end."""

@@ -90,6 +90,7 @@ class Tables:
         self._histograms += self._of_stream(table, stream)
         columns = (*heads.values(), *others.values())
         self._histograms += [one.histogram() for one in columns if isinstance(one, After)]
+        self._population.forget_large()
 
     def count(self, name: str) -> int:
         """Make the rows of a table without encoding them: for their histograms alone."""
