@@ -107,6 +107,9 @@ def _reference(work: Work, key: ForeignKey) -> None:
     if not pairs:
         return
     options, reason = _picked(work, key)
+    stranger = _settled_elsewhere(work, key, {name for name, _ in pairs})
+    if stranger:
+        options, reason = None, f"{stranger} is settled by another key, not by the row's owner"
     if options is None:
         for name, _ in pairs:
             if work.table.by_name[name].not_null:
@@ -131,6 +134,35 @@ def _reference(work: Work, key: ForeignKey) -> None:
                 reason += f"; {picked}: no two alike"
         ordered = {"ref": declared.pop("ref"), **declared}
         work.put(name, ordered, reason)
+
+
+def _settled_elsewhere(work: Work, key: ForeignKey, free: set[str]) -> str:
+    """A column of `key` that another key has set to what rows inside the common owner may lack.
+
+    Empty where each such column is the key of the common owner, or of one above it.
+    """
+    by_place, target = work.owners.by_place, work.owners.target(key)
+    mine = (work.table.place, *work.owned.ancestors)
+    if target in mine:
+        return ""
+    shared = [one for one in mine if one in by_place[target].ancestors]
+    for name in key.columns:
+        if name not in free and _base(work, name) not in shared:
+            return name
+    return ""
+
+
+def _base(work: Work, name: str) -> Place:
+    """The table whose key a column has in the end, from one foreign key to the next."""
+    table = work.table
+    for _ in work.owners.shape.tables:
+        keys = [key for key in table.foreign_keys if name in key.columns]
+        if not keys:
+            break
+        key = min(keys, key=lambda one: len(one.columns))
+        name = key.targets[key.columns.index(name)]
+        table = work.owners.shape.tables[work.owners.target(key)]
+    return table.place
 
 
 def _renamed(work: Work, key: ForeignKey, target: str, options: dict[str, Any]) -> tuple[str, str]:

@@ -179,3 +179,59 @@ def test_figures_of_the_source_say_nulls_order_and_length() -> None:
     assert found["columns"]["id"] == "uuid7"
     assert found["columns"]["done_at"]["happens"] == 0.75
     assert found["columns"]["title"] == {"text": "{catch_phrase} {last_name}"}
+
+
+def test_a_key_of_two_columns_picks_one_row_for_both() -> None:
+    spaces = table("spaces", column("team_id"), foreign_keys=(key("team_id", "teams"),))
+    forms = table(
+        "forms",
+        column("space_id"),
+        foreign_keys=(key("space_id", "spaces"),),
+        uniques=(Unique("both", ("id", "space_id")),),
+    )
+    # The shorter key is true by the longer one: the form's space is a space.
+    links = table(
+        "links",
+        column("team_id"),
+        column("space_id"),
+        column("form_id"),
+        foreign_keys=(
+            key("team_id", "teams"),
+            ForeignKey("of_form", ("form_id", "space_id"), ("public", "forms"), ("id", "space_id")),
+            ForeignKey("of_space", ("space_id",), ("public", "spaces"), ("id",)),
+        ),
+    )
+    found = guess(USERS, TEAMS, TEAM_MEMBERS, spaces, forms, links)
+    assert found.problems == ()
+    columns = declared(found)["links"]["columns"]
+    assert columns["form_id"] == {"ref": "forms.id"}
+    assert columns["space_id"] == {"ref": "forms.space_id", "same_as": "form_id"}
+
+
+def test_a_key_that_would_need_two_owners_to_agree_is_named() -> None:
+    spaces = table("spaces", column("team_id"), foreign_keys=(key("team_id", "teams"),))
+    forms = table("forms", column("space_id"), foreign_keys=(key("space_id", "spaces"),))
+    # A source picks a space of its team; a link belongs to a source, and its form to a space.
+    sources = table(
+        "sources",
+        column("channel_id"),
+        column("space_id"),
+        foreign_keys=(key("channel_id", "channels"), key("space_id", "spaces")),
+        uniques=(Unique("one", ("channel_id",)),),
+    )
+    channels = table("channels", column("team_id"), foreign_keys=(key("team_id", "teams"),))
+    links = table(
+        "links",
+        column("source_id"),
+        column("space_id"),
+        column("form_id"),
+        foreign_keys=(
+            ForeignKey("by", ("source_id", "space_id"), ("public", "sources"), ("id", "space_id")),
+            ForeignKey("of_form", ("form_id", "space_id"), ("public", "forms"), ("id", "space_id")),
+        ),
+        uniques=(Unique("per_source", ("source_id", "space_id")),),
+    )
+    found = guess(USERS, TEAMS, TEAM_MEMBERS, spaces, forms, channels, sources, links)
+    assert [(one.table, one.column, one.constraint) for one in found.problems] == [
+        ("links", "form_id", "of_form")
+    ]
