@@ -171,3 +171,11 @@ def test_the_index_of_documents_names_every_document() -> None:
 )
 def test_the_search_for_outside_documents_finds_them(text: str, is_outside: bool) -> None:
     assert bool(OUTSIDE.search(text)) is is_outside
+
+
+def test_every_file_of_tests_is_in_one_part_of_make_test() -> None:
+    globs = re.findall(r"'(tests/[^']*\.py)'", (ROOT / "Makefile").read_text(encoding="utf-8"))
+    named = [path for glob in globs for path in ROOT.glob(glob)]
+    split = {path.parent for path in named}
+    assert len(named) == len(set(named))
+    assert {path for folder in split for path in folder.glob("test_*.py")} == set(named)
