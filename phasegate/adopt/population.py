@@ -93,6 +93,7 @@ def guess_population(
         )
         for place, one in able.items()
     )
+    _number_children(tables)
     problems = [_unable(one) for one in owners.by_place.values()]
     return Guess(
         ".".join(plain_parts(users.place)),
@@ -105,6 +106,19 @@ def guess_population(
         ),
         tuple(_notes(shape)),
     )
+
+
+def _number_children(tables: tuple[GuessedTable, ...]) -> None:
+    """Count the keys of what belongs to an event: its rows have no moment for keys to follow."""
+    events: set[Place] = set()
+    for table in tables:  # owners come first
+        is_child = table.owned.owner in events
+        value = table.rows.value
+        if is_child or (isinstance(value, dict) and "mean" in value):
+            events.add(table.owned.table.place)
+        for name, (declared, reason) in table.filled.columns.items():
+            if is_child and declared == "snowflake":
+                table.filled.columns[name] = ("identity", reason)
 
 
 def plain_parts(place: Place) -> tuple[str, ...]:

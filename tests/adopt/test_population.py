@@ -235,3 +235,17 @@ def test_a_key_that_would_need_two_owners_to_agree_is_named() -> None:
     assert [(one.table, one.column, one.constraint) for one in found.problems] == [
         ("links", "form_id", "of_form")
     ]
+
+
+def test_keys_follow_time_but_for_rows_of_an_event() -> None:
+    number = Column("id", Type("int8", "int8"), not_null=True, identity="a")
+
+    def numbered(name: str, owner: str) -> Table:
+        made = table(name, column(f"{owner}_id"), foreign_keys=(key(f"{owner}_id", f"{owner}s"),))
+        return replace(made, columns=(number, *made.columns[1:]))
+
+    tables = declared(guess(USERS, numbered("visits", "user"), numbered("clicks", "visit")))
+    assert (tables["visits"]["rows"], tables["visits"]["columns"]["id"]) == (
+        {"mean": 50.0}, "snowflake",
+    )  # fmt: skip
+    assert (tables["clicks"]["owner"], tables["clicks"]["columns"]["id"]) == ("visits", "identity")
