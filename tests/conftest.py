@@ -22,6 +22,7 @@ import asyncpg
 import numpy as np
 import pytest
 
+from phasegate.project import VARIABLE
 from phasegate.records.night import Circumstances, Evidence, NightRecord, Ratios, Series
 from phasegate.records.run import Machine, Server
 from phasegate.stack.binaries import BIN_VARIABLE, give_to_service_user, programs, server_version
@@ -74,6 +75,17 @@ def _a_unit_test_stands_alone(
 
     monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+@pytest.fixture(autouse=True)
+def _a_verb_leaves_its_project_to_itself() -> Iterator[None]:
+    """A verb that is called in this process names its project to children, by the environment."""
+    before = os.environ.get(VARIABLE)
+    yield
+    if before is None:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = before
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -139,7 +139,7 @@ def held(gate: Callable[..., Answer], staging: Staging) -> Answer:
     with replaying(text(0), text(3)) as server:
         asked = [*live(staging), "--metrics-url", server.url]
         found = gate(*asked, DATABASE_URL=staging.dsn, SUPABASE_METRICS_KEY=METRICS_KEY)
-    assert server.asked
+    assert server.asked, found.said
     return found
 
 

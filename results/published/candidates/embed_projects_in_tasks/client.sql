@@ -1,0 +1,3 @@
+-- A change of the client, so there is no migration. Over the REST API:
+--     GET /rest/v1/tasks?select=*,projects(*)
+-- in place of one request for each row.

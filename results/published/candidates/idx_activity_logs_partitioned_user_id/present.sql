@@ -1,0 +1,5 @@
+-- Whether the index is there and valid.
+select exists (
+    select from pg_catalog.pg_index
+    where indexrelid = to_regclass('public.idx_activity_logs_partitioned_user_id') and indisvalid
+)

@@ -1,0 +1,2 @@
+-- As the app asks.
+with pgrst_source as (select "tasks".* from "public"."tasks" as "tasks" where "tasks"."user_id" = ($3::text)::pg_catalog.uuid and "tasks"."project_id" = ($4::text)::pg_catalog.uuid order by "tasks"."created_at" desc limit $1::bigint offset $2::bigint) select null::bigint, count(_postgrest_t), coalesce(json_agg(_postgrest_t), '[]')::text, nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), ''), null::int, null::text from (select * from pgrst_source) as _postgrest_t
