@@ -12,6 +12,8 @@ from phasegate.report.money import described
 from phasegate.report.tables import Table
 
 SOURCE = "least.json"
+TITLES_MAX = 2
+"""Parts that a heading names; more are counted."""
 
 
 def stack_for(record: LeastRecord | None, size: int) -> LeastStack | None:
@@ -68,6 +70,18 @@ def line(record: LeastRecord | None) -> str:
         else:
             said.append(([users(stack.users)], what))
     return "; ".join(f"{listed(sizes)}: {what}" for sizes, what in said)
+
+
+def title(record: LeastRecord | None, project: ProjectNote) -> str:
+    """The answer in one sentence, for the most users that were seen to hold; empty without any."""
+    held = [stack for stack in record.stacks if stack.outcome == "holds"] if record else []
+    if not held:
+        return ""
+    names = [_title(needed.part, project) for needed in held[-1].needed]
+    what = "nothing added" if not names else f"{len(names)} parts"
+    if 0 < len(names) <= TITLES_MAX:
+        what = f"{listed(names)} and nothing else"
+    return f"{users(held[-1].users)} users hold with {what}"
 
 
 def table(found: Findings) -> Table:

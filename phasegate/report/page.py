@@ -132,7 +132,8 @@ def _shared(found: Findings) -> dict[str, object]:
         "target": run.target,
         "seeds": tuple(run.seeds.values()),
         "benchmarks": tuple(run.benchmarks.values()),
-        "title": headline.title(found.techniques, found.stages),
+        "title": least.title(found.run.least, found.project)
+        or headline.title(found.techniques, found.stages),
         "verdict": headline.verdict(found.techniques, found.catalogue.slo.statement_latency_ms_p95),
         "shown": headline.ITEMS_SHOWN,
         "load_line": headline.load_sentence(found.stages, found.catalogue),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def test_the_least_is_in_the_five_lines(whole_run: Path) -> None:
 def test_the_page_begins_with_it_and_names_what_is_not_needed(whole_run: Path) -> None:
     searched(whole_run, stack(1_000), stack(100_000, INDEX))
     html = report.build(whole_run).read_text(encoding="utf-8")
+    assert re.search(r"<h1>100k users hold with .* and nothing else</h1>", html)
     assert html.index('id="least"') < html.index('id="matrix"')
     assert f"phasegate sql {INDEX}" in html
     assert f"{INDEX}: FAIL, p95 1,900 ms" in html or f"{INDEX}: FAIL, p95 1.9 s" in html
