@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
@@ -19,12 +20,27 @@ INTERRUPTED = (
     "of ours was stopped. Start again when you like."
 )
 
+AGAIN_S = 0.02
+"""After an interruption that was lost: by then that object is gone."""
+
 
 def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
     # Once: from here on servers are being stopped, which a second Ctrl-C must not cut short.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _lost(found: sys.UnraisableHookArgs) -> None:
+    """Ask again where an interruption came while an object was being taken away.
+
+    Python lets no exception out of there (`sys.unraisablehook`), so that the run would go on.
+    """
+    if found.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(found)
+        return
+    signal.signal(signal.SIGINT, _interrupted)
+    threading.Timer(AGAIN_S, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 
 def main() -> None:
@@ -42,6 +58,7 @@ def _phasegate() -> click.Command:
 def run_command(command: Callable[[], click.Command], name: str) -> NoReturn:
     """Run a command line and exit with a documented code; no traceback reaches the user."""
     signal.signal(signal.SIGINT, _interrupted)
+    sys.unraisablehook = _lost
     signal.signal(signal.SIGTERM, _interrupted)  # a polite kill ends a run the way Ctrl-C does
     sys.exit(_exit_code(command, name))
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,4 +84,32 @@ def test_a_reader_that_goes_away_is_no_error(environment: dict[str, str]) -> Non
     done = subprocess.run(
         ["sh", "-c", piped], check=True, capture_output=True, text=True, env=environment
     )
+    assert "Traceback" not in done.stderr
+
+
+LOST = """
+import os, signal, time
+import click
+from phasegate.__main__ import run_command
+
+class Going:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+
+@click.command()
+def wait():
+    Going()
+    time.sleep(30)
+
+run_command(lambda: wait, "wait")
+"""
+
+
+def test_ctrl_c_while_an_object_is_taken_away_is_not_lost() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOST], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("phasegate: Interrupted") == 1
     assert "Traceback" not in done.stderr
