@@ -90,7 +90,7 @@ def is_of_one(request: Request) -> bool:
 
 
 def words(name: str) -> str:
-    """`getUserStats` and `get_user_stats` are both `get user stats`."""
+    """`getOrderTotals` and `get_order_totals` are both `get order totals`."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
     found = re.findall(r"[A-Za-z0-9]+", spaced)[:WORDS_MAX]
     return " ".join(found).lower() or "root"
