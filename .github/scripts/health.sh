@@ -4,7 +4,7 @@
 set -euo pipefail
 
 code=0
-said=$(.venv/bin/phasegate health 2>&1) || code=$?
+said=$(phasegate health 2>&1) || code=$?
 echo "$said"
 {
   echo '### Health'

@@ -6,6 +6,7 @@
 #
 # Not by `make nightly`, which calls the same: make ends with 2 whatever its command ended with.
 set -euo pipefail
+shopt -s nullglob
 
 history=$RUNNER_TEMP/history
 night=$RUNNER_TEMP/night
@@ -15,7 +16,7 @@ before=$(ls "$history")
 options=(--baseline "$BASELINE" --history "$history")
 [ -z "${BUDGET:-}" ] || options+=(--budget "$BUDGET")
 code=0
-.venv/bin/phasegate nightly "${options[@]}" || code=$?
+phasegate nightly "${options[@]}" || code=$?
 [[ $code =~ ^[013]$ ]] || exit "$code"
 echo "code=$code" >> "$GITHUB_OUTPUT"
 if [ "$code" = 3 ]; then
@@ -30,8 +31,8 @@ if [ -z "$(ls "$night/history")" ]; then
   echo 'This night left no record; the log says why.' >> "$GITHUB_STEP_SUMMARY"
   exit 0
 fi
-.venv/bin/phasegate digest --history "$history" > "$night/digest.md"
-.venv/bin/phasegate digest --history "$history" --json > "$night/digest.json"
-.venv/bin/phasegate history --history "$history" --page > /dev/null
+phasegate digest --history "$history" > "$night/digest.md"
+phasegate digest --history "$history" --json > "$night/digest.json"
+phasegate history --history "$history" --page > /dev/null
 mv "$RUNNER_TEMP/history.html" "$RUNNER_TEMP/nightly/summary.md" "$night/"
 cat "$night/summary.md" >> "$GITHUB_STEP_SUMMARY"

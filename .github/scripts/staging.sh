@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Drive the staging project. With no USERS: `phasegate gate`, at the upper bound of phase PHASE, which
-# ends in a verdict. With USERS: a trial of that many by Locust, which ends in how that one stage went.
+# ends in a verdict. With USERS: a trial of that many by `phasegate load`, which ends in how that one stage went.
 # Either sends no more than BUDGET requests, reads only, and ends as its program does: 0 holds, 1 does
 # not, 2 wrong call, 3 not measured fairly. Records and pages go to RUNNER_TEMP/staging.
 set -euo pipefail
@@ -9,9 +9,7 @@ refuse() {
   echo "::error title=Load test::$1. No request was sent"
   exit 2
 }
-for name in SUPABASE_URL SUPABASE_ANON_KEY SUPABASE_JWT_SECRET; do
-  [ -n "${!name:-}" ] || refuse "$name is not set among the secrets of the environment staging"
-done
+[ -n "${SUPABASE_URL:-}" ] || refuse 'SUPABASE_URL is not set among the secrets of the environment staging'
 # It becomes an argument, which every process of the machine may read.
 [[ $SUPABASE_URL != *@* ]] || refuse 'SUPABASE_URL holds an @: a user name or password is not sent, so leave it out'
 [[ $PHASE =~ ^[234]$ ]] || refuse 'The phase is 2, 3 or 4'
@@ -26,12 +24,13 @@ if [ -z "$USERS" ]; then
   title="Phase $PHASE"
   options=(--to "$PHASE" --host "$SUPABASE_URL" --request-budget "$BUDGET" --duration "$DURATION_S")
   [ -z "${COMPUTE:-}" ] || options+=(--compute "$COMPUTE")
-  .venv/bin/phasegate gate "${options[@]}" --results "$results" | tee "$said" || code=$?
+  phasegate gate "${options[@]}" --results "$results" | tee "$said" || code=$?
 else
   title="A trial of $USERS users"
-  .venv/bin/locust -f loadtests/locustfile.py --headless --only-summary --host "$SUPABASE_URL" \
-    --stages "$USERS" --level "$((PHASE < 3 ? PHASE : 3))" --stage-duration "$DURATION_S" \
-    --request-budget "$BUDGET" --out "$results/load" 2>&1 | tee "$RUNNER_TEMP/log" || code=$?
+  # As a gate does: a phase is driven on the level of its number, later ones on the last level.
+  levels=$(grep -c '^ *\[\[levels\]\]' "$PHASEGATE_PROJECT/phasegate.toml")
+  phasegate load --host "$SUPABASE_URL" --stages "$USERS" --duration "$DURATION_S" \
+    --level "$((PHASE < levels ? PHASE : levels))" --request-budget "$BUDGET" --out "$results/load" 2>&1 | tee "$RUNNER_TEMP/log" || code=$?
   # One line a stage, behind what Locust's log puts before each.
   sed -n 's/.*phasegate\.load: //p' "$RUNNER_TEMP/log" > "$said"
 fi

@@ -21,6 +21,7 @@ from phasegate.model.errors import ConfigurationError, Refused
 RECORD = "seed/init.toml"
 FORMAT_VERSION = 1
 NOTHING = "Nothing was written"
+ANOTHER = "Name another folder: phasegate init DIR"
 
 _HEAD = """\
 # What `phasegate init` wrote, by SHA-256: commit it. The next init replaces only files that are
@@ -56,20 +57,28 @@ class Change:
     diff: str = ""
 
 
-def compare(folder: Path, files: Mapping[str, str]) -> tuple[Change, ...]:
+def compare(
+    folder: Path, files: Mapping[str, str], record: str = RECORD, then: str = ANOTHER
+) -> tuple[Change, ...]:
     """What writing `files` into `folder` comes to.
+
+    Args:
+        folder: that they are below.
+        files: path and text of each.
+        record: the file that remembers what was written.
+        then: what to do where something is in the way.
 
     Raises:
         Refused: something that `init` did not write is in the way.
         ConfigurationError: the record of an earlier init cannot be read.
     """
-    wrote = _record(folder)
+    wrote = _record(folder / record)
     in_the_way = [path for path in files if wrote is None and os.path.lexists(folder / path)]
     if in_the_way:
         raise Refused(
             f"{folder / in_the_way[0]} is there already, and init did not write it",
             untouched=NOTHING,
-            then="Name another folder: phasegate init DIR",
+            then=then,
         )
     return tuple(
         _change(folder, path, text, (wrote or {}).get(path)) for path, text in files.items()
@@ -94,7 +103,9 @@ def _diff(path: str, old: str, new: str) -> str:
     return "\n".join(lines)
 
 
-def write(folder: Path, files: Mapping[str, str], changes: tuple[Change, ...]) -> None:
+def write(
+    folder: Path, files: Mapping[str, str], changes: tuple[Change, ...], record: str = RECORD
+) -> None:
     """Write what `compare` found new or to be updated.
 
     A folder that is not there appears whole. In one that is there, all texts are written first and
@@ -103,7 +114,7 @@ def write(folder: Path, files: Mapping[str, str], changes: tuple[Change, ...]) -
     Raises:
         ConfigurationError: the disk does not let us.
     """
-    wrote = _record(folder) or {}
+    wrote = _record(folder / record) or {}
     kept = {change.path for change in changes if change.state in (State.EDITED, State.REMOVED)}
     hashes = {
         path: wrote[path] if path in kept and path in wrote else _sha256(text.encode())
@@ -111,7 +122,7 @@ def write(folder: Path, files: Mapping[str, str], changes: tuple[Change, ...]) -
         if path not in kept or path in wrote
     }
     texts = {c.path: files[c.path] for c in changes if c.state in (State.NEW, State.UPDATED)}
-    texts[RECORD] = "".join([_HEAD.format(version=FORMAT_VERSION), *_lines(hashes)])
+    texts[record] = "".join([_HEAD.format(version=FORMAT_VERSION), *_lines(hashes)])
     try:
         _write(folder, texts)
     except OSError as error:
@@ -166,13 +177,12 @@ def _move_into(beside: Path, folder: Path, paths: list[str]) -> None:
         raise
 
 
-def _record(folder: Path) -> dict[str, str] | None:
-    """What an earlier init wrote; None where there was none.
+def _record(path: Path) -> dict[str, str] | None:
+    """What an earlier init wrote, by its record; None where there was none.
 
     Raises:
         ConfigurationError: it cannot be read.
     """
-    path = folder / RECORD
     if not path.is_file():
         return None
     try:
@@ -182,7 +192,7 @@ def _record(folder: Path) -> dict[str, str] | None:
         return {str(name): str(value) for name, value in said["sha256"].items()}
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise ConfigurationError(
-            f"{RECORD} cannot be read: {error}",
+            f"{path} cannot be read: {error}",
             untouched=NOTHING,
             then="Restore it from git, or name another folder",
         ) from error

@@ -1,9 +1,10 @@
-"""`phasegate init`: a project from a user's database, or from its migrations."""
+"""`phasegate init`: a project from a user's database, or from its migrations; its workflows."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import click
@@ -11,12 +12,20 @@ from click.core import ParameterSource
 
 from phasegate.adopt.adoption import Adopted, adopt
 from phasegate.adopt.project_folder import Change, State, compare, write
+from phasegate.adopt.workflows import FOLDER as WORKFLOWS
+from phasegate.adopt.workflows import workflows as workflow_files
 from phasegate.cli import options
 from phasegate.model.errors import UsageError
+from phasegate.nightly.worktrees import repository_of
+from phasegate.project import load_project
 from phasegate.record import Recorded, record
 
 NAMED_MAX = 10
 LOCUSTFILE = "loadtests/locustfile.py"
+NEXT = (
+    "commit them, set the secrets that docs/nightly.md names, and tag a release (v…) or set the "
+    "variable BENCHMARK_BASELINE: what a night is compared with"
+)
 
 
 @click.command()
@@ -39,6 +48,11 @@ LOCUSTFILE = "loadtests/locustfile.py"
     help="What a browser recorded: sessions are made of it (phasegate record); may be repeated.",
 )
 @click.option("--name", help="Of the project [the folder's].")
+@click.option(
+    "--workflows",
+    is_flag=True,
+    help="Only GitHub workflows, for the project that is there: nightly, staging, health.",
+)
 @click.option("--diff", is_flag=True, help="Only show what would be written, and change nothing.")
 @click.pass_context
 def init(
@@ -51,6 +65,7 @@ def init(
     recordings: tuple[Path, ...],
     name: str | None,
     *,
+    workflows: bool,
     diff: bool,
 ) -> None:
     """Make a project in DIR from your database, or from its migrations.
@@ -58,9 +73,20 @@ def init(
     The database is only read, in one read-only transaction: names, types, constraints, policies,
     row counts and planner statistics, never a row. Out come phasegate.toml, seed/, loadtests/,
     benchmarks/ and results/, each guess with its reason beside it. A second init shows what
-    changed, and leaves alone what you edited.
+    changed, and leaves alone what you edited. --workflows writes GitHub workflows
+    for the project of DIR instead, into the repository that it lies in.
     """
     by_hand = ctx.get_parameter_source("database_url") is ParameterSource.COMMANDLINE
+    if workflows:
+        if by_hand or migrations or recordings:
+            raise UsageError(
+                "--workflows is for a project that is there, and reads no source",
+                untouched="Nothing was written",
+                then="Make the project first, then call init --workflows",
+            )
+        is_named = ctx.get_parameter_source("folder") is ParameterSource.COMMANDLINE
+        _write_workflows(folder if is_named else None, diff=diff)
+        return
     dsn = database_url if by_hand or migrations is None else None
     if dsn is None and migrations is None:
         raise UsageError(
@@ -84,6 +110,20 @@ def init(
         write(root, files, changes)
     heard = () if recorded is None else about_recording(recorded)
     for line in (*about(adopted), *heard, *written(folder, changes, diff=diff)):
+        click.echo(line)
+
+
+def _write_workflows(folder: Path | None, *, diff: bool) -> None:
+    """Write the workflows of the project in `folder`, or of the one here, into its repository."""
+    project = load_project(folder).root
+    repository = repository_of(project)
+    place = project.relative_to(repository).as_posix()
+    files = workflow_files(place, version("phasegate"))
+    record = f"{WORKFLOWS}/init.toml"
+    changes = compare(repository, files, record, "Move it away, then call init --workflows again")
+    if not diff:
+        write(repository, files, changes, record)
+    for line in written(repository, changes, diff=diff, then=NEXT):
         click.echo(line)
 
 
@@ -120,13 +160,15 @@ def _listed(title: str, lines: list[str]) -> Iterator[str]:
             yield f"  … and {len(lines) - NAMED_MAX} more"
 
 
-def written(folder: Path, changes: tuple[Change, ...], *, diff: bool) -> Iterator[str]:
+def written(
+    folder: Path, changes: tuple[Change, ...], *, diff: bool, then: str = ""
+) -> Iterator[str]:
     """What became of each file, and what to do next."""
     first = all(change.state is State.NEW for change in changes)
     if first and not diff:
         yield f"written to {folder}: " + ", ".join(change.path for change in changes)
         place = "" if folder == Path() else f"cd {shlex.quote(str(folder))}; "
-        yield f"next: {place}phasegate seed --users 1000, then phasegate run --quick"
+        yield f"next: {then or f'{place}phasegate seed --users 1000, then phasegate run --quick'}"
         return
     for change in changes:
         if change.diff and not first:

@@ -8,7 +8,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -25,24 +25,10 @@ from phasegate.stack.partitions import maintain
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = SeedFolder(ROOT)
-WORKFLOWS = ROOT / ".github" / "workflows"
 EXPRESSION = re.compile(r"\$\{\{\s*(.*?)\s*\}\}")
 
 # Seconds that a step may take: it should end in two, but a shared machine can be ten times as slow.
 TIMEOUT_S = 120
-
-
-def load(name: str) -> dict[str, Any]:
-    """A workflow, as a mapping."""
-    read: dict[str, Any] = yaml.safe_load((WORKFLOWS / name).read_text(encoding="utf-8"))
-    return read
-
-
-def steps_of(name: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Every job and step of a workflow."""
-    for job in load(name)["jobs"].values():
-        for step in job["steps"]:
-            yield job, step
 
 
 @dataclass
@@ -96,10 +82,14 @@ class Runner:
         the workflow sets.
         """
         known = self.values | {name.replace("__", "."): value for name, value in values.items()}
+        file = self.checkout / ".github" / "workflows" / workflow
+        whole: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
         (job, step) = next(
-            found for found in steps_of(workflow) if found[1].get("name") == step_name
+            (job, step)
+            for job in whole["jobs"].values()
+            for step in job["steps"]
+            if step.get("name") == step_name
         )
-        whole = load(workflow)
         assert whole["defaults"]["run"]["shell"] == "bash"
         wanted: dict[str, Any] = {
             **whole.get("env", {}),
@@ -117,11 +107,12 @@ class Runner:
         for file in (summary, outputs):
             file.write_text("")
         environment = {
-            "PATH": f"{self.home / 'bin'}:{self.path}",
+            "PATH": f"{self.home / 'bin'}:{self.checkout / '.venv/bin'}:{self.path}",
             "HOME": str(self.home),
             "CI": "true",
             "GITHUB_ACTIONS": "true",
             "GITHUB_OUTPUT": str(outputs),
+            "GITHUB_PATH": str(self.home / "path"),
             "GITHUB_REPOSITORY": "somebody/phasegate",
             "GITHUB_RUN_ID": "77",
             "GITHUB_SERVER_URL": "https://github.com",

@@ -46,6 +46,7 @@ def test_one_of_the_two_is_enough_to_ask_for_health(runner: Any) -> None:
 def test_installing_is_what_a_user_does(runner: Any) -> None:
     # The environment is there, so this only shows that the target is, and finds it so.
     assert runner.run(HEALTH, "Install").code == 0
+    assert (runner.home / "path").read_text() == f"{runner.checkout}/.venv/bin\n"
 
 
 def ask(runner: Any, dsn: str) -> Any:

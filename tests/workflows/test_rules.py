@@ -1,4 +1,7 @@
-"""What holds for every workflow: linted, pinned, with few rights, no secret where it could show."""
+"""What holds for every workflow, ours and those that `init --workflows` writes for others.
+
+Linted, pinned, with few rights, no secret where it could show.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,18 @@ from typing import Any
 import pytest
 import yaml
 
+from phasegate.adopt.workflows import workflows
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.prefix) / "bin"
-FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+TEXTS = {
+    path.name: path.read_text(encoding="utf-8")
+    for path in sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+} | {
+    Path(path).name: text
+    for path, text in workflows("apps/my shop", "1.2.3").items()
+    if path.endswith(".yml")
+}
 SCRIPTS = sorted((ROOT / ".github" / "scripts").iterdir())
 
 # Each looked up twice: as the tag of that version in the action's own repository, and beside that
@@ -27,28 +39,36 @@ PINNED = {
     "actions/upload-artifact@bbbca2ddaa5d8feaa63e36b76fdaad77386f024f": "v7.0.0",
 }
 
-each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+each_file = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 
 
-def _read(path: Path) -> dict[Any, Any]:
-    read: dict[Any, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+def _read(text: str) -> dict[Any, Any]:
+    read: dict[Any, Any] = yaml.safe_load(text)
     return read
 
 
-def _steps(path: Path) -> list[dict[str, Any]]:
-    return [step for job in _read(path)["jobs"].values() for step in job["steps"]]
+def _steps(text: str) -> list[dict[str, Any]]:
+    return [step for job in _read(text)["jobs"].values() for step in job["steps"]]
 
 
-def test_actionlint_has_nothing_to_say() -> None:
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """All of them, as files of one repository."""
+    folder = tmp_path / ".github" / "workflows"
+    folder.mkdir(parents=True)
+    for name, text in TEXTS.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return sorted(folder.iterdir())
+
+
+def test_actionlint_has_nothing_to_say(files: list[Path]) -> None:
     # What is on the PATH must not decide: shellcheck and pyflakes are left out.
-    subprocess.run(
-        [PROGRAMS / "actionlint", "-shellcheck=", "-pyflakes=", *FILES], check=True, cwd=ROOT
-    )
+    subprocess.run([PROGRAMS / "actionlint", "-shellcheck=", "-pyflakes=", *files], check=True)
 
 
-def test_zizmor_has_nothing_to_say() -> None:
+def test_zizmor_has_nothing_to_say(files: list[Path]) -> None:
     options = ["--offline", "--no-progress", "--strict-collection", "--no-config"]
-    subprocess.run([PROGRAMS / "zizmor", *options, *FILES], check=True, cwd=ROOT)
+    subprocess.run([PROGRAMS / "zizmor", *options, *files], check=True)
 
 
 def test_a_linter_finds_what_is_planted(tmp_path: Path) -> None:
@@ -66,16 +86,16 @@ def test_a_linter_finds_what_is_planted(tmp_path: Path) -> None:
 
 
 @each_file
-def test_every_action_is_pinned_to_a_commit_that_was_looked_up(path: Path) -> None:
-    for line in path.read_text(encoding="utf-8").splitlines():
+def test_every_action_is_pinned_to_a_commit_that_was_looked_up(text: str) -> None:
+    for line in text.splitlines():
         if "uses:" in line:
             action, _, version = line.partition("uses:")[2].partition("#")
             assert PINNED[action.strip()] == version.strip()
 
 
 @each_file
-def test_a_workflow_has_few_rights_a_time_limit_and_one_run_at_a_time(path: Path) -> None:
-    whole = _read(path)
+def test_a_workflow_has_few_rights_a_time_limit_and_one_run_at_a_time(text: str) -> None:
+    whole = _read(text)
     assert whole["permissions"] == {}
     assert "group" in whole["concurrency"]
     for job in whole["jobs"].values():
@@ -85,26 +105,27 @@ def test_a_workflow_has_few_rights_a_time_limit_and_one_run_at_a_time(path: Path
 
 
 @each_file
-def test_a_checkout_leaves_no_credentials_behind(path: Path) -> None:
-    for step in _steps(path):
+def test_a_checkout_leaves_no_credentials_behind(text: str) -> None:
+    for step in _steps(text):
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
 
 
 @each_file
-def test_no_secret_and_no_input_is_pasted_into_a_script(path: Path) -> None:
-    for step in _steps(path):
+def test_no_secret_and_no_input_is_pasted_into_a_script(text: str) -> None:
+    for step in _steps(text):
         assert "${{" not in step.get("run", ""), step["name"]
         # An action would get it as an argument, and keep it for longer than its step.
         assert "secrets." not in str(step.get("with", ""))
-    whole = _read(path)
+    whole = _read(text)
     shared = [whole.get("env"), *(job.get("env") for job in whole["jobs"].values())]
     assert "secrets." not in str(shared), "a secret belongs to the step that needs it"
 
 
-@pytest.mark.parametrize("path", [*FILES, *SCRIPTS], ids=lambda path: path.name)
-def test_a_script_begins_by_saying_what_it_is_for_and_holds_no_address(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", [*TEXTS, *(path.name for path in SCRIPTS)])
+def test_a_script_begins_by_saying_what_it_is_for_and_holds_no_address(name: str) -> None:
+    path = ROOT / ".github" / "scripts" / name
+    text = TEXTS.get(name) or path.read_text(encoding="utf-8")
     first = next(line for line in text.splitlines() if not line.startswith("#!"))
     assert re.match(r"(#|--|\"\"\") ?[A-Z`]", first), first
     assert not re.search(r"(?i)password\s*=|postgres(ql)?://\w|eyJ[\w-]{10}", text)

@@ -131,7 +131,8 @@ def test_with_users_a_trial_is_driven_and_its_record_kept(staging: Any) -> None:
         ("inputs__budget", "many; touch x", "The budget is a number of requests"),
         ("inputs__users", "$(touch x)", "The users are a number, as 5000 or 5k"),
         ("inputs__phase", "5", "The phase is 2, 3 or 4"),
-        ("secrets__SUPABASE_ANON_KEY", "", "SUPABASE_ANON_KEY is not set among the secrets"),
+        ("secrets__SUPABASE_URL", "", "SUPABASE_URL is not set among the secrets"),
+        ("secrets__SUPABASE_ANON_KEY", "", "SUPABASE_ANON_KEY is not set in the environment"),
     ],
 )
 def test_a_wrong_call_sends_nothing(staging: Any, name: str, value: str, said: str) -> None:
