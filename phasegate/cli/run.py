@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from phasegate.cli import options, pipeline
+from phasegate.cli import options
 from phasegate.cli.report import print_summary
 
 
@@ -34,6 +34,8 @@ def run(
     results: Path,
 ) -> None:
     """Seed, load, benchmark and report, on a PostgreSQL of our own."""
+    from phasegate.cli import pipeline  # every room: too slow for a help text
+
     project = options.project()
     catalogue = project.catalogue
     defaults = catalogue.run
