@@ -22,6 +22,7 @@ from phasegate.compare.libpq import Session
 from phasegate.compare.p95_topup import calls_missing, seconds_for
 from phasegate.compare.plans import Plan, explain, generic_shape, generic_share, shape
 from phasegate.compare.technique import Parameters, Technique
+from phasegate.compare.yardstick import Yardstick
 from phasegate.model.errors import CannotMeasure
 from phasegate.records import benchmark as record
 from phasegate.stats.paired import Ratio, ratio
@@ -71,10 +72,12 @@ class Comparing:
         technique: Technique,
         population: Sequence[Parameters],
         rng: random.Random,
+        yardstick: Yardstick | None = None,
     ) -> None:
         self.technique = technique
         self.population = population
         self.rng = rng
+        self.yardstick = yardstick
         self.sides = (
             Side(technique.before, callers[0], besides[0]),
             Side(technique.after, callers[1], besides[1]),
@@ -92,8 +95,14 @@ class Comparing:
         self._next = (self._next + calls) % size
         return drawn
 
+    def _between(self) -> None:
+        """What may be measured between two blocks."""
+        if self.yardstick is not None:
+            self.yardstick.between()
+
     def block(self) -> None:
         """Every arm once, in fresh random order, on the same parameters."""
+        self._between()
         drawn = self._draw(self.calls)
         run_block(self.technique, self.sides, drawn, self.rng, warm_up=self.warm_up)
 
@@ -131,6 +140,7 @@ class Comparing:
     def alone(self, side: Side, calls: int) -> None:
         """So many calls of one arm without the other: for its percentiles only."""
         while calls > 0:
+            self._between()
             drawn = self._draw(min(CALLS_PER_BLOCK_MAX, calls))
             run_alone(self.technique, side, drawn, self.rng)
             calls -= len(drawn)
@@ -199,6 +209,7 @@ def measure(
     disabled: bool = False,
     for_p95: bool = True,
     besides: tuple[Session | None, Session | None] = (None, None),
+    yardstick: Yardstick | None = None,
 ) -> record.Comparison:
     """Compare the two arms of `technique`.
 
@@ -213,6 +224,7 @@ def measure(
         disabled: one block only, as under --benchmark-disable.
         for_p95: whether to make the calls that a p95 lacks.
         besides: where the statements beside the arms run; None where there is none.
+        yardstick: asked between the blocks; None leaves it out.
 
     Raises:
         CannotMeasure: a statement fails, or the arms answer differently.
@@ -220,7 +232,7 @@ def measure(
     """
     for caller in callers:
         caller.forget()
-    comparing = Comparing(callers, besides, technique, population, rng)
+    comparing = Comparing(callers, besides, technique, population, rng, yardstick)
     stop: Stop = "disabled"
     comparing.rehearse()
     comparing.warm_up_each()

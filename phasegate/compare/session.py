@@ -18,7 +18,7 @@ import numpy as np
 
 from phasegate.compare.connection import Connection
 from phasegate.compare.connections import Routes, Unavailable, round_trip_ms
-from phasegate.compare.cpu_affinity import Placement
+from phasegate.compare.cpu_affinity import Placement, is_local
 from phasegate.compare.dataset import DataSet, draw_population, read_dataset
 from phasegate.compare.engine import measure
 from phasegate.compare.libpq import Session
@@ -27,9 +27,11 @@ from phasegate.compare.syntax import check_syntax
 from phasegate.compare.technique import Arm, Parameters, Route, Technique, Via
 from phasegate.compare.technique_folders import SELF_CHECK as SELF_CHECK
 from phasegate.compare.technique_folders import project_here
+from phasegate.compare.yardstick import Yardstick
 from phasegate.model.errors import PhasegateError, Refused
 from phasegate.project import Project
 from phasegate.records import benchmark as record
+from phasegate.stack.machine import processor_ticks, steal_share
 from phasegate.stats.paired import ratio_of_logs
 from phasegate.stats.self_check import redrawn
 
@@ -161,6 +163,8 @@ class BenchmarkSession:
         self.placement = Placement(self._dsn)
         self.placement.take(self.caller.backend_pid)
         self.routes = Routes(self._dsn, self.caller, self.placement)
+        self.yardstick = Yardstick(self.caller, random.Random(self._seed))
+        self._ticks = processor_ticks() if is_local(self._dsn) else ()
         self.budget.opened()
         return self
 
@@ -250,6 +254,7 @@ class BenchmarkSession:
                 disabled=self._disabled,
                 for_p95=technique.id not in self.settled,
                 besides=arms.besides,
+                yardstick=None if self._disabled else self.yardstick,
             )
         callers = dict(zip((arm.route for arm in technique.arms), arms.callers, strict=True))
         routes = (_route_note(route, caller) for route, caller in callers.items())
@@ -318,4 +323,5 @@ class BenchmarkSession:
             placement=self.placement.said,
             planner_settings=self.dataset.planner_settings,
             skipped=tuple(self._skipped.values()),
+            yardstick=self.yardstick.record(steal_share(self._ticks, processor_ticks())),
         )

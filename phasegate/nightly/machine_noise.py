@@ -10,13 +10,10 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import psutil
 
-STAT = Path("/proc/stat")
-# Columns of its first line (man 5 proc): user nice system idle iowait irq softirq steal …
-IDLE, IOWAIT, STEAL, COLUMNS = 3, 4, 7, 8
+from phasegate.stack.machine import IDLE, IOWAIT, STEAL, processor_ticks, steal_share
 
 # Hosted runners of GitHub show 0 to 3% of steal as a rule. At a tenth a block of 20 ms loses two of
 # them on average, which blocks in turns still even out, but its neighbours come in bursts.
@@ -60,26 +57,20 @@ class Watch:
         self.load_1m = round(os.getloadavg()[0], 2)
         self._began = self._now()
 
-    def _now(self) -> tuple[list[int], float]:
-        ours_s = sum(map(_cpu_s, self._pids))
-        try:
-            fields = STAT.read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
-        except OSError:
-            return [], ours_s
-        return [int(field) for field in fields[:COLUMNS]], ours_s
+    def _now(self) -> tuple[tuple[int, ...], float]:
+        return processor_ticks(), sum(map(_cpu_s, self._pids))
 
     def shares(self) -> Shares:
         """Steal, and what others used, since it began."""
         ticks, ours_s = self._now()
+        steal = steal_share(self._began[0], ticks)
+        if steal is None:
+            return Shares(None, None)
         spent = [now - then for now, then in zip(ticks, self._began[0], strict=True)]
         total = sum(spent)
-        if len(spent) < COLUMNS or total <= 0:
-            return Shares(None, None)
         busy = total - spent[IDLE] - spent[IOWAIT] - spent[STEAL]
         ours = (ours_s - self._began[1]) * os.sysconf("SC_CLK_TCK")
-        return Shares(
-            round(spent[STEAL] / total, 4), round(min(1.0, max(0.0, (busy - ours) / total)), 4)
-        )
+        return Shares(steal, round(min(1.0, max(0.0, (busy - ours) / total)), 4))
 
 
 def quarantine(

@@ -83,6 +83,18 @@ class SelfCheck(Part, frozen=True, kw_only=True):
     """Smallest ratio that these blocks find with power 0.9."""
 
 
+class Yardstick(Part, frozen=True, kw_only=True):
+    """The engine's own fixed statements, asked between the blocks: how fast the machine was."""
+
+    at_s: tuple[float, ...]
+    """Of each round, seconds since the first one."""
+    times_ns: dict[str, tuple[int, ...]]
+    """Of each round, by kind of work (`model.yardstick`)."""
+    steal_share: float | None = None
+    """Of the processors' time during the session, taken by the hypervisor; null where the machine
+    does not tell, or is not the server's."""
+
+
 class Skipped(Part, frozen=True, kw_only=True):
     """A technique that was not measured."""
 
@@ -93,9 +105,10 @@ class Skipped(Part, frozen=True, kw_only=True):
 
 
 class BenchmarkRecord(Record, frozen=True, kw_only=True):
-    """`bench/<users>.json`. Version 1: first."""
+    """`bench/<users>.json`. Version 1: first. Version 2: with the yardstick."""
 
-    FORMAT_VERSION: ClassVar[int] = 1
+    FORMAT_VERSION: ClassVar[int] = 2
+    OLDER_READ: ClassVar[frozenset[int]] = frozenset({1})
 
     users: int
     seed: int
@@ -113,3 +126,5 @@ class BenchmarkRecord(Record, frozen=True, kw_only=True):
     planner_settings: tuple[PlannerSetting, ...] | None = None
     """Of the session that measured, and of the API's roles, where they differ from PostgreSQL's
     defaults; null in records older than this field."""
+    yardstick: Yardstick | None = None
+    """Null in records of version 1, and where the role may make no temporary table."""

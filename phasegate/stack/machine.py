@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,26 @@ from phasegate.stack.database import connected
 from phasegate.stack.postgres import PostgresServer
 
 UNKNOWN_CPU = "unknown"
+
+STAT = Path("/proc/stat")
+# Columns of its first line (man 5 proc): user nice system idle iowait irq softirq steal …
+IDLE, IOWAIT, STEAL, COLUMNS = 3, 4, 7, 8
+
+
+def processor_ticks() -> tuple[int, ...]:
+    """What all processors did since the machine started, in ticks, by column; empty if unknown."""
+    try:
+        fields = STAT.read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+    except OSError:
+        return ()
+    return tuple(int(field) for field in fields[:COLUMNS])
+
+
+def steal_share(before: Sequence[int], after: Sequence[int]) -> float | None:
+    """Of the processors' time between two looks, what the hypervisor took; None if unknown."""
+    if min(len(before), len(after)) < COLUMNS or sum(after) <= sum(before):
+        return None
+    return round((after[STEAL] - before[STEAL]) / (sum(after) - sum(before)), 4)
 
 
 def _cpu_model() -> str:

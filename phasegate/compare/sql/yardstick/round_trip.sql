@@ -1,0 +1,2 @@
+-- Yardstick: the shortest statement, asked ten times in a row.
+select 1;
