@@ -121,5 +121,25 @@ def advice(projects: int, users: int, budget: float, supabase: str | None, only:
         raise DoesNotHold("The advice misses a goal")
 
 
+@instruments.command()
+@click.option("--users", type=options.POSITIVE, default=10_000, show_default=True)
+@click.option(
+    "--budget",
+    type=click.FloatRange(min=5),
+    default=30.0,
+    show_default=True,
+    help="Seconds for each condition.",
+)
+@click.option("--other-bin", metavar="FOLDER", help="Programs of another build of PostgreSQL.")
+def yardstick(users: int, budget: float, other_bin: str | None) -> None:
+    """What the yardstick takes here, and how well it carries times to another machine.
+
+    The first lines are what `[reference.yardstick_ms]` of the catalogue states of its core.
+    """
+    from instruments import yardstick_carry
+
+    yardstick_carry.evaluate(users, budget, other_bin, options.catalogue(), click.echo)
+
+
 if __name__ == "__main__":
     run_command(lambda: instruments, "python -m instruments")

@@ -356,4 +356,5 @@ def _arm_record(side: Side, plan: Plan | None, calls: int) -> record.Arm:
         plan_hash=plan.hash if plan else "",
         shared_buffers=plan.shared_buffers if plan else None,
         statements=round(statistics.median(side.round_trips)),
+        delay_ms=side.arm.route.delay_ms,
     )

@@ -15,6 +15,7 @@ import msgspec
 
 from phasegate.model.errors import ConfigurationError
 from phasegate.model.prices import Addon, Compute, Disk, Entry, Hosting, Meter, Plan, Prices, Source
+from phasegate.model.yardstick import KINDS
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 FORMAT_VERSION = 1
@@ -123,6 +124,27 @@ class Gate(Entry, frozen=True):
     head_room: float
 
 
+class Reference(Entry, frozen=True):
+    """The core that N* is stated for, and what the yardstick's statements take on it."""
+
+    core: str
+    """In words."""
+    yardstick_ms: dict[str, float]
+    """Mean of each kind's rounds, the extremes left out, by kind (`model.yardstick`)."""
+    carried_error: float
+    """Half width of the 95% interval of ln(time there as computed / as measured), of a statement
+    carried to another machine by its blend of kinds."""
+    compute_speed: float
+    """A whole core of the compute sizes against it; 2 is twice as fast."""
+
+    def __post_init__(self) -> None:
+        """Refuse figures that nothing can be held against; msgspec names the key."""
+        if set(self.yardstick_ms) != set(KINDS):
+            raise ValueError(f"`yardstick_ms` must have exactly {', '.join(KINDS)}")
+        if min(*self.yardstick_ms.values(), self.compute_speed) <= 0 or self.carried_error < 0:
+            raise ValueError("times and speeds must be positive")
+
+
 class Catalogue(Entry, frozen=True):
     """All defaults in force, after overrides."""
 
@@ -140,6 +162,7 @@ class Catalogue(Entry, frozen=True):
     usage: Usage
     alerts: Alerts
     gate: Gate
+    reference: Reference
 
     def __post_init__(self) -> None:
         """Refuse references to what there is not; msgspec names the key."""

@@ -10,3 +10,9 @@ WORK = (SCAN, LOOK_UP, SORT, EXPRESSION)
 
 KINDS = (ROUND_TRIP, *WORK, COMMIT)
 """In the order of a round; each is a statement of `compare/sql/yardstick/`."""
+
+OTHER = "other"
+"""Joins, aggregates, triggers, functions: of no kind that the yardstick has."""
+
+NETWORK = "network"
+"""Delay, which no processor shortens."""

@@ -33,6 +33,8 @@ class Arm(Part, frozen=True, kw_only=True):
     """Shared blocks hit + read by that EXPLAIN; null where none applies."""
     statements: int
     """Round trips per call: the median over calls."""
+    delay_ms: float = 0.0
+    """Network delay that was added to each round trip; no processor shortens it."""
 
 
 class Cost(Part, frozen=True, kw_only=True):

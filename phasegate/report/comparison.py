@@ -13,10 +13,12 @@ from typing import Literal
 
 from phasegate.model.errors import Refused
 from phasegate.records.target import TargetRecord
+from phasegate.report import reference_comparison
 from phasegate.report.effects import Effect, Technique
 from phasegate.report.figures import Findings
 from phasegate.report.format import milliseconds, plain, significant, users
 from phasegate.report.matrix_table import chosen
+from phasegate.report.reference_comparison import OnReference, on_reference
 from phasegate.report.run_files import Run
 from phasegate.report.tables import Table
 from phasegate.report.traffic import StageTraffic
@@ -53,6 +55,7 @@ class Compared:
     cells: tuple[tuple[str, str, str], ...]
     """Cell of the phase matrix, and what each run says of it."""
     unshared: tuple[str, ...]
+    on_reference: OnReference
 
 
 def _of_planners(first: Run, second: Run) -> list[tuple[str, str, str]]:
@@ -87,11 +90,17 @@ def _described(cpu: str, cores: int, target: str) -> str:
     return f"{cores} × {plain(cpu, 60)}" + (f" driving {plain(target, 60)}" if target else "")
 
 
-def _circumstances(first: Run, second: Run) -> tuple[str, ...]:
+def _speed(found: Findings) -> str:
+    return significant(found.machine.overall.estimate) if found.machine else "not measured"
+
+
+def _circumstances(one_found: Findings, two_found: Findings) -> tuple[str, ...]:
+    first, second = one_found.run, two_found.run
     one, two = first.run, second.run
     pairs = [
         ("processor", one.machine.cpu, two.machine.cpu),
         ("cores", str(one.machine.cores), str(two.machine.cores)),
+        ("speed against the reference core", _speed(one_found), _speed(two_found)),
         ("kernel", one.machine.kernel, two.machine.kernel),
         ("Python", one.machine.python, two.machine.python),
         ("commit", one.commit or "unknown", two.commit or "unknown"),
@@ -219,7 +228,7 @@ def compare(first: Findings, second: Findings, *, any_machine: bool = False) -> 
     return Compared(
         first=plain(ids[0], 80),
         second=plain(ids[1], 80),
-        circumstances=_circumstances(first.run, second.run),
+        circumstances=_circumstances(first, second),
         moved=tuple(_moved(key[0], one[key], two[key]) for key in shared),
         cells=tuple(
             (
@@ -230,6 +239,7 @@ def compare(first: Findings, second: Findings, *, any_machine: bool = False) -> 
             for level, size in cells
         ),
         unshared=tuple(unshared),
+        on_reference=on_reference(first, second, one_machine=machines[0] == machines[1]),
     )
 
 
@@ -280,7 +290,7 @@ def lines(found: Compared) -> tuple[str, ...]:
     still = len(found.moved) - len(shown)
     said.append(f"No change shown, or cannot tell: {still} of {len(found.moved)} comparisons.")
     said += [f"{cell}: {one} → {two}" for cell, one, two in found.cells if one != two]
-    return (*said, *found.unshared)
+    return (*said, *reference_comparison.lines(found.on_reference), *found.unshared)
 
 
 def _line(moved: Moved) -> str:

@@ -12,7 +12,9 @@ from typing import Literal
 
 import numpy as np
 
+from phasegate.model.catalogue import Catalogue
 from phasegate.records.benchmark import Arm, BenchmarkRecord, Comparison
+from phasegate.report.yardstick import Elsewhere, elsewhere
 from phasegate.stats.crossover import Crossover, Need, Size, crossover, need
 from phasegate.stats.paired import ComparisonResult, Ratio, judge, ratio
 from phasegate.stats.quantile import p95_bounds
@@ -63,6 +65,8 @@ class Technique:
     """N*, where `before` breaks the SLO; None where nothing was timed."""
     slo_ms_p95: float
     """What N* was found against."""
+    elsewhere: Elsewhere | None = None
+    """N* on the reference core and the compute sizes; None where no yardstick was measured."""
 
     @property
     def largest(self) -> Effect:
@@ -108,19 +112,20 @@ def advice_of(needed: Need, last: Outcome) -> Advice:
     return words[last]
 
 
-def _crossed(effects: list[Effect], slo_ms_p95: float) -> Crossover | None:
+def _sizes(effects: list[Effect]) -> list[Size]:
+    """The arm `before` at each size; empty where it was not timed at one of them."""
     sizes = []
     for effect in effects:
         arm = effect.comparison.before
         calls = np.array(arm.call_ns, dtype=float) / 1e6
         blocks = len(calls) // max(arm.calls_per_block, 1)
         if blocks == 0:
-            return None
+            return []
         rows = calls[: blocks * arm.calls_per_block].reshape(blocks, arm.calls_per_block)
         alone = np.array(arm.alone_ns, dtype=float) / 1e6
         size = Size(users=effect.users, blocks_ms=rows, plan=arm.plan_hash, alone_ms=alone)
         sizes.append(size)
-    return crossover(sizes, slo_ms_p95) if sizes else None
+    return sizes
 
 
 def _calls_ms(arm: Arm) -> np.ndarray:
@@ -175,28 +180,47 @@ def _helps_from(effects: list[Effect]) -> int | None:
     return found
 
 
-def techniques(records: Iterable[BenchmarkRecord], slo_ms_p95: float) -> tuple[Technique, ...]:
+def techniques(
+    records: Iterable[BenchmarkRecord], slo_ms_p95: float, catalogue: Catalogue | None = None
+) -> tuple[Technique, ...]:
     """Every technique of `records` (one record a size), in the order first met.
 
     Args:
         records: ascending in size.
         slo_ms_p95: what a statement may take; `before` beyond it makes a technique needed.
+        catalogue: the cores that N* is found on as well; None: on this machine alone.
     """
     by_name: dict[str, list[Effect]] = {}
     titles: dict[str, str] = {}
+    yardsticks = {}
     for record in records:
+        yardsticks[record.users] = record.yardstick
         for comparison in record.comparisons:
             effects = by_name.setdefault(comparison.technique, [])
             below = effects[-1] if effects else None
             effects.append(_effect(record.users, comparison, below))
             titles[comparison.technique] = comparison.title
-    return tuple(
-        _technique(name, titles[name], effects, slo_ms_p95) for name, effects in by_name.items()
-    )
+    found = []
+    for name, effects in by_name.items():
+        sizes = _sizes(effects)
+        other = None
+        if sizes and catalogue is not None:
+            arms = [effect.comparison.before for effect in effects]
+            known = [yardsticks[effect.users] for effect in effects]
+            other = elsewhere(sizes, arms, known, catalogue, slo_ms_p95)
+        found.append(_technique(name, titles[name], effects, sizes, slo_ms_p95, other))
+    return tuple(found)
 
 
-def _technique(name: str, title: str, effects: list[Effect], slo_ms_p95: float) -> Technique:
-    crossed = _crossed(effects, slo_ms_p95)
+def _technique(
+    name: str,
+    title: str,
+    effects: list[Effect],
+    sizes: list[Size],
+    slo_ms_p95: float,
+    other: Elsewhere | None,
+) -> Technique:
+    crossed = crossover(sizes, slo_ms_p95) if sizes else None
     known = [(effect.users, effect.ratio) for effect in effects if effect.ratio is not None]
     needed = need(crossed, known) if crossed and known else Need.CANNOT_TELL
     return Technique(
@@ -207,4 +231,5 @@ def _technique(name: str, title: str, effects: list[Effect], slo_ms_p95: float) 
         helps_from=_helps_from(effects),
         crossed=crossed,
         slo_ms_p95=slo_ms_p95,
+        elsewhere=other,
     )

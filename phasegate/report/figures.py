@@ -38,6 +38,7 @@ from phasegate.report.run_files import Run
 from phasegate.report.style import NARROW, WIDE, Layout
 from phasegate.report.tables import Table
 from phasegate.report.traffic import StageTraffic
+from phasegate.report.yardstick import Machine, machine
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Findings:
     uses: tuple[StageUse, ...]
     profiles: tuple[Profile, ...]
     money: Money | None
+    machine: Machine | None
+    """By its yardstick; None where it was not measured."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,9 @@ def findings(run: Run, catalogue: Catalogue, project: ProjectNote | None = None)
         tuple(traffic.of_stage(load, slo) for load in run.loads if load.stage not in searched)
     )
     found = profiles(run, stages, project, catalogue)
-    techniques = effects.techniques(run.benchmarks.values(), slo.statement_latency_ms_p95)
+    techniques = effects.techniques(
+        run.benchmarks.values(), slo.statement_latency_ms_p95, catalogue
+    )
     return Findings(
         run=run,
         catalogue=catalogue,
@@ -108,6 +113,7 @@ def findings(run: Run, catalogue: Catalogue, project: ProjectNote | None = None)
         uses=used.of_stages(stages, run.samplers),
         profiles=found,
         money=money.money(found, catalogue, techniques, run.loads, project),
+        machine=machine(tuple(run.benchmarks.values()), catalogue.reference),
     )
 
 
@@ -144,6 +150,7 @@ def for_techniques(found: Findings) -> list[ChartPlan]:
             "When each technique is needed",
             "The bar begins where the old way's p95 breaks its SLO; its thick part is the 95% "
             "interval of that number of users. Grey: measured, and not needed there."
+            + needed.sizes_note(techniques)
             + needed.few_calls_note(techniques),
             needed.alt(techniques),
             lambda layout: needed.figure(techniques, phases, layout),

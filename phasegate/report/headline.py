@@ -24,6 +24,7 @@ from phasegate.report.format import (
     users,
 )
 from phasegate.report.traffic import StageTraffic
+from phasegate.report.yardstick import Elsewhere
 from phasegate.stats.crossover import Crossover, Outcome
 
 Tone = Literal["needed", "later", "slower", "unclear"]
@@ -69,6 +70,16 @@ def needed_from(crossed: Crossover) -> str:
     if crossed.users is None:
         return f"from between {low} and {high} users, where its plan changes"
     return f"from {users(rounded(crossed.users))} users ({low} to {high})"
+
+
+def on_sizes(found: Elsewhere) -> str:
+    """N* on each compute size, those alike together: `Micro 2.1k · Small, Medium 4.3k`."""
+    said = []
+    for crossed, names in found.alike():
+        name = f"{names[0].title()} to {names[-1].upper()}" if len(names) > 2 else ""
+        name = name or ", ".join(each.title() for each in names)
+        said.append(f"{name} {short_from(crossed)}")
+    return " · ".join(said)
 
 
 def _item(technique: Technique, *, size: int | None = None) -> Item:
@@ -208,7 +219,7 @@ def lines(
     first = f"{plain(run.run_id, 60)}: {run.outcome}, {sizes} users, {wall}"
     needs = _line(
         lead if needed else "Needed",
-        [f"{_id(t)} {_from(t.crossed)}" for t in needed],
+        [f"{_id(t)} {short_from(t.crossed)}" for t in needed],
     )
     waiting = [f"{_id(t)}{_times(t)}" for t in _of(techniques, "not needed yet")]
     harmful = _line("Harmful here", slower, longest) + undecided
@@ -248,10 +259,12 @@ def _needed_at(technique: Technique) -> float:
     return crossed.users or crossed.low or crossed.smallest
 
 
-def _from(crossed: Crossover | None) -> str:
-    """N* as short as it can be said: `≤1k`, `57k`, `1k–100k`."""
+def short_from(crossed: Crossover | None) -> str:
+    """N* as short as it can be said: `≤1k`, `57k`, `1k–100k`, `>100k`."""
     if crossed is None:
         return "?"
+    if crossed.outcome is Outcome.ABOVE:
+        return f">{users(crossed.largest)}"
     if crossed.outcome is Outcome.BELOW:
         return f"≤{users(crossed.smallest)}"
     if crossed.users is None:

@@ -26,6 +26,7 @@ from phasegate.report import (
     style,
     tables,
     transition,
+    yardstick,
 )
 from phasegate.report import format as words
 from phasegate.report import matrix_table as matrix
@@ -120,7 +121,13 @@ def _shared(found: Findings) -> dict[str, object]:
         "marked": run.marked,
         "absent": run.absent,
         "planner_settings": run.planner_settings,
-        "planner_warnings": warnings(run.planner_settings or ()),
+        "warnings": (
+            *warnings(run.planner_settings or ()),
+            *(found.machine.warnings if found.machine else ()),
+        ),
+        "yardstick": yardstick.sentence(found.machine, found.catalogue.reference)
+        if found.techniques
+        else "",
         "sources": run.sources,
         "perf": run.perf,
         "advice": run.advice

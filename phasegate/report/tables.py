@@ -9,8 +9,9 @@ from phasegate.records.project import ProjectNote
 from phasegate.records.seed import SeedRecord
 from phasegate.report.effects import Bounds, Effect, Technique
 from phasegate.report.format import milliseconds, plain, significant, size, speed, users
-from phasegate.report.headline import needed_from
+from phasegate.report.headline import needed_from, on_sizes
 from phasegate.report.traffic import StageTraffic
+from phasegate.report.yardstick import Elsewhere
 from phasegate.stats.quantile import CALLS_MIN
 
 
@@ -33,12 +34,14 @@ def _interval(effect: Effect) -> tuple[str, str, str]:
 
 
 def needed(techniques: tuple[Technique, ...]) -> Table:
-    """The advice for each technique, and N* with its interval."""
+    """The advice for each technique, and N* with its interval: here, and on other cores."""
+    others = any(t.elsewhere for t in techniques)
     rows = tuple(
         (
             plain(t.title),
             t.advice,
             needed_from(t.crossed) if t.crossed else "nothing was timed",
+            *((_on_others(t.elsewhere)) if others else ()),
             "–" if t.helps_from is None else f"{users(t.helps_from)} users on",
             milliseconds(t.slo_ms_p95),
             _rests_on(t),
@@ -48,12 +51,18 @@ def needed(techniques: tuple[Technique, ...]) -> Table:
     head = (
         "Technique",
         "Advice",
-        "Old way breaks its SLO",
+        "Old way breaks its SLO" + (", on this machine" if others else ""),
+        *(("On the reference core", "On compute sizes, credits used up") if others else ()),
         "Helps from",
         "SLO (p95)",
         "Calls behind the interval",
     )
     return Table(head, rows)
+
+
+def _on_others(found: Elsewhere | None) -> tuple[str, str]:
+    """N* on the reference core, and on the compute sizes."""
+    return (needed_from(found.reference), on_sizes(found)) if found else ("–", "–")
 
 
 def _rests_on(technique: Technique) -> str:

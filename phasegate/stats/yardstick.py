@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from phasegate.stats.crossover import Crossover, Outcome, Size, crossover
+from phasegate.stats.crossover import RESAMPLES, Crossover, Outcome, Size, crossover
 from phasegate.stats.paired import LAG1_CORRELATION_MAX, LAG1_CORRELATION_MIN, lag1_correlation
 
 Z = 1.96
@@ -34,6 +34,9 @@ WINDOW_ROUNDS_MIN = 8
 # Windows of eight rounds that deviate by 12% differ by less than this in 95 of 100 runs
 # (tests/stats/test_yardstick.py).
 WANDER_MAX = 1.25
+
+END_RESAMPLES = 80
+"""Of the ends of a speed's interval, whose own bounds only count where the estimate has none."""
 
 Array = npt.NDArray[np.float64]
 
@@ -147,7 +150,9 @@ def wander(times: Sequence[float]) -> float:
     return max(means) / min(means)
 
 
-def crossover_elsewhere(sizes: Sequence[Size], speeds: Sequence[Speed], slo_ms: float) -> Crossover:
+def crossover_elsewhere(
+    sizes: Sequence[Size], speeds: Sequence[Speed], slo_ms: float, *, resamples: int = RESAMPLES
+) -> Crossover:
     """N* on a core on which each size's times are multiplied by its speed.
 
     The interval holds both what the calls leave open and what the speeds do: on the log axis, half
@@ -158,18 +163,21 @@ def crossover_elsewhere(sizes: Sequence[Size], speeds: Sequence[Speed], slo_ms: 
         sizes: as measured here, ascending in users.
         speeds: of each size's session.
         slo_ms: the objective.
+        resamples: behind what the calls leave open.
 
     Raises:
         ValueError: as `crossover`; or not a speed for each size.
     """
     found, slow, quick = (
         crossover(
-            [_scaled(size, factor) for size, factor in zip(sizes, factors, strict=True)], slo_ms
+            [_scaled(size, factor) for size, factor in zip(sizes, factors, strict=True)],
+            slo_ms,
+            resamples=draws,
         )
-        for factors in (
-            [each.estimate for each in speeds],
-            [each.high for each in speeds],
-            [each.low for each in speeds],
+        for factors, draws in (
+            ([each.estimate for each in speeds], resamples),
+            ([each.high for each in speeds], END_RESAMPLES),
+            ([each.low for each in speeds], END_RESAMPLES),
         )
     )
     low, high = slow.low, quick.high

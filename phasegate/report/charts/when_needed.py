@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from phasegate.model.catalogue import Phase
 from phasegate.report.effects import Technique
 from phasegate.report.format import listed, plain, users, wrapped
-from phasegate.report.headline import needed_from
+from phasegate.report.headline import needed_from, short_from
 from phasegate.report.style import Layout, beside, colour, place
-from phasegate.stats.crossover import Outcome
+from phasegate.stats.crossover import Crossover, Outcome
 from phasegate.stats.quantile import CALLS_MIN
 
 ROW_PT = 32
@@ -29,6 +29,11 @@ BOTTOM_PT = 26
 BELOW, BEYOND = 1 / 4, 10
 """The axis begins at a quarter of the smallest size measured and ends at ten times the largest:
 room to show what lies outside, which is not known any better, and for the names of bars."""
+
+MARKED = ("micro", "small", "large")
+"""Compute sizes whose N* is marked; the table has them all."""
+MARK_PT = 8
+"""Above the bar."""
 
 ROLE = {
     "needed": "after",
@@ -74,6 +79,29 @@ def label(technique: Technique) -> str:
     }.get(technique.advice, "cannot tell")
 
 
+def marked(technique: Technique) -> list[tuple[str, Crossover]]:
+    """N* on the sizes that are marked; empty where there was no yardstick, or it is not needed."""
+    if technique.elsewhere is None or technique.advice != "needed":
+        return []
+    return [(name, found) for name, found in technique.elsewhere.sizes if name in MARKED]
+
+
+def on_sizes_text(technique: Technique) -> str:
+    """Where it is needed on these, in words: `on Micro ≤1k · Small 3.1k · Large 24k`."""
+    said = [f"{name.title()} {short_from(found)}" for name, found in marked(technique)]
+    return f"on {' · '.join(said)}" if said else ""
+
+
+def sizes_note(techniques: tuple[Technique, ...]) -> str:
+    """What the marks of compute sizes mean; empty where there are none."""
+    if not any(map(marked, techniques)):
+        return ""
+    return (
+        " Marked above it: the same on a Micro, a Small and a Large whose credits are used up, by "
+        "the processor alone."
+    )
+
+
 def few_calls_note(techniques: tuple[Technique, ...]) -> str:
     """What a number of calls beside a bar means; empty where none stands there."""
     if not any(t.crossed and t.crossed.few_calls for t in techniques if t.advice == "needed"):
@@ -109,7 +137,8 @@ def _height(technique: Technique, layout: Layout) -> float:
     """A row in points: a bar that is named below itself takes more of it, as a long title does."""
     if not layout.narrow:
         return ROW_PT
-    return _title_pt(technique) + (ROW_PT if technique.advice == "needed" else BARE_ROW_PT)
+    below = LINE_PT if on_sizes_text(technique) else 0
+    return _title_pt(technique) + (ROW_PT + below if technique.advice == "needed" else BARE_ROW_PT)
 
 
 def _title_pt(technique: Technique) -> float:
@@ -173,10 +202,28 @@ def _row(axes: Axes, technique: Technique, top: float, layout: Layout) -> None:
             markerfacecolor=colour("paper"),
             markeredgewidth=2,
         )
-    beside(axes, label(technique), (high, y + NAME_BELOW_PT), (0, 0), role, ha="right", va="center")
+    _mark_sizes(axes, technique, y)
+    text, sizes = label(technique), on_sizes_text(technique)
+    if sizes and layout.narrow:
+        lower = y + NAME_BELOW_PT + LINE_PT
+        beside(axes, sizes, (high, lower), (0, 0), "muted", ha="right", va="center")
+    elif sizes:
+        text = f"{text}; {sizes}"
+    beside(axes, text, (high, y + NAME_BELOW_PT), (0, 0), role, ha="right", va="center")
+
+
+def _mark_sizes(axes: Axes, technique: Technique, y: float) -> None:
+    """An initial for each size at its N*; where that is outside the sizes, the words say so."""
+    for name, found in marked(technique):
+        if found.users is not None:
+            at = (found.users, y - MARK_PT)
+            beside(axes, name[0].upper(), at, (0, 0), "muted", ha="center", va="center")
 
 
 def alt(techniques: tuple[Technique, ...]) -> str:
     """The chart in words."""
-    said = [f"{plain(t.title, 80)}: {label(t)}" for t in ordered(techniques)]
+    said = [
+        f"{plain(t.title, 80)}: {'; '.join(filter(None, (label(t), on_sizes_text(t))))}"
+        for t in ordered(techniques)
+    ]
     return f"From how many registered users each technique is needed. {listed(said)}."
