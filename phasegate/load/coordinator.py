@@ -13,7 +13,7 @@ import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,13 @@ class Coordinator:
         with gevent.Timeout(DRAIN_S + LAST_REPORT_GRACE_S, exception=False):
             self.wait()
 
+    def _begun_at(self, begun_s: float) -> str:
+        """When the stage began that lies so long after the first one; ISO 8601, UTC."""
+        delay_s = start_delay_s(self._settings)
+        return (self._started_at + timedelta(seconds=delay_s + begun_s)).isoformat(
+            timespec="milliseconds"
+        )
+
     def finish(self) -> tuple[LoadRecord, ...]:
         """Write and return the records; again and again the same."""
         if self._done.is_set():
@@ -145,6 +152,7 @@ class Coordinator:
                         self._settings,
                         self._workload,
                         started_at=self._started_at.isoformat(timespec="milliseconds"),
+                        begun_at=self._begun_at(begun_s),
                         lasted_s=min(stage.duration_s, left_s),
                         workers=len(self._workers),
                         workers_lost=len(self.missing),

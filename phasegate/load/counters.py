@@ -47,7 +47,7 @@ class EndpointTally(msgspec.Struct):
 
 
 class SecondTally(msgspec.Struct):
-    """Requests that were due in one second of the stage."""
+    """Requests that were due in one second of the stage; or clicks, in one interval."""
 
     requests: int = 0
     failures: int = 0
@@ -125,6 +125,8 @@ class StageTally(msgspec.Struct):
     completions: dict[str, EndpointTally] = {}
     """Work that was accepted and done later."""
     seconds: dict[int, SecondTally] = {}
+    intervals: dict[int, SecondTally] = {}
+    """Clicks by the interval that they were due in; empty where nobody asked for it."""
     sessions: SessionTally = msgspec.field(default_factory=SessionTally)
     cache: CacheTally = msgspec.field(default_factory=CacheTally)
     lag: Histogram = msgspec.field(default_factory=Histogram)
@@ -216,8 +218,12 @@ class StageTally(msgspec.Struct):
             self.actions.setdefault(name, EndpointTally()).merge(action)
         for name, completion in other.completions.items():
             self.completions.setdefault(name, EndpointTally()).merge(completion)
-        for at_s, second in other.seconds.items():
-            self.seconds.setdefault(at_s, SecondTally()).merge(second)
+        for mine, theirs in (
+            (self.seconds, other.seconds),
+            (self.intervals, other.intervals),
+        ):
+            for at, tally in theirs.items():
+                mine.setdefault(at, SecondTally()).merge(tally)
         self.sessions.merge(other.sessions)
         self.cache.merge(other.cache)
         self.lag.merge(other.lag)

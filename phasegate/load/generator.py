@@ -132,7 +132,9 @@ class Generator:
             (stage.duration_s for stage in settings.stages), initial=self._started_s
         )
         self._bounds_s = tuple(ends_s)
-        self._recorder = Recorder(self._bounds_s[:-1], partial(self._folded, on_folded))
+        self._recorder = Recorder(
+            self._bounds_s[:-1], partial(self._folded, on_folded), settings.interval_s
+        )
         self._removals = Removals(self._transport, self._recorder)
         self._names: dict[Any, str] = {}
         self._own_of_locust: set[str] = set()

@@ -93,6 +93,12 @@ ARGUMENTS = (
         "S",
     ),
     Argument(
+        "intervals",
+        0.0,
+        "seconds of the intervals whose clicks are kept as a histogram each, for what recurs",
+        "S",
+    ),
+    Argument(
         "level",
         0,
         "stack level of the target, whose parts the sessions go by (the reference API is asked; "

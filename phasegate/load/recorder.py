@@ -34,10 +34,17 @@ class Recorder:
     Args:
         stage_starts_s: when each stage began, on the clock that `record` is given times of.
         on_folded: called with the name and the rows of each endpoint as they are added up.
+        interval_s: of the intervals that clicks are counted by; 0 for none.
     """
 
-    def __init__(self, stage_starts_s: tuple[float, ...], on_folded: Folded | None = None) -> None:
+    def __init__(
+        self,
+        stage_starts_s: tuple[float, ...],
+        on_folded: Folded | None = None,
+        interval_s: float = 0.0,
+    ) -> None:
         self._starts_s = stage_starts_s
+        self._interval_s = interval_s
         self._on_folded = on_folded
         self._names: dict[str, int] = {}
         self._rows = array("d")
@@ -114,14 +121,10 @@ class Recorder:
             for number in np.unique(found[:, NAME]):
                 own = found[found[:, NAME] == number]
                 _count(counted.setdefault(names[int(number)], EndpointTally()), own)
-        # By when it was due, not answered: a freeze then shows in the seconds that it froze.
-        at_s = np.floor(requests[:, DUE_S] - self._starts_s[stage])
-        for second in np.unique(at_s):
-            own = requests[at_s == second]
-            total = tally.seconds.setdefault(int(second), SecondTally())
-            total.requests += len(own)
-            total.failures += int(np.count_nonzero(own[:, FAILED]))
-            total.latency.add(microseconds(own[:, DONE_S] - own[:, DUE_S]))
+        _count_over_time(tally.seconds, requests, self._starts_s[stage], 1.0)
+        if self._interval_s:
+            clicks = rows[rows[:, STATUS] == ACTION]
+            _count_over_time(tally.intervals, clicks, self._starts_s[stage], self._interval_s)
 
 
 def microseconds(spans_s: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -139,3 +142,16 @@ def _count(tally: EndpointTally, rows: Rows) -> None:
     for status, count in zip(*np.unique(rows[:, STATUS], return_counts=True), strict=True):
         if status >= 0:
             tally.statuses[int(status)] = tally.statuses.get(int(status), 0) + int(count)
+
+
+def _count_over_time(
+    tallies: dict[int, SecondTally], rows: Rows, start_s: float, width_s: float
+) -> None:
+    # By when it was due, not answered: a freeze then shows in the seconds that it froze.
+    places = np.floor((rows[:, DUE_S] - start_s) / width_s)
+    for place in np.unique(places):
+        own = rows[places == place]
+        total = tallies.setdefault(int(place), SecondTally())
+        total.requests += len(own)
+        total.failures += int(np.count_nonzero(own[:, FAILED]))
+        total.latency.add(microseconds(own[:, DONE_S] - own[:, DUE_S]))

@@ -92,6 +92,7 @@ def run_stage(
     enough_sessions: bool = True,
     limits: RemoteLimits | None = None,
     connections: Connections = "keep-alive",
+    interval_s: float = 0.0,
 ) -> LoadRecord:
     """Drive `target` with sessions that arrive at `arrival_rate_per_s` for `duration_s` seconds.
 
@@ -112,6 +113,7 @@ def run_stage(
         processes: generator processes; 1 is a process of its own, more are workers and a master.
         enough_sessions: raise a rate at which too few sessions would come to judge by.
         connections: whether HTTP connections are used again, or opened for each request.
+        interval_s: of the intervals that clicks are kept by; 0 for none.
         limits: towards a target of somebody else's; None for a stack of our own.
 
     Raises:
@@ -137,6 +139,7 @@ def run_stage(
         "THINK_TIME_SCALE": repr(think_time_scale),
         "OUT": str(out.resolve()),
         "CONNECTIONS": connections,
+        "INTERVALS": repr(interval_s),
     }
     if limits is not None:
         options |= limits.options

@@ -50,6 +50,7 @@ COUNTS = (
     "warm_up",
     "request_budget",
     "tasks_per_session",
+    "intervals",
 )
 
 
@@ -82,6 +83,8 @@ class LoadSettings:
     uses_own_client: bool = True
     """Whether every request goes through our own client."""
     connections: Connections = "keep-alive"
+    interval_s: float = 0.0
+    """Of the intervals that clicks are kept by; 0 for none."""
 
     @property
     def arm(self) -> str:
@@ -250,6 +253,7 @@ def settings_from(
         uses_own_client=not own_of_locust,
         out=Path(options.out) if options.out else None,
         connections=options.connections,
+        interval_s=options.intervals,
     )
 
 

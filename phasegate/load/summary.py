@@ -11,7 +11,15 @@ from phasegate.load.validity import reasons
 from phasegate.model.catalogue import Slo, Workload
 from phasegate.model.verdict import Judgement, judge
 from phasegate.records.histogram import Histogram, merged
-from phasegate.records.load import Cache, Endpoint, LoadRecord, Second, Sessions
+from phasegate.records.load import (
+    Cache,
+    ClicksOverTime,
+    Endpoint,
+    Interval,
+    LoadRecord,
+    Second,
+    Sessions,
+)
 from phasegate.stats.quantile import upper_rank
 
 
@@ -22,6 +30,7 @@ def record_of(
     workload: Workload,
     *,
     started_at: str,
+    begun_at: str,
     lasted_s: float,
     workers: int,
     workers_lost: int,
@@ -33,7 +42,8 @@ def record_of(
         tally: of all generator processes together.
         settings: of the whole test.
         workload: says which rate the model has for the stage's users.
-        started_at: ISO 8601, UTC.
+        started_at: of the test; ISO 8601, UTC.
+        begun_at: of this stage, likewise.
         lasted_s: how long it lasted, in seconds; less than asked for where somebody stopped it.
         workers: generator processes.
         workers_lost: of those, the ones whose last report is missing.
@@ -78,6 +88,7 @@ def record_of(
         connections=settings.connections,
         connections_opened=tally.connections if settings.uses_own_client else None,
         requests_resent=tally.resent,
+        over_time=_over_time(tally, begun_at, settings.interval_s),
     )
 
 
@@ -152,6 +163,24 @@ def _seconds(tally: StageTally) -> tuple[Second, ...]:
             latency_ms_p99=second.latency.percentile_ms(99),
         )
         for at_s, second in sorted(tally.seconds.items())
+    )
+
+
+def _over_time(tally: StageTally, begun_at: str, interval_s: float) -> ClicksOverTime | None:
+    if not interval_s:
+        return None
+    return ClicksOverTime(
+        begun_at=begun_at,
+        interval_s=interval_s,
+        intervals=tuple(
+            Interval(
+                at=at,
+                clicks=counted.requests,
+                failures=counted.failures,
+                latency_hdr=counted.latency.encode(fitted=True),
+            )
+            for at, counted in sorted(tally.intervals.items())
+        ),
     )
 
 

@@ -106,9 +106,16 @@ class Histogram(msgspec.Struct):
         named = {name: values[percent] for name, percent in PERCENTILES.items()}
         return {**named, "max": bucket_bounds_us(max(self.counts))[1] / 1000}
 
-    def encode(self) -> str:
-        """HdrHistogram V2 compressed, base64."""
-        standard = HdrHistogram(1, VALUE_US_MAX, SIGNIFICANT_DIGITS)
+    def encode(self, *, fitted: bool = False) -> str:
+        """HdrHistogram V2 compressed, base64.
+
+        Args:
+            fitted: whether its range ends with its own largest value, and not after an hour: ten
+                times as fast to write and read where there are thousands of small ones.
+        """
+        largest = bucket_bounds_us(max(self.counts, default=0))[1]
+        range_us = max(largest, 2) if fitted else VALUE_US_MAX
+        standard = HdrHistogram(1, range_us, SIGNIFICANT_DIGITS)
         for index in sorted(self.counts):
             standard.record_value(bucket_bounds_us(index)[0], self.counts[index])
         encoded: bytes = standard.encode()

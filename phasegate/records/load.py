@@ -42,6 +42,26 @@ class Second(Part, frozen=True, kw_only=True):
     latency_ms_p99: float | None
 
 
+class Interval(Part, frozen=True, kw_only=True):
+    """Clicks that were due in one interval of a stage; one without any is left out."""
+
+    at: int
+    """Its number, from 0: it begins `at` times `interval_s` after the stage."""
+    clicks: int
+    failures: int
+    latency_hdr: str
+    """From due to the last answer, µs; HdrHistogram V2 compressed, base64."""
+
+
+class ClicksOverTime(Part, frozen=True, kw_only=True):
+    """How a long stage went, interval by interval."""
+
+    begun_at: str
+    """When the first interval begins; ISO 8601, UTC."""
+    interval_s: float
+    intervals: tuple[Interval, ...]
+
+
 class Cache(Part, frozen=True, kw_only=True):
     """What the client's cache did; hits + misses = reads asked of it."""
 
@@ -134,3 +154,5 @@ class LoadRecord(Record, frozen=True, kw_only=True):
     """Idempotent requests that were sent a second time, on a new connection, because the server had
     closed the kept one before a byte of the answer came; each counts as one request, from when it
     was due. Null in records older than this field."""
+    over_time: ClicksOverTime | None = None
+    """Null where nobody asked for it (`--intervals`)."""

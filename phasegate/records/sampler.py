@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from phasegate.model.bottleneck import StatementUse, Used
+from phasegate.records.server_events import Growth, Rhythm, ServerEvent
 from phasegate.records.store import Part, Record
 
 
@@ -109,6 +110,8 @@ class Sample(Part, frozen=True, kw_only=True):
     """Null without PgBouncer, where it did not answer, and in records older than this field."""
     disk: DiskUse | None = None
     """Null where the database did not answer, and in records older than this field."""
+    growth: Growth | None = None
+    """Looked at every ten seconds of a soak; null in between, and elsewhere."""
 
 
 class SamplerRecord(Record, frozen=True, kw_only=True):
@@ -138,6 +141,10 @@ class SamplerRecord(Record, frozen=True, kw_only=True):
     where the database could not be sampled, and in records older than this field."""
     pooler_size: int | None = None
     """Server connections that PgBouncer allows for each database and user; null without one."""
+    events: tuple[ServerEvent, ...] | None = None
+    """What the server did beside its statements, by when it began; null where nobody watched."""
+    rhythms: tuple[Rhythm, ...] | None = None
+    """What it does again and again by its settings; null likewise."""
 
     def pooler_clients_peak(self) -> int | None:
         """The most clients that PgBouncer had at one look, in line or not; None without one."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from phasegate.model.errors import CannotMeasure
 from phasegate.records.sampler import Pooler
+from phasegate.records.server_events import Rhythm
 from phasegate.stack.pgbouncer_console import ADMIN_DATABASE, Console, pools_of
 
 NOT_ANSWERED = (
@@ -27,6 +28,7 @@ class PoolerWatch:
         self._waited_s: float | None = None
         self._transactions = 0
         self.size: int | None = None
+        self.rhythms: tuple[Rhythm, ...] = ()
         self.not_sampled: set[str] = set()
 
     async def look(self) -> Pooler | None:
@@ -62,4 +64,10 @@ class PoolerWatch:
 
     async def _size(self) -> int:
         settings = {row["key"]: row["value"] for row in await self._console.ask("SHOW CONFIG")}
+        lifetime_s = float(settings["server_lifetime"])
+        self.rhythms = (
+            Rhythm(
+                kind="reconnect", what="PgBouncer", every_s=lifetime_s, said_by="server_lifetime"
+            ),
+        )
         return int(settings["default_pool_size"])

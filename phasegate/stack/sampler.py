@@ -36,6 +36,7 @@ from phasegate.records.sampler import Backends, Sample, SamplerRecord, Statement
 from phasegate.stack.component_use import Components
 from phasegate.stack.database import CONNECTION_ERRORS, SQL_FOLDER, driver_arguments
 from phasegate.stack.disk_watch import DiskWatch, Watched
+from phasegate.stack.event_watch import EventWatch
 from phasegate.stack.pooler_watch import PoolerWatch
 
 INTERVAL_S = 1.0
@@ -69,6 +70,8 @@ class Task(msgspec.Struct, frozen=True):
     pooler_dsn: str | None
     interval_s: float
     watched: Watched | None = None
+    events: bool = False
+    server_log: str | None = None
 
 
 @contextmanager
@@ -82,6 +85,8 @@ def sampling(
     pooler_dsn: str | None = None,
     interval_s: float = INTERVAL_S,
     watched: Watched | None = None,
+    events: bool = False,
+    server_log: Path | None = None,
 ) -> Iterator[Path]:
     """Sample until the block ends; yields the path where the record will be.
 
@@ -95,13 +100,16 @@ def sampling(
             where there is none.
         interval_s: seconds between two samples.
         watched: the control group that the server is in; None where it is in none of ours.
+        events: whether what the server does beside its statements is watched (`EventWatch`).
+        server_log: of a server of ours, which tells of its checkpoints.
 
     Raises:
         CannotMeasure: the sampler does not start, or wrote no record.
     """
     task = Task(
-        dsn, stage, str(out.resolve()), dict(pids or {}), api_url, pooler_dsn, interval_s, watched
-    )
+        dsn, stage, str(out.resolve()), dict(pids or {}), api_url, pooler_dsn, interval_s, watched,
+        events, None if server_log is None else str(server_log),
+    )  # fmt: skip
     environment = {**os.environ, VARIABLE: msgspec.json.encode(task).decode()}
     path = out / f"{stage}.json"
     path.unlink(missing_ok=True)
@@ -148,7 +156,7 @@ class _Database:
     async def statements(self) -> dict[str, dict[str, Any]] | None:
         """Running totals by query id; None without pg_stat_statements."""
         try:
-            rows = await self._fetch("sample_statements")
+            rows = await self.fetch("sample_statements")
         except asyncpg.PostgresError:
             self.not_sampled.add(ENABLE_STATEMENTS)
             return None
@@ -173,11 +181,11 @@ class _Database:
         waits: dict[str, int] = {}
         server: Mapping[str, Any] = {}
         try:
-            for row in await self._fetch("sample_activity"):
+            for row in await self.fetch("sample_activity"):
                 states[row["state"]] = states.get(row["state"], 0) + row["connections"]
                 if row["wait"] is not None:
                     waits[row["wait"]] = waits.get(row["wait"], 0) + row["connections"]
-            server = dict((await self._fetch("sample_server"))[0])
+            server = dict((await self.fetch("sample_server"))[0])
             self.connections_max = server["connections_max"]
         except CONNECTION_ERRORS:
             self._lost()
@@ -186,7 +194,7 @@ class _Database:
     async def look_at_backends(self) -> None:
         """Keep `backends_peak` up to date."""
         try:
-            rows = await self._fetch("sample_backends")
+            rows = await self.fetch("sample_backends")
         except CONNECTION_ERRORS:
             self._lost()
             return
@@ -206,7 +214,8 @@ class _Database:
             )
         return self._connection
 
-    async def _fetch(self, name: str) -> list[asyncpg.Record]:
+    async def fetch(self, name: str) -> list[asyncpg.Record]:
+        """The rows of a statement of `stack/sql`."""
         connection = await self._connected()
         sql = (SQL_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
         rows: list[asyncpg.Record] = await connection.fetch(sql, timeout=LOOK_TIMEOUT_S)
@@ -265,6 +274,7 @@ async def _sample(
     components: Components,
     pooler: PoolerWatch | None,
     disk: DiskWatch,
+    events: EventWatch | None,
     began_s: float,
 ) -> Sample:
     states, waits, server = await database.activity()
@@ -284,6 +294,7 @@ async def _sample(
         lag_bytes=server.get("lag_bytes"),
         pooler=None if pooler is None else await pooler.look(),
         disk=disk.look(server),
+        growth=None if events is None else events.take_growth(),
     )
 
 
@@ -294,13 +305,17 @@ async def _run(task: Task, stop: asyncio.Event) -> SamplerRecord:
     await database.enable_statements()
     before = await database.statements()
     began_s, began_at = time.monotonic(), datetime.now(UTC)
+    log = None if task.server_log is None else Path(task.server_log)
+    events = EventWatch(database.fetch, log, began_s, 2 * task.interval_s) if task.events else None
     print("ready", flush=True)  # noqa: T201 - read by who started it
     samples = []
     while not stop.is_set():
-        samples.append(await _sample(task, database, components, pooler, disk, began_s))
+        samples.append(await _sample(task, database, components, pooler, disk, events, began_s))
         due_s = began_s + len(samples) * task.interval_s
         while not stop.is_set():
             await database.look_at_backends()
+            if events is not None:
+                await events.look()
             left_s = due_s - time.monotonic()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), min(max(left_s, 0.01), BACKENDS_INTERVAL_S))
@@ -323,10 +338,16 @@ async def _run(task: Task, stop: asyncio.Event) -> SamplerRecord:
         statements=statements_between(before or {}, after or {}) if both else None,
         # The first look has nothing before it to compare processor times with.
         samples=tuple(samples[1:]),
-        not_sampled=tuple(sorted(database.not_sampled | (pooler.not_sampled if pooler else set()))),
+        not_sampled=_not_sampled(database, pooler, events),
         backends_peak=database.backends_peak,
         pooler_size=pooler.size if pooler else None,
+        events=None if events is None else events.finish(),
+        rhythms=None if events is None else (*events.rhythms, *(pooler.rhythms if pooler else ())),
     )
+
+
+def _not_sampled(*watches: _Database | PoolerWatch | EventWatch | None) -> tuple[str, ...]:
+    return tuple(sorted({each for watch in watches if watch for each in watch.not_sampled}))
 
 
 async def _main() -> None:
