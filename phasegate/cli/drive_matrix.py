@@ -28,10 +28,13 @@ from phasegate.records.matrix import MatrixRecord, Probe
 from phasegate.stack.emulation import Mode
 from phasegate.stack.inspect import unguarded
 from phasegate.stack.postgres import PostgresServer
-from phasegate.stack.sampler import sampling
+from phasegate.stack.sampler import INTERVAL_S, sampling
 
 if TYPE_CHECKING:
     from phasegate.cli.least_candidates import Candidates
+
+SAMPLES_MAX = 7200
+"""Of a long stage: a record of a few MB."""
 
 
 def measure(
@@ -82,6 +85,8 @@ class Stacks:
     compute: Compute | None
     mode: Mode
     cold: bool = False
+    soak_s: float = 0.0
+    """Of a long stage, which meets what a short one must not; 0 for one of seconds."""
 
     def running(
         self, parts: int | Iterable[str], users: int
@@ -96,6 +101,7 @@ class Stacks:
             mode=self.mode,
             cold=self.cold,
             project=self.project,
+            settings=self.project.catalogue.soak.server if self.soak_s else None,
         )
 
     def sample(
@@ -110,6 +116,9 @@ class Stacks:
             api_url=None if self.project.api.command else standing.target.url,
             pooler_dsn=standing.pooler_dsn,
             watched=standing.watched,
+            interval_s=max(INTERVAL_S, self.soak_s / SAMPLES_MAX),
+            events=bool(self.soak_s),
+            server_log=self.server.log if self.soak_s else None,
         )
 
 

@@ -107,7 +107,7 @@ def run(plan: RunPlan) -> Path:
         with journal.kept_if_begun(), running_postgres(data_dir) as server:
             journal.server_data_dir = data_dir
             journal.server = asyncio.run(circumstances.describe_server(server))
-            data_sets = [_seed(journal, server, plan, users) for users in plan.sizes]
+            data_sets = [seed(journal, server, plan, users) for users in plan.sizes]
             _note_planner_settings(journal, data_sets)
             _load(journal, server, data_sets, plan)
             _advise(journal, server, data_sets, plan)
@@ -123,7 +123,8 @@ def _note_planner_settings(journal: Journal, data_sets: list[DataSet]) -> None:
     console.tell_planner_settings(found)
 
 
-def _seed(journal: Journal, server: PostgresServer, plan: RunPlan, users: int) -> DataSet:
+def seed(journal: Journal, server: PostgresServer, plan: RunPlan, users: int) -> DataSet:
+    """The data set of `users`, made or found, as a stage of the run."""
     name = f"seed {users:,} users"
     with journal.stage(name), console.row_bar(name) as move:
         dsn, record = seeding.ensure_dataset(
@@ -168,7 +169,7 @@ def _load(
             {data.users: data.dsn for data in data_sets},
             wanted,
             plan.project,
-            folder=_parts_folder(),
+            folder=parts_folder(),
             compute=plan.compute,
             mode=plan.mode,
             on_level=note_parts,
@@ -272,7 +273,7 @@ def _find_least(
             {data.users: data.dsn for data in data_sets},
             _matrix_plan(journal, plan),
             candidates,
-            folder=_parts_folder(),
+            folder=parts_folder(),
             trials_max=plan.least_trials_max,
             compute=plan.compute,
             mode=plan.mode,
@@ -300,7 +301,7 @@ def _benchmark_on_replica(
     primary = feeding(server)
     apply_sql(dsn, "warm")
     on_progress("copy the server")
-    with running_replica(primary, _parts_folder() / "replica") as replica:
+    with running_replica(primary, parts_folder() / "replica") as replica:
         add_replica(
             record,
             dsn,
@@ -312,7 +313,7 @@ def _benchmark_on_replica(
         )
 
 
-def _parts_folder() -> Path:
+def parts_folder() -> Path:
     """Of poolers and replicas: whatever a run that was killed left there is cleared away."""
     return cluster_dir().parent / "level"
 

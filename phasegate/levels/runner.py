@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache
@@ -64,6 +64,7 @@ def running_level(
     port: int | None = None,
     replica: bool = True,
     project: Project | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[RunningLevel]:
     """All that a level or a set of parts consists of, stopped at the end, also after an error.
 
@@ -83,6 +84,7 @@ def running_level(
         port: of the API; any free one if None.
         replica: whether the part `replica` is started.
         project: whose level it is; the one here if None.
+        settings: of the server meanwhile, besides those that parts and size need.
 
     Raises:
         UsageError: there is no such level.
@@ -102,6 +104,7 @@ def running_level(
         cold=cold,
         pool_size=pool_size,
         replica=replica,
+        settings=settings or {},
     )
     with ExitStack() as undo:
         yield build(undo, server, dsn, wanted, lambda _: None)
@@ -110,7 +113,7 @@ def running_level(
 def settings_for(wanted: Wanted) -> dict[str, str]:
     """What the server's settings must have in them for those parts and that size."""
     size = wanted.compute
-    settings = dict(computes.server_settings(size)) if size else {}
+    settings = {**wanted.settings, **(computes.server_settings(size) if size else {})}
     return settings | dict(PRIMARY_SETTINGS if "replica" in wanted.names else {})
 
 

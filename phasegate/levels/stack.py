@@ -70,6 +70,8 @@ class Wanted:
     replica: bool = True
     """Whether the part `replica` is started: a second copy of the whole cluster."""
     outlives_caller: bool = False
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Of the server, besides those that parts and size need."""
 
     @property
     def level(self) -> int:

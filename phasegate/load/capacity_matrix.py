@@ -214,8 +214,9 @@ class Driver:
         rate: float,
         duration_s: float,
         change: Change = NO_CHANGE,
+        interval_s: float = 0.0,
     ) -> Driven:
-        """One stage at `rate` sessions per second, sampled."""
+        """One stage at `rate` sessions per second, sampled; clicks also by interval, if not 0."""
         with ExitStack() as watched:
             out = self._out / "sampler"
             path = watched.enter_context(
@@ -233,6 +234,7 @@ class Driver:
                 duration_s=duration_s,
                 arrival_rate_per_s=rate,
                 out=self._out / "load",
+                interval_s=interval_s,
             )
         used = store.read(path, SamplerRecord) if path.exists() else None
         marked = marked_where_shared(marked_unguarded(load, standing.unguarded), used)

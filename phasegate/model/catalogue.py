@@ -84,6 +84,13 @@ class Run(Entry, frozen=True):
         return (*(size for size in sorted(self.sizes) if size < users), users)
 
 
+class Soak(Entry, frozen=True):
+    """A cell that is driven for long."""
+
+    server: dict[str, str]
+    """Settings of our own server meanwhile, as `postgresql.conf` has them."""
+
+
 class Usage(Entry, frozen=True):
     """How a modelled peak becomes a month."""
 
@@ -153,6 +160,7 @@ class Catalogue(Entry, frozen=True):
     slo: Slo
     workload: Workload
     run: Run
+    soak: Soak
     compute: tuple[Compute, ...]
     """Ascending in size."""
     disk: Disk

@@ -118,8 +118,7 @@ def _runs(clicks: Array, slow: Array, width_s: float, share: float) -> tuple[Exc
     hot = np.flatnonzero((slow >= 1) & (slow >= HOT_RATIO * share * clicks))
     if not len(hot):
         return ()
-    a_bin = float(clicks.mean())
-    apart = max(BINS_APART, math.ceil(CLICKS_APART / a_bin)) if a_bin else BINS_APART
+    apart = round(apart_s(clicks, width_s) / width_s) - 1
     cuts = np.flatnonzero(np.diff(hot) > apart) + 1
     runs = np.split(hot, cuts)
     found = []
@@ -130,6 +129,14 @@ def _runs(clicks: Array, slow: Array, width_s: float, share: float) -> tuple[Exc
         if chance <= CHANCE_MAX:
             found.append(Excursion(first * width_s, last * width_s, due, late, chance))
     return tuple(found)
+
+
+def apart_s(clicks: Array, width_s: float) -> float:
+    """How close the begins of two excursions can be: nearer ones would be one."""
+    a_bin = float(clicks.mean())
+    return (
+        1 + (max(BINS_APART, math.ceil(CLICKS_APART / a_bin)) if a_bin else BINS_APART)
+    ) * width_s
 
 
 def binomial_tail(least: int, of: int, share: float) -> float:
