@@ -40,6 +40,7 @@ def run(plan: RunPlan, level: int, duration_s: float) -> tuple[Path, bool]:
     Raises:
         KeyboardInterrupt: it was stopped before a click was recorded.
     """
+    plan.project.level(level)
     with locked(cache_dir(), "phasegate run"):
         require_writable(plan.results, purpose="results")
         check_disk(cache_dir(), dataset_spec(plan.users, plan.seed).rows_expected, COPIES)
@@ -55,7 +56,6 @@ def run(plan: RunPlan, level: int, duration_s: float) -> tuple[Path, bool]:
         stopped = False
         with journal.kept_if_begun(), running_postgres(data_dir) as server:
             journal.server_data_dir = data_dir
-            plan.project.level(level)
             data = seed(journal, server, plan, plan.users)
             stacks = Stacks(
                 plan.project,

@@ -21,6 +21,7 @@ from phasegate.report import (
     page,
     run_files,
     sizing,
+    soak,
     transition,
 )
 from phasegate.report.figures import Findings
@@ -34,6 +35,7 @@ __all__ = [
     "level_of",
     "phase_to_enter",
     "size_lines",
+    "soak_lines",
     "summary",
 ]
 
@@ -80,6 +82,14 @@ def summary(
     return headline.lines(
         found.run.run, found.techniques, found.stages, least.line(found.run.least)
     )
+
+
+def soak_lines(
+    run_dir: Path, here: Project | None = None, *, catalogue: Catalogue | None = None
+) -> tuple[str, ...]:
+    """What the long stages of a run say: what recurs, what drifts, what was met; as `build`."""
+    found = _findings(run_dir, here, catalogue)
+    return tuple(line for each in found.soaks for line in soak.lines(each))
 
 
 def cost(

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from phasegate.model.capacity import Profile
 from phasegate.model.catalogue import Catalogue
 from phasegate.records.project import ProjectNote
-from phasegate.report import effects, money, run_files, style, tables, traffic
+from phasegate.report import effects, money, run_files, soak, style, tables, traffic
 from phasegate.report import resource_usage as used
 from phasegate.report.charts import cache_hits as hits
 from phasegate.report.charts import (
@@ -23,6 +23,7 @@ from phasegate.report.charts import (
     distributions,
     growth,
     limits,
+    over_time,
     percentiles,
     ratios,
     seconds,
@@ -35,6 +36,7 @@ from phasegate.report.money import Money
 from phasegate.report.profiles import profiles
 from phasegate.report.resource_usage import StageUse
 from phasegate.report.run_files import Run
+from phasegate.report.soak import Soak
 from phasegate.report.style import NARROW, WIDE, Layout
 from phasegate.report.tables import Table
 from phasegate.report.traffic import StageTraffic
@@ -56,6 +58,7 @@ class Findings:
     money: Money | None
     machine: Machine | None
     """By its yardstick; None where it was not measured."""
+    soaks: tuple[Soak, ...]
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,11 @@ def findings(run: Run, catalogue: Catalogue, project: ProjectNote | None = None)
         profiles=found,
         money=money.money(found, catalogue, techniques, run.loads, project),
         machine=machine(tuple(run.benchmarks.values()), catalogue.reference),
+        soaks=tuple(
+            each
+            for load in run.loads
+            if (each := soak.of_stage(load, run.samplers.get(load.stage))) is not None
+        ),
     )
 
 
@@ -259,6 +267,25 @@ def for_load(found: Findings) -> list[ChartPlan]:
             )
         )
     return plans
+
+
+def for_soak(found: Findings) -> list[ChartPlan]:
+    """Long stages over time."""
+    slo = found.catalogue.slo.request_latency_ms_p95
+
+    def plan(each: Soak) -> ChartPlan:
+        return ChartPlan(
+            f"over-time-{number}" if (number := found.soaks.index(each)) else "over-time",
+            "Over time",
+            "The line is the p95 of clicks by when they were due, the band runs from p50 to p99. "
+            "Marks: more slow clicks than chance puts there. Lanes: what the server did.",
+            over_time.alt(each),
+            lambda layout: over_time.figure(each, slo, layout),
+            soak.recurring_table(each),
+            [each.source, f"sampler/{each.stage}.json"],
+        )
+
+    return [plan(each) for each in found.soaks]
 
 
 def for_money(found: Findings) -> list[ChartPlan]:

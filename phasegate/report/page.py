@@ -23,6 +23,7 @@ from phasegate.report import (
     money,
     savings,
     sizing,
+    soak,
     style,
     tables,
     transition,
@@ -158,6 +159,7 @@ def _shared(found: Findings) -> dict[str, object]:
         "not_needed": least.not_needed(found),
         "money": _money(found),
         "sizing": _sizing(found),
+        "soaks": [(each, tuple(soak.lines(each))) for each in found.soaks],
     }
 
 
@@ -194,6 +196,7 @@ def write(found: Findings) -> Path:
         "matrix": figures.for_matrix(found),
         "techniques": figures.for_techniques(found),
         "load": figures.for_load(found),
+        "soak": figures.for_soak(found),
         "money": figures.for_money(found),
         "data": figures.for_data(found),
     }

@@ -238,7 +238,7 @@ def suspect_name(suspect: Suspect) -> str:
 
 def sentence(each: Recurring) -> str:
     """`every 30 s, 20 times: p95 120 ms instead of 18 ms for 1.2 s; refresh of m (20 of 20)`."""
-    period = "in no rhythm" if each.period_s is None else f"every {duration(each.period_s)}"
+    period = "in no rhythm" if each.period_s is None else f"every {span(each.period_s)}"
     height = f"{milliseconds(each.latency_ms_p95)} instead of {milliseconds(each.typical_ms_p95)}"
     said = f"{period}, {each.times} times: p95 {height}"
     said += f" for {duration(each.duration_s)}, {_percent(each.clicks_share)} of clicks slow"
@@ -252,6 +252,11 @@ def sentence(each: Recurring) -> str:
 
 def _percent(share: float) -> str:
     return f"{significant(100 * share)}%"
+
+
+def span(seconds: float) -> str:
+    """`duration` without a part that is 0: `5 min`, `1 h`."""
+    return duration(seconds).removesuffix(" 0 s").removesuffix(" 0 min")
 
 
 def in_unit(value: float, unit: str) -> str:
@@ -276,9 +281,9 @@ def met_sentence(met: Met, length_s: float) -> str:
     """`checkpoint: met 5 times`; `refresh of m: not met (every 1 h by every_s)`."""
     times = {0: "not met", 1: "met once"}.get(met.times, f"met {met.times} times")
     said_by = f" by {met.said_by}" if met.said_by else ""
-    every = f"every {duration(met.every_s)}{said_by}" if met.every_s else met.said_by
+    every = f"every {span(met.every_s)}{said_by}" if met.every_s else met.said_by
     if met.every_s and length_s < 2 * met.every_s and met.times < 2:
-        every += f"; to meet it twice takes {duration(2 * met.every_s)}"
+        every += f"; to meet it twice takes {span(2 * met.every_s)}"
     return f"{met.name}: {times}{f' ({every})' if every else ''}"
 
 
@@ -287,7 +292,7 @@ def lines(soak: Soak) -> Iterator[str]:
     found = soak.recurrence
     rate = float(found.row.clicks.sum()) / soak.length_s
     yield (
-        f"{duration(soak.length_s)} of {soak.users:,} users at level {soak.level}: "
+        f"{span(soak.length_s)} of {soak.users:,} users at level {soak.level}: "
         f"{significant(rate)} clicks/s, p95 typically {milliseconds(found.row.typical_ms_p95)}"
     )
     for each in found.found:
@@ -340,7 +345,7 @@ def recurring_table(soak: Soak) -> Table:
         tuple(
             (
                 "no suspect" if each.suspect is None else suspect_name(each.suspect),
-                "none" if each.period_s is None else duration(each.period_s),
+                "none" if each.period_s is None else span(each.period_s),
                 str(each.times) if each.of is None else f"{each.times} of {each.of}",
                 milliseconds(each.latency_ms_p95),
                 milliseconds(each.typical_ms_p95),

@@ -189,7 +189,9 @@ class EventWatch:
             await self._look_at_checkpoints()
         if self._settings["has_refreshes"]:
             for row in await self._fetch("events_refreshes"):
-                self._note_refresh(row["what"], self._now_s - row["age_s"], row["duration_s"])
+                if row["duration_s"] is not None:
+                    begin_s = self._now_s - row["age_s"]
+                    self._note_refresh(row["what"], begin_s, row["duration_s"])
         if self._settings["has_jobs"]:
             for row in await self._fetch("events_jobs"):
                 self._note_job(row)
