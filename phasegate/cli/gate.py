@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from phasegate.cli import options, staging
+from phasegate.cli import options, soak_options, staging
 from phasegate.model.catalogue import load as load_catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold, UsageError
 from phasegate.records.gate import GateRecord
@@ -30,6 +30,7 @@ from phasegate.stack.host_metrics import KEY_VARIABLE, Endpoint
 @options.database_url
 @click.option("--compute", help="Compute size of the target, such as small; used for the price.")
 @click.option("--duration", type=click.FloatRange(min=1), help="Seconds at the full rate [60].")
+@soak_options.option
 @click.option("--request-budget", type=options.POSITIVE, help="Cap on requests sent [20,000].")
 @click.option(
     "--allow-writes",
@@ -59,6 +60,7 @@ def gate(
     database_url: str | None,
     compute: str | None,
     duration: float | None,
+    soak: float | None,
     request_budget: int | None,
     allow_writes: bool,
     metrics_url: str | None,
@@ -77,6 +79,9 @@ def gate(
     head-room, and the database looked at read-only. SUPABASE_ANON_KEY and
     SUPABASE_JWT_SECRET are its keys; SUPABASE_METRICS_KEY also reads a hosted project's metrics.
     RUN may hold load alone; a database URL then adds what its target holds.
+
+    With --soak the target is driven for long, and what recurs and drifts is
+    told beside the verdict. Ctrl-C ends it and keeps what was measured.
     """
     from phasegate import report
 
@@ -85,9 +90,10 @@ def gate(
     phase = report.phase_to_enter(catalogue, to)
     size = options.compute_of(catalogue, compute)
     if host is None or project is None:
-        if duration or request_budget or allow_writes or metrics_url:
+        if duration or soak or request_budget or allow_writes or metrics_url:
             raise UsageError(
-                "--duration, --request-budget, --allow-writes and --metrics-url need a --host",
+                "--duration, --soak, --request-budget, --allow-writes and --metrics-url need a "
+                "--host",
                 untouched="Nothing was sent",
                 then="Add --host URL, or leave these options out",
             )
@@ -111,15 +117,18 @@ def gate(
             level=report.level_of(to, level, len(project.levels)),
             compute=size,
             seed=catalogue.run.seed if seed is None else seed,
-            duration_s=duration or staging.DURATION_S,
-            request_budget=request_budget or staging.REQUEST_BUDGET,
+            duration_s=soak or duration or staging.DURATION_S,
+            request_budget=staging.budget_of(host, request_budget, soaks=soak is not None),
             allow_writes=allow_writes,
             users_file=users_file,
             results=results,
             reads=reads or "",
             metrics=Endpoint.of(host, metrics_url, os.environ.get(KEY_VARIABLE, "")),
+            soaks=soak is not None,
         )
         folder = staging.run(plan)
+        if soak is not None:
+            soak_options.tell(folder, project, as_error=as_json)
     _say_verdict(report.gate(folder, to, level, project), as_json=as_json)
 
 

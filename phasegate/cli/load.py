@@ -6,18 +6,21 @@ given goes to Locust as it is.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from phasegate.cli import options
+from phasegate.cli import options, soak_options
 from phasegate.load.options import STAGE_DURATION_S, USERS_DEFAULT
+from phasegate.load.run import END_S
 from phasegate.load.stages import parse_size
 from phasegate.model.catalogue import load as load_catalogue
-from phasegate.model.errors import ConfigurationError, ExitCode
+from phasegate.model.errors import ConfigurationError, ExitCode, UsageError
 from phasegate.project import load_project
 from phasegate.records.faults import require_writable
 
@@ -51,6 +54,8 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     type=click.FloatRange(min=1),
     help=f"Seconds of each stage [{STAGE_DURATION_S:g}].",
 )
+@soak_options.option
+@options.database_url
 @click.option("--web", is_flag=True, help="Locust's web UI, which starts the test, instead.")
 @click.option("--out", type=options.FOLDER, help="Folder of the records [a new one in --results].")
 @options.results
@@ -64,6 +69,8 @@ def load(
     arrival_rate: float | None,
     stages: str | None,
     duration: float | None,
+    soak: float | None,
+    database_url: str | None,
     out: Path | None,
     results: Path,
     more: tuple[str, ...],
@@ -83,7 +90,17 @@ def load(
     --allow-writes, --reads, --request-budget, --users-file …), listed by
     `locust --help` on a project's locustfile and in docs/commands.md. On a host
     that is not this machine only reads are sent.
+
+    With --soak one stage lasts long, and what recurs and drifts is told; with
+    a database URL also what the server did meanwhile. Ctrl-C ends it and
+    keeps what was measured.
     """
+    if soak and (stages or web):
+        raise UsageError(
+            "--soak drives one stage: --stages and --web do not go with it",
+            untouched="No request was sent",
+            then="Leave them out",
+        )
     file = _locustfile(locustfile)
     is_worker = "--worker" in more
     folder = None if is_worker else out or _new_folder(results, users_registered) / "load"
@@ -97,7 +114,8 @@ def load(
         "--users-registered": users_registered,
         "--arrival-rate": arrival_rate,
         "--stages": stages,
-        "--stage-duration": duration or STAGE_DURATION_S,
+        "--stage-duration": soak or duration or STAGE_DURATION_S,
+        "--intervals": soak_options.interval_s(soak) if soak else None,
         "--out": folder,
     }
     if not stages:
@@ -107,12 +125,37 @@ def load(
     for option, value in asked.items():
         if value is not None:
             command += [option, str(value)]
-    code = subprocess.run([*command, *more], check=False).returncode
+    command += more
+    if soak and folder is not None:
+        code = _soak(command, folder, database_url)
+        soak_options.tell(folder.parent, options.project_here())
+    else:
+        code = subprocess.run(command, check=False).returncode
     if folder is not None and any(folder.glob("*.json")):
         click.echo(f"Recorded in {options.near(folder)}/")
         if folder.name == "load":
             click.echo(f"Judge it: phasegate gate {options.near(folder.parent)} --to PHASE")
     ctx.exit(code if code >= 0 else ExitCode.WRONG_CALL)
+
+
+def _soak(command: list[str], folder: Path, database_url: str | None) -> int:
+    """Run Locust to its end, or to Ctrl-C, the database watched; returns its exit code."""
+    from phasegate.stack.sampler import sampling
+
+    with ExitStack() as watched:
+        if database_url is not None:
+            out = folder.parent / "sampler"
+            watched.enter_context(sampling(database_url, stage=STAGE, out=out, events=True))
+        # A session of its own: Ctrl-C is for us, who end it in order.
+        child = subprocess.Popen(command, start_new_session=True)
+        try:
+            return child.wait()
+        except KeyboardInterrupt:
+            child.send_signal(signal.SIGINT)
+            return child.wait(END_S)
+        finally:
+            if child.poll() is None:
+                child.kill()
 
 
 def _peak_per_s(users: int) -> float:

@@ -121,7 +121,7 @@ def _soak(plan: pipeline.RunPlan, level: int, duration_s: float) -> None:
     from phasegate.cli import soak
 
     folder, stopped = soak.run(plan, level, duration_s)
-    soak.tell(folder, plan.project)
+    soak_options.tell(folder, plan.project)
     click.echo(options.near(folder / "report.html"))
     if stopped:
         raise KeyboardInterrupt

@@ -9,15 +9,12 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import click
-
 from phasegate.cli import circumstances, console
 from phasegate.cli.drive_matrix import Stacks, standing_of
 from phasegate.cli.pipeline import RunPlan, parts_folder, seed
 from phasegate.cli.run_record import Journal
 from phasegate.cli.soak_options import interval_s
 from phasegate.load.capacity_matrix import Driver, MatrixPlan
-from phasegate.project import Project
 from phasegate.records.faults import require_writable
 from phasegate.seeding.dataset_spec import dataset_spec
 from phasegate.seeding.target import check_disk
@@ -112,11 +109,3 @@ def _published(journal: Journal, *, stopped: bool) -> Path:
     with console.step("report"):
         report.build(journal.folder, journal.project)
     return journal.publish()
-
-
-def tell(folder: Path, here: Project | None) -> None:
-    """Print what the soak in `folder` says."""
-    from phasegate import report
-
-    for line in report.soak_lines(folder, here):
-        click.echo(line)

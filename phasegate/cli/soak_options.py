@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 import click
 
 from phasegate.model.errors import UsageError
+from phasegate.project import Project
 
 SOAK_S_MIN = 10.0
 """Below, nothing can come three times and be seen to."""
@@ -55,3 +57,11 @@ def interval_s(duration_s: float) -> float:
     """Of the intervals by which clicks are kept."""
     tenths = math.ceil(duration_s / INTERVALS * 10) / 10
     return min(max(tenths, INTERVAL_S_MIN), INTERVAL_S_MAX)
+
+
+def tell(folder: Path, here: Project | None, *, as_error: bool = False) -> None:
+    """Print what the soak in `folder` says; to standard error where output is JSON."""
+    from phasegate import report  # matplotlib takes a second to import
+
+    for line in report.soak_lines(folder, here):
+        click.echo(line, err=as_error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,14 @@ import msgspec
 from phasegate.cli import console
 from phasegate.cli import options as options_room
 from phasegate.cli.run_record import Journal
+from phasegate.cli.soak_options import interval_s
 from phasegate.load.options import REMOTE_BUDGET, REMOTE_RAMP_S
 from phasegate.load.run import RemoteLimits, Target, run_stage
 from phasegate.load.settings import keys_from, keys_read
 from phasegate.load.users import Listed, Seeded
 from phasegate.model.address import Address
 from phasegate.model.catalogue import Catalogue, Phase
-from phasegate.model.errors import CannotMeasure, ConfigurationError
+from phasegate.model.errors import CannotMeasure, ConfigurationError, UsageError
 from phasegate.model.prices import Compute
 from phasegate.model.verdict import NO_LOAD, code_of
 from phasegate.project import Project, load_project
@@ -70,6 +72,25 @@ class StagingPlan:
     reads: str = ""
     """Requests that change nothing, though they are no GET."""
     metrics: Endpoint | None = None
+    soaks: bool = False
+    """Whether clicks are kept by interval, and the server's events are watched."""
+
+
+def budget_of(host: str, asked: int | None, *, soaks: bool) -> int:
+    """How many requests may be sent.
+
+    Raises:
+        UsageError: a soak of somebody else's target, and nobody said how many it may cost.
+    """
+    if asked or not soaks:
+        return asked or REQUEST_BUDGET
+    if Address.of(host).is_loopback:
+        return sys.maxsize
+    raise UsageError(
+        f"A --soak of {Address.of(host).header} sends more than {REQUEST_BUDGET:,} requests",
+        untouched="Nothing was sent",
+        then="Say how many it may send: --request-budget N",
+    )
 
 
 def run(plan: StagingPlan) -> Path:
@@ -115,6 +136,12 @@ def run(plan: StagingPlan) -> Path:
                 load = _drive(plan, catalogue, target, journal.folder, is_local=address.is_loopback)
         except CannotMeasure:
             return journal.folder  # its run.json says why, and a verdict that
+        except KeyboardInterrupt:
+            # Of a soak what was measured is kept: the generator wrote its record as it was ended.
+            found = sorted((journal.folder / "load").glob("[!.]*.json"))
+            if not (plan.soaks and found):
+                raise
+            load = store.read(found[0], LoadRecord)
     if watched.metrics is not None:
         record = msgspec.structs.replace(record, host_metrics=watched.metrics)
         store.write(journal.folder / "target.json", record)
@@ -222,6 +249,7 @@ def _drive(
                     stage=stage,
                     out=folder / "sampler",
                     api_url=target.url if is_local else None,
+                    events=plan.soaks,
                 )
             )
         load = run_stage(
@@ -237,6 +265,7 @@ def _drive(
             * catalogue.gate.head_room,
             out=folder / "load",
             warm_up_s=0.0,  # it would begin at the full rate, before the ramp
+            interval_s=interval_s(plan.duration_s) if plan.soaks else 0.0,
             limits=RemoteLimits(
                 ramp_s=ramp_s,
                 request_budget=plan.request_budget,

@@ -94,7 +94,7 @@ def run_stage(
     connections: Connections = "keep-alive",
     interval_s: float = 0.0,
 ) -> LoadRecord:
-    """Drive `target` with sessions that arrive at `arrival_rate_per_s` for `duration_s` seconds.
+    """Drive `target` with sessions that arrive at `arrival_rate_per_s` for `duration_s`.
 
     Args:
         target: where, and the keys to it.
@@ -110,19 +110,18 @@ def run_stage(
         out: folder of the record.
         think_time_scale: think times and the cache's TTL are multiplied by it.
         warm_up_s: seconds of the same load before, not recorded.
-        processes: generator processes; 1 is a process of its own, more are workers and a master.
+        processes: generator processes; more than 1 are workers, with a master.
         enough_sessions: raise a rate at which too few sessions would come to judge by.
         connections: whether HTTP connections are used again, or opened for each request.
         interval_s: of the intervals that clicks are kept by; 0 for none.
         limits: towards a target of somebody else's; None for a stack of our own.
 
     Raises:
-        CannotMeasure: locust wrote no record; what it said, or the end of its log, is quoted.
+        CannotMeasure: locust wrote no record; what it said is quoted.
         ConfigurationError: the same, where a setting is wrong.
     """
-    rate, path = arrival_rate_per_s, out / f"{stage}.json"
-    if enough_sessions:
-        rate = rate_with_enough_sessions(rate, duration_s)
+    path, rate = out / f"{stage}.json", arrival_rate_per_s
+    rate = rate_with_enough_sessions(rate, duration_s) if enough_sessions else rate
     out.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     options = {
@@ -140,11 +139,10 @@ def run_stage(
         "OUT": str(out.resolve()),
         "CONNECTIONS": connections,
         "INTERVALS": repr(interval_s),
+        **(limits.options if limits is not None else {}),
     }
-    if limits is not None:
-        options |= limits.options
-    limit_s = warm_up_s + duration_s + OVERHEAD_S
-    return _driven(_command(project, target, processes), target, options, path, limit_s)
+    command, limit_s = _command(project, target, processes), warm_up_s + duration_s + OVERHEAD_S
+    return _driven(command, target, options, path, limit_s)
 
 
 def _driven(
