@@ -85,27 +85,16 @@ def gate(
     """
     from phasegate import report
 
+    drives = bool(duration or soak or request_budget or allow_writes or metrics_url)
+    _refuse(names_run=run is not None, names_host=host is not None, drives=drives)
     project = options.project_here() if host is None else options.project()
     catalogue = project.catalogue if project else load_catalogue()
     phase = report.phase_to_enter(catalogue, to)
     size = options.compute_of(catalogue, compute)
     if host is None or project is None:
-        if duration or soak or request_budget or allow_writes or metrics_url:
-            raise UsageError(
-                "--duration, --soak, --request-budget, --allow-writes and --metrics-url need a "
-                "--host",
-                untouched="Nothing was sent",
-                then="Add --host URL, or leave these options out",
-            )
         folder = options.run_folder(run)
         if database_url is not None and not (folder / "run.json").exists():
             staging.complete(folder, database_url, size, users_file)
-    elif run is not None:
-        raise UsageError(
-            "--host makes a new run, so RUN cannot be given with it",
-            untouched="Nothing was sent",
-            then="Leave one of them out",
-        )
     else:
         if level is not None:
             project.level(level)
@@ -130,6 +119,26 @@ def gate(
         if soak is not None:
             soak_options.tell(folder, project, as_error=as_json)
     _say_verdict(report.gate(folder, to, level, project), as_json=as_json)
+
+
+def _refuse(*, names_run: bool, names_host: bool, drives: bool) -> None:
+    """Refuse options that mean nothing together.
+
+    Raises:
+        UsageError: a run and a host, or how to drive without a host.
+    """
+    if drives and not names_host:
+        raise UsageError(
+            "--duration, --soak, --request-budget, --allow-writes and --metrics-url need a --host",
+            untouched="Nothing was sent",
+            then="Add --host URL, or leave these options out",
+        )
+    if names_run and names_host:
+        raise UsageError(
+            "--host makes a new run, so RUN cannot be given with it",
+            untouched="Nothing was sent",
+            then="Leave one of them out",
+        )
 
 
 def _say_verdict(record: GateRecord, *, as_json: bool) -> None:

@@ -95,12 +95,7 @@ def load(
     a database URL also what the server did meanwhile. Ctrl-C ends it and
     keeps what was measured.
     """
-    if soak and (stages or web):
-        raise UsageError(
-            "--soak drives one stage: --stages and --web do not go with it",
-            untouched="No request was sent",
-            then="Leave them out",
-        )
+    _refuse(soak, manages=bool(stages or web or "--worker" in more))
     file = _locustfile(locustfile)
     is_worker = "--worker" in more
     folder = None if is_worker else out or _new_folder(results, users_registered) / "load"
@@ -125,12 +120,7 @@ def load(
     for option, value in asked.items():
         if value is not None:
             command += [option, str(value)]
-    command += more
-    if soak and folder is not None:
-        code = _soak(command, folder, database_url)
-        soak_options.tell(folder.parent, options.project_here())
-    else:
-        code = subprocess.run(command, check=False).returncode
+    code = _drive([*command, *more], folder if soak else None, database_url)
     if folder is not None and any(folder.glob("*.json")):
         click.echo(f"Recorded in {options.near(folder)}/")
         if folder.name == "load":
@@ -138,24 +128,45 @@ def load(
     ctx.exit(code if code >= 0 else ExitCode.WRONG_CALL)
 
 
-def _soak(command: list[str], folder: Path, database_url: str | None) -> int:
-    """Run Locust to its end, or to Ctrl-C, the database watched; returns its exit code."""
+def _refuse(soak_s: float | None, *, manages: bool) -> None:
+    """Refuse a soak of several stages, or of a test that somebody else begins and ends.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if soak_s and manages:
+        raise UsageError(
+            "--soak drives one stage: --stages, --web and --worker do not go with it",
+            untouched="No request was sent",
+            then="Leave them out",
+        )
+
+
+def _drive(command: list[str], soaked: Path | None, database_url: str | None) -> int:
+    """Run Locust to its end; returns its exit code. Of a soak into `soaked` its answer is told.
+
+    A soak's database is watched, and Ctrl-C ends it in order.
+    """
+    if soaked is None:
+        return subprocess.run(command, check=False).returncode
     from phasegate.stack.sampler import sampling
 
     with ExitStack() as watched:
         if database_url is not None:
-            out = folder.parent / "sampler"
+            out = soaked.parent / "sampler"
             watched.enter_context(sampling(database_url, stage=STAGE, out=out, events=True))
         # A session of its own: Ctrl-C is for us, who end it in order.
         child = subprocess.Popen(command, start_new_session=True)
         try:
-            return child.wait()
+            code = child.wait()
         except KeyboardInterrupt:
             child.send_signal(signal.SIGINT)
-            return child.wait(END_S)
+            code = child.wait(END_S)
         finally:
             if child.poll() is None:
                 child.kill()
+    soak_options.tell(soaked.parent, options.project_here())
+    return code
 
 
 def _peak_per_s(users: int) -> float:
