@@ -228,17 +228,18 @@ def for_load(found: Findings) -> list[ChartPlan]:
             sources,
         )
     ]
-    if seconds.shown(stages):
+    long = {each.stage for each in found.soaks}
+    if short := seconds.shown(tuple(stage for stage in stages if stage.stage not in long)):
         plans.append(
             ChartPlan(
                 "load-seconds",
                 "Second by second",
                 "The line is the p95 of each second, the band runs from p50 to p99. A freeze is a "
                 "hill that an average would hide. Grey: INVALID.",
-                seconds.alt(stages),
-                lambda layout: seconds.figure(stages, slo, layout),
-                tables.seconds(stages),
-                sources,
+                seconds.alt(short),
+                lambda layout: seconds.figure(short, slo, layout),
+                tables.seconds(short),
+                [stage.source for stage in short],
             )
         )
     if any(stage.curve for stage in stages):

@@ -232,7 +232,8 @@ def _absent(run: Run) -> tuple[str, ...]:
     if run.target is not None or not (run.directory / "run.json").exists():
         return ()  # a staging run sets out to do nothing but load
     missing = [f"seed/{size}.json" for size in run.run.sizes if size not in run.seeds]
-    missing += [f"bench/{size}.json" for size in run.run.sizes if size not in run.benchmarks]
+    if not any(load.over_time for load in run.loads):  # a soak compares nothing
+        missing += [f"bench/{size}.json" for size in run.run.sizes if size not in run.benchmarks]
     loaded = {load.users for load in run.loads}
     missing += [f"load/ of {size} users" for size in run.run.sizes if size not in loaded]
     return tuple(missing)

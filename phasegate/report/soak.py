@@ -224,7 +224,8 @@ def _met(found: Recurrence, used: SamplerRecord | None) -> tuple[Met, ...]:
 def _rhythm_name(rhythm: Rhythm) -> str:
     if rhythm.kind == "reconnect":
         return f"{rhythm.what} renews its connections"
-    return f"{KIND_NAMES[rhythm.kind]} {rhythm.what}".strip()
+    of = f" of {plain(rhythm.what, 60)}" if rhythm.what else ""
+    return f"{KIND_NAMES[rhythm.kind]}{of}"
 
 
 def suspect_name(suspect: Suspect) -> str:
@@ -278,13 +279,13 @@ def drift_sentence(drift: Drift) -> str:
 
 
 def met_sentence(met: Met, length_s: float) -> str:
-    """`checkpoint: met 5 times`; `refresh of m: not met (every 1 h by every_s)`."""
-    times = {0: "not met", 1: "met once"}.get(met.times, f"met {met.times} times")
+    """`checkpoint, 5 times (every 5 min by checkpoint_timeout)`; `refresh of m (every 1 h …)`."""
+    times = {0: "", 1: ", once"}.get(met.times, f", {met.times} times")
     said_by = f" by {met.said_by}" if met.said_by else ""
     every = f"every {span(met.every_s)}{said_by}" if met.every_s else met.said_by
     if met.every_s and length_s < 2 * met.every_s and met.times < 2:
         every += f"; to meet it twice takes {span(2 * met.every_s)}"
-    return f"{met.name}: {times}{f' ({every})' if every else ''}"
+    return f"{met.name}{times}{f' ({every})' if every else ''}"
 
 
 def lines(soak: Soak) -> Iterator[str]:

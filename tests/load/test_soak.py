@@ -114,4 +114,4 @@ def test_a_refresh_that_shuts_readers_out_is_found_with_its_period_and_as_the_su
     assert [other.trial.kind for other in found.also] in ([], ["lock"])
     said = "\n".join(lines(soak))
     assert "suspect: refresh of m" in said
-    assert "checkpoint: not met (every 30 min by checkpoint_timeout" in said
+    assert "not met       checkpoint (every 30 min by checkpoint_timeout" in said
