@@ -159,7 +159,7 @@ def _shared(found: Findings) -> dict[str, object]:
         "not_needed": least.not_needed(found),
         "money": _money(found),
         "sizing": _sizing(found),
-        "soaks": [(each, tuple(soak.lines(each))) for each in found.soaks],
+        "soaks": [tuple(soak.answers(each)) for each in found.soaks],
     }
 
 

@@ -290,30 +290,36 @@ def met_sentence(met: Met, length_s: float) -> str:
 
 def lines(soak: Soak) -> Iterator[str]:
     """The answer for a terminal."""
+    first, *rest = answers(soak)
+    yield first[1]
+    for label, said in rest:
+        yield f"  {label:<14}{said}"
+
+
+def answers(soak: Soak) -> Iterator[tuple[str, str]]:
+    """The answer: what was driven first, then a label and a sentence each."""
     found = soak.recurrence
     rate = float(found.row.clicks.sum()) / soak.length_s
-    yield (
-        f"{span(soak.length_s)} of {soak.users:,} users at level {soak.level}: "
-        f"{significant(rate)} clicks/s, p95 typically {milliseconds(found.row.typical_ms_p95)}"
-    )
+    driven = f"{span(soak.length_s)} of {soak.users:,} users at level {soak.level}"
+    typical = milliseconds(found.row.typical_ms_p95)
+    yield "driven", f"{driven}: {significant(rate)} clicks/s, p95 typically {typical}"
     for each in found.found:
-        yield f"  recurs        {sentence(each)}"
+        yield "recurs", sentence(each)
     if not found.found:
-        yield f"  recurs        nothing that chance does not explain{_tried(found)}"
+        yield "recurs", f"nothing that chance does not explain{_tried(found)}"
     if found.others:
         worst = max(found.others, key=lambda run: run.slow)
-        yield (
-            f"  in no pattern {len(found.others)} excursions, the largest at "
-            f"{duration(worst.begin_s)} for {duration(worst.duration_s)}"
-        )
+        count = f"{len(found.others)} excursion{'s' if len(found.others) > 1 else ''}"
+        when = f"after {span(worst.begin_s)} for {span(worst.duration_s)}"
+        yield "in no pattern", f"{count}, the largest {when}"
     for drift in soak.drifts:
-        yield f"  drifts        {drift_sentence(drift)}"
+        yield "drifts", drift_sentence(drift)
     if not soak.drifts:
-        yield f"  drifts        {no_drift(soak)}"
+        yield "drifts", no_drift(soak)
     for met in soak.met:
-        yield f"  {'met' if met.times else 'not met':<14}{met_sentence(met, soak.length_s)}"
-    for each_gap in soak.not_watched:
-        yield f"  not watched   {plain(each_gap)}"
+        yield "met" if met.times else "not met", met_sentence(met, soak.length_s)
+    for gap in soak.not_watched:
+        yield "not watched", plain(gap)
 
 
 def no_drift(soak: Soak) -> str:

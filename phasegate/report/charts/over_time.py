@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from phasegate.records.server_events import EventKind, ServerEvent
 from phasegate.report.format import listed, milliseconds, significant
-from phasegate.report.soak import KIND_NAMES, Point, Soak, drift_sentence, points, sentence
+from phasegate.report.soak import KIND_NAMES, Point, Soak, drift_sentence, points, sentence, span
 from phasegate.report.style import LABEL_PT, Layout, beside, colour, place
 
 LEFT_PT, RIGHT_PT = 56, 10
@@ -135,14 +135,7 @@ def _lanes(
 def _ticks(length_s: float, most: int) -> tuple[list[float], list[str]]:
     step_s = next((60 * m for m in MINUTES if length_s / (60 * m) <= most), length_s / most)
     ticks = [step_s * number for number in range(int(length_s / step_s) + 1)]
-    return ticks, [_clock(tick) for tick in ticks]
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}:{rest:02d} min"
-    return f"{minutes // 60}:{minutes % 60:02d} h"
+    return ticks, ["0", *(span(tick) for tick in ticks[1:])]
 
 
 def alt(soak: Soak) -> str:
