@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -19,6 +21,11 @@ INTERRUPTED = (
     "Interrupted. What had been finished is kept, nothing half-done is counted, and every server "
     "of ours was stopped. Start again when you like."
 )
+
+NO_AVX512 = "X86_V4 AVX512_ICL AVX512_SPR"
+"""As numpy names it from 2.4 on; where a processor or a numpy has none of them, nothing happens."""
+CPUINFO_BYTES = 4096
+"""The first processor's part of /proc/cpuinfo."""
 
 AGAIN_S = 0.02
 """After an interruption that was lost: by then that object is gone."""
@@ -43,8 +50,24 @@ def _lost(found: sys.UnraisableHookArgs) -> None:
     threading.Timer(AGAIN_S, os.kill, (os.getpid(), signal.SIGINT)).start()
 
 
+def sort_without_avx512(cpuinfo: str = "/proc/cpuinfo") -> None:
+    """Have numpy, which is imported later, sort with AVX2 on AMD's Zen 4.
+
+    What AVX-512 sorts with there is microcode: numbers take five times as long
+    (docs/decisions/0019-sorting-on-zen-4.md). Whoever has said otherwise is heard.
+    """
+    try:
+        with Path(cpuinfo).open(encoding="ascii", errors="replace") as file:
+            first = file.read(CPUINFO_BYTES)
+    except OSError:  # no Linux
+        return
+    if "AuthenticAMD" in first and re.search(r"cpu family\s*: 25\n", first):
+        os.environ.setdefault("NPY_DISABLE_CPU_FEATURES", NO_AVX512)
+
+
 def main() -> None:
     """The command `phasegate`."""
+    sort_without_avx512()
     run_command(_phasegate, "phasegate")
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 QUANTILE_BITS = 12
 # Of the distance between two midpoints: fifty times what `rounded` moves a share by.
 CLOSE = 1e-4
+# Those of so many small numbers are worked out once.
+_LOG_FACTORIALS = 4096
 
 Counts = NDArray[np.unsignedinteger]
 
@@ -41,20 +43,31 @@ def poisson_quantiles(mean: float) -> NDArray[np.uint16]:
     """Counts of a Poisson distribution at the 2^12 midpoints of equally likely outcomes."""
     spread = 8 * math.sqrt(mean) + 8
     first = max(0, math.floor(mean - spread))
-    log_mean = math.log(mean)
-    masses = [
-        math.exp(count * log_mean - mean - math.lgamma(count + 1))
-        for count in range(first, math.ceil(mean + spread) + 1)
-    ]
-    total = math.fsum(masses)
-    bounds = np.cumsum(masses) / total
+    counts = np.arange(first, math.ceil(mean + spread) + 1)
+    masses = np.exp(counts * math.log(mean) - mean - _log_factorials(counts))
+    bounds = np.cumsum(masses) / masses.sum()
     outcomes = 1 << QUANTILE_BITS
     # Rounding is slow, and matters only where it could move a bound across a midpoint.
     places = bounds * outcomes - 0.5
     for close in np.flatnonzero(np.abs(places - np.rint(places)) < CLOSE):
-        bounds[close] = rounded(float(bounds[close]))
-    midpoints = (np.arange(outcomes) + 0.5) / outcomes
-    return (np.searchsorted(bounds, midpoints) + first).astype(np.uint16)
+        places[close] = rounded(float(bounds[close])) * outcomes - 0.5
+    # A count's outcomes end with the last midpoint that is not above its bound.
+    ends = np.clip(np.floor(places).astype(np.int64) + 1, 0, outcomes)
+    ends[-1] = outcomes
+    ends[1:] -= ends[:-1].copy()
+    return np.repeat(counts, ends).astype(np.uint16)
+
+
+def _log_factorials(counts: I64) -> NDArray[np.float64]:
+    """ln(n!) of consecutive numbers."""
+    if counts[-1] < _LOG_FACTORIALS:
+        return _first_log_factorials()[counts[0] : counts[-1] + 1]
+    return np.array([math.lgamma(count + 1) for count in counts.tolist()])
+
+
+@lru_cache(maxsize=1)
+def _first_log_factorials() -> NDArray[np.float64]:
+    return np.array([math.lgamma(count + 1) for count in range(_LOG_FACTORIALS)])
 
 
 def most_rows(table: Table) -> int:

@@ -95,11 +95,11 @@ class Events:
             keys = _drop_in_place(keys, again)
         return keys
 
-    def _week(self, week: int) -> U64:
-        """The keys of a week, unsorted."""
+    def _week(self, week: int, first: int = 0) -> U64:
+        """The keys of a week, unsorted; of the owners from the `first` by creation on."""
         registered = int(np.searchsorted(self._since, (week + 1) * WEEK_MS))
         count = 0
-        for begin in range(0, registered, BLOCK):
+        for begin in range(first, registered, BLOCK):
             count = self._add(week, slice(begin, min(begin + BLOCK, registered)), count)
         return self._keys[:count]
 
@@ -108,16 +108,7 @@ class Events:
 
         Returns how many there are then.
         """
-        indices = self._owner.order[block]
-        key = self._population.key(f"{self._name}: events", week)
-        hashes = hashed(key, indices.astype(np.uint64))
-        outcomes = self._steps[block].astype(np.uint64)
-        outcomes <<= np.uint64(QUANTILE_BITS)
-        outcomes |= hashes >> np.uint64(64 - QUANTILE_BITS)
-        counts = self._counts.take(outcomes.view(np.intp))
-        if self._is_open is not None:
-            counts = counts * self._is_open.take(indices)
-        self._made[block] += counts
+        indices, hashes, counts = self._drawn(week, block)
         busy = np.flatnonzero(counts != 0)  # in most weeks, most owners do nothing
         hashes, counts = hashes.take(busy), counts.take(busy)
         # Event k of an owner has the hash of (owner's hash + k · GOLDEN).
@@ -139,6 +130,20 @@ class Events:
             self._keys.resize((count + keys.size) * 5 // 4, refcheck=False)
         self._keys[count : count + keys.size] = keys
         return count + keys.size
+
+    def _drawn(self, week: int, block: slice) -> tuple[NDArray[np.uint32], U64, NDArray[np.uint16]]:
+        """The owners `block` by creation: their numbers, a hash of each, and how many events."""
+        indices = self._owner.order[block]
+        key = self._population.key(f"{self._name}: events", week)
+        hashes = hashed(key, indices.astype(np.uint64))
+        outcomes = self._steps[block].astype(np.uint64)
+        outcomes <<= np.uint64(QUANTILE_BITS)
+        outcomes |= hashes >> np.uint64(64 - QUANTILE_BITS)
+        counts = self._counts.take(outcomes.view(np.intp))
+        if self._is_open is not None:
+            counts = counts * self._is_open.take(indices)
+        self._made[block] += counts
+        return indices, hashes, counts
 
     def _within(
         self, week: int, block: slice, keys: U64, busy: NDArray[np.intp], owners: NDArray[np.intp]
@@ -168,7 +173,12 @@ class Events:
     def counts(self) -> I64:
         """Events of each owner, with those that are left out since they come at the same moment."""
         for week in range(self._year.weeks):
-            self._week(week)
+            # Those who were there before the week have all of its events, whenever they come.
+            whole = (week + 1) * WEEK_MS <= self._year.end_ms
+            before = int(self._since.searchsorted(week * WEEK_MS, "right")) if whole else 0
+            for begin in range(0, before, BLOCK):
+                self._drawn(week, slice(begin, min(begin + BLOCK, before)))
+            self._week(week, before)
         return self.per_owner.astype(np.int64)
 
     def moments(self) -> tuple[Indices, I64]:
