@@ -16,10 +16,19 @@ from phasegate.model.population import U64, Stream, hashed, stream_key
 from phasegate.project.declared import Shape
 from phasegate.project.population_columns import ANYWHERE, ColumnFile
 from phasegate.seeding.column import JSON_VALUE, PRIME, ChosenRows, Column, below
-from phasegate.seeding.entity import CODE_BITS, I64, UUID, Entity, Indices, put_uuids_v7, quotients
+from phasegate.seeding.entity import (
+    CODE_BITS,
+    I64,
+    MS_BITS,
+    UUID,
+    Entity,
+    Indices,
+    put_uuids_v7,
+    quotients,
+)
 from phasegate.seeding.fields import Field, Piece, either, led_by, literal, whole_fields
 from phasegate.seeding.pg_types import decimal_text, moments, numbers, uuid_text
-from phasegate.seeding.picks import FIRST_MS, MS_BITS, Span, available, index_by_time, inside_of
+from phasegate.seeding.picks import FIRST_MS, Span, available, index_by_time, inside_of
 from phasegate.seeding.population import stretches
 from phasegate.seeding.rows import Rows
 

@@ -24,6 +24,7 @@ Indices = NDArray[np.intp]
 # A row's number takes 27 bits of every sort key, beside 36 for milliseconds since the start: a key
 # is a positive bigint.
 CODE_BITS = 27
+MS_BITS = 36
 CODES = 1 << CODE_BITS
 CODE_MASK = CODES - 1
 USERS_MAX = 1 << 24
@@ -93,9 +94,14 @@ class Entity:
         """The rows by creation: as they are inserted."""
         # Sorted together with their codes, in one number each: ten times as fast as `argsort`.
         keys = self.created_ms.view(np.uint64) << np.uint64(CODE_BITS)
-        keys |= self.codes(np.arange(self.count, dtype=np.uint64))
+        for begin in range(0, self.count, BLOCK):
+            block = keys[begin : begin + BLOCK]
+            block |= self.codes(np.arange(begin, begin + block.size, dtype=np.uint64))
         keys.sort()
-        return self.indices(keys).astype(np.uint32)
+        found = np.empty(self.count, dtype=np.uint32)
+        for begin in range(0, self.count, BLOCK):
+            found[begin : begin + BLOCK] = self.indices(keys[begin : begin + BLOCK])
+        return found
 
     def codes(self, rows: NDArray[np.unsignedinteger]) -> U64:
         """Code of each row."""

@@ -20,7 +20,7 @@ from phasegate.model.population import (
 )
 from phasegate.project.declared import Table
 from phasegate.seeding.counts import QUANTILE_BITS, poisson_quantiles
-from phasegate.seeding.entity import CODE_BITS, I64, Indices
+from phasegate.seeding.entity import CODE_BITS, I64, MS_BITS
 from phasegate.seeding.limits import room_of
 from phasegate.seeding.timeline import WEEK_MS
 
@@ -181,11 +181,19 @@ class Events:
             self._week(week, before)
         return self.per_owner.astype(np.int64)
 
-    def moments(self) -> tuple[Indices, I64]:
-        """All events, in the order of time: whose they are, and when they come, in ms."""
-        whose, created = [np.zeros(0, dtype=np.uint32)], [np.zeros(0, dtype=np.int64)]
+    def by_owner(self) -> tuple[NDArray[np.uint32], I64]:
+        """All events, owner by owner in the order of time: whose they are, and when, in ms."""
+        parts = [np.zeros(0, dtype=np.uint64)]
         for week in range(self._year.weeks):
             keys = self.week(week)
-            whose.append(self._owner.indices(keys).astype(np.uint32))
-            created.append((keys >> np.uint64(CODE_BITS)).view(np.int64) + week * WEEK_MS)
-        return np.concatenate(whose).astype(np.intp), np.concatenate(created)
+            created = keys >> np.uint64(CODE_BITS)
+            created += np.uint64(week * WEEK_MS)
+            created |= self._owner.indices(keys).view(np.uint64) << np.uint64(MS_BITS)
+            parts.append(created)
+        made = np.concatenate(parts)
+        parts.clear()
+        made.sort()
+        whose = np.empty(made.size, dtype=np.uint32)
+        np.right_shift(made, np.uint64(MS_BITS), out=whose, casting="unsafe")
+        made &= np.uint64((1 << MS_BITS) - 1)
+        return whose, made.view(np.int64)

@@ -16,13 +16,12 @@ from phasegate.model.population import U64
 from phasegate.project.declared import Declared, Shape, Table, plain
 from phasegate.project.population_checks import common
 from phasegate.project.population_columns import ANYWHERE, ColumnFile
-from phasegate.seeding.entity import I64, Entity, Indices, home_of
+from phasegate.seeding.entity import I64, MS_BITS, Entity, Indices, home_of
 from phasegate.seeding.rows import Rows
 
 if TYPE_CHECKING:
     from phasegate.seeding.population import Population
 
-MS_BITS = 36
 # An owner's first row is made while looking around: within half an hour.
 FIRST_MS = 30 * 60_000
 

@@ -49,8 +49,8 @@ from phasegate.seeding.timeline import (
     Year,
 )
 
-# Rows of an entity that is not kept beyond the table that needs it: some 50 MB.
-LARGE = 1 << 21
+# Rows of an entity that is not kept beyond the table that needs it: some 6 MB, made in 20 ms.
+LARGE = 1 << 18
 # Means that no formula gives are taken over this many users, whatever the number of users.
 SAMPLE_USERS = 4096
 # Sizes, delays and numbers are looked up by twelve hashed bits.
@@ -228,33 +228,38 @@ class Population:
         groups = self.entity(groups_name)
         founders = groups.above[self.declared.users_table]
         counts = rows_of_owners(self, table, users)
-        owners = np.repeat(np.arange(users.count), counts)
-        numbers = _places(counts)
-        chance = self._slot_hashes(table, owners, numbers)
-        earlier = (((chance >> np.uint64(40)) * owners.view(np.uint64)) >> np.uint64(24)).view(
-            np.int64
-        )
-        asked = np.where(numbers == 0, owners, earlier)
-        group = np.searchsorted(founders, asked, side="right") - 1
-        # Once in a group, and not in another's before there is one.
-        pairs = (owners << 32) | group
-        _, once = np.unique(pairs, return_index=True)
-        once.sort()
-        owners, group, chance, numbers = owners[once], group[once], chance[once], numbers[once]
-        since = np.maximum(users.created_ms.take(owners), groups.created_ms.take(group))
-        left = np.where(numbers == 0, FIRST_MS, self.year.end_ms - 1 - since)
-        waited = ((chance & np.uint64(0xFFFF)).view(np.int64) * left) >> 16
-        # Whoever founds a group is in it at once.
-        waited[founders.take(group) == owners] = 0
+        found: list[tuple[NDArray[np.uint32], NDArray[np.uint32], I64]] = []
+        for begin in range(0, users.count, BLOCK):
+            of_block = counts[begin : begin + BLOCK]
+            owners = np.repeat(np.arange(begin, begin + of_block.size), of_block)
+            numbers = _places(of_block)
+            chance = self._slot_hashes(table, owners, numbers)
+            earlier = (((chance >> np.uint64(40)) * owners.view(np.uint64)) >> np.uint64(24)).view(
+                np.int64
+            )
+            asked = np.where(numbers == 0, owners, earlier)
+            group = np.searchsorted(founders, asked, side="right") - 1
+            # Once in a group, and not in another's before there is one.
+            _, once = np.unique((owners << 32) | group, return_index=True)
+            once.sort()
+            owners, group, chance, numbers = owners[once], group[once], chance[once], numbers[once]
+            since = np.maximum(users.created_ms.take(owners), groups.created_ms.take(group))
+            left = np.where(numbers == 0, FIRST_MS, self.year.end_ms - 1 - since)
+            waited = ((chance & np.uint64(0xFFFF)).view(np.int64) * left) >> 16
+            # Whoever founds a group is in it at once.
+            waited[founders.take(group) == owners] = 0
+            created_ms = np.minimum(since + waited, self.year.end_ms - 1)
+            found.append((owners.astype(np.uint32), group.astype(np.uint32), created_ms))
+        whose, groups_of, moments = map(np.concatenate, zip(*found, strict=True))
         return Entity(
             table.name,
             self.year,
-            np.minimum(since + waited, self.year.end_ms - 1),
-            users.step.take(owners),
+            moments,
+            users.step.take(whose),
             self._factor(table),
-            {users.name: owners.astype(np.uint32), groups_name: group.astype(np.uint32)},
+            {users.name: whose, groups_name: groups_of},
             owner=users.name,
-            counts=np.bincount(owners, minlength=users.count).astype(np.uint16),
+            counts=np.bincount(whose, minlength=users.count).astype(np.uint16),
         )
 
     def _few(self, table: Table) -> Entity:
@@ -275,11 +280,9 @@ class Population:
     def _many(self, table: Table) -> Entity:
         """What streams elsewhere, owner by owner; in the order of time within each."""
         owner = self.entity(table.owner)
-        whose, created_ms = Events(self, table, first_of(table, self)).moments()
-        order = np.argsort(whose, kind="stable")
-        counts = np.bincount(whose, minlength=owner.count).astype(np.uint32)
-        owners = whose[order].astype(np.uint32)
-        return self._owned(table, owner, owners, created_ms[order], counts)
+        owners, created_ms = Events(self, table, first_of(table, self)).by_owner()
+        counts = np.bincount(owners, minlength=owner.count).astype(np.uint32)
+        return self._owned(table, owner, owners, created_ms, counts)
 
     def _owned(
         self,
