@@ -28,6 +28,7 @@ VERBS = {
     "advise": "advise",
     "gate": "gate",
     "size": "size",
+    "serverless": "serverless",
     "cost": "report",
     "prices": "report",
     "compare": "report",

@@ -16,6 +16,8 @@ from phasegate.model.dsn import DATABASE_URL, Dsn
 from phasegate.model.errors import ConfigurationError, UsageError
 from phasegate.model.prices import Compute
 from phasegate.project import VARIABLE, Project, find_project, load_project
+from phasegate.records import store
+from phasegate.records.run import RunRecord
 from phasegate.stack.compute import find_compute
 from phasegate.stack.emulation import Mode
 
@@ -192,6 +194,39 @@ def run_folder(named: Path | None) -> Path:
             f"There is no run in {near(kept)} yet", then="Make one with `phasegate run`"
         )
     return runs[-1]
+
+
+def run_to_add_to(named: Path | None, project: Project, seed: int | None = None) -> Path | None:
+    """The run whose page gets a section more; None where there is none of this project's data.
+
+    Args:
+        named: by folder or id; the newest if None.
+        project: that the section is about.
+        seed: of its data; any if None.
+
+    Raises:
+        ConfigurationError: the one that is named is not there.
+        UsageError: it is of other data.
+    """
+    try:
+        folder = run_folder(named)
+    except ConfigurationError:
+        if named is not None:
+            raise
+        return None
+    if not (folder / "run.json").exists():
+        return None
+    record = store.read(folder / "run.json", RunRecord)
+    other = record.project is not None and record.project.name != project.about.name
+    if seed in (None, record.seed) and not other:
+        return folder
+    if named is not None:
+        raise UsageError(
+            f"{near(folder)} is of another project, or of seed {record.seed}",
+            untouched="Nothing was started",
+            then="Name another run, or give its --seed",
+        )
+    return None
 
 
 def print_json(record: msgspec.Struct) -> None:

@@ -21,12 +21,11 @@ from phasegate.cli import circumstances, console, options
 from phasegate.cli.drive_sizes import search_sizes
 from phasegate.load.capacity_matrix import HEAD_ROOM, Change
 from phasegate.load.size_drives import SizePlan
-from phasegate.model.errors import CannotMeasure, ConfigurationError, DoesNotHold, UsageError
+from phasegate.model.errors import CannotMeasure, DoesNotHold
 from phasegate.model.prices import Compute
 from phasegate.project import Project
 from phasegate.records import store
 from phasegate.records.least import LeastRecord
-from phasegate.records.run import RunRecord
 from phasegate.records.sizes import SizeAnswer, SizesRecord
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.emulation import available_cores, available_memory_bytes
@@ -87,7 +86,7 @@ def size(
         jobs=jobs,
         cell_s=catalogue.run.cell_s,
     )
-    folder = _run_to_add_to(run, asked)
+    folder = options.run_to_add_to(run, project, asked.seed)
     record = measure(asked, folder)
     if folder is not None:
         record = _added(folder, record)
@@ -134,29 +133,6 @@ def candidates(asked: Asked, users: int, folder: Path | None) -> Iterator[frozen
                 yield frozenset(parts | set(stack.kept_up_by))
     for level in range(1, len(project.levels) + 1):
         yield project.parts_of(level)
-
-
-def _run_to_add_to(named: Path | None, asked: Asked) -> Path | None:
-    """The run whose page gets the section; None where there is none of this project's data."""
-    try:
-        folder = options.run_folder(named)
-    except ConfigurationError:
-        if named is not None:
-            raise
-        return None
-    if not (folder / "run.json").exists():
-        return None
-    record = store.read(folder / "run.json", RunRecord)
-    other = record.project is not None and record.project.name != asked.project.about.name
-    if record.seed == asked.seed and not other:
-        return folder
-    if named is not None:
-        raise UsageError(
-            f"{options.near(folder)} is of another project, or of seed {record.seed}",
-            untouched="Nothing was started",
-            then="Name another run, or give its --seed",
-        )
-    return None
 
 
 def measure(asked: Asked, folder: Path | None) -> SizesRecord:

@@ -125,6 +125,36 @@ class Alerts(Entry, frozen=True):
             raise ValueError("shares must be above 0 and at most 1")
 
 
+class Serverless(Entry, frozen=True):
+    """Functions that talk to the database themselves, each instance with a pool of its own."""
+
+    functions: int
+    concurrency: int
+    request_s: float
+    query_s: float
+    pool_max: int
+    queries_at_once: int
+    idle_timeout_s: float
+    freezes: bool
+    kept_s: float
+    cold_start_s: float
+    peak_s: float
+    other_connections: int
+
+    def __post_init__(self) -> None:
+        """Refuse what no function is; msgspec names the key."""
+        if min(self.functions, self.concurrency, self.pool_max, self.queries_at_once) < 1:
+            raise ValueError(
+                "`functions`, `concurrency`, `pool_max` and `queries_at_once` must be at least 1"
+            )
+        if min(self.query_s, self.idle_timeout_s, self.kept_s, self.peak_s) <= 0:
+            raise ValueError("`query_s`, `idle_timeout_s`, `kept_s` and `peak_s` must be positive")
+        if min(self.request_s, self.cold_start_s, self.other_connections) < 0:
+            raise ValueError(
+                "`request_s`, `cold_start_s` and `other_connections` must not be negative"
+            )
+
+
 class Gate(Entry, frozen=True):
     """What a transition to the next phase asks for."""
 
@@ -169,6 +199,7 @@ class Catalogue(Entry, frozen=True):
     """Where prices and limits were read, by the name that they refer to."""
     usage: Usage
     alerts: Alerts
+    serverless: Serverless
     gate: Gate
     reference: Reference
 

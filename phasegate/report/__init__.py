@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from phasegate.model.capacity import Span
 from phasegate.model.catalogue import Catalogue, merged_catalogue
 from phasegate.project import Project
 from phasegate.records.gate import GateRecord
@@ -20,6 +21,7 @@ from phasegate.report import (
     money,
     page,
     run_files,
+    serverless,
     sizing,
     soak,
     transition,
@@ -34,6 +36,8 @@ __all__ = [
     "gate_lines",
     "level_of",
     "phase_to_enter",
+    "requests_per_session",
+    "serverless_lines",
     "size_lines",
     "soak_lines",
     "summary",
@@ -41,6 +45,7 @@ __all__ = [
 
 gate_lines = transition.lines
 size_lines = sizing.lines
+serverless_lines = serverless.lines
 phase_to_enter, level_of = transition.phase_to_enter, transition.level_of
 
 
@@ -111,6 +116,15 @@ def cost(
         found.profiles, rules, found.techniques, found.run.loads, found.project, (users,)
     )
     return money.lines(priced, users, rules)
+
+
+def requests_per_session(run_dir: Path, here: Project | None = None) -> Span | None:
+    """What a session asked of the API at the highest level driven; None where none was.
+
+    Errors as `build`.
+    """
+    asked = [each.requests_per_session for each in _findings(run_dir, here, None).profiles]
+    return next((each for each in reversed(asked) if each is not None), None)
 
 
 def gate(

@@ -22,6 +22,7 @@ from phasegate.report import (
     least,
     money,
     savings,
+    serverless,
     sizing,
     soak,
     style,
@@ -160,6 +161,12 @@ def _shared(found: Findings) -> dict[str, object]:
         "money": _money(found),
         "sizing": _sizing(found),
         "soaks": [tuple(soak.answers(each)) for each in found.soaks],
+        "serverless": run.serverless
+        and {
+            "table": serverless.table(run.serverless),
+            "climbs": serverless.climbs_table(run.serverless.answers),
+            "assumed": serverless.assumed(run.serverless),
+        },
     }
 
 

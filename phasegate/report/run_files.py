@@ -1,8 +1,9 @@
 """A run directory as one value.
 
 Reads run.json, seed/*.json, load/*.json, sampler/*.json, bench/*.json, matrix.json, sizes.json,
-perf.json, advice.json and target.json of a run directory. Writes nothing. A file that is there
-must be whole and must say what its name says; a file that is not there is named in `Run.absent`.
+serverless.json, perf.json, advice.json and target.json of a run directory. Writes nothing. A file
+that is there must be whole and must say what its name says; a file that is not there is named in
+`Run.absent`.
 A folder of load that Locust wrote (`--out FOLDER/load`) needs no run.json.
 """
 
@@ -27,6 +28,7 @@ from phasegate.records.project import LevelNote, ProjectNote
 from phasegate.records.run import RENAMED, Machine, RunRecord
 from phasegate.records.sampler import SamplerRecord
 from phasegate.records.seed import SeedRecord
+from phasegate.records.serverless import ServerlessRecord
 from phasegate.records.sizes import SizesRecord
 from phasegate.records.target import TargetRecord
 
@@ -64,6 +66,8 @@ class Run:
     """Candidates, measured; None where nobody asked for any."""
     sizes: SizesRecord | None
     """The search for a compute size; None where none was made."""
+    serverless: ServerlessRecord | None
+    """From how many users on functions exhaust the connections; None where nobody asked."""
     target: TargetRecord | None
     """What a staging run found; None where the stack was our own."""
     sources: tuple[Source, ...]
@@ -219,6 +223,8 @@ def _sources(directory: Path, run: Run) -> tuple[Source, ...]:
         named.append(Source("least.json", "the simplest stack that holds, and every set tried"))
     if run.sizes is not None:
         named.append(Source("sizes.json", "the same load under one compute size after another"))
+    if run.serverless is not None:
+        named.append(Source("serverless.json", "when functions exhaust the connections"))
     if run.target is not None:
         named.append(Source("target.json", "what the target of the load holds"))
     if run.perf is not None:
@@ -294,6 +300,7 @@ def read(directory: Path) -> Run:
         perf=_read_if_there(directory / "perf.json", PerfRecord),
         advice=_read_if_there(directory / "advice.json", AdviceRecord),
         sizes=_read_if_there(directory / "sizes.json", SizesRecord),
+        serverless=_read_if_there(directory / "serverless.json", ServerlessRecord),
         target=_read_if_there(directory / "target.json", TargetRecord),
         sources=(),
         absent=(),
