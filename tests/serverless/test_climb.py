@@ -14,6 +14,7 @@ from phasegate.compare.technique import Arm, Parameters
 from phasegate.compare.technique_folders import body_of
 from phasegate.model.errors import CannotMeasure
 from phasegate.model.serverless import Clients, Way
+from phasegate.records.serverless import AGREES_WITHIN
 from phasegate.serverless import climb as climbing
 from phasegate.serverless.climb import Aim, Climbed, climb, rehearsed
 from phasegate.serverless.pool import ConnectionRefused, Pool, as_refusal
@@ -126,7 +127,8 @@ def test_a_limit_that_is_not_the_servers_is_found_out(server: PostgresServer) ->
     assert found.limit == "max_connections"
     assert found.users is not None
     assert found.modelled.low is not None
-    assert found.users < found.modelled.low / 1.5
+    assert found.users < found.modelled.low
+    assert found.users < (1 - AGREES_WITHIN) * found.modelled.estimate
 
 
 def test_statements_are_those_of_the_user_and_a_fault_of_theirs_is_no_refusal(
