@@ -145,7 +145,7 @@ def serverless(
     )
     record = _driven(asked) if drive else _record(asked, tuple(_answers(asked, asked.clients())))
     if folder is not None:
-        store.write(folder / FILE, record)
+        store.write(folder / FILE, added(folder / FILE, record))
         report.build(folder, options.project())
     if as_json:
         options.print_json(record)
@@ -244,6 +244,29 @@ def _record(
         statement=statement,
         answers=answers,
     )
+
+
+def added(path: Path, record: ServerlessRecord) -> ServerlessRecord:
+    """`record` with what the file has besides of the same functions: sizes, and what was driven."""
+    if not path.exists():
+        return record
+    kept = store.read(path, ServerlessRecord)
+    answer_alone = {
+        name: getattr(record, name)
+        for name in ("answered_at", "machine", "query_s", "request_s", "statement", "answers")
+    }
+    own_s = (kept.request_s - kept.query_s, record.request_s - record.query_s)
+    if msgspec.structs.replace(kept, **answer_alone) != record or not math.isclose(*own_s):
+        return record
+    found = {(each.size, each.through): each for each in kept.answers}
+    for each in record.answers:
+        before = found.get((each.size, each.through))
+        if each.climbs or before is None or not before.climbs:
+            found[each.size, each.through] = each
+    whole = tuple(found.values())
+    if not record.statement:
+        record = msgspec.structs.replace(record, statement=kept.statement)
+    return msgspec.structs.replace(record, answers=whole)
 
 
 def _conclude(record: ServerlessRecord) -> None:

@@ -52,9 +52,6 @@ class FunctionConnection(Connection):
         """Run one statement, which is not kept prepared."""
         return Session.once(self, sql, *arguments)
 
-    def request(self, user: str, sql: str, *arguments: str | None) -> Result:  # noqa: D102
-        raise NotImplementedError("functions carry out an arm, in a transaction of its own")
-
     def carry_out(self, arm: Arm, drawn: Parameters) -> None:
         """One transaction as the drawn user, with the statements of `arm`.
 

@@ -10,9 +10,11 @@ from click.testing import CliRunner, Result
 
 from phasegate.cli.drive_serverless import as_record, statement_of
 from phasegate.cli.main import phasegate
+from phasegate.cli.serverless import _conclude, added
 from phasegate.model.capacity import Span
 from phasegate.model.errors import CannotMeasure, UsageError
 from phasegate.project import load_project
+from phasegate.records import store
 from phasegate.records.serverless import ServerlessRecord
 from phasegate.serverless.climb import Climbed
 
@@ -20,6 +22,10 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = load_project()
+SEEN = Climbed(
+    users=1e6, modelled=Span(1e6, 9e5, 1.1e6), limit="max_connections", said="no", instances=48,
+    connections=47, query_s=0.002, stretch=1.0, lag_ms_p95=1.0, longer=1.0, requests=100,
+)  # fmt: skip
 
 
 def call(*arguments: str) -> Result:
@@ -56,6 +62,23 @@ def test_flags_stand_for_what_the_project_says() -> None:
     assert twice == pytest.approx(plain / 2, rel=0.01)
 
 
+def test_what_was_driven_is_not_lost_to_a_later_answer_of_the_same_functions(
+    tmp_path: Path,
+) -> None:
+    path, model = tmp_path / "serverless.json", asked("--compute", "nano,small")
+    climb = as_record(SEEN)
+    first = msgspec.structs.replace(model.answers[0], climbs=(climb,))
+    driven = msgspec.structs.replace(
+        model, answers=(first,), query_s=0.002, request_s=0.202, statement="the self-check's"
+    )
+    store.write(path, driven)
+    both = added(path, model)
+    assert [bool(each.climbs) for each in both.answers] == [True, False, False, False]
+    assert both.statement == "the self-check's"
+    others = asked("--compute", "nano", "--functions", "2")
+    assert added(path, others) == others
+
+
 def test_the_answer_is_a_table_with_what_it_rests_on() -> None:
     done = call("--compute", "nano,small")
     assert done.exit_code == 0
@@ -84,15 +107,9 @@ def test_a_statement_that_functions_cannot_send_is_refused(technique: str, why: 
 def test_a_machine_that_cannot_keep_time_gives_no_figure(
     changed: dict[str, float], fair: bool
 ) -> None:
-    seen = Climbed(
-        users=1e6, modelled=Span(1e6, 9e5, 1.1e6), limit="max_connections", said="no", instances=48,
-        connections=47, query_s=0.002, stretch=1.0, lag_ms_p95=1.0, longer=1.0, requests=100,
-    )  # fmt: skip
-    record = as_record(Climbed(**{**seen.__dict__, **changed}))
+    record = as_record(Climbed(**{**SEEN.__dict__, **changed}))
     assert record.fair is fair
     if not fair:
-        from phasegate.cli.serverless import _conclude
-
         whole = asked("--compute", "nano", "--through", "straight")
         answer = msgspec.structs.replace(whole.answers[0], climbs=(record,))
         with pytest.raises(CannotMeasure, match="too busy"):
