@@ -72,6 +72,7 @@ class Clients:
             self,
             requests_per_user_s=self.requests_per_user_s / factor,
             request_s=self.request_s * factor,
+            idle_s=self.idle_s * factor,
             cold_start_s=self.cold_start_s * factor,
         )
 

@@ -160,6 +160,7 @@ def climb(aim: Aim, show: Callable[[str], None] = lambda _: None) -> Climbed:
     even = users_at(EVEN_ODDS, aim.clients, aim.way, STEP_S)
     stretch = max(1.0, even * aim.clients.requests_per_user_s / RATE_MAX)
     slowed = aim.clients.stretched(stretch)
+    aim = replace(aim, idle_timeout_s=aim.idle_timeout_s * stretch, kept_s=aim.kept_s * stretch)
     ramp, above = steps(slowed, aim.way)
     with _Drive(aim, slowed) as drive:
         for at, (users, seconds) in enumerate((*ramp, *above)):
