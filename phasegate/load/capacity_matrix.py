@@ -25,10 +25,12 @@ from phasegate.load.breakpoint import (
 )
 from phasegate.load.run import Target, run_stage
 from phasegate.load.stage_result import (
+    TAKEN_AWAY,
     Driven,
     finding_of,
     marked_unguarded,
     marked_where_shared,
+    marked_where_stolen,
     says_nothing,
 )
 from phasegate.load.stages import SESSIONS_MIN
@@ -200,7 +202,7 @@ class Driver:
         driven = self.drive(standing, stage, level, users, rate, self._plan.cell_s, change)
         reasons = driven.probe(self._catalogue, at_peak=True).reasons
         codes = {code_of(reason) for reason in reasons}
-        if codes & (LONGER | {Reason.SHARED}):
+        if codes & (LONGER | TAKEN_AWAY):
             again_s = max(CELL_AGAIN_S if codes & LONGER else 0.0, self._plan.cell_s)
             driven = self.drive(standing, stage, level, users, rate, again_s, change)
         return driven
@@ -238,6 +240,7 @@ class Driver:
             )
         used = store.read(path, SamplerRecord) if path.exists() else None
         marked = marked_where_shared(marked_unguarded(load, standing.unguarded), used)
+        marked = marked_where_stolen(marked, used)
         marked = msgspec.structs.replace(marked, invalid=(*marked.invalid, *standing.marks))
         if marked != load:
             store.write(self._out / "load" / f"{stage}.json", marked)

@@ -12,13 +12,16 @@ from phasegate.load.breakpoint import Finding
 from phasegate.load.summary import Clicks
 from phasegate.model.bottleneck import Resource, bound_by, heaviest, n_plus_one_suspects
 from phasegate.model.catalogue import Catalogue
-from phasegate.model.verdict import FLATTERING, Reason, Verdict, code_of
+from phasegate.model.verdict import FLATTERING, STEAL_SHARE_MAX, Reason, Verdict, code_of
 from phasegate.records.load import LoadRecord
 from phasegate.records.matrix import Probe, Suspect
 from phasegate.records.sampler import Sample, SamplerRecord
 
 # They do not excuse a rate: it did not pass, and a lower one may.
 NO_EXCUSE = FLATTERING | {Reason.TOO_FEW}
+
+# Somebody else had the machine, and may not any more.
+TAKEN_AWAY = frozenset({Reason.SHARED, Reason.STOLEN})
 
 # From the start of the test to the first look that saw nothing but load: sampled once a second, and
 # the generator's own start is over.
@@ -84,6 +87,25 @@ def marked_where_shared(load: LoadRecord, used: SamplerRecord | None) -> LoadRec
     return msgspec.structs.replace(load, invalid=(*load.invalid, reason))
 
 
+def marked_where_stolen(load: LoadRecord, used: SamplerRecord | None) -> LoadRecord:
+    """`load`, with a reason more where the hypervisor took a good part of the processors away.
+
+    Where no component was sampled, the stack is on another machine.
+    """
+    shares = [
+        sample.steal_share
+        for sample in under_load(load, used)
+        if sample.components and sample.steal_share is not None
+    ]
+    share = statistics.mean(shares) if shares else 0.0  # it comes in bursts, which a median forgets
+    if share <= STEAL_SHARE_MAX:
+        return load
+    reason = (
+        f"{Reason.STOLEN}: the hypervisor took {share:.0%} of the processors' time away meanwhile"
+    )
+    return msgspec.structs.replace(load, invalid=(*load.invalid, reason))
+
+
 def marked_unguarded(load: LoadRecord, sentences: tuple[str, ...]) -> LoadRecord:
     """`load`, with a reason more for each sentence: why policies did not hold for its sessions."""
     reasons = tuple(f"{Reason.ROW_SECURITY}: {sentence}" for sentence in sentences)
@@ -95,7 +117,7 @@ def says_nothing(probe: Probe) -> bool:
     if probe.verdict != Verdict.INVALID:
         return False
     codes = {code_of(reason) for reason in probe.reasons}
-    return Reason.SHARED in codes or probe.latency_ms_p95_high is None
+    return bool(codes & TAKEN_AWAY) or probe.latency_ms_p95_high is None
 
 
 def finding_of(probe: Probe) -> Finding:

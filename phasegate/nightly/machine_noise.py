@@ -13,11 +13,9 @@ from dataclasses import dataclass
 
 import psutil
 
+from phasegate.model.verdict import STEAL_SHARE_MAX
 from phasegate.stack.machine import IDLE, IOWAIT, STEAL, processor_ticks, steal_share
 
-# Hosted runners of GitHub show 0 to 3% of steal as a rule. At a tenth a block of 20 ms loses two of
-# them on average, which blocks in turns still even out, but its neighbours come in bursts.
-STEAL_SHARE_MAX = 0.10
 # What else runs may have one of two cores for four fifths of the time: client and server share the
 # other one. Beyond, it must be on theirs.
 BUSY_SHARE_MAX = 0.40

@@ -112,6 +112,9 @@ class Sample(Part, frozen=True, kw_only=True):
     """Null where the database did not answer, and in records older than this field."""
     growth: Growth | None = None
     """Looked at every ten seconds of a soak; null in between, and elsewhere."""
+    steal_share: float | None = None
+    """Of all cores' time since the last look, taken by the hypervisor, 0..1; null where the machine
+    does not tell, and in records older than this field."""
 
 
 class SamplerRecord(Record, frozen=True, kw_only=True):

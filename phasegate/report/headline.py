@@ -87,6 +87,8 @@ def _item(technique: Technique, *, size: int | None = None) -> Item:
     details = [] if size is None else [f"helps from {users(size)} users"]
     if technique.advice == "needed" and technique.crossed is not None:
         details.append(needed_from(technique.crossed))
+        if technique.elsewhere is not None:
+            details.append(f"{short_from(technique.elsewhere.reference)} on the reference core")
     if found is not None and technique.advice not in ("no difference", "cannot tell"):
         details.append(f"{speed(found.estimate)} at {users(technique.largest.users)}")
     if technique.advice == "needed" and not technique.enough:

@@ -12,6 +12,7 @@ from phasegate.report.format import milliseconds, plain, rounded, significant, u
 from phasegate.report.resource_usage import StageUse
 from phasegate.report.run_files import Run
 from phasegate.report.traffic import StageTraffic
+from phasegate.report.yardstick import Machine, cell_on_reference, users_on_reference
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Cell:
     """What the p95 rests on, and up to where it may be; empty where nothing was answered."""
     reasons: tuple[str, ...]
     sources: tuple[str, ...]
+    elsewhere: str = ""
+    """The p95 on reference cores; empty where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def chosen(stages: tuple[StageTraffic, ...], level: int, size: int) -> StageTraf
     return min(found, key=_distance_from_peak, default=None)
 
 
-def _cell(stage: StageTraffic | None, uses: dict[str, StageUse]) -> Cell:
+def _cell(stage: StageTraffic | None, uses: dict[str, StageUse], machine: Machine | None) -> Cell:
     if stage is None:
         return EMPTY
     latency = f"p95 {milliseconds(stage.latency_ms[95.0])}" if stage.latency_ms else ""
@@ -75,7 +78,13 @@ def _cell(stage: StageTraffic | None, uses: dict[str, StageUse]) -> Cell:
     if use is not None and stage.judgement.verdict is Verdict.FAIL:
         reasons += (use.reason,)
         sources += (use.source,)
-    return Cell(stage.judgement.verdict, latency, _basis(stage), reasons, sources)
+    busy = use.machine_cpu_share if use else None
+    elsewhere = (
+        cell_on_reference(stage.latency_ms[95.0], stage.latency_ms_p95_high, busy, machine)
+        if latency
+        else ""
+    )
+    return Cell(stage.judgement.verdict, latency, _basis(stage), reasons, sources, elsewhere)
 
 
 def _basis(stage: StageTraffic) -> str:
@@ -89,7 +98,7 @@ def _basis(stage: StageTraffic) -> str:
     return said
 
 
-def _held(run: Run, level: int) -> str:
+def _held(run: Run, level: int, machine: Machine | None) -> str:
     """How far a level was found to go; empty where that was not searched."""
     said = []
     for found in run.matrix.breakpoints if run.matrix else ():
@@ -103,7 +112,8 @@ def _held(run: Run, level: int) -> str:
         rate = significant(found.sustained_sessions_per_s)
         least = "" if found.failed_sessions_per_s else "at least "
         held = f"sustains {least}{rate} sessions/s, the peak of {peak} users, {data}"
-        said.append(held + _end(found))
+        there = users_on_reference(found.users_max, machine)
+        said.append(held + _end(found) + (f"; {there}" if there else ""))
     return "; ".join(said)
 
 
@@ -118,7 +128,11 @@ def _end(found: Breakpoint) -> str:
 
 
 def matrix(
-    run: Run, project: ProjectNote, stages: tuple[StageTraffic, ...], uses: tuple[StageUse, ...]
+    run: Run,
+    project: ProjectNote,
+    stages: tuple[StageTraffic, ...],
+    uses: tuple[StageUse, ...],
+    machine: Machine | None = None,
 ) -> Matrix:
     """Every level and size that was driven; a FAIL names what ran out, where it was sampled."""
     by_stage = {use.stage.stage: use for use in uses}
@@ -128,8 +142,8 @@ def matrix(
         arms = dict.fromkeys(
             plain(stage.arm, 40) for stage in stages if stage.level == level and stage.arm
         )
-        cells = tuple(_cell(chosen(stages, level, size), by_stage) for size in sizes)
+        cells = tuple(_cell(chosen(stages, level, size), by_stage, machine) for size in sizes)
         known = level <= len(project.levels)
         title = plain(project.levels[level - 1].title, 80) if known else ""
-        rows.append(Row(level, title, ", ".join(arms), cells, _held(run, level)))
+        rows.append(Row(level, title, ", ".join(arms), cells, _held(run, level, machine)))
     return Matrix(tuple(users(size) for size in sizes), tuple(rows))

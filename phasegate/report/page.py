@@ -146,7 +146,7 @@ def _shared(found: Findings) -> dict[str, object]:
         "verdict": headline.verdict(found.techniques, found.catalogue.slo.statement_latency_ms_p95),
         "shown": headline.ITEMS_SHOWN,
         "load_line": headline.load_sentence(found.stages, found.catalogue),
-        "matrix": matrix.matrix(run, found.project, found.stages, found.uses),
+        "matrix": matrix.matrix(run, found.project, found.stages, found.uses, found.machine),
         "used": used.table(found.uses),
         "used_statements": used.statements(found.uses),
         "gates": _gates(found),

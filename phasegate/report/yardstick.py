@@ -14,11 +14,13 @@ import numpy as np
 from phasegate.model.catalogue import Catalogue, Reference
 from phasegate.model.plan_work import work_of
 from phasegate.model.prices import Compute
+from phasegate.model.verdict import STEAL_SHARE_MAX
 from phasegate.model.yardstick import NETWORK, OTHER, ROUND_TRIP, WORK
 from phasegate.records.benchmark import Arm, BenchmarkRecord, Yardstick
-from phasegate.report.format import listed, significant
+from phasegate.report.format import listed, milliseconds, rounded, significant, users
 from phasegate.stats.crossover import Crossover, Size
 from phasegate.stats.yardstick import (
+    BUSY_SHARE_MAX,
     ROUNDS_MIN,
     WAITING,
     WANDER_MAX,
@@ -26,6 +28,7 @@ from phasegate.stats.yardstick import (
     any_of,
     blended,
     crossover_elsewhere,
+    latency_elsewhere,
     speed,
     trimmed_mean,
     wander,
@@ -36,10 +39,6 @@ Speeds = Mapping[str, Speed]
 
 RESAMPLES = 120
 """Behind an interval: there are several cores a technique."""
-
-# Hosted runners of GitHub show 0 to 3% of steal as a rule. At a tenth a time is a tenth longer on
-# average, and far more where it comes in bursts.
-STEAL_SHARE_MAX = 0.10
 
 
 @dataclass(frozen=True)
@@ -205,6 +204,40 @@ def _on(core: float, speeds: Speeds) -> Speeds:
     return {
         kind: each if each is WAITING else each.times(1 / core) for kind, each in speeds.items()
     }
+
+
+def cell_on_reference(
+    latency_ms: float, high_ms: float | None, busy_share: float | None, found: Machine | None
+) -> str:
+    """The p95 of a cell on as many reference cores; empty where that is not known.
+
+    Args:
+        latency_ms: here.
+        high_ms: upper end of its interval here; None where there were too few clicks for one.
+        busy_share: of all cores here, under load.
+        found: this machine.
+    """
+    if found is None or busy_share is None or busy_share >= BUSY_SHARE_MAX:
+        return ""
+    likely = latency_elsewhere(latency_ms, busy_share, found.overall.estimate)
+    least = latency_elsewhere(latency_ms, busy_share, found.overall.low)
+    most = latency_elsewhere(high_ms or latency_ms, busy_share, found.overall.high)
+    if likely is None or least is None:
+        return "more than reference cores could do"
+    end = "more than they could do" if most is None else milliseconds(most)
+    end = "no bound by so few clicks" if high_ms is None else end
+    return f"{milliseconds(likely)} on reference cores ({milliseconds(least)} to {end})"
+
+
+def users_on_reference(users_max: float, found: Machine | None) -> str:
+    """How far a level goes on as many reference cores; empty where that is not known."""
+    if found is None:
+        return ""
+    least, likely, most = (
+        users(rounded(users_max / factor))
+        for factor in (found.overall.high, found.overall.estimate, found.overall.low)
+    )
+    return f"{likely} on reference cores ({least} to {most})"
 
 
 def sentence(found: Machine | None, reference: Reference) -> str:

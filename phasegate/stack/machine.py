@@ -39,6 +39,18 @@ def steal_share(before: Sequence[int], after: Sequence[int]) -> float | None:
     return round((after[STEAL] - before[STEAL]) / (sum(after) - sum(before)), 4)
 
 
+class StealWatch:
+    """What the hypervisor took between two looks; the first one is when it is made."""
+
+    def __init__(self) -> None:
+        self._seen = processor_ticks()
+
+    def look(self) -> float | None:
+        """Of all processors' time since the last look; None if unknown."""
+        before, self._seen = self._seen, processor_ticks()
+        return steal_share(before, self._seen)
+
+
 def _cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

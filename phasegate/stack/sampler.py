@@ -37,6 +37,7 @@ from phasegate.stack.component_use import Components
 from phasegate.stack.database import CONNECTION_ERRORS, SQL_FOLDER, driver_arguments
 from phasegate.stack.disk_watch import DiskWatch, Watched
 from phasegate.stack.event_watch import EventWatch
+from phasegate.stack.machine import StealWatch
 from phasegate.stack.pooler_watch import PoolerWatch
 
 INTERVAL_S = 1.0
@@ -275,6 +276,7 @@ async def _sample(
     pooler: PoolerWatch | None,
     disk: DiskWatch,
     events: EventWatch | None,
+    steal: StealWatch,
     began_s: float,
 ) -> Sample:
     states, waits, server = await database.activity()
@@ -295,13 +297,14 @@ async def _sample(
         pooler=None if pooler is None else await pooler.look(),
         disk=disk.look(server),
         growth=None if events is None else events.take_growth(),
+        steal_share=steal.look(),
     )
 
 
 async def _run(task: Task, stop: asyncio.Event) -> SamplerRecord:
     database, components = _Database(task.dsn), Components(task.pids)
     pooler = PoolerWatch(task.pooler_dsn) if task.pooler_dsn is not None else None
-    disk = DiskWatch(task.watched)
+    disk, steal = DiskWatch(task.watched), StealWatch()
     await database.enable_statements()
     before = await database.statements()
     began_s, began_at = time.monotonic(), datetime.now(UTC)
@@ -310,7 +313,9 @@ async def _run(task: Task, stop: asyncio.Event) -> SamplerRecord:
     print("ready", flush=True)  # noqa: T201 - read by who started it
     samples = []
     while not stop.is_set():
-        samples.append(await _sample(task, database, components, pooler, disk, events, began_s))
+        samples.append(
+            await _sample(task, database, components, pooler, disk, events, steal, began_s)
+        )
         due_s = began_s + len(samples) * task.interval_s
         while not stop.is_set():
             await database.look_at_backends()

@@ -35,6 +35,9 @@ WINDOW_ROUNDS_MIN = 8
 # (tests/stats/test_yardstick.py).
 WANDER_MAX = 1.25
 
+BUSY_SHARE_MAX = 0.95
+"""Beyond it a queue grows as long as a stage lasts, and no formula for a steady state holds."""
+
 END_RESAMPLES = 80
 """Of the ends of a speed's interval, whose own bounds only count where the estimate has none."""
 
@@ -200,3 +203,22 @@ def _joined(one: float, other: float) -> float:
 
 def _scaled(size: Size, factor: float) -> Size:
     return replace(size, blocks_ms=size.blocks_ms * factor, alone_ms=size.alone_ms * factor)
+
+
+def latency_elsewhere(latency_ms: float, busy_share: float, factor: float) -> float | None:
+    """A latency under load on a core where work takes `factor` times as long, at the same rate.
+
+    As a processor that all requests share (M/G/1 with processor sharing: the time is S/(1 − ρ),
+    Kleinrock, Time-shared Systems, 1967, https://doi.org/10.1145/321386.321388).
+
+    Args:
+        latency_ms: here.
+        busy_share: of all cores here, 0..1.
+        factor: time there / time here.
+
+    Returns:
+        None where the cores there could not do the work, or those here hardly did.
+    """
+    if busy_share >= BUSY_SHARE_MAX or busy_share * factor >= BUSY_SHARE_MAX:
+        return None
+    return latency_ms * factor * (1 - busy_share) / (1 - busy_share * factor)

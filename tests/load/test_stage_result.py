@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from phasegate.load.stage_result import Driven, marked_where_shared, says_nothing
+from phasegate.load.stage_result import (
+    Driven,
+    marked_where_shared,
+    marked_where_stolen,
+    says_nothing,
+)
 from phasegate.model.catalogue import load as catalogue
 from phasegate.model.verdict import code_of
 from phasegate.records.histogram import Histogram
@@ -55,7 +60,9 @@ def stage(latency_us: int = QUICK_US, clicks: int = 200) -> LoadRecord:
     )
 
 
-def sampled(machine: float, stack: float, *, components: bool = True) -> SamplerRecord:
+def sampled(
+    machine: float, stack: float, *, components: bool = True, steal: float | None = None
+) -> SamplerRecord:
     """Two cores, of which `machine` is in use under load, and by the stack alone `stack`."""
     seconds = []
     for at_s in range(1, 12):
@@ -80,6 +87,8 @@ def sampled(machine: float, stack: float, *, components: bool = True) -> Sampler
                 pool_waiting=None,
                 lag_s=None,
                 lag_bytes=None,
+                # In bursts: every other second.
+                steal_share=steal and 2 * steal * (at_s % 2) if under_load else 1.0,
             )
         )
     return SamplerRecord(
@@ -130,6 +139,30 @@ def test_a_miss_beside_other_programs_says_nothing_and_a_pass_all_the_more() -> 
     held = Driven(marked_where_shared(stage(), busy), busy).probe(CATALOGUE, at_peak=False)
     assert held.verdict == "PASS"
     assert not says_nothing(held)
+
+
+def test_a_miss_while_the_hypervisor_took_the_processor_says_nothing() -> None:
+    taken = sampled(0.5, 0.4, steal=0.3)
+    marked = marked_where_stolen(stage(SLOW_US), taken)
+    assert marked.invalid == (
+        "processor-stolen: the hypervisor took 30% of the processors' time away meanwhile",
+    )
+    probe = Driven(marked, taken).probe(CATALOGUE, at_peak=False)
+    assert probe.verdict == "INVALID"
+    assert says_nothing(probe)
+    assert (
+        Driven(marked_where_stolen(stage(), taken), taken).probe(CATALOGUE, at_peak=False).verdict
+        == "PASS"
+    )
+
+
+@pytest.mark.parametrize("steal", [None, 0.0, 0.05])
+def test_a_little_steal_and_a_machine_that_does_not_tell_are_no_reason(
+    steal: float | None,
+) -> None:
+    assert marked_where_stolen(stage(), sampled(0.5, 0.4, steal=steal)).invalid == ()
+    elsewhere = sampled(0.5, 0.4, components=False, steal=0.5)
+    assert marked_where_stolen(stage(), elsewhere).invalid == ()
 
 
 def test_too_few_clicks_say_nothing_and_a_fair_miss_does() -> None:

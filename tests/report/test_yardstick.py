@@ -18,7 +18,13 @@ from phasegate.records.run import RunRecord
 from phasegate.report import headline
 from phasegate.report.charts import when_needed
 from phasegate.report.effects import techniques
-from phasegate.report.yardstick import machine, sentence, shares_of
+from phasegate.report.yardstick import (
+    cell_on_reference,
+    machine,
+    sentence,
+    shares_of,
+    users_on_reference,
+)
 from phasegate.stats.crossover import Outcome
 
 CATALOGUE = load()
@@ -232,3 +238,20 @@ def test_a_bound_keeps_its_words_on_every_core(two_machines: tuple[Path, Path]) 
                 assert short == "≤1k"
             elif crossed.outcome is Outcome.ABOVE:
                 assert short == ">100k"
+
+
+def test_a_cell_and_how_far_a_level_goes_are_given_on_reference_cores_too(
+    two_machines: tuple[Path, Path],
+) -> None:
+    quick = machine(records(two_machines[0]), CATALOGUE.reference)
+    # 1.2 times as fast: 100 ms at 40% are 120 · 0.6/0.52 = 138 ms there, up to 125 are up to 173.
+    said = cell_on_reference(100.0, 125.0, 0.4, quick)
+    assert said == "140 ms on reference cores (140 ms to 170 ms)"
+    assert cell_on_reference(100.0, None, 0.4, quick).endswith("to no bound by so few clicks)")
+    assert cell_on_reference(100.0, 125.0, 0.9, quick) == "more than reference cores could do"
+    assert cell_on_reference(100.0, 125.0, 0.99, quick) == ""  # hardly steady here
+    assert cell_on_reference(100.0, 125.0, None, quick) == ""
+    assert cell_on_reference(100.0, 125.0, 0.4, None) == ""
+    # 60k users here are 50k there.
+    assert users_on_reference(60_000, quick) == "50k on reference cores (50k to 50k)"
+    assert users_on_reference(60_000, None) == ""

@@ -14,6 +14,7 @@ from phasegate.stats.yardstick import (
     Speed,
     blended,
     crossover_elsewhere,
+    latency_elsewhere,
     speed,
     wander,
 )
@@ -136,3 +137,15 @@ def test_noise_alone_does_not_wander() -> None:
     rng = np.random.default_rng(5)
     named = sum(wander(np.exp(rng.normal(0.0, 0.12, 48)).tolist()) > WANDER_MAX for _ in range(500))
     assert named <= 25
+
+
+def test_a_latency_under_load_grows_faster_than_the_work_does() -> None:
+    # 100 ms at half the cores: 50 ms of work. At 1.5 times the work: 75 ms at three quarters: 300.
+    assert latency_elsewhere(100.0, 0.5, 1.5) == pytest.approx(300.0)
+    assert latency_elsewhere(100.0, 0.5, 1.0) == pytest.approx(100.0)
+    assert latency_elsewhere(100.0, 0.0, 2.0) == pytest.approx(200.0)
+
+
+def test_what_no_core_could_do_has_no_latency() -> None:
+    assert latency_elsewhere(100.0, 0.5, 2.0) is None
+    assert latency_elsewhere(100.0, 0.99, 0.5) is None
