@@ -29,6 +29,7 @@ from phasegate.load.answer_checks import AnswerChecks
 from phasegate.load.arrivals import Dispatcher
 from phasegate.load.client import Budget, Client, Line, Removals
 from phasegate.load.counters import StageTally
+from phasegate.load.generator import spare_collections
 from phasegate.load.locust_statistics import feed
 from phasegate.load.recorder import Recorder
 from phasegate.load.session import Clock, Session
@@ -79,6 +80,7 @@ class Sessions:
     """Carries sessions of `Visitor` out, as the generator does."""
 
     def __init__(self, environment: Environment, url: str) -> None:
+        spare_collections()
         feeder = partial(feed, environment)
         self._environment, self.recorder = environment, Recorder((time.perf_counter(),), feeder)
         self.timer = Timer()

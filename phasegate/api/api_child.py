@@ -42,6 +42,7 @@ REHEARSAL_CALLS = 3
 # Long enough for any night.
 TOKEN_LIFETIME_S = 86_400
 DRAW = "benchmarks/draw.sql"
+TEXTS = ("text", "varchar")
 USER = "sub"
 """The drawn column that says whom to act as."""
 
@@ -138,7 +139,15 @@ async def _prepare(dsn: str, seed: int, secret: str, project: Project) -> list[D
     async with connected(dsn) as connection:
         await connection.execute("create extension if not exists pg_stat_statements")
         try:
-            rows = await connection.fetch(statement, seed, USERS_DRAWN)
+            prepared = await connection.prepare(statement)
+            # `md5(id::text || $1)` makes a text of the seed; libpq would send either as it is.
+            given = [
+                str(value) if type_.name in TEXTS else value
+                for type_, value in zip(
+                    prepared.get_parameters(), (seed, USERS_DRAWN), strict=False
+                )
+            ]
+            rows = await prepared.fetch(*given)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise ConfigurationError(
                 f"{DRAW}: {error}", untouched="Nothing was measured"
@@ -186,7 +195,7 @@ def _serving(project: Project, dsn: str, secret: str, level: int) -> Iterator[Ap
     with tempfile.TemporaryDirectory(prefix="phasegate-api-") as folder:
         started = start_command(
             project.api, root=project.root, folder=Path(folder), dsn=dsn, jwt_secret=secret,
-            port=None,
+            port=None, outlives_caller=False,
         )  # fmt: skip
         try:
             yield started.api

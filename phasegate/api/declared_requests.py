@@ -26,7 +26,7 @@ Values = Mapping[str, str]
 
 def places_of(request: RequestFile | FollowUp) -> set[str]:
     """The columns that a request takes."""
-    text = f"{request.path}\n{json.dumps(_texts(request.body))}"
+    text = f"{request.path}\n{json.dumps([_texts(request.body), _texts(request.headers)])}"
     return {found["name"] for found in _PLACE.finditer(text) if found["name"]}
 
 
@@ -116,10 +116,20 @@ class Client:
 
     def _step(self, step: RequestFile | FollowUp, token: str, values: Values) -> Any:
         path = _filled(step.path, values, in_url=True)
-        return self.ask(token, step.method, path, _filled_body(step.body, values), step.prefer)
+        more = _filled_body(step.headers, values)
+        if step.prefer:
+            more["Prefer"] = step.prefer
+        return self.ask(token, step.method, path, _filled_body(step.body, values), more)
 
-    def ask(self, token: str, method: str, path: str, body: Any = None, prefer: str = "") -> Any:
-        """What one request answers, decoded.
+    def ask(
+        self,
+        token: str,
+        method: str,
+        path: str,
+        body: Any = None,
+        more: Mapping[str, str] | None = None,
+    ) -> Any:
+        """What one request answers, decoded; `more` are further headers.
 
         Raises:
             CannotMeasure: the API refuses, fails or hangs up.
@@ -129,8 +139,7 @@ class Client:
         if body is not None:
             sent = json.dumps(body)
             headers["Content-Type"] = "application/json"
-        if prefer:
-            headers["Prefer"] = prefer
+        headers |= more or {}
         try:
             self._connection.request(method, path, sent, headers)
             answer = self._connection.getresponse()

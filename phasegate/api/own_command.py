@@ -1,8 +1,8 @@
 """Starting and stopping a project's own API: the command of its `[api]`, on the seeded database.
 
-Writes the API's output to a log file, and beside it the number of its process, so that what a run
-that was killed left behind is ended before the next one. The command has a process group of its
-own: all of it is ended, and nothing of it is ever started again.
+Writes the API's output to a log file. The command has a process group of its own: all of it is
+ended when the caller says so or is killed, and nothing of it is ever started again. Of one that
+outlives its caller, the number of its process stands beside the log: it is ended before the next.
 """
 
 from __future__ import annotations
@@ -33,15 +33,22 @@ TAIL_LENGTH_MAX = 300
 
 NOTE = "api.pid"
 
+# Its input is a pipe that the caller holds: it ends with the caller, however that ends.
+WATCHER = 'read -r _; kill -TERM -- "-$1"; sleep 2; kill -KILL -- "-$1"'
+
 
 @dataclass
 class StartedCommand(Started):
     """A project's API that was started here."""
 
     note: Path
+    watcher: subprocess.Popen[bytes] | None = None
 
     def stop(self) -> None:
         """End the whole process group: in order, and by force if it does not follow."""
+        if self.watcher is not None:
+            self.watcher.kill()
+            self.watcher.communicate()  # closes our end of its pipe as well
         end_group(self.process.pid)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(1)
@@ -49,7 +56,14 @@ class StartedCommand(Started):
 
 
 def start_command(
-    api: ApiFile, *, root: Path, folder: Path, dsn: str, jwt_secret: str, port: int | None
+    api: ApiFile,
+    *,
+    root: Path,
+    folder: Path,
+    dsn: str,
+    jwt_secret: str,
+    port: int | None,
+    outlives_caller: bool,
 ) -> StartedCommand:
     """Start the command of `api` and wait until it is ready.
 
@@ -60,6 +74,7 @@ def start_command(
         dsn: of the database, or of a pooler before it, as the database's owner.
         jwt_secret: that users' tokens are signed with.
         port: of 127.0.0.1; any free one if None.
+        outlives_caller: whether it goes on when this process has ended.
 
     Raises:
         ConfigurationError: there is no such command.
@@ -95,6 +110,14 @@ def start_command(
         Api(f"http://127.0.0.1:{chosen}", mint_key(jwt_secret), process.pid), process, None, note
     )
     try:
+        if not outlives_caller:
+            started.watcher = subprocess.Popen(
+                ["/bin/sh", "-c", WATCHER, "sh", str(process.pid)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         _wait_until_ready(started, api, chosen, log, (dsn, jwt_secret))
     except BaseException:
         started.stop()

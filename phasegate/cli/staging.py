@@ -110,7 +110,9 @@ def run(plan: StagingPlan) -> Path:
     address = Address.of(plan.host)  # a wrong one is named before anything is opened
     file = "" if plan.users_file is None else str(plan.users_file)
     options = argparse.Namespace(target="", users_file=file)
-    anon_key, secret = keys_from(os.environ, options, needed=_needs_keys(plan.project))
+    # Sessions of an API of its own do without Supabase's keys, and so do HttpUsers.
+    keys_needed = not plan.project.api.command and plan.project.is_written_for_us
+    anon_key, secret = keys_from(os.environ, options, needed=keys_needed)
     options_room.say(remark for key in keys_read(os.environ) for remark in key.remarks)
     target = Target(address.url, anon_key, secret)
     users = plan.phase.users_max
@@ -155,16 +157,6 @@ def run(plan: StagingPlan) -> Path:
     if NO_LOAD & {code_of(reason) for reason in load.invalid}:
         return journal.folder
     return journal.publish()
-
-
-def _needs_keys(project: Project) -> bool:
-    """Whether its sessions cannot do without Supabase's keys.
-
-    Those of an API of its own can, and those of a locustfile that knows nothing of phasegate.
-    """
-    if project.api.command or not project.locustfile.is_file():
-        return False
-    return "phasegate" in project.locustfile.read_text(encoding="utf-8")
 
 
 def look(

@@ -117,10 +117,13 @@ def load_command(state: State, *, project: Project, users: int, seed: int) -> st
     modelled = project.catalogue.workload.arrival_rate_per_s(users)
     rate = rate_with_enough_sessions(modelled, duration_s)
     more = f" --arrival-rate {rate:g}" if rate > modelled else ""
+    command, option = "phasegate load", "--duration"
+    if project.is_written_for_us:  # and has the options by itself
+        file = options.near(project.locustfile)
+        command, option = f"locust -f {file} --headless", "--stage-duration"
     return (
-        f"locust -f {options.near(project.locustfile)} --headless --host {state.url} "
-        f"--level {state.level} "
-        f"--users-registered {users} --seed {seed} --stage-duration {duration_s:g}{more}"
+        f"{command} --host {state.url} --level {state.level} --users-registered {users} "
+        f"--seed {seed} {option} {duration_s:g}{more}"
     )
 
 

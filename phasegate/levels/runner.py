@@ -293,6 +293,7 @@ def _add_api(
             dsn=dsn if pooler is None else pooler.dsn,
             jwt_secret=wanted.jwt_secret,
             port=wanted.port,
+            outlives_caller=wanted.outlives_caller,
         )
         undo.callback(command.stop)
         note = f"the project's own ({shlex.split(own.command)[0]}), {through}"

@@ -7,6 +7,7 @@ that it knows nothing of how processes talk to each other.
 from __future__ import annotations
 
 import bisect
+import gc
 import itertools
 import logging
 import random
@@ -50,6 +51,9 @@ DRAIN_INTERRUPTED_S = 2.0
 # Nanoseconds on a core, nanoseconds ready without a core, time slices (kernel: sched-stats.rst).
 SCHEDSTAT = Path("/proc/self/schedstat")
 
+# The default of 700 makes the collector run every few dozen requests.
+COLLECT_AFTER_OBJECTS = 20_000
+
 Report = Callable[[dict[int, StageTally], bool], None]
 """Called with the tallies since the last report, and whether it is the last one."""
 
@@ -78,6 +82,17 @@ class Processor:
         except (OSError, IndexError, ValueError):
             waited_s = 0.0  # not Linux: lag alone tells
         return time.perf_counter(), time.process_time(), waited_s
+
+
+def spare_collections() -> None:
+    """Have Python's collector of cycles run seldom, and leave out what is there already.
+
+    A request leaves many objects that are gone at once and hardly a cycle; a collection among all
+    that Locust and numpy loaded would hold every session up.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER_OBJECTS, 10, 10)
 
 
 def start_delay_s(settings: LoadSettings) -> float:
@@ -157,6 +172,7 @@ class Generator:
 
     def start(self, among: Sequence[Choice]) -> None:
         """Begin. `among` are the sessions to draw from."""
+        spare_collections()
         self._choices = tuple(among)
         self._weights = [choice.weight for choice in among]
         theirs = [choice.user_class for choice in among if choice.task is None]

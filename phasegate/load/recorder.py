@@ -83,11 +83,17 @@ class Recorder:
 
     def lag(self, stage: int, late_s: float) -> None:
         """Something of `stage` was begun `late_s` seconds after it was due."""
-        self._lags.setdefault(stage, array("d")).append(late_s)
+        lags = self._lags.get(stage)
+        if lags is None:
+            lags = self._lags[stage] = array("d")
+        lags.append(late_s)
 
     def tally(self, stage: int) -> StageTally:
         """The tally of `stage` since the last `take`, to count in."""
-        return self._tallies.setdefault(stage, StageTally())
+        found = self._tallies.get(stage)
+        if found is None:
+            found = self._tallies[stage] = StageTally()
+        return found
 
     def fold(self) -> None:
         """Add up all rows recorded so far."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import errno
 import json
-import re
 import select
 import time
 import zlib
@@ -41,18 +40,11 @@ READ_BYTES = 65_536
 # What may be sent twice (RFC 9110, 9.2.2).
 IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 
-# As a number: two flags that are enums would be combined anew for each request.
-LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
-
 # How a connection ends that the other side has closed; a time-out is none of them.
 CLOSED = (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
-# What ends a line, or is in no header's value or path that we send: anything but visible ASCII and,
-# in a header, blanks.
-UNFIT_IN_HEADER = re.compile(r"[^\x20-\x7e]")
-UNFIT_IN_PATH = re.compile(r"[^\x21-\x7e]")
-
 # The system's own: a look without waiting needs no detour through the event loop.
+READ = 1  # libev's EV_READ
 poll, POLLIN = get_original("select", "poll"), select.POLLIN
 
 
@@ -142,31 +134,46 @@ class _Message:
 
 
 class _Connection:
-    """One socket with its parser."""
+    """One socket with its parser.
 
-    __slots__ = ("answered", "is_tls", "message", "socket")
+    Without TLS, one watcher of gevent's lives as long as the socket: to start and stop one for each
+    wait, as gevent does, costs a tenth of a request.
+    """
+
+    __slots__ = (
+        "_hub",
+        "_idle_look",
+        "_raw",
+        "_waiting",
+        "_watcher",
+        "answered",
+        "message",
+        "socket",
+    )
 
     def __init__(self, connected: socket.socket) -> None:
         self.socket = connected
-        self.is_tls = isinstance(connected, ssl.SSLSocket)
         self.message = _Message()
         self.answered = False
         """Whether a byte of the answer under way has come."""
+        self._idle_look = poll()
+        self._idle_look.register(connected.fileno(), POLLIN)
+        self._waiting: Any = None
+        self._watcher: Any = None
+        if not isinstance(connected, ssl.SSLSocket):
+            self._hub = gevent.get_hub()
+            self._raw = connected._sock  # noqa: SLF001 - gevent's own
+            self._watcher = self._hub.loop.io(connected.fileno(), READ)
+            self._watcher.start(self._on_readable)
 
     def exchange(self, request: bytes, patience: _Patience) -> int:
         """Send `request`, read its response into `message`, and return the status."""
         self.message.reset()
         self.answered = False
-        # A request that fits into the socket's buffer, as nearly all do, is one call; sendall asks
-        # for the buffer's size first.
-        sent = self.socket.send(request)
-        if sent < len(request):
-            self.socket.sendall(request[sent:])
-        if not self.is_tls:
-            self._await_first(patience)
-        message, parser, receive = self.message, self.message.parser, self.socket.recv
+        self._send(request)
+        message, parser = self.message, self.message.parser
         while not message.complete:
-            part = receive(READ_BYTES)
+            part = self._receive(patience)
             if not part:
                 if message.ends_with_the_connection:
                     message.keeps_alive = False
@@ -181,29 +188,68 @@ class _Connection:
         status: int = parser.get_status_code()
         return status
 
-    def _await_first(self, patience: _Patience) -> None:
-        """Wait for the first byte: nothing has come yet, and a look for it would be in vain."""
+    def _send(self, request: bytes) -> None:
+        # A request that fits into the socket's buffer, as nearly all do, is one call; sendall asks
+        # for the buffer's size first.
+        sent = self.socket.send(request)
+        if sent < len(request):
+            self.socket.sendall(request[sent:])
+
+    def _receive(self, patience: _Patience) -> bytes:
+        """What comes next; empty at the end."""
+        part: bytes | None = None
+        if self._watcher is None:
+            part = self.socket.recv(READ_BYTES)
+        while part is None:
+            # Waiting comes first: an answer is never there as soon as its request is sent.
+            self._await_readable(patience)
+            try:
+                part = self._raw.recv(READ_BYTES)
+            except BlockingIOError:
+                continue
+        return part
+
+    def _await_readable(self, patience: _Patience) -> None:
+        if not self._watcher.active:  # the answer began while a long request was still being sent
+            self._watcher.start(self._on_readable)
+        self._waiting = gevent.getcurrent()
         patience.begin(self)
         try:
-            self.socket.hub.wait(self.socket._read_event)  # noqa: SLF001 - gevent's own
+            self._hub.switch()
         finally:
+            self._waiting = None
             patience.end(self)
 
-    def is_usable(self) -> bool:
-        """Whether the server left this idle connection open."""
-        raw = self.socket
-        if self.is_tls:
-            # A TLS record cannot be peeked at; whatever comes unasked is the end, or its herald.
-            waiting = poll()
-            waiting.register(raw.fileno(), POLLIN)
-            return not waiting.poll(0)
-        try:
-            raw._sock.recv(1, LOOK)  # noqa: SLF001 - gevent's own
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False  # closed, or it says something that nobody asked for
+    def _on_readable(self) -> None:
+        """In the hub: the answer, or the end of an idle connection, which its next use will see."""
+        if self._waiting is None:
+            self._watcher.stop()
+        else:
+            self._waiting.switch()
+
+    def give_up(self) -> None:
+        """In the hub: end the wait under way."""
+        if self._waiting is not None:
+            self._waiting.throw(TimeoutError("timed out"))
+
+    def is_usable(self, *, may_end: bool) -> bool:
+        """Whether the server left this idle connection open, and has said nothing unasked.
+
+        Where it `may_end`, since the request would be sent again, what the watcher saw is enough: a
+        look at the socket costs a twentieth of a request. A TLS record cannot be peeked at, and
+        whatever comes unasked is the end, or its herald.
+        """
+        if may_end and self._watcher is not None:
+            return bool(self._watcher.active)
+        return not self._idle_look.poll(0)
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher.close()
+            self._watcher = None
+        self.socket.close()
 
 
 @dataclass
@@ -235,8 +281,7 @@ class _Patience:
             for connection, since_s in list(self._since_s.items()):
                 if since_s > limit_s:
                     break  # those behind it began later
-                waiting = connection.socket
-                waiting.hub.cancel_wait(waiting._read_event, TimeoutError("timed out"))  # noqa: SLF001
+                gevent.get_hub().loop.run_callback(connection.give_up)
 
 
 @dataclass
@@ -284,7 +329,8 @@ class Transport:
                 server's.
             ConfigurationError: a character in `path` would end the line that it stands in.
         """
-        if UNFIT_IN_PATH.search(path):
+        # Anything but visible ASCII could end the line.
+        if not (path.isascii() and path.isprintable()) or " " in path:
             raise _unfit("The path of a request")
         length = b"" if body is None else b"Content-Length: %d\r\n" % len(body)
         request = b"%b %b HTTP/1.1\r\n%b%b%b\r\n%b" % (
@@ -296,10 +342,11 @@ class Transport:
             body or b"",
         )
         sent_s = time.perf_counter()
-        connection = self._idle_one()
+        may_end = method in IDEMPOTENT
+        connection = self._idle_one(may_end=may_end)
         if connection is None:
             return self._exchange(None, request, sent_s)
-        answer = self._exchange(connection, request, sent_s, may_end=method in IDEMPOTENT)
+        answer = self._exchange(connection, request, sent_s, may_end=may_end)
         if answer is not None:
             return answer
         return replace(self._exchange(None, request, sent_s), resent=True)
@@ -329,7 +376,7 @@ class Transport:
         except (OSError, httptools.HttpParserError) as error:
             # Time-outs, resets, TLS and name errors are all OSError.
             if connection is not None:
-                connection.socket.close()
+                connection.close()
                 if may_end and isinstance(error, CLOSED) and not connection.answered:
                     return None
             if isinstance(error, OSError) and error.errno == errno.EADDRNOTAVAIL:
@@ -339,27 +386,27 @@ class Transport:
             return Answer(0, b"", {}, sent_s, time.perf_counter(), said, connected)
         except gevent.GreenletExit:
             if connection is not None:
-                connection.socket.close()
+                connection.close()
             raise
         done_s = time.perf_counter()
         message = connection.message
         if self.keeps and message.keeps_alive and len(self._idle) < IDLE_MAX:
             self._idle.append(connection)
         else:
-            connection.socket.close()
+            connection.close()
         return Answer(status, message.body, message.headers, sent_s, done_s, opened=opened)
 
     def close(self) -> None:
         """Close the idle connections."""
         while self._idle:
-            self._idle.pop().socket.close()
+            self._idle.pop().close()
 
-    def _idle_one(self) -> _Connection | None:
+    def _idle_one(self, *, may_end: bool) -> _Connection | None:
         while self._idle:
             connection = self._idle.pop()  # the one used last is the least likely to be closed
-            if connection.is_usable():
+            if connection.is_usable(may_end=may_end):
                 return connection
-            connection.socket.close()
+            connection.close()
         return None
 
     def _open(self) -> _Connection:
@@ -378,7 +425,7 @@ def header_lines(headers: Mapping[str, str]) -> bytes:
             not ASCII; it is not quoted.
     """
     for name, value in headers.items():
-        if UNFIT_IN_HEADER.search(value):
+        if not (value.isascii() and value.isprintable()):
             raise _unfit(f"The header {name}")
     return "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode("ascii")
 

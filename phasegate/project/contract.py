@@ -142,13 +142,14 @@ class FollowUp(Entry, frozen=True):
     method: Method = "GET"
     body: dict[str, Any] | None = None
     prefer: str = ""
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class RequestFile(Entry, frozen=True):
     """`[requests.ID]`: what the nightly asks the API, as the series `api/ID`.
 
-    In `path` and the texts of `body`, `{column}` stands for a drawn value (`benchmarks/draw.sql`);
-    a brace that is meant is written twice.
+    In `path` and the texts of `body` and `headers`, `{column}` stands for a drawn value
+    (`benchmarks/draw.sql`); a brace that is meant is written twice.
     """
 
     title: str
@@ -158,6 +159,8 @@ class RequestFile(Entry, frozen=True):
     body: dict[str, Any] | None = None
     prefer: str = ""
     """The header `Prefer`."""
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    """Further ones; `Authorization` takes the place of the drawn user's token."""
     then: tuple[FollowUp, ...] = ()
 
     def __post_init__(self) -> None:

@@ -74,6 +74,12 @@ class Project:
         return self.root / "loadtests" / "locustfile.py"
 
     @property
+    def is_written_for_us(self) -> bool:
+        """Whether there is a locustfile, and it imports phasegate: others are Locust's alone."""
+        file = self.locustfile
+        return file.is_file() and "phasegate" in file.read_text(encoding="utf-8")
+
+    @property
     def benchmarks(self) -> Path:
         """Techniques and `bench_*.py`."""
         return self.root / "benchmarks"

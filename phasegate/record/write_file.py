@@ -170,14 +170,12 @@ def _signing_in(visit: Visit, shared: Shared, helpers: set[str], secrets: set[st
     pad = INDENT * 2
     writer = RequestWriter(expressions, shared)
     by_cookie = sign_in.path is None
-    lines = writer.lines(alone.steps[0], "signed = ", pad, joined={}, at=0, decoded=not by_cookie)
+    kept = "" if by_cookie else "signed = "
+    lines = writer.lines(alone.steps[0], kept, pad, joined={}, at=0, decoded=not by_cookie)
     helpers |= expressions.helpers
     secrets |= expressions.secrets
     if sign_in.path is None:
-        lines += [
-            f'{pad}cookie = signed.headers["set-cookie"].partition(";")[0]',
-            f'{pad}self.client.always({{"Cookie": cookie}})',
-        ]
+        lines.append(f"{pad}self.client.always({{}})  # the cookie alone, which is sent by itself")
     else:
         token = "signed" + "".join(f"[{key!r}]" for key in sign_in.path)
         value = f'f"{sign_in.prefix}{{{token}}}"'

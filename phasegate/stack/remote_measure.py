@@ -162,10 +162,9 @@ class Child:
         self._said: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self._process = subprocess.Popen(
             command,
-            cwd=root,
+            cwd=root,  # `python -m` imports from there; PYTHONPATH is the user's, and their API's
             env={
                 **{key: value for key, value in os.environ.items() if key != "PYTHONSAFEPATH"},
-                "PYTHONPATH": str(root),
                 PROJECT_VARIABLE: str(project or root),
                 # Sets and dictionaries in the same order on both sides.
                 "PYTHONHASHSEED": "0",

@@ -71,6 +71,9 @@ def test_drawn_values_are_quoted_in_a_path_and_stand_in_a_body_as_they_are(
     ((method, path, sent, token),) = shop.asked
     assert (method, path, token) == ("POST", "/o?b=eq.a%20b%2Bc&c=cs.{x}", "Bearer token")
     assert json.loads(sent) == {"who": "a b+c", "of": ["7", 3], "kept": "{n}"}
+    own = RequestFile(title="t", path="/o", headers={"Authorization": "Key of {buyer}"})
+    client.carry_out(own, "token", DRAWN)
+    assert shop.asked[-1][3] == "Key of a b+c"
 
 
 def test_a_request_follows_for_each_value_of_the_answer_once(shop: Shop, client: Client) -> None:

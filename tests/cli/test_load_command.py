@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
 from click.testing import CliRunner
 
 from phasegate.cli import up
+from phasegate.cli.load import load
 from phasegate.cli.up import state_lines
 from phasegate.levels.up_down import State
 from phasegate.project import load_project
@@ -36,6 +39,17 @@ def test_up_prints_a_load_with_host_level_users_and_seed(users: int, raised: boo
     assert ("--arrival-rate" in options) == raised
     rate = float(options.get("--arrival-rate", workload.arrival_rate_per_s(users)))
     assert rate * float(options["--stage-duration"]) >= 28
+
+
+def test_a_project_of_http_users_gets_the_command_that_has_them_arrive(tmp_path: Path) -> None:
+    here = load_project()
+    (tmp_path / "loadtests").mkdir()
+    (tmp_path / "loadtests" / "locustfile.py").write_text("from locust import HttpUser\n")
+    line = list(state_lines(STATE, project=replace(here, root=tmp_path), users=2_000, seed=7))[-1]
+    assert line.startswith("# phasegate load --host http://127.0.0.1:8123 --level 3 ")
+    said = load.make_context("load", shlex.split(line)[3:]).params
+    assert (said["host"], said["users_registered"]) == ("http://127.0.0.1:8123", 2_000)
+    assert said["more"] == ("--level", "3", "--seed", "7")  # passed on
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -161,6 +165,39 @@ def test_what_does_not_start_is_said_in_one_line_with_its_last_words(
     assert words in said
     assert dsn not in said
     assert "\n" not in said
+
+
+def test_it_ends_with_whoever_started_it_however_that_ends(folder: Path) -> None:
+    program = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from phasegate.api.own_command import start_command\n"
+        "from phasegate.project import ApiFile\n"
+        "serve = f'{sys.executable} -m http.server --bind 127.0.0.1'\n"
+        "api = ApiFile(command=f'sh -c \"{serve} $PORT & wait\"')\n"
+        "started = start_command(api, root=Path.cwd(), folder=Path.cwd(), dsn='d',"
+        " jwt_secret='s' * 32, port=None, outlives_caller=False)\n"
+        "print(started.api.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    place = folder / "killed"
+    place.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=place, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    until_s = time.monotonic() + 10
+    while group_lives(int(done.stdout)) and time.monotonic() < until_s:
+        time.sleep(0.05)
+    assert not group_lives(int(done.stdout))
+
+
+def group_lives(leader: int) -> bool:
+    try:
+        os.killpg(leader, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def test_what_a_run_that_was_killed_left_behind_is_ended_before_the_next(

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ import pytest
 from phasegate.model.verdict import code_of
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
+from phasegate.stack.postgres import free_port
+from tests.load.test_web import fetch, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -332,6 +335,34 @@ def test_workers_share_the_users_and_the_budget(
     assert done.record.workers == 2
     assert sent <= 41
     assert "The budget of 41 requests is spent" in done.said
+
+
+def test_the_web_ui_starts_one_test_after_the_other(
+    shop: Callable[[str], Any], tmp_path: Path
+) -> None:
+    (tmp_path / "theirs.py").write_text(READER % 'self.client.get("/rows")', encoding="utf-8")
+    web = f"http://127.0.0.1:{(port := free_port())}"
+    command = [sys.executable, "-m", "phasegate.load", "-f", "theirs.py", "--out", "out"]
+    command += ["--host", shop(""), "--arrival-rate", "20", "--stage-name", "load"]
+    command += ["--web-host", "127.0.0.1", "--web-port", str(port)]
+    form = {"user_count": 2, "spawn_rate": 2, "host": shop(""), "arrival_rate": 40.0}
+    form |= {"stage_duration": 1.0, "think_time_scale": 0.02}
+    with subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.DEVNULL) as locust:
+        try:
+            wait_for(web)
+            for name in ("load", "load-2"):
+                path = tmp_path / "out" / f"{name}.json"
+                assert json.loads(fetch(f"{web}/swarm", form))["success"]
+                until_s = time.monotonic() + 20
+                while not path.exists() and time.monotonic() < until_s:
+                    time.sleep(0.1)
+                record = store.read(path, LoadRecord)
+                assert {one.name for one in record.actions} == {"read"}
+                shown = json.loads(fetch(f"{web}/stats/requests"))["stats"]
+                total = next(one["num_requests"] for one in shown if one["name"] == "Aggregated")
+                assert total == sum(one.requests for one in record.endpoints) > 20
+        finally:
+            locust.kill()
 
 
 @pytest.mark.parametrize(

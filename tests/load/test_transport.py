@@ -10,6 +10,7 @@ import ssl
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -70,6 +71,23 @@ def test_an_answer_in_pieces_is_put_together(serve: Serve) -> None:
     answer = serve(PLAIN).request("GET", "/", b"")
     assert (answer.status, answer.body, answer.json()) == (200, BODY, [{"id": 1}])
     assert answer.done_s > answer.sent_s
+
+
+def test_an_answer_that_comes_before_its_request_is_sent_is_read() -> None:
+    body = b"x" * 8_000_000
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def run() -> None:
+            with listener.accept()[0] as connection:
+                left = len(body) - len(connection.recv(65_536))
+                connection.sendall(PLAIN)
+                time.sleep(0.1)
+                while left > 0:
+                    left -= len(connection.recv(1_000_000))
+
+        threading.Thread(target=run, daemon=True).start()
+        transport = Transport(f"http://127.0.0.1:{listener.getsockname()[1]}", 5.0)
+        assert transport.request("PUT", "/", b"", body).body == BODY
 
 
 def test_a_chunked_answer_is_put_together(serve: Serve) -> None:

@@ -320,3 +320,37 @@ def test_a_project_in_somebody_elses_repository_is_compared_by_the_installed_eng
     assert len(_git(theirs, "worktree", "list").splitlines()) == 1
     with pytest.raises(trees.NoBaseline, match=r"has no load/phasegate\.toml yet"):
         trees.commit_of(theirs, "nothing")
+
+
+@pytest.mark.usefixtures("quiet")
+def test_an_api_of_their_own_is_started_from_both_commits_compared_and_ended(
+    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = (tmp_path / "notebook").resolve()
+    shutil.copytree(ROOT / "tests" / "cli" / "own_api", root / "load")
+    toml = root / "load" / "phasegate.toml"
+    _replace(toml, "python3 server.py", f"sh -c '{sys.executable} server.py'")
+    request = '\n[requests.health]\ntitle = "health"\npath = "/health"\n'
+    toml.write_text(toml.read_text(encoding="utf-8") + request, encoding="utf-8")
+    (root / "load" / "benchmarks").mkdir()
+    draw = "select id as sub from public.members order by md5(id::text || $1) limit $2::int"
+    (root / "load" / "benchmarks" / "draw.sql").write_text(f"-- Members.\n{draw}\n")
+    _git(root, "init", "-q", "-b", "main")
+    _commit(root, "pinned")
+    _replace(
+        root / "load" / "server.py",
+        'if self.path == "/health":\n',
+        'if self.path == "/health":\n            __import__("time").sleep(0.005)\n',
+    )
+    _commit(root, "slower")
+    monkeypatch.setenv("PHASEGATE_PROJECT", str(root / "load"))
+    record = measure_on(postgres, _plan(root, "pinned", "api", budget_s=2.0), load())
+    assert record.baseline_commit is not None, record.notes
+    (series,) = record.series
+    assert series.ratios is not None, series.note
+    assert series.ratios.estimate > 1.3
+    assert series.confirmation is not None
+    assert series.head is not None
+    assert series.head.statements == 1
+    left = [one for one in psutil.process_iter(["cwd"]) if str(root) in (one.info["cwd"] or "")]
+    assert left == []
