@@ -34,7 +34,7 @@ TAIL_LENGTH_MAX = 300
 NOTE = "api.pid"
 
 # Its input is a pipe that the caller holds: it ends with the caller, however that ends.
-WATCHER = 'read -r _; kill -TERM -- "-$1"; sleep 2; kill -KILL -- "-$1"'
+WATCHER = 'read -r _; kill -s TERM -- "-$1"; sleep 2; kill -s KILL -- "-$1"'
 
 
 @dataclass

@@ -33,7 +33,12 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.option("-f", "--locustfile", type=options.FILE, help="Sessions [the project's].")
+@click.option(
+    "-f",
+    "--locustfile",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True, allow_dash=True),
+    help="Sessions [the project's]; - in a --worker: the master's.",
+)
 @click.option(
     "--host",
     metavar="URL",

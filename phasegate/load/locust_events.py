@@ -24,7 +24,7 @@ from phasegate.load import preflight
 from phasegate.load.coordinator import POLL_S, Coordinator
 from phasegate.load.counters import StageTally
 from phasegate.load.generator import Generator
-from phasegate.load.locust_hooks import take_in
+from phasegate.load.locust_hooks import require_rate, take_in
 from phasegate.load.locust_options import exit_code_given, refuse, starts_by_itself
 from phasegate.load.locust_statistics import feed
 from phasegate.load.preflight import level_in_words, level_told_by
@@ -166,6 +166,7 @@ class LocustEvents:
     def _start(self) -> None:
         runner, settings = self._runner, self._settings()
         self._generator = self._coordinator = None  # of an earlier test, in the web UI
+        require_rate(self._environment, own_of_locust(self._environment.user_classes))
         options = self._environment.parsed_options
         if options is not None and not options.level and not isinstance(runner, WorkerRunner):
             told = None

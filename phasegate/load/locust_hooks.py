@@ -152,20 +152,29 @@ def names_of(user_classes: Sequence[type[User]]) -> dict[Any, str]:
     }
 
 
-def take_in(environment: Environment, theirs: Sequence[type[User]]) -> None:
-    """Have Locust's own classes `theirs` arrive, and name what of them means nothing then.
+def require_rate(environment: Environment, theirs: Sequence[type[User]]) -> None:
+    """Refuse a test of Locust's own classes `theirs` in which nobody would arrive.
 
     Raises:
-        UsageError: no rate is asked for, or they go to several hosts.
+        UsageError: no rate is asked for.
     """
     asked: Any = environment.parsed_options
-    if not (asked.users_registered or asked.arrival_rate or asked.stages):
+    if theirs and not (asked.users_registered or asked.arrival_rate or asked.stages):
         raise UsageError(
             f"{theirs[0].__name__} is no SessionUser: it can only arrive at a rate",
             untouched="No request was sent",
             then="Give --users-registered N, --arrival-rate PER_S or --stages; for Locust's "
             "closed model run it with locust, without phasegate",
         )
+
+
+def take_in(environment: Environment, theirs: Sequence[type[User]]) -> None:
+    """Have Locust's own classes `theirs` arrive, and name what of them means nothing then.
+
+    Raises:
+        UsageError: no rate is asked for, or they go to several hosts.
+    """
+    require_rate(environment, theirs)
     hosts = {each.host for each in theirs if each.host}
     if not environment.host and len(hosts) == 1:
         environment.host = hosts.pop()

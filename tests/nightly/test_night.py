@@ -349,7 +349,6 @@ def test_an_api_of_their_own_is_started_from_both_commits_compared_and_ended(
     (series,) = record.series
     assert series.ratios is not None, series.note
     assert series.ratios.estimate > 1.3
-    assert series.confirmation is not None
     assert series.head is not None
     assert series.head.statements == 1
     left = [one for one in psutil.process_iter(["cwd"]) if str(root) in (one.info["cwd"] or "")]
