@@ -168,20 +168,20 @@ def test_a_p95_that_grows_is_a_drift(loaded: LoadRecord) -> None:
 
 
 def test_the_page_and_the_summary_have_it(
-    whole_run: Path, loaded: LoadRecord, used: SamplerRecord
+    tmp_path: Path, loaded: LoadRecord, used: SamplerRecord
 ) -> None:
-    store.write(whole_run / "load" / "level-3-10000.json", loaded)
-    store.write(whole_run / "sampler" / "level-3-10000.json", used)
-    page = report.build(whole_run).read_text(encoding="utf-8")
+    store.write(tmp_path / "load" / "level-3-10000.json", loaded)
+    store.write(tmp_path / "sampler" / "level-3-10000.json", used)
+    page = report.build(tmp_path).read_text(encoding="utf-8")
     assert 'id="soak"' in page
     assert "refresh, 10 times: suspect" in page  # a lane of the chart
     assert "suspect: refresh of public.m (10 of 10)" in page
-    assert (whole_run / "charts" / "over-time.svg").exists()
-    assert "refresh of public.m" in (whole_run / "summary.md").read_text(encoding="utf-8")
-    assert report.soak_lines(whole_run)[1].endswith("refresh of public.m (10 of 10)")
+    assert 'id="load-seconds"' not in page  # ten minutes, second by second
+    assert (tmp_path / "charts" / "over-time.svg").exists()
+    assert "refresh of public.m" in (tmp_path / "summary.md").read_text(encoding="utf-8")
+    assert report.soak_lines(tmp_path)[1].endswith("refresh of public.m (10 of 10)")
 
 
 def test_a_stage_of_seconds_is_no_soak(records_of_a_run: Path) -> None:
     record = store.read(records_of_a_run / "load" / "level-3-10000.json", LoadRecord)
     assert soak.of_stage(record, None) is None
-    assert report.soak_lines(records_of_a_run) == ()

@@ -92,11 +92,7 @@ def _latency(axes: Axes, soak: Soak, drawn: Sequence[Point], slo_ms: float) -> N
             [run.begin_s for run in runs[:MARKS_MAX]], heights,
             color=colour("before"), marker="v", markersize=5, linewidth=0,
         )  # fmt: skip
-        first = runs[0]
-        beside(
-            axes, "▾ more slow clicks than chance", (0, high), (4, -12), "before",
-            ha="left" if first.begin_s >= 0 else "right",
-        )  # fmt: skip
+        beside(axes, "▾ more slow clicks than chance", (0, high), (4, -12), "before")
 
 
 def _clicks(axes: Axes, drawn: Sequence[Point]) -> None:
