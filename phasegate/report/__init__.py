@@ -23,7 +23,7 @@ from phasegate.report import (
     run_files,
     serverless,
     sizing,
-    soak,
+    soak_words,
     transition,
 )
 from phasegate.report.figures import Findings
@@ -94,7 +94,7 @@ def soak_lines(
 ) -> tuple[str, ...]:
     """What the long stages of a run say: what recurs, what drifts, what was met; as `build`."""
     found = _findings(run_dir, here, catalogue)
-    return tuple(line for each in found.soaks for line in soak.lines(each))
+    return tuple(line for each in found.soaks for line in soak_words.lines(each))
 
 
 def cost(

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from phasegate.model.capacity import Profile
 from phasegate.model.catalogue import Catalogue
 from phasegate.records.project import ProjectNote
-from phasegate.report import effects, money, run_files, soak, style, tables, traffic
+from phasegate.report import effects, money, run_files, soak, soak_words, style, tables, traffic
 from phasegate.report import resource_usage as used
 from phasegate.report.charts import cache_hits as hits
 from phasegate.report.charts import (
@@ -282,7 +282,7 @@ def for_soak(found: Findings) -> list[ChartPlan]:
             "Marks: more slow clicks than chance puts there. Lanes: what the server did.",
             over_time.alt(each),
             lambda layout: over_time.figure(each, slo, layout),
-            soak.recurring_table(each),
+            soak_words.recurring_table(each),
             [each.source, f"sampler/{each.stage}.json"],
         )
 

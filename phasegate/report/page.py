@@ -24,7 +24,7 @@ from phasegate.report import (
     savings,
     serverless,
     sizing,
-    soak,
+    soak_words,
     style,
     tables,
     transition,
@@ -160,7 +160,7 @@ def _shared(found: Findings) -> dict[str, object]:
         "not_needed": least.not_needed(found),
         "money": _money(found),
         "sizing": _sizing(found),
-        "soaks": [tuple(soak.answers(each)) for each in found.soaks],
+        "soaks": [tuple(soak_words.answers(each)) for each in found.soaks],
         "serverless": run.serverless
         and {
             "table": serverless.table(run.serverless),

@@ -1,7 +1,7 @@
 """What a soak says: what recurs, what drifts, which of the server's rhythms it was long enough for.
 
-Takes a load record with clicks over time and the sampler's record beside it; returns values, words
-and tables. Reads no file, draws nothing.
+Takes a load record with clicks over time and the sampler's record beside it; returns values. Reads
+no file, draws nothing.
 """
 
 from __future__ import annotations
@@ -18,10 +18,8 @@ import numpy as np
 from phasegate.records.load import LoadRecord
 from phasegate.records.sampler import Sample, SamplerRecord
 from phasegate.records.server_events import EventKind, Rhythm
-from phasegate.report.format import duration, milliseconds, plain, significant, size
-from phasegate.report.recurring import Recurrence, Recurring, Row, recurrence
-from phasegate.report.suspects import Suspect
-from phasegate.report.tables import Table
+from phasegate.report.format import plain
+from phasegate.report.recurring import Recurrence, Row, recurrence
 from phasegate.stats.trend import Trend, trend
 
 KIND_NAMES: dict[EventKind, str] = {
@@ -203,20 +201,19 @@ def _met(found: Recurrence, used: SamplerRecord | None) -> tuple[Met, ...]:
         return ()
     length_s = found.row.length_s
     inside = [event for event in found.events if 0 <= event.begin_s < length_s]
-    rows, named = [], set()
+    rows, told = [], set[EventKind]()
     for rhythm in used.rhythms or ():
-        mine = [
-            event
-            for event in inside
-            if event.kind == rhythm.kind and (rhythm.kind != "refresh" or event.what == rhythm.what)
-        ]
-        named.add((rhythm.kind, rhythm.what if rhythm.kind == "refresh" else ""))
+        mine = [event for event in inside if event.kind == rhythm.kind]
+        if rhythm.kind == "refresh":
+            mine = [event for event in mine if event.what == rhythm.what]
+        if rhythm.kind == "reconnect" and length_s < (rhythm.every_s or 0.0):
+            mine = []  # no connection is old enough: whatever was opened was opened for need
+        else:
+            told.add(rhythm.kind)
         rows.append(Met(_rhythm_name(rhythm), rhythm.every_s, rhythm.said_by, len(mine)))
     for kind, name in KIND_NAMES.items():
-        if any(known == kind for known, _ in named):
-            continue
         times = sum(event.kind == kind for event in inside)
-        if times:
+        if times and kind not in told:
             rows.append(Met(name, None, "", times))
     return tuple(rows)
 
@@ -226,143 +223,6 @@ def _rhythm_name(rhythm: Rhythm) -> str:
         return f"{rhythm.what} renews its connections"
     of = f" of {plain(rhythm.what, 60)}" if rhythm.what else ""
     return f"{KIND_NAMES[rhythm.kind]}{of}"
-
-
-def suspect_name(suspect: Suspect) -> str:
-    """`a checkpoint, as it begins`; `refresh of public.m`; `lock on t, held by vacuum`."""
-    trial = suspect.trial
-    name, what = KIND_NAMES[trial.kind], plain(trial.what, 60)
-    if what:
-        name = f"{name} {'on' if trial.kind == 'lock' else 'of'} {what}"
-    return name if trial.aspect == "while" else f"{name}, {trial.aspect}"
-
-
-def sentence(each: Recurring) -> str:
-    """`every 30 s, 20 times: p95 120 ms instead of 18 ms for 1.2 s; refresh of m (20 of 20)`."""
-    period = "in no rhythm" if each.period_s is None else f"every {span(each.period_s)}"
-    height = f"{milliseconds(each.latency_ms_p95)} instead of {milliseconds(each.typical_ms_p95)}"
-    said = f"{period}, {each.times} times: p95 {height}"
-    said += f" for {duration(each.duration_s)}, {_percent(each.clicks_share)} of clicks slow"
-    if each.suspect is None:
-        return f"{said}; no suspect among what was watched"
-    said += f"; suspect: {suspect_name(each.suspect)} ({each.times} of {each.of})"
-    if each.also:
-        said += f"; so does {', '.join(suspect_name(other) for other in each.also)}"
-    return said
-
-
-def _percent(share: float) -> str:
-    return f"{significant(100 * share)}%"
-
-
-def span(seconds: float) -> str:
-    """`duration` without a part that is 0: `5 min`, `1 h`."""
-    return duration(seconds).removesuffix(" 0 s").removesuffix(" 0 min")
-
-
-def in_unit(value: float, unit: str) -> str:
-    """A figure of a series, as people say it."""
-    if unit == "ms":
-        sign = "-" if value < 0 else ""
-        return f"{sign}{milliseconds(abs(value))}"
-    return size(value) if unit == "bytes" else significant(value, 3)
-
-
-def drift_sentence(drift: Drift) -> str:
-    """`p95 of clicks grows by 12 ms an hour (9 to 15), and levels off`."""
-    low, high = sorted((abs(drift.trend.low), abs(drift.trend.high)))
-    verb = "grows" if drift.trend.slope > 0 else "falls"
-    amount = in_unit(abs(drift.trend.slope), drift.unit)
-    said = f"{drift.name} {verb} by {amount} an hour ({in_unit(low, drift.unit)} to "
-    said += f"{in_unit(high, drift.unit)}) from about {in_unit(drift.level, drift.unit)}"
-    return f"{said}, and levels off" if drift.levels_off else said
-
-
-def met_sentence(met: Met, length_s: float) -> str:
-    """`checkpoint, 5 times (every 5 min by checkpoint_timeout)`; `refresh of m (every 1 h …)`."""
-    times = {0: "", 1: ", once"}.get(met.times, f", {met.times} times")
-    said_by = f" by {met.said_by}" if met.said_by else ""
-    every = f"every {span(met.every_s)}{said_by}" if met.every_s else met.said_by
-    if met.every_s and length_s < 2 * met.every_s and met.times < 2:
-        every += f"; to meet it twice takes {span(2 * met.every_s)}"
-    return f"{met.name}{times}{f' ({every})' if every else ''}"
-
-
-def lines(soak: Soak) -> Iterator[str]:
-    """The answer for a terminal."""
-    first, *rest = answers(soak)
-    yield first[1]
-    for label, said in rest:
-        yield f"  {label:<14}{said}"
-
-
-def answers(soak: Soak) -> Iterator[tuple[str, str]]:
-    """The answer: what was driven first, then a label and a sentence each."""
-    found = soak.recurrence
-    rate = float(found.row.clicks.sum()) / soak.length_s
-    driven = f"{span(soak.length_s)} of {soak.users:,} users at level {soak.level}"
-    typical = milliseconds(found.row.typical_ms_p95)
-    yield "driven", f"{driven}: {significant(rate)} clicks/s, p95 typically {typical}"
-    for each in found.found:
-        yield "recurs", sentence(each)
-    if not found.found:
-        yield "recurs", f"nothing that chance does not explain{_tried(found)}"
-    if found.others:
-        worst = max(found.others, key=lambda run: run.slow)
-        count = f"{len(found.others)} excursion{'s' if len(found.others) > 1 else ''}"
-        when = f"after {span(worst.begin_s)} for {span(worst.duration_s)}"
-        yield "in no pattern", f"{count}, the largest {when}"
-    for drift in soak.drifts:
-        yield "drifts", drift_sentence(drift)
-    if not soak.drifts:
-        yield "drifts", no_drift(soak)
-    for met in soak.met:
-        yield "met" if met.times else "not met", met_sentence(met, soak.length_s)
-    for gap in soak.not_watched:
-        yield "not watched", plain(gap)
-
-
-def no_drift(soak: Soak) -> str:
-    """Why there is none: because there is none, or because it was too short to tell."""
-    if soak.drift_points:
-        return "nothing that chance does not explain"
-    return "cannot be told: too few clicks"
-
-
-def _tried(found: Recurrence) -> str:
-    if found.events is None:
-        return ""
-    return f" ({len(found.all_excursions)} excursions; {found.tried} kinds of events tried)"
-
-
-def recurring_table(soak: Soak) -> Table:
-    """What recurs, a row each."""
-    head = (
-        "What",
-        "Period",
-        "Times",
-        "p95 meanwhile",
-        "Typically",
-        "Lasts",
-        "Clicks slow",
-        "Chance",
-    )
-    return Table(
-        head,
-        tuple(
-            (
-                "no suspect" if each.suspect is None else suspect_name(each.suspect),
-                "none" if each.period_s is None else span(each.period_s),
-                str(each.times) if each.of is None else f"{each.times} of {each.of}",
-                milliseconds(each.latency_ms_p95),
-                milliseconds(each.typical_ms_p95),
-                duration(each.duration_s),
-                _percent(each.clicks_share),
-                f"≤ {significant(max(each.pvalue, 1e-4), 1)}",
-            )
-            for each in soak.recurrence.found
-        ),
-    )
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ import pytest
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.records.sampler import SamplerRecord
-from phasegate.report.soak import lines, of_stage
+from phasegate.report.soak import of_stage
+from phasegate.report.soak_words import lines
 from phasegate.stack.sampler import sampling
 
 pytestmark = pytest.mark.integration

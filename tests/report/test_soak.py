@@ -14,7 +14,7 @@ from phasegate.records.histogram import Histogram
 from phasegate.records.load import ClicksOverTime, Interval, LoadRecord
 from phasegate.records.sampler import SamplerRecord
 from phasegate.records.server_events import Growth, Rhythm, ServerEvent
-from phasegate.report import soak
+from phasegate.report import soak, soak_words
 
 LENGTH_S, WIDTH_S, RATE = 600.0, 0.5, 20.0
 # The sampler begins so long before the stage: events are counted from there.
@@ -120,7 +120,7 @@ def test_the_lines_say_it_and_what_was_and_was_not_met(
 ) -> None:
     found = soak.of_stage(loaded, used)
     assert found is not None
-    said = list(soak.lines(found))
+    said = list(soak_words.lines(found))
     assert said[0].startswith("10 min of 10,000 users at level 3: 20 clicks/s, p95 typically 23 ms")
     assert "every 1 min, 10 times: p95 2" in said[1]
     assert said[1].endswith("suspect: refresh of public.m (10 of 10)")
@@ -139,8 +139,8 @@ def test_without_a_database_there_is_a_rhythm_and_no_suspect(loaded: LoadRecord)
     (each,) = found.recurrence.found
     assert (each.suspect, each.times) == (None, 10)
     assert each.period_s == pytest.approx(60, abs=0.5)
-    assert "no suspect among what was watched" in soak.sentence(each)
-    assert any("DATABASE_URL" in line for line in soak.lines(found))
+    assert "no suspect among what was watched" in soak_words.sentence(each)
+    assert any("DATABASE_URL" in line for line in soak_words.lines(found))
 
 
 def test_events_that_nothing_coincides_with_are_no_suspects(
@@ -151,7 +151,8 @@ def test_events_that_nothing_coincides_with_are_no_suspects(
     assert found is not None
     assert found.recurrence.found == ()
     assert (
-        "nothing that chance does not explain (0 excursions; 2 kinds" in list(soak.lines(found))[1]
+        "nothing that chance does not explain (0 excursions; 2 kinds"
+        in list(soak_words.lines(found))[1]
     )
 
 
@@ -164,7 +165,7 @@ def test_a_p95_that_grows_is_a_drift(loaded: LoadRecord) -> None:
     assert drift.trend.slope == pytest.approx(6 * 11.6, rel=0.25)
     assert drift.trend.low < 6 * 11.6 < drift.trend.high
     assert not drift.levels_off
-    assert "p95 of clicks grows by" in soak.drift_sentence(drift)
+    assert "p95 of clicks grows by" in soak_words.drift_sentence(drift)
 
 
 def test_the_page_and_the_summary_have_it(

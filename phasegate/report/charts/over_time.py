@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 
 from phasegate.records.server_events import EventKind, ServerEvent
 from phasegate.report.format import listed, milliseconds, significant
-from phasegate.report.soak import KIND_NAMES, Point, Soak, drift_sentence, points, sentence, span
+from phasegate.report.soak import KIND_NAMES, Point, Soak, points
+from phasegate.report.soak_words import drift_sentence, sentence, span
 from phasegate.report.style import LABEL_PT, Layout, beside, colour, place
 
 LEFT_PT, RIGHT_PT = 56, 10
