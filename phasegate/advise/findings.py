@@ -20,6 +20,9 @@ HELPING = ("needed", "not needed yet")
 # An index that carries columns along is several times as large: it must halve the time.
 CARRYING_MAX = 0.5
 
+# The index that stays finds the same rows; a wider one takes a little longer to read.
+TWIN_SLOWER_MAX = 1.2
+
 UNASKED = "no statement that was seen asks for it"
 
 
@@ -107,7 +110,8 @@ _SAME = (
 def _advice(candidate: Candidate, technique: Technique) -> Advice:
     last, ratio = technique.largest.outcome, technique.largest.ratio
     if candidate.drops:
-        if last == "slower":
+        bearable = TWIN_SLOWER_MAX if candidate.kind == "duplicate index" else 1.0
+        if last == "slower" and ratio is not None and ratio.low > bearable:
             return "harmful"
         # Nothing scanned it, or its twin stays: there is nothing to find beyond the noise.
         quiet = ratio is not None and ratio.low <= 1

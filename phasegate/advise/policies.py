@@ -221,11 +221,12 @@ def merged(table: Table, groups: list[Group]) -> tuple[list[str], list[str]]:
             check = _any_of([p.check or p.using for p in policies])
         forward += [
             f"drop policy if exists {quoted(name)} on {table.qualified};",
-            _created(table, Policy(name, command, roles, using or None, check or None)),
+            created(table.qualified, Policy(name, command, roles, using or None, check or None)),
         ]
         back.append(f"drop policy if exists {quoted(name)} on {table.qualified};")
-    back += [f"drop policy if exists {quoted(n)} on {table.qualified};\n{_created(table, p)}"
-             for n, p in gone.items()]  # fmt: skip
+    for n, policy in gone.items():
+        back.append(f"drop policy if exists {quoted(n)} on {table.qualified};")
+        back.append(created(table.qualified, policy))
     return forward, back
 
 
@@ -234,11 +235,12 @@ def _any_of(expressions: list[str | None]) -> str:
     return " or ".join(f"({each})" for each in said)
 
 
-def _created(table: Table, policy: Policy) -> str:
+def created(table: str, policy: Policy) -> str:
+    """The statement that makes `policy` on `table`, named as SQL has it."""
     using = f"\n    using ({policy.using})" if policy.using else ""
     check = f"\n    with check ({policy.check})" if policy.check else ""
     return (
-        f"create policy {quoted(policy.name)} on {table.qualified} for {policy.command} to "
+        f"create policy {quoted(policy.name)} on {table} for {policy.command} to "
         f"{', '.join(policy.roles)}{using}{check};"
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from phasegate.advise.aggregates import aggregates
 from phasegate.advise.candidate import Candidate
 from phasegate.advise.indexes import missing_indexes
+from phasegate.advise.partitions import partitions
 from phasegate.advise.policies import policy_candidates
 from phasegate.advise.rewrites import rewrites
 from phasegate.advise.schema import Schema
@@ -36,6 +37,7 @@ def candidates(
         *policy_candidates(world),
         *rewrites(world),
         *aggregates(world),
+        *partitions(world),
         *droppable(world),
     ]
     unique: dict[str, Candidate] = {}

@@ -85,6 +85,13 @@ def test_an_index_can_go_where_nothing_is_slower_without_it(after: float, expect
     assert judged((candidate("d", "unused index"), 20, after))["d"].advice == expected
 
 
+@pytest.mark.parametrize(("after", "expected"), [(22, "can be dropped"), (30, "harmful")])
+def test_a_duplicate_can_go_where_its_twin_is_read_a_little_more_slowly(
+    after: float, expected: str
+) -> None:
+    assert judged((candidate("d", "duplicate index"), 20, after))["d"].advice == expected
+
+
 def test_of_two_indexes_that_do_as_well_the_simpler_one_is_advised() -> None:
     found = judged((candidate("idx_a_b"), 100, 2.05), (candidate("idx_a_b_c"), 100, 2))
     assert (found["idx_a_b"].advice, found["idx_a_b_c"].advice) == ("needed", "covered")

@@ -1,0 +1,146 @@
+-- @table@ partitioned by month, from the next month on. No row is moved: the table that is there
+-- becomes the partition of everything before, and reads of the last days gain from the first new month
+-- on. Four months are made ahead, and a DEFAULT partition takes what comes after them: make a month
+-- ahead every month (pg_partman does), or reads prune no more.
+-- Safe on a live table: the index is built and the check validated while reads and writes go on; the
+-- swap at the end is a change of the catalogue alone, in one transaction. Each step waits at most five
+-- seconds for its lock and then gives up, with the table in working order; run it all again.
+-- Policies, grants, defaults, indexes and foreign keys go over to the new parent; triggers, identity
+-- columns and references to the table do not, and are refused. The key becomes (@keys@, @column@): a
+-- partition's must hold the month's column.
+-- CONCURRENTLY cannot run in a transaction: use the Supabase CLI from 2.112 on, or psql.
+set lock_timeout = '5s';
+drop index concurrently if exists @schema@.@table@_by_month_key;
+do $$
+begin
+    if (
+        select c.relkind <> 'r' or exists (
+            select from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attidentity <> ''
+        ) or exists (
+            select from pg_catalog.pg_trigger as t where t.tgrelid = c.oid and not t.tgisinternal
+        )
+        from pg_catalog.pg_class as c
+        where c.oid = '@schema@.@table@'::regclass
+    ) then
+        raise exception '@table@ is partitioned already, or has an identity column or triggers'
+            using hint = 'Partition it by hand: this migration would lose them';
+    end if;
+    -- A migration that was cut short long ago: its bound may be behind us by now.
+    alter table @schema@.@table@ drop constraint if exists @table@_before_month;
+    -- A week from now at the least: until the swap, no row may come from behind the bound.
+    execute format(
+        'alter table @schema@.@table@ add constraint @table@_before_month'
+        ' check (@column@ < %L) not valid',
+        (date_trunc('month', (now() at time zone 'utc') + interval '7 days') + interval '1 month')
+            at time zone 'utc'
+    );
+end
+$$;
+create unique index concurrently @table@_by_month_key
+    on @schema@.@table@ (@keys@, @column@);
+alter table @schema@.@table@ validate constraint @table@_before_month;
+do $$
+declare
+    bound timestamptz;
+    key name;
+    found record;
+begin
+    lock table @schema@.@table@ in access exclusive mode;
+    select (regexp_match(pg_get_constraintdef(oid), $re$'([^']+)'$re$))[1]::timestamptz
+    into strict bound
+    from pg_catalog.pg_constraint
+    where conrelid = '@schema@.@table@'::regclass and conname = '@table@_before_month';
+    select conname into strict key
+    from pg_catalog.pg_constraint
+    where conrelid = '@schema@.@table@'::regclass and contype = 'p';
+
+    execute format(
+        'alter table @schema@.@table@ drop constraint %I,'
+        ' add constraint @table@_before_pkey primary key using index'
+        ' @table@_by_month_key',
+        key
+    );
+    alter table @schema@.@table@ rename to @table@_before;
+    create table @schema@.@table@
+        (like @schema@.@table@_before including defaults including generated including storage)
+        partition by range (@column@);
+    execute format(
+        'alter table @schema@.@table@ add constraint %I primary key (@keys@, @column@)', key
+    );
+    -- What the old table has, the parent gets before it takes it in: nothing is then built twice.
+    for found in
+        select regexp_replace(
+            pg_get_indexdef(i.indexrelid), ' INDEX .* ON @schema@\.@table@_before ',
+            ' INDEX ON @schema@.@table@ '
+        ) as text
+        from pg_catalog.pg_index as i
+        where i.indrelid = '@schema@.@table@_before'::regclass and not i.indisprimary
+        union all
+        select format('alter table @schema@.@table@ add %s', pg_get_constraintdef(oid))
+        from pg_catalog.pg_constraint
+        where conrelid = '@schema@.@table@_before'::regclass and contype = 'f'
+        union all
+        select format(
+            'grant %s on @schema@.@table@ to %s',
+            acl.privilege_type,
+            case acl.grantee when 0 then '@schema@' else acl.grantee::regrole::text end
+        )
+        from pg_catalog.pg_class as c
+        cross join lateral aclexplode(c.relacl) as acl
+        where c.oid = '@schema@.@table@_before'::regclass
+        union all
+        select format(
+            'create policy %I on @schema@.@table@ as %s for %s to %s%s%s',
+            p.policyname,
+            p.permissive,
+            p.cmd,
+            (select string_agg(quote_ident(role), ', ') from unnest(p.roles) as role),
+            ' using (' || p.qual || ')',
+            ' with check (' || p.with_check || ')'
+        )
+        from (
+            select
+                policyname, permissive, cmd, roles,
+                coalesce(qual, '') as qual, coalesce(with_check, '') as with_check
+            from pg_catalog.pg_policies
+            where schemaname = '@schema@' and tablename = '@table@_before'
+        ) as p
+    loop
+        execute replace(replace(found.text, ' using ()', ''), ' with check ()', '');
+    end loop;
+
+    execute format(
+        'alter table @schema@.@table@ attach partition @schema@.@table@_before'
+        ' for values from (minvalue) to (%L)',
+        bound
+    );
+    alter table @schema@.@table@_before drop constraint @table@_before_month;
+    for found in
+        select
+            to_char(begins, '"@table@_p"YYYY"_"MM')           as name,
+            begins at time zone 'utc'                              as month,
+            (begins + interval '1 month') at time zone 'utc'       as month_end
+        from generate_series(0, 3) as n
+        cross join lateral (
+            select (bound at time zone 'utc') + n * interval '1 month'
+        ) as months (begins)
+    loop
+        execute format(
+            'create table @schema@.%I partition of @schema@.@table@'
+            ' for values from (%L) to (%L)',
+            found.name, found.month, found.month_end
+        );
+    end loop;
+    create table @schema@.@table@_default partition of @schema@.@table@ default;
+    -- Asked for by its own name, a partition knows nothing of its parent's policies.
+    if (
+        select relrowsecurity from pg_catalog.pg_class
+        where oid = '@schema@.@table@_before'::regclass
+    ) then
+        for found in select relid from pg_partition_tree('@schema@.@table@') loop
+            execute format('alter table %s enable row level security', found.relid);
+        end loop;
+    end if;
+end
+$$;
+reset lock_timeout;

@@ -1,0 +1,182 @@
+"""Each class of index is proposed for a statement that asks for it, built, and measured."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import asyncpg
+import pytest
+
+from instruments.planted_faults import generate
+from phasegate import seeding
+from phasegate.advise import candidates
+from phasegate.advise.candidate import Candidate
+from phasegate.advise.findings import Seen as Counted
+from phasegate.advise.findings import findings
+from phasegate.advise.measure import measure
+from phasegate.advise.schema import read_schema
+from phasegate.advise.statements import Seen
+from phasegate.advise.world import prepare
+from phasegate.project import VARIABLE, load_project, transactional
+from phasegate.records.advice import Finding
+from phasegate.stack.postgres import PostgresServer
+
+pytestmark = pytest.mark.integration
+
+USERS, SEED, ROWS = 60, 5, 15_000
+
+# What everybody may read, so that row-level security keeps no index from use.
+TABLE = f"""
+create extension vector;
+create table documents (
+    id bigint primary key, tags jsonb not null, labels text[] not null, words tsvector not null,
+    title text not null, made_at timestamptz not null, kind int not null, gone_at timestamptz,
+    half int not null, place vector(4) not null
+);
+create table currencies (code text not null, digits int not null);
+insert into currencies select 'c' || n, n % 3 from generate_series(1, 20) as n;
+insert into documents
+select n, jsonb_build_object('k', n % 3000), array['l' || n % 3000],
+    to_tsvector('simple', 'w' || n % 3000), md5(n::text),
+    '2025-01-01'::timestamptz + n * '10 min'::interval,
+    n % 500, case when n % 10 > 0 then '2025-01-01'::timestamptz end,
+    n % 2, array[sin(n), cos(n), sin(2 * n), cos(3 * n)]::vector
+from generate_series(1, {ROWS}) as n;
+grant select on documents, currencies to authenticated;
+analyze documents, currencies;
+"""
+
+CLASSES = {
+    "gin (tags jsonb_path_ops)": ("select id from documents where tags @> $1::jsonb", '{"k": 7}'),
+    "gin (labels)": ("select id from documents where labels && $1::text[]", "{l7}"),
+    "gin (words)": ("select id from documents where words @@ to_tsquery('simple', $1)", "w7"),
+    "gin (title gin_trgm_ops)": ("select id from documents where title like $1", "%abcdef%"),
+    "brin (made_at)": (
+        "select id from documents where made_at > $1::timestamptz and made_at < $2::timestamptz",
+        "2025-01-03", "2025-01-04",
+    ),
+    "hnsw (place vector_l2_ops)": (
+        "select id from documents order by place <-> $1::vector limit 5", "[0.1,0.2,0.3,0.4]",
+    ),
+    "(kind) where gone_at is null": (
+        "select * from documents where kind = $1::int and gone_at is null", "7",
+    ),
+    "(kind) include (title)": ("select title from documents where kind = $1::int", "7"),
+}  # fmt: skip
+
+BY_MONTH = "partition_documents_by_month"
+
+NEXT_MONTHS_ROW = """
+insert into documents
+select
+    -1, tags, labels, words, title, now() + interval '40 days', kind, gone_at, half, place
+from documents where id = 1
+"""
+
+NEEDLESS = {
+    "(half)": ("select count(title) from documents where half = $1::int", "1"),
+    "(digits)": ("select code from currencies where digits = $1::int", "1"),
+}
+"""Half of a table is read anyway; a table of one page is read as fast as an index."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    candidates: list[Candidate]
+    findings: tuple[Finding, ...]
+
+    def of(self, definition: str) -> Finding:
+        """The finding of the index that is defined so."""
+        (id_,) = [c.id for c in self.candidates if f"{definition};" in c.files["migration.sql"]]
+        return next(each for each in self.findings if each.id == id_)
+
+
+@pytest.fixture(scope="module")
+def measured(
+    postgres: PostgresServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Measured]:
+    root = tmp_path_factory.mktemp("classes")
+    generate(root, 11, (), items_mean=3, news_rows=50)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(VARIABLE, str(root))
+        project = load_project(root)
+        dsn, _ = seeding.ensure_dataset(postgres, users=USERS, seed=SEED)
+        asyncio.run(_execute(dsn, TABLE))
+        asked = [
+            Seen(text, 100, 1e3, values=(tuple(sent),))
+            for text, *sent in {**CLASSES, **NEEDLESS}.values()
+        ]
+        types = prepare(dsn, [each.text for each in asked])
+        found = [
+            each
+            for each in candidates(project, read_schema(dsn), asked, types)
+            if each.table in ("public.documents", "public.currencies") and not each.drops
+        ]
+        done = measure(
+            project, 1, found, {USERS: dsn},
+            folder=tmp_path_factory.mktemp("candidates"), seed=SEED, budget_s=1.0,
+        )  # fmt: skip
+        made = findings(found, done, Counted(100, 1e6), project.catalogue)
+        yield Measured(found, made)
+
+
+async def _fetch(dsn: str, query: str) -> object:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(statement)
+    await connection.close()
+
+
+@pytest.mark.parametrize("definition", CLASSES)
+def test_an_index_of_this_class_is_proposed_built_and_makes_its_statement_faster(
+    measured: Measured, definition: str
+) -> None:
+    found = measured.of(definition)
+    assert found.advice in ("needed", "not needed yet", "covered"), (found.advice, found.reason)
+    assert found.sizes[0].ratio is not None
+    assert found.sizes[0].ratio < 0.9
+    assert [cost.name for cost in found.costs] == ["index size"]
+
+
+def test_a_log_is_partitioned_by_month_on_a_copy_and_nothing_of_it_stays(
+    measured: Measured, postgres: PostgresServer
+) -> None:
+    found = next(each for each in measured.findings if each.id == BY_MONTH)
+    assert found.kind == "partitions"
+    assert found.sizes, found.reason
+    assert found.sizes[0].ratio is not None
+    assert found.sizes[0].ratio < 0.9
+    assert "the migration moves none" in found.note
+
+    dsn = postgres.dsn(f"phasegate_{USERS}")
+    (made,) = [each for each in measured.candidates if each.id == BY_MONTH]
+    count = "select count(*) from documents"
+    assert asyncio.run(_fetch(dsn, "select to_regclass('phasegate_bench.documents')")) is None
+    rows = asyncio.run(_fetch(dsn, count))
+    present = made.files["present.sql"]
+    assert asyncio.run(_fetch(dsn, present)) is False
+    asyncio.run(_execute(dsn, transactional(made.files["migration.sql"])))
+    asyncio.run(_execute(dsn, NEXT_MONTHS_ROW))
+    assert asyncio.run(_fetch(dsn, present)) is True
+    assert asyncio.run(_fetch(dsn, count)) == rows + 1
+    asyncio.run(_execute(dsn, transactional(made.files["undo.sql"])))
+    assert asyncio.run(_fetch(dsn, present)) is False
+    assert asyncio.run(_fetch(dsn, count)) == rows + 1
+
+
+@pytest.mark.parametrize("definition", NEEDLESS)
+def test_an_index_that_nobody_needs_is_measured_and_comes_out_as_that(
+    measured: Measured, definition: str
+) -> None:
+    found = measured.of(definition)
+    assert found.sizes, found.reason
+    assert found.advice in ("no difference", "cannot tell", "harmful", "not needed yet")
