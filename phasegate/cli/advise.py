@@ -128,23 +128,36 @@ def _shown(finding: Finding) -> Iterator[str]:
         yield f"{'':<16}{line}"
 
 
+def proposed(results: Path, id_: str) -> Path | None:
+    """The folder of a candidate, of the newest advice that has it; None where none has."""
+    return next((f / "candidates" / id_ for f in _advised(results) if id_ in _ids(f)), None)
+
+
+def _advised(results: Path) -> list[Path]:
+    """Folders with advice, the newest first."""
+    records = results.glob("*/advice.json")
+    newest = sorted(records, key=lambda path: path.stat().st_mtime, reverse=True)
+    return [path.parent for path in newest]
+
+
+def _ids(folder: Path) -> list[str]:
+    return [each.id for each in store.read(folder / "advice.json", AdviceRecord).findings]
+
+
 def _keep(project: Project, results: Path, id_: str) -> None:
     from phasegate.advise.candidate import keep
 
-    for record_path in sorted(
-        (*results.glob("*/advice.json"),), key=lambda path: path.stat().st_mtime, reverse=True
-    ):
-        record = store.read(record_path, AdviceRecord)
-        known = [each.id for each in record.findings]
-        if id_ not in known:
-            raise UsageError(
-                f"There is no candidate {id_!r} in {options.near(record_path)}",
-                untouched="Nothing was changed",
-                then=f"Choose among {', '.join(known) or 'none'}",
-            )
-        target = keep(record_path.parent / "candidates" / id_, project.benchmarks)
-        click.echo(f"Kept as {options.near(target)}. Its migration: phasegate sql {id_}")
-        return
-    raise ConfigurationError(
-        f"There is no advice in {options.near(results)} yet", then="Make one: phasegate advise"
-    )
+    folders = _advised(results)
+    if not folders:
+        raise ConfigurationError(
+            f"There is no advice in {options.near(results)} yet", then="Make one: phasegate advise"
+        )
+    found = proposed(results, id_)
+    if found is None:
+        raise UsageError(
+            f"There is no candidate {id_!r} in {options.near(folders[0] / 'advice.json')}",
+            untouched="Nothing was changed",
+            then=f"Choose among {', '.join(_ids(folders[0])) or 'none'}",
+        )
+    target = keep(found, project.benchmarks)
+    click.echo(f"Kept as {options.near(target)}. Its migration: phasegate sql {id_}")

@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Literal
 from phasegate.levels.runner import running_level
 from phasegate.levels.stack import RunningLevel
 from phasegate.load.breakpoint import Finding
-from phasegate.load.capacity_matrix import Change, Driver, MatrixPlan, Standing, run_matrix
+from phasegate.load.capacity_matrix import (
+    Change,
+    Driver,
+    MatrixPlan,
+    Standing,
+    cell_name,
+    run_matrix,
+)
 from phasegate.load.least_parts import Search
 from phasegate.load.run import Target
 from phasegate.load.stage_result import Driven, finding_of
@@ -24,9 +31,12 @@ from phasegate.model.verdict import Reason
 from phasegate.project import Project
 from phasegate.records import store
 from phasegate.records.least import LeastRecord, LeastStack, Needed, Trial
+from phasegate.records.load import LoadRecord
 from phasegate.records.matrix import MatrixRecord, Probe
+from phasegate.records.sampler import SamplerRecord
 from phasegate.stack.emulation import Mode
 from phasegate.stack.inspect import unguarded
+from phasegate.stack.levels import apply_parts, present_parts
 from phasegate.stack.postgres import PostgresServer
 from phasegate.stack.sampler import INTERVAL_S, sampling
 
@@ -172,22 +182,31 @@ def find_least(
 
     def drive(added: tuple[str, ...], users: int, stage: str) -> Driven:
         parts = candidates.stack_of(added)
+        before = _cell_before(plan, users) if parts == project.parts_of(FIRST) else None
+        if before is not None and finding_of(candidates.probe(before)) is not Finding.UNKNOWN:
+            return before
         rate = project.catalogue.workload.arrival_rate_per_s(users) * plan.head_room
         on_progress(f"{users:,} users with {', '.join(added) or 'nothing'}")
         with stacks.running(parts, users) as running:
             own = project.parts_of(running.level)
-            change = Change(tuple(sorted(parts - own)), tuple(sorted(own - parts)))
+            # The sessions know the project's own parts alone; the others lie in the database.
+            more = parts - own - set(candidates.proposed)
+            change = Change(tuple(sorted(more)), tuple(sorted(own - parts)))
             return driver.cell(
                 standing_of(running, project), stage, running.level, users, rate, change
             )
 
     found: list[LeastStack] = []
     start: tuple[str, ...] = ()
-    for users in plan.sizes:
-        search = _search(drive, users, candidates, trials_max)
-        finding, parts = search.least(start, candidates.names)
-        start = parts if finding is Finding.SUSTAINED else start
-        found.append(_stack(users, finding, parts, search, candidates))
+    try:
+        for users in plan.sizes:
+            search = _search(drive, users, candidates, trials_max)
+            finding, parts = search.least(start, candidates.names)
+            start = parts if finding is Finding.SUSTAINED else start
+            found.append(_stack(users, finding, parts, search, candidates))
+    finally:
+        if candidates.proposed:
+            _take_away(databases, candidates)
     record = LeastRecord(
         format_version=LeastRecord.FORMAT_VERSION,
         head_room=plan.head_room,
@@ -198,6 +217,27 @@ def find_least(
     store.write(plan.run_dir / "least.json", record)
     return record
 
+
+def _cell_before(plan: MatrixPlan, users: int) -> Driven | None:
+    """What the matrix of this run drove at the first level, where that has the very same parts."""
+    stage = f"{cell_name(FIRST, users)}.json"
+    load, used = plan.run_dir / "load" / stage, plan.run_dir / "sampler" / stage
+    if not load.exists():
+        return None
+    sampled = store.read(used, SamplerRecord) if used.exists() else None
+    return Driven(store.read(load, LoadRecord), sampled)
+
+
+def _take_away(databases: Mapping[int, str], candidates: Candidates) -> None:
+    """What the project does not have: whoever comes next knows nothing of it."""
+    for dsn in databases.values():
+        there = present_parts(dsn, candidates.project)
+        if there & set(candidates.proposed):
+            apply_parts(dsn, there - set(candidates.proposed), candidates.project)
+
+
+FIRST = 1
+"""The level of what there is before anything was done."""
 
 OUTCOMES: dict[Finding, Literal["holds", "does not hold", "cannot tell"]] = {
     Finding.SUSTAINED: "holds",
@@ -235,6 +275,7 @@ def _stack(
         driven = search.without(parts, part)
         return None if driven is None else candidates.probe(driven)
 
+    titles = {id_: each.title for id_, each in candidates.proposed.items()}
     trials = tuple(
         Trial(parts=added, probe=candidates.probe(driven))
         for added, _, driven in search.trials.values()
@@ -242,7 +283,10 @@ def _stack(
     return LeastStack(
         users=users,
         outcome=OUTCOMES[finding],
-        needed=tuple(Needed(part=part, without=probe_without(part)) for part in parts),
+        needed=tuple(
+            Needed(part=part, without=probe_without(part), proposed=titles.get(part, ""))
+            for part in parts
+        ),
         kept_up_by=tuple(sorted(candidates.upkeep_of(parts))),
         probe=next((t.probe for t in trials if set(t.parts) == set(parts)), trials[-1].probe),
         trials=trials,

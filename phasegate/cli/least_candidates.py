@@ -1,21 +1,27 @@
 """Which parts the search for the simplest stack may add, and which it tries first.
 
-A part is promising by what the benchmarks say that its techniques take off a session, first those
-whose statement reads a table of the statement that keeps the database busiest.
+Parts are those of the project's levels, and candidates of `phasegate advise` that were measured to
+help. One is promising by what it takes off a session, first those whose statement reads a table of
+the statement that keeps the database busiest. Reads `advice.json` and `candidates/` of a run.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from statistics import median
 
 import sqlglot
 from sqlglot import exp
 
+from phasegate.advise import run as advised
 from phasegate.load.stage_result import Driven
-from phasegate.project import Project
+from phasegate.project import Project, read_techniques
+from phasegate.records import store
+from phasegate.records.advice import AdviceRecord, Finding
 from phasegate.records.benchmark import Arm, BenchmarkRecord, Comparison
 from phasegate.records.matrix import Probe
 from phasegate.report import effects
@@ -24,18 +30,48 @@ from phasegate.report.savings import clicks_per_session
 UPKEEP = {"refresh": "refresh", "partition_upkeep": "partitions"}
 """Parts that keep others up to date, and the key of a technique that asks for one."""
 
+BY_MIGRATION = frozenset({"index", "policy per row", "policies overlap"})
+"""Kinds of candidates that a migration alone brings about; of the others the client must know."""
+
+HELPING = ("needed", "not needed yet")
+"""Advice on candidates that may be added. Those that can wait are measured with fewer users than
+the load may have, so they may be needed there."""
+
+_READ = re.compile(r'\b(?:from|join|update|into)\s+(?:"?\w+"?\.)?"?(\w+)', re.IGNORECASE)
+"""The table behind each of these words."""
+
 
 @dataclass(frozen=True)
 class Candidates:
     """Of one run.
 
     Attributes:
-        project: whose parts these are.
+        project: whose parts these are, with the proposed ones among its techniques.
         benchmarks: by registered users.
+        proposed: candidates of `phasegate advise` that the project does not have, by id.
     """
 
     project: Project
     benchmarks: Mapping[int, BenchmarkRecord]
+    proposed: Mapping[str, Finding] = field(default_factory=dict)
+
+    @classmethod
+    def of_run(
+        cls, project: Project, benchmarks: Mapping[int, BenchmarkRecord], folder: Path
+    ) -> Candidates:
+        """With what `phasegate advise` found, where the run in `folder` has it."""
+        path = folder / advised.RECORD
+        if not path.is_file():
+            return cls(project, benchmarks)
+        helping = {
+            each.id: each
+            for each in store.read(path, AdviceRecord).findings
+            if each.kind in BY_MIGRATION and each.advice in HELPING and each.calls_per_session != 0
+        }
+        folders, own = read_techniques(folder / advised.FOLDER), set(project.techniques)
+        found = {id_: folders[id_] for id_ in helping if id_ in folders.keys() - own}
+        extended = replace(project, techniques={**project.techniques, **found})
+        return cls(extended, benchmarks, {id_: helping[id_] for id_ in found})
 
     @cached_property
     def always(self) -> frozenset[str]:
@@ -63,7 +99,7 @@ class Candidates:
     def names(self) -> tuple[str, ...]:
         """Parts that may be added."""
         passed_over = self.always | set(UPKEEP) | set(self.left_out)
-        return tuple(part for part in self._listed if part not in passed_over)
+        return (*(part for part in self._listed if part not in passed_over), *self.proposed)
 
     def upkeep_of(self, parts: Iterable[str]) -> frozenset[str]:
         """Parts that keep `parts` up to date, where a level has them."""
@@ -87,7 +123,10 @@ class Candidates:
         return driven.probe(self.project.catalogue, at_peak=True)
 
     def promising(self, left: Sequence[str], seen: Driven, users: int) -> list[str]:
-        """`left`, the part first that takes most off a session; unmeasured ones by level."""
+        """`left`, the part first that takes most off a session; unmeasured ones by level.
+
+        Without candidates that can wait and have nothing to do with what keeps the database busy.
+        """
         size = max((size for size in self.benchmarks if size <= users), default=0)
         busiest = _tables(self.probe(seen).statement or "")
         saved: dict[str, tuple[bool, float]] = {}
@@ -98,9 +137,14 @@ class Candidates:
             reads = bool(_tables(comparison.before.sql) & busiest)
             for part in self.project.parts_with(comparison.technique):
                 saved[part] = max(saved.get(part, (False, 0.0)), (reads, seconds))
-        order = {part: at for at, part in enumerate(self._listed)}
+        for part, finding in self.proposed.items():
+            reads = bool((_tables(finding.statement) | {_bare(finding.table)}) & busiest)
+            if reads or finding.advice == "needed" or not busiest:  # nobody saw what is busy
+                saved[part] = reads, _seconds_saved(finding, users)
+        order = {part: at for at, part in enumerate((*self._listed, *self.proposed))}
         none = (False, 0.0)
-        return sorted(left, key=lambda p: (*(-x for x in saved.get(p, none)), order[p]))
+        wanted = [part for part in left if part in saved or part not in self.proposed]
+        return sorted(wanted, key=lambda p: (*(-x for x in saved.get(p, none)), order[p]))
 
     def _comparisons(self, users: int) -> tuple[Comparison, ...]:
         record = self.benchmarks.get(users)
@@ -112,10 +156,21 @@ def _seconds(arm: Arm) -> float:
     return median(arm.call_ns or arm.block_ns) / 1e9 if arm.call_ns or arm.block_ns else 0.0
 
 
+def _seconds_saved(finding: Finding, users: int) -> float:
+    """Of a session with `users`; it grows with them, as what is read without an index does."""
+    last = finding.sizes[-1]
+    calls = 1.0 if finding.calls_per_session is None else finding.calls_per_session
+    return (last.before_ms_p95 - last.after_ms_p95) / 1e3 * calls * users / last.users
+
+
+def _bare(table: str) -> str:
+    return table.rpartition(".")[2]
+
+
 def _tables(sql: str) -> frozenset[str]:
-    """Names of the tables that a statement reads; empty where it cannot be parsed."""
+    """Names of the tables that a statement reads; of one that was cut short, as far as it goes."""
     try:
         parsed = sqlglot.parse_one(sql, dialect="postgres")
     except sqlglot.errors.SqlglotError:
-        return frozenset()
+        return frozenset(_READ.findall(sql))
     return frozenset(table.name for table in parsed.find_all(exp.Table))

@@ -222,8 +222,8 @@ def _benchmark(
     catalogue: Catalogue,
 ) -> None:
     out = journal.folder / "bench"
-    if not plan.project.benchmarks.is_dir():
-        journal.skip(BENCHMARKS, "the project has no folder benchmarks/")
+    if not (plan.project.techniques or any(plan.project.benchmarks.glob("bench_*.py"))):
+        journal.skip(BENCHMARKS, "the project has no technique in benchmarks/")
         _find_least(journal, server, data_sets, plan, ())
         return
     with journal.stage(BENCHMARKS), console.step(BENCHMARKS) as show:
@@ -266,7 +266,8 @@ def _find_least(
     # Brings the report room, and so matplotlib, which takes a second to import.
     from phasegate.cli.least_candidates import Candidates
 
-    candidates = Candidates(plan.project, {record.users: record for record in records})
+    benchmarks = {record.users: record for record in records}
+    candidates = Candidates.of_run(plan.project, benchmarks, journal.folder)
     with suppress(CannotMeasure), journal.stage(LEAST), console.step(LEAST) as show:
         matrix.find_least(
             server,

@@ -130,7 +130,8 @@ def candidates(asked: Asked, users: int, folder: Path | None) -> Iterator[frozen
                 for needed in stack.needed:
                     own = project.client_parts.get(needed.part)
                     parts = (parts - set(own.replaces if own else ())) | {needed.part}
-                yield frozenset(parts | set(stack.kept_up_by))
+                if parts <= project.known_parts:  # without a candidate that was not kept
+                    yield frozenset(parts | set(stack.kept_up_by))
     for level in range(1, len(project.levels) + 1):
         yield project.parts_of(level)
 

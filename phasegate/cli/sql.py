@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from phasegate.cli import options
+from phasegate.cli.advise import proposed
 from phasegate.model.errors import UsageError
+from phasegate.project import Project, read_techniques
 from phasegate.stack import level_script
 from phasegate.stack.database import redact
 
@@ -21,7 +23,8 @@ def sql(
 ) -> None:
     """A technique's migration, safe on a live table; or a stack level's SQL.
 
-    Ready for supabase/migrations/; TECHNIQUE is the name of its folder in benchmarks/.
+    Ready for supabase/migrations/; TECHNIQUE is the name of its folder in benchmarks/,
+    or of a candidate that `phasegate run` or `phasegate advise` found.
     For a change of the client, the query that it should send, as comments.
     --level prints what brings a seeded database to a stack level, from any other;
     nothing is run without --apply, and then only on a data set of phasegate's.
@@ -39,7 +42,7 @@ def sql(
                 untouched="Nothing was changed",
                 then="Run it as your migrations are run, with psql or the Supabase CLI",
             )
-        click.echo(options.project().migration_of(technique, undo=undo), nl=False)
+        click.echo(_migration(options.project(), technique, undo=undo), nl=False)
         return
     if undo:
         raise UsageError(
@@ -61,3 +64,12 @@ def sql(
         )
     level_script.apply_script(database_url, level, lambda text: click.echo(text, nl=False))
     click.echo(f"-- Applied to {redact(database_url)}: stack level {level}")
+
+
+def _migration(project: Project, technique: str, *, undo: bool) -> str:
+    """Of a technique of the project, else of the newest candidate of that name."""
+    folder = None if technique in project.techniques else proposed(project.results, technique)
+    if folder is None:
+        return project.migration_of(technique, undo=undo)
+    found = read_techniques(folder.parent)[technique]
+    return (found.undo if undo else found.migration) or found.client

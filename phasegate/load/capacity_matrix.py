@@ -33,7 +33,7 @@ from phasegate.load.stage_result import (
     marked_where_stolen,
     says_nothing,
 )
-from phasegate.load.stages import SESSIONS_MIN
+from phasegate.load.stages import CLICKS_MIN, SESSIONS_MIN
 from phasegate.model.errors import CannotMeasure
 from phasegate.model.verdict import Reason, code_of
 from phasegate.project import Project
@@ -114,6 +114,11 @@ class MatrixPlan:
     head_room: float = HEAD_ROOM
 
 
+def cell_name(level: int, users: int) -> str:
+    """Of the stage of a cell: its records are named so."""
+    return f"cell-level-{level}-{users}-users"
+
+
 def run_matrix(
     plan: MatrixPlan,
     project: Project,
@@ -138,7 +143,7 @@ def run_matrix(
             try:
                 with stand(level, users) as standing:
                     rate = catalogue.workload.arrival_rate_per_s(users) * plan.head_room
-                    stage = f"cell-level-{level}-{users}-users"
+                    stage = cell_name(level, users)
                     cell = driver.cell(standing, stage, level, users, rate)
                     cells.append(cell.probe(catalogue, at_peak=True))
                     if users == max(plan.sizes) and plan.probes_max:
@@ -204,6 +209,9 @@ class Driver:
         codes = {code_of(reason) for reason in reasons}
         if codes & (LONGER | TAKEN_AWAY):
             again_s = max(CELL_AGAIN_S if codes & LONGER else 0.0, self._plan.cell_s)
+            if codes & LONGER == {Reason.TOO_FEW}:
+                # As many a second as before: where sessions have a click each, more must come.
+                rate = max(rate, driven.load.rate_sessions_per_s or 0.0)
             driven = self.drive(standing, stage, level, users, rate, again_s, change)
         return driven
 
@@ -253,9 +261,11 @@ class Driver:
         first = cell.probe(self._catalogue, at_peak=False)
         tried = [Tried(first.rate_sessions_per_s, finding_of(first), cell.processor_share())]
         stages, probes = [first.stage], list[Probe]()
+        per_session = first.clicks / first.sessions if first.sessions else 0.0
+        sessions_needed = max(SESSIONS_MIN, CLICKS_MIN / per_session if per_session else 0.0)
         rate = next_rate(tried, first.rate_sessions_per_s)
         while rate is not None and len(probes) < self._plan.probes_max:
-            needed_s = SESSIONS_MIN / rate
+            needed_s = sessions_needed / rate
             if needed_s > PROBE_S_MAX:
                 break
             stage = f"breakpoint-level-{level}-{users}-users-{len(probes) + 1}"

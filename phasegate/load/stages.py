@@ -13,8 +13,11 @@ import msgspec
 from phasegate.model.catalogue import Workload
 from phasegate.model.errors import UsageError
 
-# A p95 with an upper bound needs at least 72 clicks (order statistics, 95%). A session has four to
-# five on average, so this many give about 120, and fewer than 72 in one or two stages of a hundred.
+# A p95 with an upper bound needs at least so many clicks (order statistics, 95%).
+CLICKS_MIN = 72
+
+# A session has four to five clicks on average, so this many give about 120, and too few in one or
+# two stages of a hundred.
 SESSIONS_MIN = 28
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)([km]?)", re.IGNORECASE)

@@ -22,6 +22,9 @@ class Needed(Part, frozen=True, kw_only=True):
     part: str
     without: Probe | None
     """The same stack without it, driven; null where the search had no time left for that."""
+    proposed: str = ""
+    """Title of a candidate of `advice.json`; empty for a part that the project has, and in records
+    older than this field."""
 
 
 class LeastStack(Part, frozen=True, kw_only=True):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from phasegate.model.capacity import bill_at
-from phasegate.records.least import LeastRecord, LeastStack
+from phasegate.records.advice import AdviceRecord
+from phasegate.records.least import LeastRecord, LeastStack, Needed
 from phasegate.records.matrix import Probe
 from phasegate.records.project import ProjectNote
 from phasegate.report.figures import Findings
@@ -12,6 +13,9 @@ from phasegate.report.money import described
 from phasegate.report.tables import Table
 
 SOURCE = "least.json"
+OF_THE_CLIENT = frozenset({"N+1", "offset", "exact count", "wide rows", "live aggregate"})
+"""Kinds of candidates that are no part of a stack: clients must ask in another way."""
+
 TITLES_MAX = 2
 """Parts that a heading names; more are counted."""
 
@@ -29,7 +33,8 @@ def parts_of(stack: LeastStack) -> tuple[str, ...]:
 
 def level_with(project: ProjectNote, parts: tuple[str, ...]) -> int:
     """The lowest level that has all of `parts` that the client does not bring; else the last."""
-    wanted = set(parts) - set(project.client_parts)
+    listed_parts = {part for level in project.levels for part in level.parts}
+    wanted = set(parts) & listed_parts - set(project.client_parts)
     having = (n for n, level in enumerate(project.levels, 1) if wanted <= set(level.parts))
     return next(having, len(project.levels))
 
@@ -42,15 +47,22 @@ def _p95(probe: Probe | None) -> str:
     return f"{probe.verdict}, p95 {milliseconds(probe.latency_ms_p95)}"
 
 
-def _title(part: str, project: ProjectNote) -> str:
-    note = project.techniques.get(part)
-    return plain(note.title, 80) if note else part
+def title_of(needed: Needed, project: ProjectNote) -> str:
+    """Of a part of the project, or of a candidate; else its name."""
+    note = project.techniques.get(needed.part)
+    return plain(note.title if note else needed.proposed or needed.part, 80)
 
 
-def new_parts(stack: LeastStack, below: LeastStack | None) -> tuple[str, ...]:
+def command_for(needed: Needed, project: ProjectNote) -> str | None:
+    """Prints its migration; None where there is none to print."""
+    known = needed.part in project.techniques or needed.proposed
+    return f"phasegate sql {needed.part}" if known else None
+
+
+def newly_needed(stack: LeastStack, below: LeastStack | None) -> tuple[Needed, ...]:
     """What `stack` needs that the next smaller number of users does not."""
     had = {needed.part for needed in below.needed} if below else set()
-    return tuple(needed.part for needed in stack.needed if needed.part not in had)
+    return tuple(needed for needed in stack.needed if needed.part not in had)
 
 
 def line(record: LeastRecord | None) -> str:
@@ -63,7 +75,7 @@ def line(record: LeastRecord | None) -> str:
         what = f"{stack.outcome}"
         if stack.outcome == "holds":
             nothing = "nothing more" if stack.needed else "nothing"
-            what = ", ".join(new_parts(stack, below)) or nothing
+            what = ", ".join(n.part for n in newly_needed(stack, below)) or nothing
             below = stack
         if said and said[-1][1] == what:
             said[-1][0].append(users(stack.users))
@@ -77,7 +89,7 @@ def title(record: LeastRecord | None, project: ProjectNote) -> str:
     held = [stack for stack in record.stacks if stack.outcome == "holds"] if record else []
     if not held:
         return ""
-    names = [_title(needed.part, project) for needed in held[-1].needed]
+    names = [title_of(needed, project) for needed in held[-1].needed]
     what = "nothing added" if not names else f"{len(names)} parts"
     if 0 < len(names) <= TITLES_MAX:
         what = f"{listed(names)} and nothing else"
@@ -90,7 +102,7 @@ def table(found: Findings) -> Table:
     rows = []
     below = None
     for stack in record.stacks if record else ():
-        do, without = _do(stack, below, found.project)
+        do, without = _do(stack, below, found.project, found.run.advice)
         rows.append(
             (f"{users(stack.users)} users", do, _p95(stack.probe), without, _bill(found, stack))
         )
@@ -99,20 +111,31 @@ def table(found: Findings) -> Table:
     return Table(head, tuple(rows))
 
 
-def _do(stack: LeastStack, below: LeastStack | None, project: ProjectNote) -> tuple[str, str]:
+def _do(
+    stack: LeastStack,
+    below: LeastStack | None,
+    project: ProjectNote,
+    advice: AdviceRecord | None,
+) -> tuple[str, str]:
     if stack.outcome == "does not hold":
-        tried = ", ".join(needed.part for needed in stack.needed)
-        return f"nothing that the project has is enough (tried {tried})", "–"
+        tried = ", ".join(needed.part for needed in stack.needed) or "no part"
+        asks = "; ".join(
+            f"{plain(each.title, 80)} (phasegate sql {each.id})"
+            for each in (advice.findings if advice else ())
+            if each.kind in OF_THE_CLIENT and each.advice == "needed"
+        )
+        more = f". What clients send must change, which no stack can: {asks}" if asks else ""
+        return f"nothing that the project has is enough (tried {tried}){more}", "–"
     if stack.outcome == "cannot tell":
         return "cannot tell: a stage could not be judged, or too many would be needed", "–"
-    new = new_parts(stack, below)
+    new = newly_needed(stack, below)
     if not new:
         return "nothing more" if stack.needed else "nothing", "–"
-    without = {needed.part: needed.without for needed in stack.needed}
-    return (
-        "; ".join(f"{_title(part, project)} (phasegate sql {part})" for part in new),
-        "; ".join(f"{part}: {_p95(without[part])}" for part in new),
-    )
+    said = []
+    for needed in new:
+        command = command_for(needed, project)
+        said.append(title_of(needed, project) + (f" ({command})" if command else ""))
+    return "; ".join(said), "; ".join(f"{each.part}: {_p95(each.without)}" for each in new)
 
 
 def _bill(found: Findings, stack: LeastStack) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -20,13 +21,18 @@ from phasegate.advise.run import AdvicePlan, advise
 from phasegate.advise.schema import read_schema
 from phasegate.advise.statements import read_statements
 from phasegate.advise.world import prepare
+from phasegate.cli.drive_matrix import find_least
+from phasegate.cli.least_candidates import Candidates
 from phasegate.cli.main import phasegate
 from phasegate.compare.run import PLUGIN
+from phasegate.load.capacity_matrix import Driver, MatrixPlan, Standing
+from phasegate.load.stage_result import Driven
 from phasegate.model.errors import Refused
 from phasegate.project import VARIABLE, Project, load_project
 from phasegate.records.advice import AdviceRecord
 from phasegate.stack.levels import apply_parts, present_parts
 from phasegate.stack.postgres import PostgresServer
+from tests.load.test_stage_result import QUICK_US, SLOW_US, stage
 
 pytestmark = pytest.mark.integration
 
@@ -93,6 +99,49 @@ def test_an_index_that_row_security_keeps_from_use_comes_out_as_no_help(advised:
 def test_nothing_of_it_stays_in_the_database_nor_a_token_in_the_log(advised: Advised) -> None:
     assert present_parts(advised.dsn, advised.project) == frozenset()
     assert "Bearer" not in advised.log.read_text(encoding="utf-8", errors="replace")
+
+
+def test_the_simplest_stack_is_found_among_candidates_where_the_project_has_no_technique(
+    advised: Advised, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Holds if the index is there: the answer of the load is the test's, all else is real."""
+    with_index: list[bool] = []
+    extended = Candidates.of_run(advised.project, {}, advised.out)
+    index = next(id_ for id_ in extended.proposed if id_.startswith("idx_visits"))
+
+    def cell(self: Driver, standing: Standing, *asked: object) -> Driven:
+        del self, asked
+        assert standing.target.url
+        there = index in present_parts(advised.dsn, extended.project)
+        with_index.append(there)
+        return Driven(stage(QUICK_US if there else SLOW_US), None)
+
+    monkeypatch.setattr(Driver, "cell", cell)
+    only = replace(extended, proposed={index: extended.proposed[index]})
+    with tempfile.TemporaryDirectory(prefix="phasegate-test-") as name:
+        Path(name).chmod(0o755)
+        plan = MatrixPlan(levels=(), sizes=(USERS,), seed=SEED, run_dir=advised.out)
+        record = find_least(
+            postgres, {USERS: advised.dsn}, plan, only, folder=Path(name) / "parts", trials_max=4
+        )
+    (found,) = record.stacks
+    assert found.outcome == "holds"
+    ((part, without),) = [(each.part, each.without) for each in found.needed]
+    assert part == index
+    assert found.needed[0].proposed.startswith(
+        "index visits (person_id, happened_at desc, id desc)"
+    )
+    assert without is not None
+    assert without.verdict == "FAIL"
+    assert with_index == [False, True]
+    assert present_parts(advised.dsn, extended.project) == frozenset(), "it was taken away again"
+    # Nothing was kept in the project: its migration is printed all the same.
+    results = advised.project.root / "results"
+    results.mkdir(exist_ok=True)
+    (results / "a-run").symlink_to(advised.out)
+    printed = CliRunner().invoke(phasegate, ["sql", index])
+    assert f"create index concurrently {index}" in printed.output
+    (results / "a-run").unlink()
 
 
 def test_what_is_kept_is_a_technique_that_can_be_printed_applied_and_undone(
