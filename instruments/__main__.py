@@ -103,7 +103,17 @@ def self_check(
 )
 @click.option("--supabase", metavar="PROGRAM", help="The Supabase CLI, as an oracle.")
 @click.option("--only", default="", help="Of the projects, those with this in their name.")
-def advice(projects: int, users: int, budget: float, supabase: str | None, only: str) -> None:
+@click.option("--first", type=int, default=0, show_default=True, help="Number of the first one.")
+@options.seed_number
+def advice(
+    projects: int,
+    users: int,
+    budget: float,
+    supabase: str | None,
+    only: str,
+    first: int,
+    seed: int | None,
+) -> None:
     """How many planted faults `phasegate advise` finds, and how many of its findings are faults.
 
     Exit code 1 where less than 95% are found, less than 90% of what is "needed" is one, or the
@@ -111,7 +121,10 @@ def advice(projects: int, users: int, budget: float, supabase: str | None, only:
     """
     from instruments import advice_eval
 
-    tally = advice_eval.evaluate(projects, users, budget, supabase, click.echo, only)
+    tally = advice_eval.evaluate(
+        projects, users, budget, supabase, click.echo, only, first=first,
+        seed=advice_eval.SEED if seed is None else seed,
+    )  # fmt: skip
     click.echo(
         f"recall {tally.recall:.1%} ({tally.found} of {tally.planted}), precision of needed "
         f"{tally.precision:.1%} ({tally.right} of {tally.needed}), Supabase's lints answered "
@@ -139,6 +152,39 @@ def yardstick(users: int, budget: float, other_bin: str | None) -> None:
     from instruments import yardstick_carry
 
     yardstick_carry.evaluate(users, budget, other_bin, options.catalogue(), click.echo)
+
+
+@instruments.command()
+@click.option("--users", type=options.POSITIVE, help="Registered ones [of a run].")
+@click.option("--seeds", type=click.IntRange(min=2), default=2, show_default=True)
+@click.option("--first-seed", type=int, default=2027, show_default=True)
+@click.option(
+    "--run",
+    type=options.FOLDER,
+    default=Path("results/published"),
+    show_default=True,
+    help="Whose benchmarks say which part is tried first.",
+)
+@options.results
+def least(users: int | None, seeds: int, first_seed: int, run: Path, results: Path) -> None:
+    """Whether the simplest stack is the same on several seeds, and FAILs without each part.
+
+    The search of `phasegate run` alone, on this folder's project: about a minute and a half a seed
+    with 100,000 users. Exit code 1 where the seeds do not agree, or a stack without one of its
+    parts was not seen to FAIL.
+    """
+    from instruments import least_eval
+
+    project = options.project()
+    numbers = range(first_seed, first_seed + seeds)
+    size = users or project.catalogue.run.users
+    found = least_eval.search(project, size, numbers, run, results, click.echo)
+    for line in least_eval.told(found):
+        click.echo(line)
+    if wrong := least_eval.faults(found):
+        raise DoesNotHold("; ".join(wrong))
+    parts = ", ".join(needed.part for needed in found[first_seed].needed) or "nothing"
+    click.echo(f"{size:,} users on {seeds} seeds: {parts}; without any part it FAILs")
 
 
 if __name__ == "__main__":

@@ -136,12 +136,12 @@ def _finds(finding: Finding, fault: Planted) -> bool:
     return _mends(finding, fault) and finding.advice in said
 
 
-def cases(projects: int, users: int) -> Iterator[Case]:
-    """Both projects of this repository, then generated ones."""
+def cases(projects: int, users: int, first: int = 0) -> Iterator[Case]:
+    """Both projects of this repository, then generated ones, numbered from `first` on."""
     yield Case("task app", _task_app, users)
     yield Case("task app, policies per row", _task_app_per_row, users)
     yield Case("helpdesk", _helpdesk, users)
-    for seed in range(projects):
+    for seed in range(first, first + projects):
         rng = random.Random(f"advice {seed}")
         kinds = {kind for kind in KINDS if rng.random() < 0.5}
 
@@ -221,6 +221,9 @@ def evaluate(
     supabase: str | None,
     say: Callable[[str], None],
     only: str = "",
+    *,
+    first: int = 0,
+    seed: int = SEED,
 ) -> Tally:
     """Advise on every case and count.
 
@@ -231,19 +234,26 @@ def evaluate(
         supabase: the program of the Supabase CLI; None to leave it out.
         say: told of each case as it is done.
         only: of the cases, those whose name has this in it.
+        first: number of the first generated project.
+        seed: of the data sets.
     """
     tally = Tally()
     with locked(cache_dir(), "instruments advice"), running_postgres(cluster_dir()) as server:
-        for case in cases(projects, users):
+        for case in cases(projects, users, first):
             if only in case.name:
                 done = len(tally.lines)
-                _evaluate(case, server, tally, budget_s, supabase)
+                _evaluate(case, server, tally, budget_s, supabase, seed)
                 say("\n".join(tally.lines[done:]))
     return tally
 
 
 def _evaluate(
-    case: Case, server: PostgresServer, tally: Tally, budget_s: float, supabase: str | None
+    case: Case,
+    server: PostgresServer,
+    tally: Tally,
+    budget_s: float,
+    supabase: str | None,
+    seed: int,
 ) -> None:
     before = os.environ.get(VARIABLE)
     with tempfile.TemporaryDirectory(prefix="phasegate-planted-") as name:
@@ -251,9 +261,9 @@ def _evaluate(
         os.environ[VARIABLE] = str(root)
         try:
             project = load_project(root)
-            dsn, _ = seeding.ensure_dataset(server, users=case.users, seed=SEED)
+            dsn, _ = seeding.ensure_dataset(server, users=case.users, seed=seed)
             apply_level(dsn, case.level, project)
-            plan = AdvicePlan(project, case.level, SEED, budget_s)
+            plan = AdvicePlan(project, case.level, seed, budget_s)
             record = advise(plan, server, {case.users: dsn}, Path(name) / "out")
             tally.add(case.name, planted, record)
             if supabase is not None:
