@@ -6,21 +6,30 @@ Judges the files of a run; with `--host` a staging run is made first (`cli.stagi
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from phasegate.cli import options, soak_options, staging
 from phasegate.model.catalogue import load as load_catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold, UsageError
+from phasegate.model.prices import Compute
+from phasegate.project import Project
 from phasegate.records.gate import GateRecord
+from phasegate.stack.database import redact
 from phasegate.stack.host_metrics import KEY_VARIABLE, Endpoint
 
 
 @click.command()
 @options.run_argument
 @click.option("--to", type=click.IntRange(2, 4), required=True, help="The phase to enter: 2, 3, 4.")
-@click.option("--level", type=options.LEVEL, help="Stack level to judge [the phase's own].")
+@click.option(
+    "--level",
+    type=options.LEVEL,
+    help="Stack level to judge [by what the database has, else the phase's own].",
+)
 @click.option(
     "--host",
     metavar="URL",
@@ -44,6 +53,9 @@ from phasegate.stack.host_metrics import KEY_VARIABLE, Endpoint
     f"[a hosted project's own, where {KEY_VARIABLE} is set].",
 )
 @click.option(
+    "--no-advise", is_flag=True, help="Make no candidates of what the database was asked."
+)
+@click.option(
     "--reads",
     metavar="LIST",
     help='Requests of HttpUsers that change nothing, though no GET: "POST /login".',
@@ -63,6 +75,7 @@ def gate(
     soak: float | None,
     request_budget: int | None,
     allow_writes: bool,
+    no_advise: bool,
     metrics_url: str | None,
     reads: str | None,
     users_file: Path | None,
@@ -78,8 +91,8 @@ def gate(
     staging run made now: --host is driven at the phase's modelled peak with
     head-room, and the database looked at read-only. SUPABASE_ANON_KEY and
     SUPABASE_JWT_SECRET are its keys; SUPABASE_METRICS_KEY also reads a hosted project's metrics.
-    RUN may hold load alone; a database URL then adds what its target holds.
-
+    RUN may hold load alone; a database URL then adds what its target holds. Of any other RUN it
+    says what your database has of the simplest stack, and what it lacks.
     With --soak the target is driven for long, and what recurs and drifts is
     told beside the verdict. Ctrl-C ends it and keeps what was measured.
     """
@@ -91,10 +104,11 @@ def gate(
     catalogue = project.catalogue if project else load_catalogue()
     phase = report.phase_to_enter(catalogue, to)
     size = options.compute_of(catalogue, compute)
+    had = None
     if host is None or project is None:
         folder = options.run_folder(run)
-        if database_url is not None and not (folder / "run.json").exists():
-            staging.complete(folder, database_url, size, users_file)
+        if database_url is not None:
+            had = _had(folder, project, database_url, size, users_file)
     else:
         if level is not None:
             project.level(level)
@@ -103,7 +117,7 @@ def gate(
             host=host,
             database_url=database_url,
             phase=phase,
-            level=report.level_of(to, level, len(project.levels)),
+            level=level,
             compute=size,
             seed=catalogue.run.seed if seed is None else seed,
             duration_s=soak or duration or staging.DURATION_S,
@@ -114,11 +128,50 @@ def gate(
             reads=reads or "",
             metrics=Endpoint.of(host, metrics_url, os.environ.get(KEY_VARIABLE, "")),
             soaks=soak is not None,
+            advise=not no_advise and soak is None,
         )
         folder = staging.run(plan)
         if soak is not None:
             soak_options.tell(folder, project, as_error=as_json)
-    _say_verdict(report.gate(folder, to, level, project), as_json=as_json)
+    _say_verdict(report.gate(folder, to, level, project, had=had), as_json=as_json)
+
+
+def _had(
+    folder: Path,
+    project: Project | None,
+    database_url: str,
+    size: Compute | None,
+    users_file: Path | None,
+) -> Mapping[str, str] | None:
+    """What the user's database has of the project's techniques and of the run's candidates.
+
+    A folder of load alone gets its target.json. None where that tells it, or the database is
+    another app's; or where DATABASE_URL, which may be set for other commands, leads nowhere.
+
+    Raises:
+        CannotMeasure: the database that --database-url names cannot be reached.
+    """
+    # Brings the advise and stack rooms, which a verdict on files alone does not need.
+    from phasegate.advise.found_parts import found_parts, holds_users
+    from phasegate.cli.least_candidates import Candidates
+
+    if not (folder / "run.json").exists():
+        staging.complete(folder, database_url, size, users_file)
+    if project is None or (folder / "target.json").exists():
+        return None
+    try:
+        ours = holds_users(database_url, project.about)
+    except CannotMeasure as error:
+        context = click.get_current_context()
+        if context.get_parameter_source("database_url") is ParameterSource.COMMANDLINE:
+            raise
+        options.say([error.sentence()])
+        return None
+    if not ours:
+        table = project.about.users_table
+        options.say([f"{redact(database_url)} has no {table}: it is not looked at"])
+        return None
+    return found_parts(database_url, Candidates.of_run(project, {}, folder).project)
 
 
 def _refuse(*, names_run: bool, names_host: bool, drives: bool) -> None:

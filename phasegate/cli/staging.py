@@ -2,7 +2,9 @@
 
 Writes `results/<run-id>/` (run.json, target.json, load/, sampler/, the page). It changes nothing on
 the target: sessions read, unless writes are allowed, and then remove what they wrote; the database
-is looked at read-only. `phasegate gate RUN --database-url` adds target.json to a folder of load.
+is looked at read-only. What it was asked makes candidates, measured on a copy of our own
+(`advice.json`, `candidates/`). `phasegate gate RUN --database-url` adds target.json to a folder of
+load.
 """
 
 from __future__ import annotations
@@ -10,12 +12,14 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
+from phasegate.advise.found_parts import found_parts
 from phasegate.cli import console
 from phasegate.cli import options as options_room
 from phasegate.cli.run_record import Journal
@@ -26,16 +30,17 @@ from phasegate.load.settings import keys_from, keys_read
 from phasegate.load.users import Listed, Seeded
 from phasegate.model.address import Address
 from phasegate.model.catalogue import Catalogue, Phase
-from phasegate.model.errors import CannotMeasure, ConfigurationError, UsageError
+from phasegate.model.errors import CannotMeasure, ConfigurationError, PhasegateError, UsageError
 from phasegate.model.prices import Compute
 from phasegate.model.verdict import NO_LOAD, code_of
-from phasegate.project import Project, load_project
+from phasegate.project import Level, Project, load_project
 from phasegate.records import store
 from phasegate.records.faults import require_writable
 from phasegate.records.load import LoadRecord
 from phasegate.records.target import FoundDatabase, TargetRecord
 from phasegate.stack.host_metrics import Endpoint, watching
 from phasegate.stack.inspect import look_at
+from phasegate.stack.levels import level_of
 from phasegate.stack.sampler import sampling
 
 # The slowest of a target's own rhythms that a minute catches is the checkpoint's and the cache's
@@ -49,6 +54,7 @@ REQUEST_BUDGET = REMOTE_BUDGET
 # wrong one then shows with a probability of 63%, every twentieth with 99%.
 ACTING_LOOKED_UP = 100
 
+ADVISE = "findings: candidates"
 COMPARE_WITH = "a staging run compares no technique; `phasegate run` does, on a server of its own"
 
 
@@ -61,7 +67,8 @@ class StagingPlan:
     database_url: str | None
     phase: Phase
     """To be entered; driven at its upper bound."""
-    level: int
+    level: int | None
+    """None: the highest whose parts the database has, else that of the phase."""
     compute: Compute | None
     seed: int
     duration_s: float
@@ -72,6 +79,8 @@ class StagingPlan:
     reads: str = ""
     """Requests that change nothing, though they are no GET."""
     metrics: Endpoint | None = None
+    advise: bool = True
+    """Whether candidates are made of what the database was asked, measured on a copy of ours."""
     soaks: bool = False
     """Whether clicks are kept by interval, and the server's events are watched."""
 
@@ -132,10 +141,14 @@ def run(plan: StagingPlan) -> Path:
                 reads_only=not plan.allow_writes, request_budget=plan.request_budget,
             )  # fmt: skip
             store.write(journal.folder / "target.json", record)
-        name = f"load: level {plan.level} at the peak of {users:,} users"
+        had = record.database.parts if record.database else None
+        level = plan.level or _level_of(plan, had)
+        name = f"load: level {level} at the peak of {users:,} users"
         try:
             with journal.stage(name), console.step(name), watching(plan.metrics) as watched:
-                load = _drive(plan, catalogue, target, journal.folder, is_local=address.is_loopback)
+                load = _drive(
+                    plan, level, catalogue, target, journal.folder, is_local=address.is_loopback
+                )
         except CannotMeasure:
             return journal.folder  # its run.json says why, and a verdict that
         except KeyboardInterrupt:
@@ -147,6 +160,9 @@ def run(plan: StagingPlan) -> Path:
     if watched.metrics is not None:
         record = msgspec.structs.replace(record, host_metrics=watched.metrics)
         store.write(journal.folder / "target.json", record)
+    drove_nothing = NO_LOAD & {code_of(reason) for reason in load.invalid}
+    if plan.advise and plan.database_url and had is not None and not drove_nothing:
+        _advise(plan, journal, plan.database_url, had)
     journal.skip("benchmarks", COMPARE_WITH)
     # matplotlib takes a second to import; only this step needs it.
     from phasegate import report
@@ -154,9 +170,42 @@ def run(plan: StagingPlan) -> Path:
     journal.write("complete")
     with console.step("report"):
         report.build(journal.folder, plan.project)
-    if NO_LOAD & {code_of(reason) for reason in load.invalid}:
-        return journal.folder
-    return journal.publish()
+    return journal.folder if drove_nothing else journal.publish()
+
+
+def _level_of(plan: StagingPlan, had: Mapping[str, str] | None) -> int:
+    """By what the database has, where it was looked at; else by the number of the phase."""
+    if had is not None:
+        return level_of(plan.project, had)
+    return min(plan.phase.number, len(plan.project.levels))
+
+
+def _advise(plan: StagingPlan, journal: Journal, dsn: str, had: Mapping[str, str]) -> None:
+    """Candidates from what the target's database was asked, measured on a copy of our own.
+
+    It has the parts that the target was found to have. Without them a verdict on the load is still
+    worth its while: the stage says why there are none.
+    """
+    # Starts a server, which a verdict alone does not need; takes half a second to import.
+    from phasegate import seeding
+    from phasegate.advise.run import AdvicePlan, advise
+    from phasegate.advise.statements import read_statements
+    from phasegate.stack.cache import cache_dir, locked
+    from phasegate.stack.levels import apply_level
+    from phasegate.stack.postgres import cluster_dir, running_postgres
+
+    settings = plan.project.catalogue.run
+    found = replace(plan.project, levels=(Level(title="as found", parts=tuple(sorted(had))),))
+    with suppress(PhasegateError), journal.stage(ADVISE), console.step(ADVISE) as show:
+        read_statements(dsn)  # what it lacks is said before our copy is made
+        with locked(cache_dir(), "phasegate gate"), running_postgres(cluster_dir()) as server:
+            databases = {}
+            for users in settings.sizes_up_to(min(settings.advise_users_max, plan.phase.users_max)):
+                show(f"seed {users:,} users")
+                databases[users], _ = seeding.ensure_dataset(server, users=users, seed=plan.seed)
+                apply_level(databases[users], 1, found)
+            asked = AdvicePlan(found, 1, plan.seed, settings.advise_budget_s, foreign_dsn=dsn)
+            advise(asked, server, databases, journal.folder, on_progress=show)
 
 
 def look(
@@ -178,6 +227,8 @@ def look(
         here = load_project()
         acting = _acting(here, users, seed, users_file)
         database, found = look_at(database_url, here.about, acting)
+        parts = dict(found_parts(database_url, here))
+        database = msgspec.structs.replace(database, parts=parts)
     return TargetRecord(
         format_version=TargetRecord.FORMAT_VERSION,
         host=host,
@@ -227,11 +278,17 @@ def _acting(project: Project, users: int, seed: int, users_file: Path | None) ->
 
 
 def _drive(
-    plan: StagingPlan, catalogue: Catalogue, target: Target, folder: Path, *, is_local: bool
+    plan: StagingPlan,
+    level: int,
+    catalogue: Catalogue,
+    target: Target,
+    folder: Path,
+    *,
+    is_local: bool,
 ) -> LoadRecord:
     """One stage at the modelled peak with head-room, sampled where the database is known."""
     users = plan.phase.users_max
-    stage = f"level-{plan.level}-{users}-users"
+    stage = f"level-{level}-{users}-users"
     ramp_s = 0.0 if is_local else REMOTE_RAMP_S
     with ExitStack() as watched:
         if plan.database_url is not None:
@@ -248,7 +305,7 @@ def _drive(
             target,
             stage=stage,
             project=plan.project,
-            level=plan.level,
+            level=level,
             users=users,
             seed=plan.seed,
             # The whole duration at the full rate: what rises before it is not counted as peak.

@@ -65,3 +65,6 @@ class GateRecord(Record, frozen=True, kw_only=True):
     parts: tuple[str, ...] | None = None
     """The simplest stack that holds, where that was judged: what it adds; null where a level was
     judged, and in records older than this field."""
+    found: dict[str, str] | None = None
+    """What the user's database has of it, and of the project's techniques: by id, what does the
+    same where it has another name, else empty; null where no database was looked at."""

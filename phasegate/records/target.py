@@ -33,6 +33,9 @@ class FoundDatabase(Part, frozen=True, kw_only=True):
     """A warning about tables without row-level security whose rows are nobody's."""
     planner_settings: tuple[PlannerSetting, ...] | None = None
     """Of the database and of the API's roles; null in records older than this field."""
+    parts: dict[str, str] | None = None
+    """Techniques of the project that are there, by id: what does the same where it has another
+    name, else empty; null in records older than this field."""
 
 
 class TargetRecord(Record, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ Reads `results/<run>/{run,perf}.json`, `seed/*.json`, `load/*.json`, `bench/*.js
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from phasegate.model.capacity import Span
@@ -134,12 +135,14 @@ def gate(
     here: Project | None = None,
     *,
     catalogue: Catalogue | None = None,
+    had: Mapping[str, str] | None = None,
 ) -> GateRecord:
     """GO, NO-GO or INVALID for entering phase `to`, from what a run measured.
 
-    Errors as `build`; UsageError where there is no transition to that phase.
+    `had` is what the user's database has (`advise.found_parts`); what the run's own target had if
+    None. Errors as `build`; UsageError where there is no transition to that phase.
     """
-    return transition.gate(_findings(run_dir, here, catalogue), to, level)
+    return transition.gate(_findings(run_dir, here, catalogue), to, level, had)
 
 
 def compare(

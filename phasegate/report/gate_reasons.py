@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from phasegate.model.capacity import Profile, bill_at, demand_at, missing
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.cost import GB, Bill
 from phasegate.model.verdict import Verdict
 from phasegate.records.gate import Kind, Reason
 from phasegate.records.host_metrics import alerts, summary
-from phasegate.records.least import LeastStack
+from phasegate.records.least import LeastStack, Needed
 from phasegate.records.planner_settings import information, warnings
 from phasegate.records.target import TargetRecord
 from phasegate.report import format as words
@@ -57,8 +59,31 @@ def of_cell(
     return [Reason(kind="note", text=text, sources=sources)]
 
 
-def of_simplest(stack: LeastStack, size: int, asked: float) -> list[Reason]:
-    """What the simplest stack that holds says: it was driven, and without each of its parts too."""
+def of_found(had: Mapping[str, str]) -> list[Reason]:
+    """What the user's database has of the project's techniques."""
+    names = [part if not name else f"{part} (as {name})" for part, name in sorted(had.items())]
+    text = f"The database has {listed(names)}" if names else "The database has no technique yet"
+    return [Reason(kind="note", text=text, sources=())]
+
+
+def of_lacking(needed: Needed, size: int) -> Reason:
+    """That the user's database lacks a part of the simplest stack."""
+    without = needed.without
+    text = f"The database lacks {needed.part}; without it {users(size)} users "
+    if without is None or without.verdict != Verdict.FAIL:
+        text += "were not seen to hold"
+        return Reason(kind="missing", text=text, sources=(least.SOURCE,))
+    p95 = f", p95 {milliseconds(without.latency_ms_p95)}" if without.latency_ms_p95 else ""
+    return Reason(kind="fails", text=f"{text}FAIL{p95}", sources=(least.SOURCE,))
+
+
+def of_simplest(
+    stack: LeastStack, size: int, asked: float, lacking: Sequence[Needed] = ()
+) -> list[Reason]:
+    """What the simplest stack that holds says: it was driven, and without each of its parts too.
+
+    `lacking` are those of its parts that the user's database does not have.
+    """
     sources = (least.SOURCE,)
     probe, names = stack.probe, listed(list(least.parts_of(stack)))
     p95 = milliseconds(probe.latency_ms_p95) if probe.latency_ms_p95 else "unknown"
@@ -69,9 +94,10 @@ def of_simplest(stack: LeastStack, size: int, asked: float) -> list[Reason]:
         text += ", but were not driven with enough head-room"
         return [Reason(kind="missing", text=text, sources=sources)]
     found = [Reason(kind="note", text=f"{text} at {head_room:.2f}× the peak", sources=sources)]
+    found += [of_lacking(needed, size) for needed in lacking]
     for needed in stack.needed:
         without = needed.without
-        if without is not None:
+        if without is not None and needed not in lacking:
             worse = f"p95 {milliseconds(without.latency_ms_p95)}" if without.latency_ms_p95 else ""
             text = f"Without {needed.part}: {without.verdict}{', ' if worse else ''}{worse}"
             found.append(Reason(kind="note", text=text, sources=sources))

@@ -8,15 +8,17 @@ be measured fairly makes it INVALID. Only then it is a GO.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from phasegate.model.catalogue import Catalogue, Phase
 from phasegate.model.errors import UsageError
+from phasegate.records.advice import AdviceRecord, Finding
 from phasegate.records.gate import Decision, GateRecord, NextTechnique, NotYet, Reason, Why
-from phasegate.records.least import LeastStack
+from phasegate.records.least import LeastStack, Needed
 from phasegate.records.project import ProjectNote
 from phasegate.records.run import RENAMED, StackPart
+from phasegate.report import advice as told
 from phasegate.report import gate_reasons as reasons_for
 from phasegate.report import least
 from phasegate.report.effects import Advice, Technique
@@ -64,21 +66,58 @@ def level_of(to: int, level: int | None, levels: int) -> int:
     return min(to, levels) if level is None else level
 
 
-def _step_after(found: Findings, size: int) -> NextTechnique | None:
+def _step_to(needed: Needed, size: int, project: ProjectNote) -> NextTechnique:
+    return NextTechnique(
+        technique=needed.part,
+        title=least.title_of(needed, project),
+        effect=f"needed by {users(size)} users; driven without it and with it",
+        command=least.command_for(needed, project),
+    )
+
+
+def _step_after(found: Findings, size: int, had: Collection[str]) -> NextTechnique | None:
     """What the next larger number of users needs that this one does not; None where nothing."""
     record = found.run.least
     stack = least.stack_for(record, size)
     larger = [s for s in record.stacks if s.users > size and s.outcome == "holds"] if record else []
     for above in larger:
-        for part in least.new_parts(above, stack):
-            note = found.project.techniques.get(part)
+        for needed in least.newly_needed(above, stack):
+            if needed.part not in had:
+                return _step_to(needed, above.users, found.project)
+    return None
+
+
+def _advised_by(finding: Finding, size: int) -> bool:
+    """Whether a candidate is needed by `size` users, as far as was measured."""
+    low = finding.needed_from or finding.needed_from_low or 0.0
+    return finding.advice == "needed" and low <= size
+
+
+def _step_advised(
+    record: AdviceRecord | None, size: int, had: Collection[str]
+) -> NextTechnique | None:
+    """The candidate to act on first that the database does not have; None where there is none."""
+    for finding in record.findings if record else ():
+        technique = finding.covered_by or finding.id
+        if _advised_by(finding, size) and technique not in had:
             return NextTechnique(
-                technique=part,
-                title=plain(note.title if note else part, 120),
-                effect=f"needed by {users(above.users)} users; driven without it and with it",
-                command=f"phasegate sql {part}" if note else None,
+                technique=technique,
+                title=plain(finding.title, 120),
+                effect="; ".join(filter(None, (told.effect(finding), told.since(finding)))),
+                command=f"phasegate sql {technique}",
             )
     return None
+
+
+def _advised_not_yet(record: AdviceRecord | None, had: Collection[str]) -> tuple[NotYet, ...]:
+    """Candidates that can wait, change nothing or would harm."""
+    said = []
+    for finding in record.findings if record else ():
+        why = WHY_NOT.get("slower" if finding.advice == "harmful" else finding.advice)  # type: ignore[arg-type]
+        technique = finding.covered_by or finding.id
+        if why is not None and technique not in had:
+            said.append(NotYet(technique=technique, title=plain(finding.title, 120), why=why))
+    return tuple(said)
 
 
 def _needed_by(technique: Technique, size: int) -> bool:
@@ -193,11 +232,18 @@ class _Judged:
     """The level's cell at the phase's upper bound."""
     simplest: LeastStack | None
     """None where a level is judged."""
+    lacking: tuple[Needed, ...] = ()
+    """Of the simplest stack's parts, those that the user's database does not have."""
 
 
-def _judged(found: Findings, to: int, size: int, level: int | None) -> _Judged:
+def _judged(
+    found: Findings, to: int, size: int, level: int | None, had: Mapping[str, str] | None
+) -> _Judged:
     levels = len(found.project.levels)
     judged = level_of(to, level, levels)
+    driven = {stage.level for stage in found.stages}
+    if level is None and had is not None and found.run.target and len(driven) == 1:
+        (judged,) = driven  # chosen by what the target was found to have
     if not 1 <= judged <= levels:
         raise UsageError(
             f"There is no stack level {judged}",
@@ -207,26 +253,41 @@ def _judged(found: Findings, to: int, size: int, level: int | None) -> _Judged:
     simplest = least.stack_for(found.run.least, size) if level is None else None
     if simplest is not None:
         judged = least.level_with(found.project, least.parts_of(simplest))
-    return _Judged(judged, chosen(found.stages, judged, size), simplest)
+    lacking = () if simplest is None or had is None else _lacking(simplest, found.project, had)
+    return _Judged(judged, chosen(found.stages, judged, size), simplest, lacking)
+
+
+def _lacking(stack: LeastStack, project: ProjectNote, had: Mapping[str, str]) -> tuple[Needed, ...]:
+    """Parts that a database would show, and that one does not have."""
+    shown = (n for n in stack.needed if n.proposed or n.part in project.techniques)
+    return tuple(needed for needed in shown if needed.part not in had)
 
 
 def _of_load(found: Findings, judged: _Judged, size: int) -> list[Reason]:
     asked = found.catalogue.gate.head_room
     if judged.simplest is not None:
-        return reasons_for.of_simplest(judged.simplest, size, asked)
+        return reasons_for.of_simplest(judged.simplest, size, asked, judged.lacking)
     use = next((u for u in found.uses if u.stage == judged.stage), None)
     return reasons_for.of_cell(judged.stage, use, judged.level, size, asked)
 
 
-def _step(found: Findings, judged: _Judged, size: int) -> NextTechnique | None:
+def _step(
+    found: Findings, judged: _Judged, size: int, there: Collection[str]
+) -> NextTechnique | None:
+    """`there` is what the user's database has."""
+    if judged.lacking:
+        return _step_to(judged.lacking[0], size, found.project)
     if judged.simplest is not None:
-        return _step_after(found, size)
+        return _step_after(found, size, there)
     parts = found.run.run.levels.get(judged.level, ())
     had = had_by(found.project, judged.level, parts, judged.stage.arm if judged.stage else None)
-    return next_technique(found.techniques, size, had, found.project)
+    step = next_technique(found.techniques, size, had | set(there), found.project)
+    return step or _step_advised(found.run.advice, size, had | set(there))
 
 
-def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
+def gate(
+    found: Findings, to: int, level: int | None = None, had: Mapping[str, str] | None = None
+) -> GateRecord:
     """The verdict on entering phase `to`.
 
     Args:
@@ -234,16 +295,22 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
         to: the phase to be entered.
         level: stack level to be judged; by default the simplest stack that was seen to hold, where
             it was searched, else the level of the phase's own number, or the last one.
+        had: what the user's database has (`advise.found_parts`); what the run's target had if None.
 
     Raises:
         UsageError: there is no transition to that phase, or no such level.
     """
     catalogue = found.catalogue
     size = phase_to_enter(catalogue, to).users_max
-    judged = _judged(found, to, size, level)
-    profile = next((p for p in found.profiles if p.level == judged.level), None)
-    reasons = _of_load(found, judged, size)
     target = found.run.target
+    if had is None and target is not None and target.database is not None:
+        had = target.database.parts
+    judged = _judged(found, to, size, level, had)
+    profile = next((p for p in found.profiles if p.level == judged.level), None)
+    reasons = [
+        *_of_load(found, judged, size),
+        *(reasons_for.of_found(had) if had is not None else ()),
+    ]
     if target is not None:
         reasons += [*reasons_for.of_target(target, size), *reasons_for.of_host(target, catalogue)]
     if target is None or (profile is not None and profile.database is not None):
@@ -252,7 +319,7 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
     if found.run.run.outcome != "complete":
         text = f"The run {found.run.ended}{_why_failed(found)}"
         reasons.append(Reason(kind="invalid", text=text, sources=("run.json",)))
-    if not found.techniques:
+    if not found.techniques and not found.run.advice:
         text = "No technique was compared, so none can be named as the next"
         reasons.append(Reason(kind="note", text=text, sources=()))
     simplest = judged.simplest
@@ -264,10 +331,17 @@ def gate(found: Findings, to: int, level: int | None = None) -> GateRecord:
         users=size,
         level=judged.level,
         reasons=tuple(sorted(reasons, key=lambda reason: WEIGHT[reason.kind])),
-        next_technique=_step(found, judged, size),
-        not_yet=_not_yet(found.techniques, size),
+        next_technique=_step(found, judged, size, had or ()),
+        not_yet=_waiting(found, size, had or ()),
         parts=least.parts_of(simplest) if simplest else None,
+        found=None if had is None else dict(had),
     )
+
+
+def _waiting(found: Findings, size: int, had: Collection[str]) -> tuple[NotYet, ...]:
+    """Of what the user's database has, nothing is left to wait for."""
+    said = tuple(each for each in _not_yet(found.techniques, size) if each.technique not in had)
+    return said or (_advised_not_yet(found.run.advice, had) if found.run.target else ())
 
 
 def lines(record: GateRecord) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from phasegate import report, seeding
 from phasegate.api.launch import Api, running_api
 from phasegate.load.run import RemoteLimits
 from phasegate.records import store
+from phasegate.records.advice import AdviceRecord
 from phasegate.records.load import LoadRecord
 from phasegate.records.target import TargetRecord
 from phasegate.stack.database import connected
@@ -85,6 +86,14 @@ def execute(dsn: str, statement: str) -> None:
     asyncio.run(work())
 
 
+def fetch(dsn: str, query: str) -> object:
+    async def work() -> object:
+        async with connected(dsn) as connection:
+            return await connection.fetchval(query)
+
+    return asyncio.run(work())
+
+
 @dataclass(frozen=True)
 class Answer:
     code: int
@@ -127,7 +136,8 @@ def gate(staging: Staging, tmp_path_factory: pytest.TempPathFactory) -> Callable
 
 
 def live(staging: Staging) -> list[str]:
-    return ["--to", "2", "--host", staging.api.url, "--compute", "small", "--duration", "3"]
+    driven = ["--to", "2", "--host", staging.api.url, "--compute", "small", "--duration", "3"]
+    return [*driven, "--no-advise"]
 
 
 METRICS_KEY = "sb_secret_of_the_tests_0123456789"
@@ -160,6 +170,75 @@ def test_a_staging_stack_that_holds_its_peak_on_enough_users_is_a_go(held, gate)
     assert (target.acting_users, target.acting_users_found) == (100, 100)
     # Judged again from its files alone, it is the same.
     assert gate(held.folder, "--to", "2").verdict == held.verdict
+
+
+def test_the_level_is_that_of_the_parts_which_the_database_has(held):
+    assert held.verdict["level"] == 2
+    assert set(held.verdict["found"]) >= {"idx_tasks_user_created", "idx_tasks_project", "rls_uid"}
+    assert any(text.startswith("The database has idx_tasks_p") for text in held.reasons("note"))
+
+
+SMALL_COPY = """
+[run]
+advise_users_max = 300
+advise_budget_s = 2.0
+[slo]
+statement_latency_ms_p95 = 0.05
+"""
+
+
+def test_candidates_come_from_what_that_database_was_asked_and_are_measured_on_ours(
+    gate, staging, cache
+):
+    execute(staging.dsn, "create extension if not exists pg_stat_statements")
+    execute(staging.dsn, "alter index idx_tasks_project rename to tasks_in_a_project")
+    execute(staging.dsn, "drop index idx_tasks_user_created")
+    execute(staging.dsn, "select pg_stat_statements_reset()")
+    asked = [each for each in live(staging) if each != "--no-advise"]
+    tables = "select count(*) from pg_class where relkind in ('r', 'i', 'm')"
+    before = fetch(staging.dsn, tables)
+    try:
+        found = gate(
+            *asked, catalogue=SMALL_COPY,
+            DATABASE_URL=staging.dsn, PHASEGATE_CACHE_DIR=str(cache),
+        )  # fmt: skip
+        assert fetch(staging.dsn, tables) == before, "it is only read"
+    finally:
+        execute(staging.dsn, "drop index tasks_in_a_project")
+        apply_level(staging.dsn, 2)
+    assert found.folder is not None, found.said
+    assert found.verdict["found"]["idx_tasks_project"] == "tasks_in_a_project"
+    assert "idx_tasks_user_created" not in found.verdict["found"]
+    advice = store.read(found.folder / "advice.json", AdviceRecord)
+    assert advice.seen_on.startswith("127.0.0.1")
+    lacking = [f for f in advice.findings if f.covered_by == "idx_tasks_user_created"]
+    assert [f for f in lacking if f.sizes], [(f.id, f.reason) for f in advice.findings]
+    step = found.verdict["next_technique"]
+    assert step is not None
+    assert step["technique"] not in found.verdict["found"]
+
+
+def test_a_run_is_judged_by_what_the_own_database_has(phasegate, staging):
+    def judged():
+        published = ROOT / "results" / "published"
+        done = phasegate("gate", published, "--to", "3", "--json", "--database-url", staging.dsn)
+        assert "Traceback" not in done.stderr
+        return json.loads(done.stdout)
+
+    execute(staging.dsn, "alter index idx_tasks_user_created rename to tasks_of_a_user")
+    try:
+        has = judged()
+        assert has["parts"] == ["idx_tasks_user_created"]
+        assert has["found"]["idx_tasks_user_created"] == "tasks_of_a_user"
+        assert not any("lacks" in reason["text"] for reason in has["reasons"])
+        execute(staging.dsn, "drop index tasks_of_a_user")
+        lacks = judged()
+    finally:
+        execute(staging.dsn, "drop index if exists tasks_of_a_user")
+        apply_level(staging.dsn, 2)
+    assert lacks["decision"] == "NO-GO"
+    assert lacks["reasons"][0]["text"].startswith("The database lacks idx_tasks_user_created; ")
+    assert lacks["next_technique"]["technique"] == "idx_tasks_user_created"
 
 
 def test_a_staging_run_reads_and_keeps_no_secret(held, staging):

@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from phasegate import report
 from phasegate.records import store
+from phasegate.records.advice import AdviceRecord, AtSize, Finding
 from phasegate.records.least import LeastRecord, LeastStack, Needed, Trial
 from phasegate.records.matrix import Probe
 
@@ -82,6 +84,49 @@ def test_the_gate_judges_the_least_and_its_next_is_nothing_that_it_has(whole_run
     assert report.gate_lines(late)[0].endswith(f"up to 100k users, with {INDEX}")
 
 
+def test_what_the_database_lacks_of_it_is_a_no_and_comes_next(whole_run: Path) -> None:
+    searched(whole_run, stack(1_000), stack(10_000), stack(100_000, INDEX))
+    found = report.gate(whole_run, 3, had={"rls_uid": ""})
+    assert (found.decision, found.found) == ("NO-GO", {"rls_uid": ""})
+    assert found.reasons[0].text == (
+        f"The database lacks {INDEX}; without it 100k users FAIL, p95 1.9 s"
+    )
+    assert found.next_technique is not None
+    assert found.next_technique.command == f"phasegate sql {INDEX}"
+
+
+def test_what_the_database_has_under_another_name_is_judged_and_never_next(
+    whole_run: Path,
+) -> None:
+    searched(whole_run, stack(1_000), stack(10_000), stack(100_000, INDEX))
+    had = {INDEX: "tasks_of_a_user", "user_stats": ""}
+    late = report.gate(whole_run, 3, had=had)
+    assert late.decision == report.gate(whole_run, 3).decision
+    assert f"The database has {INDEX} (as tasks_of_a_user) and user_stats" in [
+        reason.text for reason in late.reasons
+    ]
+    assert not {each.technique for each in late.not_yet} & had.keys()
+    early = report.gate(whole_run, 2, had=had)
+    assert early.next_technique is None
+
+
+def test_a_candidate_of_nobody_s_is_named_with_its_title_and_its_migration(
+    whole_run: Path,
+) -> None:
+    proposed = stack(100_000, "idx_orders_state")
+    (needed,) = proposed.needed
+    needed = msgspec.structs.replace(needed, proposed="index orders (state)")
+    searched(whole_run, stack(1_000), msgspec.structs.replace(proposed, needed=(needed,)))
+    html = report.build(whole_run).read_text(encoding="utf-8")
+    assert "index orders (state) (phasegate sql idx_orders_state)" in html
+    assert "<h1>100k users hold with index orders (state) and nothing else</h1>" in html
+    assert "as level 1" in html  # priced as the level that has all the project's own parts of it
+    early = report.gate(whole_run, 2)
+    assert early.next_technique is None, "10k users were not searched here"
+    lacking = report.gate(whole_run, 3, had={})
+    assert "The database lacks idx_orders_state" in lacking.reasons[0].text
+
+
 def test_a_level_that_is_asked_for_is_judged_itself(whole_run: Path) -> None:
     searched(whole_run, stack(10_000))
     assert report.gate(whole_run, 2, 3).parts is None
@@ -93,6 +138,23 @@ def test_without_a_stack_that_holds_the_level_is_judged(whole_run: Path, outcome
     searched(whole_run, stack(10_000, INDEX, outcome=outcome))
     assert report.gate(whole_run, 2).parts is None
     assert report.summary(whole_run)[1] == f"Do for 10k: {outcome}"
+
+
+def test_where_nothing_is_enough_what_clients_should_ask_is_named(whole_run: Path) -> None:
+    rows = AtSize(users=1_000, ratio=0.1, low=0.1, high=0.1, before_ms_p95=90.0, after_ms_p95=9.0)
+    offset = Finding(
+        id="page_news", kind="offset", table="public.news", title="Go on after the last row",
+        why="seen", advice="needed", sizes=(rows,),
+    )  # fmt: skip
+    advice = AdviceRecord(
+        format_version=1, started_at="", seed=1, sizes=(1_000,), level=1, seen_on="our copy",
+        statements=1, unread=0, sessions=1, findings=(offset,),
+    )  # fmt: skip
+    store.write(whole_run / "advice.json", advice)
+    searched(whole_run, stack(100_000, INDEX, outcome="does not hold"))
+    html = report.build(whole_run).read_text(encoding="utf-8")
+    assert f"enough (tried {INDEX}). What clients send must change" in html
+    assert "Go on after the last row (phasegate sql page_news)" in html
 
 
 def test_a_least_without_head_room_is_no_go_ahead(whole_run: Path) -> None:
