@@ -25,7 +25,7 @@ from phasegate.stack.postgres import PostgresServer
 
 pytestmark = pytest.mark.integration
 
-USERS, SEED, ROWS = 60, 5, 15_000
+USERS, SEED, ROWS = 60, 5, 30_000
 
 # What everybody may read, so that row-level security keeps no index from use.
 TABLE = f"""
