@@ -22,6 +22,7 @@ from phasegate.report.charts import (
     costs,
     distributions,
     growth,
+    growth_over_time,
     limits,
     over_time,
     percentiles,
@@ -272,21 +273,41 @@ def for_load(found: Findings) -> list[ChartPlan]:
 
 def for_soak(found: Findings) -> list[ChartPlan]:
     """Long stages over time."""
-    slo = found.catalogue.slo.request_latency_ms_p95
+    return [
+        plan
+        for number, each in enumerate(found.soaks)
+        for plan in _for_one_soak(each, f"-{number + 1}" if number else "", found.catalogue)
+    ]
 
-    def plan(each: Soak) -> ChartPlan:
-        return ChartPlan(
-            f"over-time-{number}" if (number := found.soaks.index(each)) else "over-time",
+
+def _for_one_soak(each: Soak, number: str, catalogue: Catalogue) -> list[ChartPlan]:
+    slo = catalogue.slo.request_latency_ms_p95
+    sampled = f"sampler/{each.stage}.json"
+    plans = [
+        ChartPlan(
+            f"over-time{number}",
             "Over time",
             "The line is the p95 of clicks by when they were due, the band runs from p50 to p99. "
             "Marks: more slow clicks than chance puts there. Lanes: what the server did.",
             over_time.alt(each),
             lambda layout: over_time.figure(each, slo, layout),
             soak_words.recurring_table(each),
-            [each.source, f"sampler/{each.stage}.json"],
+            [each.source, *([sampled] if each.recurrence.events is not None else [])],
         )
-
-    return [plan(each) for each in found.soaks]
+    ]
+    if growth_over_time.shown(each):
+        plans.append(
+            ChartPlan(
+                f"growth-over-time{number}",
+                "What grows",
+                "A figure each, between the least and the most of it.",
+                growth_over_time.alt(each),
+                lambda layout: growth_over_time.figure(each, layout),
+                soak_words.series_table(each),
+                [sampled],
+            )
+        )
+    return plans
 
 
 def for_money(found: Findings) -> list[ChartPlan]:

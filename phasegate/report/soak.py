@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
@@ -20,7 +20,7 @@ from phasegate.records.sampler import Sample, SamplerRecord
 from phasegate.records.server_events import EventKind, Rhythm
 from phasegate.report.format import plain
 from phasegate.report.recurring import Recurrence, Row, recurrence
-from phasegate.stats.trend import Trend, trend
+from phasegate.stats.trend import PVALUE_MAX, Trend, trend
 
 KIND_NAMES: dict[EventKind, str] = {
     "checkpoint": "checkpoint",
@@ -43,19 +43,35 @@ DRIFT_SHARE_MIN = 0.05
 LEVELS_OFF = 0.25
 """Of the whole's slope: where the last half grows by less, it levels off."""
 HOUR_S = 3600.0
+WAL = "WAL written"
+
+
+@dataclass(frozen=True)
+class Series:
+    """A figure over the soak, in stretches of equal length."""
+
+    name: str
+    unit: str
+    """`ms`, `bytes` or `count`."""
+    at_s: tuple[float, ...]
+    """Middles of the stretches."""
+    values: tuple[float, ...]
+    only_grows: bool = False
+    """By its nature, so that its growth is no drift."""
 
 
 @dataclass(frozen=True)
 class Drift:
     """What moved one way all the time, per hour and in its own unit."""
 
-    name: str
-    unit: str
-    """`ms`, `bytes` or `count`."""
-    level: float
-    """Its median."""
+    series: Series
     trend: Trend
     levels_off: bool
+
+    @property
+    def level(self) -> float:
+        """The median."""
+        return median(self.series.values)
 
 
 @dataclass(frozen=True)
@@ -77,9 +93,9 @@ class Soak:
     level: int
     length_s: float
     recurrence: Recurrence
+    series: tuple[Series, ...]
+    """The p95 of clicks first; without a stretch where clicks were too few."""
     drifts: tuple[Drift, ...]
-    drift_points: int
-    """Stretches that the trend of the p95 rests on; 0 where it was too short for one."""
     met: tuple[Met, ...]
     not_watched: tuple[str, ...]
 
@@ -94,24 +110,16 @@ def of_stage(load: LoadRecord, used: SamplerRecord | None) -> Soak | None:
     found = recurrence(load, used)
     if found is None:
         return None
-    times, p95s = _latency_points(found.row)
-    series: list[tuple[str, str, list[float], list[float]]] = [
-        ("p95 of clicks", "ms", times, p95s),
-        *_sampled(load, used),
-    ]
-    drifts = [
-        drift
-        for name, unit, at, values in series
-        if (drift := _drift(name, unit, at, values, found.row.length_s)) is not None
-    ]
+    series = (_latency(found.row), *_sampled(load, used))
+    drifts = (_drift(each, found.row.length_s, len(series)) for each in series)
     return Soak(
         stage=load.stage,
         users=load.users,
         level=load.level,
         length_s=found.row.length_s,
         recurrence=found,
-        drifts=tuple(drifts),
-        drift_points=len(p95s),
+        series=series,
+        drifts=tuple(each for each in drifts if each is not None),
         met=_met(found, used),
         not_watched=_not_watched(used),
     )
@@ -123,28 +131,23 @@ def _not_watched(used: SamplerRecord | None) -> tuple[str, ...]:
     return used.not_sampled
 
 
-def _latency_points(row: Row) -> tuple[list[float], list[float]]:
+def _latency(row: Row) -> Series:
     """The p95 of equal stretches that have enough clicks for one."""
-    total = float(row.clicks.sum())
-    count = min(DRIFT_POINTS, int(total / DRIFT_CLICKS_MIN))
-    if count < 1:
-        return [], []
-    step_s = row.length_s / count
+    count = min(DRIFT_POINTS, int(float(row.clicks.sum()) / DRIFT_CLICKS_MIN))
+    step_s = row.length_s / max(count, 1)
     found = []
     for number in range(count):
         p95 = row.within(number * step_s, (number + 1) * step_s).percentile_ms(95)
         if p95 is not None:
             found.append(((number + 0.5) * step_s, p95))
-    return [at for at, _ in found], [value for _, value in found]
+    return Series("p95 of clicks", "ms", tuple(at for at, _ in found), tuple(v for _, v in found))
 
 
 Look = Callable[[Sample], float | None]
 
 
-def _sampled(
-    load: LoadRecord, used: SamplerRecord | None
-) -> Iterator[tuple[str, str, list[float], list[float]]]:
-    """What the sampler saw under load, each in stretches of equal length."""
+def _sampled(load: LoadRecord, used: SamplerRecord | None) -> Iterator[Series]:
+    """What the sampler saw under load."""
     if used is None or load.over_time is None:
         return
     begun = datetime.fromisoformat(load.over_time.begun_at)
@@ -155,18 +158,23 @@ def _sampled(
         (f"memory of {name}", "bytes", _memory_of(name)) for name in names
     ]
     looks += [
-        ("connections to the database", "count", lambda s: float(s.connections)),
+        ("connections", "count", lambda s: float(s.connections)),
         ("size of the database", "bytes", lambda s: s.growth.size_bytes if s.growth else None),
         ("dead rows", "count", lambda s: s.growth.dead_rows if s.growth else None),
+        (WAL, "bytes", lambda s: s.growth.wal_bytes if s.growth else None),
     ]
     for name, unit, look in looks:
         seen = [(s.at_s - later_s, value) for s in samples if (value := look(s)) is not None]
-        parts = np.array_split(np.array(seen), min(DRIFT_POINTS, len(seen))) if seen else []
-        yield (
-            name,
-            unit,
-            [float(np.median(part[:, 0])) for part in parts],
-            [float(np.median(part[:, 1])) for part in parts],
+        if not seen:
+            continue
+        parts = np.array_split(np.array(seen), min(DRIFT_POINTS, len(seen)))
+        values = [float(np.median(part[:, 1])) for part in parts]
+        yield Series(
+            name=name,
+            unit=unit,
+            at_s=tuple(float(np.median(part[:, 0])) for part in parts),
+            values=tuple(value - values[0] for value in values) if name == WAL else tuple(values),
+            only_grows=name == WAL,
         )
 
 
@@ -176,23 +184,20 @@ def _memory_of(name: str) -> Look:
     )
 
 
-def _drift(
-    name: str, unit: str, times: Sequence[float], values: Sequence[float], length_s: float
-) -> Drift | None:
-    """The trend of a series, where it is one and matters."""
-    hours = np.array(times) / HOUR_S
-    found = trend(hours, np.array(values))
-    level = median(values) if values else 0.0
-    if found is None or not found.is_one:
+def _drift(series: Series, length_s: float, tests: int) -> Drift | None:
+    """The trend of a series, where it is one, also among so many, and matters."""
+    hours, values = np.array(series.at_s) / HOUR_S, np.array(series.values)
+    found = trend(hours, values)
+    if series.only_grows or found is None or found.pvalue * tests > PVALUE_MAX or not found.is_one:
         return None
-    if abs(found.slope) * length_s / HOUR_S < DRIFT_SHARE_MIN * abs(level):
+    if abs(found.slope) * length_s / HOUR_S < DRIFT_SHARE_MIN * abs(float(np.median(values))):
         return None
     half = len(values) // 2
-    late = trend(hours[half:], np.array(values[half:]))
+    late = trend(hours[half:], values[half:])
     levels_off = late is not None and (
         not late.is_one or abs(late.slope) < LEVELS_OFF * abs(found.slope)
     )
-    return Drift(name, unit, level, found, levels_off)
+    return Drift(series, found, levels_off)
 
 
 def _met(found: Recurrence, used: SamplerRecord | None) -> tuple[Met, ...]:

@@ -73,17 +73,19 @@ def suspect_name(suspect: Suspect) -> str:
 
 def drift_sentence(drift: Drift) -> str:
     """`p95 of clicks grows by 12 ms an hour (9 to 15), and levels off`."""
-    low, high = sorted((abs(drift.trend.low), abs(drift.trend.high)))
-    verb = "grows" if drift.trend.slope > 0 else "falls"
-    amount = in_unit(abs(drift.trend.slope), drift.unit)
-    said = f"{drift.name} {verb} by {amount} an hour ({in_unit(low, drift.unit)} to "
-    said += f"{in_unit(high, drift.unit)}) from about {in_unit(drift.level, drift.unit)}"
-    return f"{said}, and levels off" if drift.levels_off else said
+    found, unit = drift.trend, drift.series.unit
+    low, high = sorted((abs(found.low), abs(found.high)))
+    verb = "grows" if found.slope > 0 else "falls"
+    slope, low_said, high_said, level = (
+        in_unit(value, unit) for value in (abs(found.slope), low, high, drift.level)
+    )
+    said = f"{drift.series.name} {verb} by {slope} an hour ({low_said} to {high_said})"
+    return f"{said} from about {level}{', and levels off' if drift.levels_off else ''}"
 
 
 def no_drift(soak: Soak) -> str:
     """Why there is none: because there is none, or because it was too short to tell."""
-    if soak.drift_points:
+    if soak.series[0].values:
         return "nothing that chance does not explain"
     return "cannot be told: too few clicks"
 
@@ -147,5 +149,18 @@ def recurring_table(soak: Soak) -> Table:
                 f"≤ {significant(max(each.pvalue, 1e-4), 1)}",
             )
             for each in soak.recurrence.found
+        ),
+    )
+
+
+def series_table(soak: Soak) -> Table:
+    """Each series: at the begin, at the end, least and most."""
+    return Table(
+        ("Figure", "First", "Last", "Least", "Most"),
+        tuple(
+            (each.name, *(in_unit(value, each.unit) for value in values))
+            for each in soak.series
+            if each.values
+            for values in [(each.values[0], each.values[-1], min(each.values), max(each.values))]
         ),
     )

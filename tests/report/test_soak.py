@@ -179,6 +179,7 @@ def test_the_page_and_the_summary_have_it(
     assert "suspect: refresh of public.m (10 of 10)" in page
     assert 'id="load-seconds"' not in page  # ten minutes, second by second
     assert (tmp_path / "charts" / "over-time.svg").exists()
+    assert "memory of api: drifts" in page
     assert "refresh of public.m" in (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert report.soak_lines(tmp_path)[1].endswith("refresh of public.m (10 of 10)")
 
