@@ -52,7 +52,7 @@ Mode = Literal["sustained", "burst"]
 """What of a size that bursts is in force: what it may use for ever, or from full credits on."""
 
 LEFT_OUT = (
-    "the API: PostgREST shares the size's processor and memory, phasegate's own API does not",
+    "the API: PostgREST shares the size's processor and memory, the driven one does not",
     "what the operating system and Supabase's other services take of its memory",
 )
 """What no emulation here puts in force."""
