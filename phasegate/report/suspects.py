@@ -14,7 +14,7 @@ from statistics import median
 import numpy as np
 
 from phasegate.records.server_events import EventKind, ServerEvent
-from phasegate.stats.recurrence import PVALUE_MAX, Array, Coincidence, coincidence
+from phasegate.stats.recurrence import PVALUE_MAX, Array, Coincidence, coincidence, covered
 
 EVENTS_MIN = 2
 SLOW_MORE_MIN = 3.0
@@ -23,8 +23,8 @@ SHARE_RATIO_MIN = 2.0
 """Of the share of slow clicks in the windows to that beside them."""
 LONG_S = 5.0
 """What lasts for longer has a begin, an end and a middle, which are tried apart."""
-AFTER_S = 1.0
-"""After a moment, what it did shows within so long."""
+ABOUT_S = 1.0
+"""After a moment, what it did shows within so long; what ends does its last work within it."""
 BEFORE_S = 0.1
 """Clicks that were due just before were still under way."""
 COVERED_MAX = 0.5
@@ -35,8 +35,9 @@ REGULAR = 0.15
 """Of the median gap: events come in a rhythm where no more than this lies between it and"""
 REGULAR_SHARE = 0.7
 """so many of their gaps."""
-LOCK_WEIGHT = 0.5
-"""A lock is what others' work shows as: where both coincide, the work is named first."""
+SYMPTOMS: frozenset[EventKind] = frozenset({"lock", "reconnect"})
+SYMPTOM_WEIGHT = 0.5
+"""As these the work of others shows: where both coincide, the work is named first."""
 
 Aspect = str
 """`while`, `as it begins` or `as it ends`."""
@@ -126,7 +127,7 @@ def on_trial(events: Sequence[ServerEvent], length_s: float, width_s: float) -> 
     for kind, what in list(alone):
         if what and len(groups[kind, what]) == len(groups[kind, ""]):
             alone.discard((kind, ""))
-    chosen = sorted(alone, key=lambda key: -len(groups[key]))[:GROUPS_MAX]
+    chosen = sorted(alone, key=lambda key: (-len(groups[key]), key))[:GROUPS_MAX]
     before_s = max(BEFORE_S, width_s)
     return tuple(
         trial
@@ -148,9 +149,7 @@ def _aspects(
     def from_begin(event: ServerEvent) -> float:
         return event.begin_s - event.within_s - before_s
 
-    begins = trial(
-        "as it begins", events, [[from_begin(e), e.begin_s + AFTER_S + before_s] for e in events]
-    )
+    begins = trial("as it begins", events, [[from_begin(e), e.begin_s + ABOUT_S] for e in events])
     if len(known) < EVENTS_MIN:
         return [begins]
     meanwhile = trial("while", known, [[from_begin(e), (e.end_s or 0) + before_s] for e in known])
@@ -159,7 +158,7 @@ def _aspects(
     ends = trial(
         "as it ends",
         known,
-        [[(e.end_s or 0) - before_s, (e.end_s or 0) + AFTER_S + before_s] for e in known],
+        [[(e.end_s or 0) - ABOUT_S, (e.end_s or 0) + ABOUT_S] for e in known],
     )
     return [meanwhile, begins, ends]
 
@@ -181,7 +180,8 @@ def suspects_of(
 
     while ranked := accepted(rest):
         best = ranked[0]
-        inside = _inside(best.trial.windows_s, len(clicks), width_s)
+        beside = best.trial.windows_s + np.array([-width_s, width_s])
+        inside = covered(beside, len(clicks), width_s)
         clicks[inside] = slow[inside] = 0
         rest = [trial for trial in rest if not _are_one(trial, best.trial)]
         others = [one for one in ranked if not _are_one(one.trial, best.trial)]
@@ -203,7 +203,7 @@ def _are_one(one: Trial, other: Trial) -> bool:
 def _weight(suspect: Suspect) -> float:
     """How much it explains: slow clicks, times the share of its events that have any about them."""
     reach = suspect.slow_more * suspect.hits / len(suspect.events)
-    return reach * (LOCK_WEIGHT if suspect.trial.kind == "lock" else 1.0)
+    return reach * (SYMPTOM_WEIGHT if suspect.trial.kind in SYMPTOMS else 1.0)
 
 
 def _tried(trial: Trial, clicks: Array, slow: Array, width_s: float, tests: int) -> Suspect | None:
@@ -228,11 +228,3 @@ def _suspect(trial: Trial, result: Coincidence, tests: int) -> Suspect:
         share_outside=result.share_outside,
         pvalue=min(1.0, result.pvalue * tests),
     )
-
-
-def _inside(windows_s: Array, bins: int, width_s: float) -> Array:
-    at_s = (np.arange(bins) + 0.5) * width_s
-    inside = np.zeros(bins, dtype=bool)
-    for begin_s, end_s in windows_s:
-        inside |= (at_s > begin_s - width_s) & (at_s < end_s + width_s)
-    return inside

@@ -268,7 +268,7 @@ def coincidence(
         windows_s: begin and end of each, shape (events, 2).
         apart_s: the median time between two events.
     """
-    length_s, inside = len(clicks) * width_s, _covered(windows_s, len(clicks), width_s)
+    length_s, inside = len(clicks) * width_s, covered(windows_s, len(clicks), width_s)
     outside = float(clicks[~inside].sum())
     share = float(slow[~inside].sum()) / outside if outside else 0.0
     surplus = np.concatenate([[0.0], np.cumsum(slow - share * clicks)])
@@ -298,8 +298,8 @@ def coincidence(
     )
 
 
-def _covered(windows_s: Array, bins: int, width_s: float) -> npt.NDArray[np.bool_]:
-    """The bins that any window touches."""
+def covered(windows_s: Array, bins: int, width_s: float) -> npt.NDArray[np.bool_]:
+    """The bins that any of `windows_s` (shape (events, 2)) touches."""
     inside = np.zeros(bins, dtype=bool)
     for begin_s, end_s in windows_s:
         inside[max(int(begin_s / width_s), 0) : max(math.ceil(end_s / width_s - 1e-9), 0)] = True
