@@ -15,7 +15,7 @@ from phasegate.adopt.project_folder import Change, State, compare, write
 from phasegate.adopt.workflows import FOLDER as WORKFLOWS
 from phasegate.adopt.workflows import workflows as workflow_files
 from phasegate.cli import options
-from phasegate.model.errors import UsageError
+from phasegate.model.errors import ConfigurationError, UsageError
 from phasegate.nightly.worktrees import repository_of
 from phasegate.project import load_project
 from phasegate.record import Recorded, record
@@ -116,7 +116,14 @@ def init(
 def _write_workflows(folder: Path | None, *, diff: bool) -> None:
     """Write the workflows of the project in `folder`, or of the one here, into its repository."""
     project = load_project(folder).root
-    repository = repository_of(project)
+    try:
+        repository = repository_of(project)
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"{project} lies in no git repository",
+            untouched="Nothing was written",
+            then="`git init` makes one; the workflows go into its .github/",
+        ) from error
     place = project.relative_to(repository).as_posix()
     files = workflow_files(place, version("phasegate"))
     record = f"{WORKFLOWS}/init.toml"

@@ -69,6 +69,13 @@ def test_what_somebody_else_wrote_is_in_the_way(repository: Path) -> None:
     assert [path.name for path in (repository / ".github").rglob("*.*")] == [theirs.name]
 
 
+def test_outside_a_repository_nothing_is_written(tmp_path: Path) -> None:
+    place = shutil.copytree(ROOT / "examples" / "helpdesk", tmp_path / "helpdesk")
+    said = str(init(place, "--workflows").exception)
+    assert "lies in no git repository" in said
+    assert not (place / ".github").exists()
+
+
 def test_a_night_of_theirs_calls_the_installed_phasegate_on_their_project(
     repository: Path, runner: Any
 ) -> None:
