@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev test test-fast fmt check perf nightly perf-nightly lock clean
+.PHONY: help run setup setup-dev test test-fast fmt check perf nightly perf-nightly perf-repeat lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ nightly: setup ## HEAD against a pinned commit, and drift since (BASELINE=v1, by
 
 perf-nightly: setup-dev ## the nightly's detectors, proven on recordings of this machine
 	@$(BIN)/python -m instruments perf --nightly
+
+perf-repeat: setup-dev ## the benchmarks twice, on two seeds: are the answers the same?
+	@$(BIN)/python -m instruments repeat
 
 lock: setup-dev ## resolve pyproject.toml and drift-requirements.in into the lock files
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -13,7 +13,7 @@ import msgspec
 from instruments import check_benchmarks
 from instruments import perf as all_rows
 from phasegate.__main__ import run_command
-from phasegate.cli import options
+from phasegate.cli import console, options
 from phasegate.model.errors import DoesNotHold
 
 
@@ -185,6 +185,43 @@ def least(users: int | None, seeds: int, first_seed: int, run: Path, results: Pa
         raise DoesNotHold("; ".join(wrong))
     parts = ", ".join(needed.part for needed in found[first_seed].needed) or "nothing"
     click.echo(f"{size:,} users on {seeds} seeds: {parts}; without any part it FAILs")
+
+
+@instruments.command()
+@click.option("--users", type=options.POSITIVE, help="Registered users of the largest data set.")
+@click.option("--sweeps", type=click.IntRange(min=2), default=2, show_default=True)
+@click.option("--same-seed", is_flag=True, help="The same data in each sweep.")
+@click.option("--budget", type=click.FloatRange(min=1), help="Seconds for each sweep.")
+@options.results
+def repeat(
+    users: int | None, sweeps: int, budget: float | None, results: Path, *, same_seed: bool
+) -> None:
+    """Whether a sweep of the benchmarks gives the same answers again.
+
+    Measures every technique of the project here at every size, several times, each on data of
+    another seed, and prints both N*, whether each lies in the other's interval, and whether the
+    advice is the same. Exit code 1 where they agree less than they must.
+    """
+    from instruments import repeat as repeated
+
+    project = options.project()
+    run = project.catalogue.run
+    sizes = run.benchmark_sizes_up_to(users or run.users)
+    with console.step("sweeps") as show:
+        found = repeated.measure(
+            project,
+            sizes,
+            sweeps=sweeps,
+            same_seed=same_seed,
+            budget_s=budget or run.benchmark_budget_s,
+            results=results.resolve(),
+            on_progress=show,
+        )
+    click.echo("\n".join(repeated.table(found[0], found[1])))
+    shares = repeated.shares(found)
+    click.echo("\n".join(map(str, shares)))
+    if not all(share.holds for share in shares):
+        raise DoesNotHold("The sweeps agree less than they must")
 
 
 if __name__ == "__main__":

@@ -61,6 +61,8 @@ class RunPlan:
     project: Project
     users: int
     sizes: tuple[int, ...]
+    benchmark_sizes: tuple[int, ...]
+    """`sizes`, and what lies between them."""
     seed: int
     quick: bool
     jobs: int
@@ -93,7 +95,7 @@ def run(plan: RunPlan) -> Path:
     catalogue = plan.project.catalogue
     with locked(cache_dir(), "phasegate run"):
         require_writable(plan.results, purpose="results")
-        rows = sum(dataset_spec(users, plan.seed).rows_expected for users in plan.sizes)
+        rows = sum(dataset_spec(users, plan.seed).rows_expected for users in plan.benchmark_sizes)
         check_disk(cache_dir(), rows, COPIES)  # before the first size is seeded
         journal = Journal(
             project=plan.project,
@@ -107,11 +109,15 @@ def run(plan: RunPlan) -> Path:
         with journal.kept_if_begun(), running_postgres(data_dir) as server:
             journal.server_data_dir = data_dir
             journal.server = asyncio.run(circumstances.describe_server(server))
-            data_sets = [seed(journal, server, plan, users) for users in plan.sizes]
+            seeded = [seed(journal, server, plan, users) for users in plan.benchmark_sizes]
+            data_sets = [data for data in seeded if data.users in plan.sizes]
             _note_planner_settings(journal, data_sets)
             _load(journal, server, data_sets, plan)
             _advise(journal, server, data_sets, plan)
-            _benchmark(journal, server, data_sets, plan, catalogue)
+            records = _benchmark(journal, seeded, plan, catalogue)
+            _find_least(journal, server, data_sets, plan, records)
+            if records:
+                _on_replica(journal, server, data_sets[-1].dsn, records[-1], plan)
         return _publish(journal)
 
 
@@ -215,23 +221,17 @@ def _advise(
 
 
 def _benchmark(
-    journal: Journal,
-    server: PostgresServer,
-    data_sets: list[DataSet],
-    plan: RunPlan,
-    catalogue: Catalogue,
-) -> None:
-    out = journal.folder / "bench"
+    journal: Journal, data_sets: list[DataSet], plan: RunPlan, catalogue: Catalogue
+) -> tuple[BenchmarkRecord, ...]:
     if not (plan.project.techniques or any(plan.project.benchmarks.glob("bench_*.py"))):
         journal.skip(BENCHMARKS, "the project has no technique in benchmarks/")
-        _find_least(journal, server, data_sets, plan, ())
-        return
+        return ()
     with journal.stage(BENCHMARKS), console.step(BENCHMARKS) as show:
         records = run_benchmarks(
             {data.users: data.dsn for data in data_sets},
             seed_sha256={data.users: data.record.sha256 for data in data_sets},
             seed=plan.seed,
-            out=out,
+            out=journal.folder / "bench",
             budget_s=plan.benchmark_budget_s,
             slo_ms_p95=catalogue.slo.statement_latency_ms_p95,
             on_progress=show,
@@ -241,16 +241,22 @@ def _benchmark(
     known = (journal.server.planner_settings if journal.server else None) or ()
     of_sessions = (one for record in records for one in record.planner_settings or ())
     console.tell_planner_settings(one for one in dict.fromkeys(of_sessions) if one not in known)
-    _find_least(journal, server, data_sets, plan, records)
+    return records
+
+
+def _on_replica(
+    journal: Journal, server: PostgresServer, dsn: str, record: BenchmarkRecord, plan: RunPlan
+) -> None:
+    """Without a replica a run is still worth its while: the stage says why there was none."""
     if not on_replica(plan.project):
         return
-    # Without a replica a run is still worth its while: the stage says why there was none.
     with (
         suppress(PhasegateError),
         journal.stage(REPLICA),
         console.step(REPLICA) as show,
     ):
-        _benchmark_on_replica(server, data_sets[-1].dsn, records[-1], plan.seed, out, show)
+        out = journal.folder / "bench"
+        _benchmark_on_replica(server, dsn, record, plan.seed, out, show)
 
 
 def _find_least(

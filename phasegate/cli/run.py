@@ -61,6 +61,7 @@ def run(
         project=project,
         users=chosen,
         sizes=sizes,
+        benchmark_sizes=defaults.benchmark_sizes_up_to(chosen),
         seed=defaults.seed if seed is None else seed,
         quick=quick,
         jobs=jobs,

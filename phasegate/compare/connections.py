@@ -169,3 +169,12 @@ def round_trip_ms(caller: Connection) -> float:
         caller.prepared("select 1")
         times.append(time.perf_counter_ns() - start)
     return statistics.median(times) / 1e6
+
+
+def route_note(route: Route, caller: Connection) -> str:
+    """What a round trip really takes where something stands in between."""
+    if route.via is Via.NOTHING:
+        return ""
+    took_ms = round_trip_ms(caller)
+    wanted = f" for {route.delay_ms:g} ms added" if route.via is Via.PROXY else ""
+    return f"a round trip through the {route.via.value} takes {took_ms:.2f} ms{wanted}"

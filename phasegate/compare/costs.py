@@ -14,7 +14,7 @@ from phasegate.compare.connection import Connection
 from phasegate.compare.dataset import SQL
 from phasegate.compare.technique import Probe, Technique, Workbench
 from phasegate.records.benchmark import Cost
-from phasegate.stats.paired import ratio
+from phasegate.stats.paired import between_runs, ratio
 
 SIZE = (SQL / "size.sql").read_text(encoding="utf-8")
 
@@ -38,7 +38,7 @@ def write_slow_down(name: str, technique: Technique) -> Probe:
 
     def probe(bench: Workbench) -> Sequence[Cost]:
         comparison = bench.measure_arms(technique, bench.allowance_s * WRITE_COST_SHARE)
-        found = ratio(comparison.before.block_ns, comparison.after.block_ns)
+        found = between_runs(ratio(comparison.before.block_ns, comparison.after.block_ns))
         unbounded = found.low <= 0
         return [
             Cost(

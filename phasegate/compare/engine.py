@@ -14,13 +14,14 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
-from phasegate.compare.block import Side, Statement, arranged, run_alone, run_block
+from phasegate.compare.block import Side, run_alone, run_block
 from phasegate.compare.connection import Connection
 from phasegate.compare.libpq import Session
 from phasegate.compare.p95_topup import calls_missing, seconds_for
-from phasegate.compare.plans import Plan, explain, generic_shape, generic_share, shape
+from phasegate.compare.plans import Plan, plan_note, plan_of
 from phasegate.compare.technique import Parameters, Technique
 from phasegate.compare.yardstick import Yardstick
 from phasegate.model.errors import CannotMeasure
@@ -55,7 +56,32 @@ ALONE_SHARE = 0.5
 # the cost.
 WARM_UP_S_MAX = 0.1
 
+# The server plans a prepared statement anew for its first five calls, and decides at the sixth
+# (PostgreSQL manual, PREPARE): not in what is timed, where calls are so short that it shows.
+PLANNED_CALLS = 5
+
 Stop = Literal["precise", "budget", "disabled"]
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One of the turns in which a comparison is measured, its share of the whole.
+
+    What disturbs a machine lasts for seconds, longer than a short comparison: blocks from several
+    turns, with others' turns between them, do not all meet the same.
+    """
+
+    number: int = 0
+    of: int = 1
+
+    @property
+    def last(self) -> bool:
+        """Whether none follows."""
+        return self.number + 1 == self.of
+
+    def due(self, whole: int) -> int:
+        """How many of `whole` there are to be at its end."""
+        return math.ceil(whole * (self.number + 1) / self.of)
 
 
 class BudgetTooSmall(CannotMeasure):
@@ -86,6 +112,8 @@ class Comparing:
         self.warm_up = True
         self.quickest_s = [0.0, 0.0]
         """Seconds of each arm's quickest call in the rehearsal."""
+        self.plans: list[Plan | None] = []
+        self.stop: Stop = "disabled"
         self._next = rng.randrange(len(population))
 
     def _draw(self, calls: int) -> list[Parameters]:
@@ -122,6 +150,16 @@ class Comparing:
         for side in self.sides:
             side.forget()
 
+    def resume(self, besides: tuple[Session | None, Session | None]) -> None:
+        """Go on after others were measured: plans are made anew, and caches filled again."""
+        for caller in {id(side.caller): side.caller for side in self.sides}.values():
+            caller.forget()
+        for side, beside in zip(self.sides, besides, strict=True):
+            side.beside = beside
+            done = len(side.alone_ns)
+            self.alone(side, PLANNED_CALLS if side.warm_up else 1)
+            del side.alone_ns[done:]
+
     def warm_up_each(self) -> None:
         """From now on, warm up each arm by what its own calls take, not by the slower one's."""
         self.warm_up = True
@@ -145,29 +183,29 @@ class Comparing:
             run_alone(self.technique, side, drawn, self.rng)
             calls -= len(drawn)
 
-    def precise(self) -> bool:
-        """Whether the interval is as narrow as wanted."""
-        if self.blocks < PRECISE_BLOCKS_MIN:
-            return False
+    def precise(self, turn: Turn) -> bool:
+        """Whether the interval is as narrow as wanted, or on its way there."""
         found = self.ratio()
         wanted = max(HALF_WIDTH_WANTED, HALF_WIDTH_OF_EFFECT * abs(math.log(found.estimate)))
-        return found.log_half_width <= wanted
+        return found.log_half_width <= wanted * math.sqrt(turn.of / (turn.number + 1))
 
 
-def _run_blocks(comparing: Comparing, budget_s: float) -> Stop:
+def _run_blocks(comparing: Comparing, budget_s: float, turn: Turn) -> Stop:
     """Blocks until the interval is narrow or time is up."""
-    start = time.monotonic()
-    check_at = PRECISE_BLOCKS_MIN
+    start, before = time.monotonic(), comparing.blocks
+    fewest = turn.due(BLOCKS_MIN)
+    check_at = max(BLOCKS_MIN, turn.due(PRECISE_BLOCKS_MIN))
     while True:
         comparing.block()
         done, elapsed_s = comparing.blocks, time.monotonic() - start
         if done >= check_at:
-            if comparing.precise():
+            if comparing.precise(turn):
                 return "precise"
             check_at = done + max(1, done // 10)  # the interval costs n² to compute
-        if done >= BLOCKS_MIN and elapsed_s * (done + 1) / done > budget_s:
+        of_next_s = elapsed_s / (done - before)
+        if done >= fewest and elapsed_s + of_next_s > budget_s:
             return "budget"
-        if elapsed_s > budget_s + OVERRUN_S_MAX and done < BLOCKS_MIN:
+        if elapsed_s > budget_s + OVERRUN_S_MAX and done < fewest:
             raise BudgetTooSmall(
                 f"{comparing.technique.id}: the budget of {budget_s:.1f} s is too small: "
                 f"{done} blocks took {elapsed_s:.1f} s, and an interval needs {BLOCKS_MIN}",
@@ -188,11 +226,11 @@ def _check_budget(comparing: Comparing, budget_s: float) -> None:
         )
 
 
-def _run_alone(comparing: Comparing, budget_s: float, left_s: float) -> None:
-    """The calls that a p95 lacks, where there is time for all of them: fewer bound nothing."""
+def _run_alone(comparing: Comparing, budget_s: float, left_s: float, turn: Turn) -> None:
+    """The turn's share of the calls that a p95 lacks, where there is time for all of it."""
     deadline = time.monotonic() + left_s
     for side in sorted(comparing.sides, key=lambda side: side.call_ns[-1]):
-        missing = calls_missing(side.call_ns)
+        missing = math.ceil(calls_missing(side.call_ns + side.alone_ns) / (turn.of - turn.number))
         allowed_s = max(deadline - time.monotonic(), budget_s * ALONE_SHARE)
         if seconds_for(side.call_ns, missing) < allowed_s:
             comparing.alone(side, missing)
@@ -211,7 +249,7 @@ def measure(
     besides: tuple[Session | None, Session | None] = (None, None),
     yardstick: Yardstick | None = None,
 ) -> record.Comparison:
-    """Compare the two arms of `technique`.
+    """Compare the two arms of `technique`, in one turn.
 
     Args:
         callers: idle connections of the tables' owner, for before and after; may be one.
@@ -230,37 +268,64 @@ def measure(
         CannotMeasure: a statement fails, or the arms answer differently.
         BudgetTooSmall: six blocks would take far longer than allowed.
     """
-    for caller in callers:
-        caller.forget()
     comparing = Comparing(callers, besides, technique, population, rng, yardstick)
-    stop: Stop = "disabled"
+    begin(comparing, math.inf if disabled else budget_s)
+    if disabled:
+        comparing.block()
+    else:
+        proceed(comparing, budget_s, Turn(), for_p95=for_p95)
+    return conclude(comparing, title)
+
+
+def begin(comparing: Comparing, budget_s: float) -> None:
+    """Rehearse, and note the plans. `budget_s` are seconds for all turns together.
+
+    Raises:
+        CannotMeasure: a statement fails, or the arms answer differently.
+        BudgetTooSmall: six blocks would take far longer than allowed.
+    """
+    for side in comparing.sides:
+        side.caller.forget()
     comparing.rehearse()
     comparing.warm_up_each()
-    if not disabled:
-        _check_budget(comparing, budget_s)
-    plans = [plan_of(technique, side) for side in comparing.sides]
+    _check_budget(comparing, budget_s)
+    comparing.plans = [plan_of(comparing.technique, side) for side in comparing.sides]
+
+
+def proceed(comparing: Comparing, budget_s: float, turn: Turn, *, for_p95: bool) -> None:
+    """One turn of at most `budget_s` seconds, or of its share of the fewest blocks.
+
+    Raises:
+        CannotMeasure: a statement fails, or the arms answer differently.
+        BudgetTooSmall: the blocks take far longer than allowed.
+    """
     with _without_collections():
-        if disabled:
-            comparing.block()
-        else:
-            start = time.monotonic()
-            stop = _run_blocks(comparing, budget_s)
-            if for_p95:
-                _run_alone(comparing, budget_s, start + budget_s - time.monotonic())
-    found = [
-        _plan_note(technique, side, plan) for side, plan in zip(comparing.sides, plans, strict=True)
-    ]
-    before, after = (
-        _arm_record(side, plan, comparing.calls)
-        for side, plan in zip(comparing.sides, plans, strict=True)
+        start = time.monotonic()
+        comparing.stop = _run_blocks(comparing, budget_s, turn)
+        if for_p95:
+            left_s = start + budget_s - time.monotonic()
+            _run_alone(comparing, budget_s, left_s, turn)
+
+
+def conclude(comparing: Comparing, title: str) -> record.Comparison:
+    """The record of all turns, with what a reader must know of the plans.
+
+    Raises:
+        CannotMeasure: a statement fails.
+    """
+    technique, sides = (
+        comparing.technique,
+        tuple(zip(comparing.sides, comparing.plans, strict=True)),
     )
+    notes = [plan_note(technique, side, plan) for side, plan in sides]
+    before, after = (_arm_record(side, plan, comparing.calls) for side, plan in sides)
     return record.Comparison(
         technique=technique.id,
         title=title,
-        stop=stop,
+        stop=comparing.stop,
         before=before,
         after=after,
-        notes=tuple(note for note in found if note),
+        notes=tuple(note for note in notes if note),
     )
 
 
@@ -299,48 +364,6 @@ def _without_collections() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
-
-
-@contextmanager
-def _as_last_called(technique: Technique, side: Side) -> Iterator[Statement | None]:
-    """The first statement of the last call, in the state of affairs that its block saw."""
-    if side.first is None or side.drawn is None:
-        yield None
-        return
-    with arranged(technique, side, side.drawn):
-        if technique.requests:  # whose bodies open a transaction of their own
-            side.caller.execute("begin")
-            side.caller.become(side.drawn.sub)
-        yield side.first
-
-
-def plan_of(technique: Technique, side: Side) -> Plan | None:
-    """The plan of the first statement of an arm's last call; None where it has none."""
-    with _as_last_called(technique, side) as called:
-        return explain(side.caller, *called) if called else None
-
-
-def _plan_note(technique: Technique, side: Side, plan: Plan | None) -> str:
-    """What a reader must know of the plan beyond the one recorded; empty if nothing."""
-    if plan is None:
-        return ""
-    with _as_last_called(technique, side) as called:
-        if called is None:
-            return ""
-        later = shape(side.caller, *called)
-        share = generic_share(side.caller, called[0])
-        generic = generic_shape(side.caller, called[0]) if share > 0 else plan.hash
-    if later != plan.hash:
-        return (
-            f"the plan of {side.arm.name!r} changed from {plan.hash} to {later}: with the "
-            "parameters, or while it was measured"
-        )
-    if generic not in ("", plan.hash):
-        return (
-            f"{share:.0%} of the runs of {side.arm.name!r} used the server's generic plan "
-            f"{generic}, which is another than the one shown"
-        )
-    return ""
 
 
 def _arm_record(side: Side, plan: Plan | None, calls: int) -> record.Arm:

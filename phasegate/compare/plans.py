@@ -8,11 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from phasegate.compare.block import Side, Statement, arranged
 from phasegate.compare.dataset import SQL
 from phasegate.compare.libpq import Session
+from phasegate.compare.technique import Technique
 
 # What makes a plan another plan. Costs, row counts, times and filters' constants do not.
 SHAPE_KEYS = (
@@ -99,3 +103,45 @@ def generic_share(caller: Session, sql: str) -> float:
     uses = caller.once((SQL / "plan_uses.sql").read_text(encoding="utf-8"), sql)()
     generic, custom = map(int, (value or "0" for value in uses[0])) if uses else (0, 0)
     return generic / (generic + custom) if generic + custom else 0.0
+
+
+@contextmanager
+def _as_last_called(technique: Technique, side: Side) -> Iterator[Statement | None]:
+    """The first statement of the last call, in the state of affairs that its block saw."""
+    if side.first is None or side.drawn is None:
+        yield None
+        return
+    with arranged(technique, side, side.drawn):
+        if technique.requests:  # whose bodies open a transaction of their own
+            side.caller.execute("begin")
+            side.caller.become(side.drawn.sub)
+        yield side.first
+
+
+def plan_of(technique: Technique, side: Side) -> Plan | None:
+    """The plan of the first statement of an arm's last call; None where it has none."""
+    with _as_last_called(technique, side) as called:
+        return explain(side.caller, *called) if called else None
+
+
+def plan_note(technique: Technique, side: Side, plan: Plan | None) -> str:
+    """What a reader must know of the plan beyond the one recorded; empty if nothing."""
+    if plan is None:
+        return ""
+    with _as_last_called(technique, side) as called:
+        if called is None:
+            return ""
+        later = shape(side.caller, *called)
+        share = generic_share(side.caller, called[0])
+        generic = generic_shape(side.caller, called[0]) if share > 0 else plan.hash
+    if later != plan.hash:
+        return (
+            f"the plan of {side.arm.name!r} changed from {plan.hash} to {later}: with the "
+            "parameters, or while it was measured"
+        )
+    if generic not in ("", plan.hash):
+        return (
+            f"{share:.0%} of the runs of {side.arm.name!r} used the server's generic plan "
+            f"{generic}, which is another than the one shown"
+        )
+    return ""

@@ -33,7 +33,7 @@ from phasegate.project import VARIABLE, find_project
 from phasegate.records import planner_settings, store
 from phasegate.records.benchmark import Arm, Comparison
 from phasegate.records.faults import explained, require_writable
-from phasegate.stats.paired import judge, ratio
+from phasegate.stats.paired import between_runs, judge, ratio
 
 # Seconds for a whole session by hand, unless --budget says otherwise: what one data set's share
 # is in `phasegate run`.
@@ -139,7 +139,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[BenchmarkSession]:
             returncode=2,
         )
     techniques = {
-        marker.args[0].id
+        marker.args[0].id: marker.args[0]
         for item in request.session.items
         for marker in item.iter_markers("technique")
     }
@@ -155,6 +155,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[BenchmarkSession]:
         stay_raised=config.getoption("--stay-raised"),
         settled=frozenset(config.getoption("--settled").split(",")),
     )
+    bench.plan(tuple(techniques.values()), lambda what: _progress(bench, what))
     path = config.getoption("--record")
     try:
         if path is not None:
@@ -177,7 +178,7 @@ def _conclude(config: pytest.Config, path: Path, bench: BenchmarkSession) -> Non
     """Spend what is left of the budget, and write the record."""
     try:
         if not config.getoption("benchmark_disable"):
-            leftover.spend(bench, lambda what: _progress(bench, what))
+            leftover.spend(bench)
         store.write(path, bench.record())
     except Exception as error:
         _fail(config, error)
@@ -224,7 +225,6 @@ def compare(bench: BenchmarkSession, benchmark: Any, pytestconfig: pytest.Config
     """Measure a technique (once per session) and replay one arm, `before` or `after`."""
 
     def compared(technique: Technique, arm: str) -> None:
-        _progress(bench, technique.id)
         try:
             comparison = bench.comparison(technique)
         except (Unavailable, BudgetTooSmall) as error:
@@ -243,7 +243,7 @@ def compare(bench: BenchmarkSession, benchmark: Any, pytestconfig: pytest.Config
 
 def extra_info(comparison: Comparison, arm: Arm, dataset: DataSet) -> dict[str, object]:
     """What pytest-benchmark's JSON says of `arm` besides its times; a missing bound is null."""
-    found = ratio(comparison.before.block_ns, comparison.after.block_ns)
+    found = between_runs(ratio(comparison.before.block_ns, comparison.after.block_ns))
     return {
         "technique": comparison.technique,
         "title": comparison.title,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,14 +17,22 @@ import msgspec
 import numpy as np
 
 from phasegate.compare.connection import Connection
-from phasegate.compare.connections import Routes, Unavailable, round_trip_ms
+from phasegate.compare.connections import Routes, Unavailable, route_note
 from phasegate.compare.cpu_affinity import Placement, is_local
 from phasegate.compare.dataset import DataSet, draw_population, read_dataset
-from phasegate.compare.engine import measure
+from phasegate.compare.engine import (
+    BudgetTooSmall,
+    Comparing,
+    Turn,
+    begin,
+    conclude,
+    measure,
+    proceed,
+)
 from phasegate.compare.libpq import Session
 from phasegate.compare.schema_level import Raised
 from phasegate.compare.syntax import check_syntax
-from phasegate.compare.technique import Arm, Parameters, Route, Technique, Via
+from phasegate.compare.technique import Arm, Parameters, Technique
 from phasegate.compare.technique_folders import SELF_CHECK as SELF_CHECK
 from phasegate.compare.technique_folders import project_here
 from phasegate.compare.yardstick import Yardstick
@@ -39,6 +47,8 @@ from phasegate.stats.self_check import redrawn
 # statements. The self-check says what the others can find, so it has a night's share.
 TECHNIQUE_S_MIN = 0.3
 SELF_CHECK_S_MIN = 2.0
+# Turns of each comparison, with all others' turns between them (`engine.Turn`).
+TURNS = 3
 # Of a budget, for bringing the database to the level that the arms need.
 SETUP_SHARE_MAX = 0.5
 # Any number that no other program's advisory lock is likely to have: "phasegat" in ASCII.
@@ -54,14 +64,14 @@ class Budget:
     """Seconds for all techniques together; what one leaves over, the next ones share."""
 
     total_s: float
-    techniques: int
+    shares: int
     _start: float = field(default_factory=time.monotonic)
 
-    def allowance_s(self, at_least_s: float) -> float:
-        """For the next technique, which it counts as taken."""
-        share = self.left_s / max(1, self.techniques)
-        self.techniques -= 1
-        return max(share, at_least_s)
+    def allowance_s(self, at_least_s: float, shares: int = 1) -> float:
+        """For the next one, whose shares it counts as taken."""
+        allowed_s = self.left_s * shares / max(shares, self.shares)
+        self.shares -= shares
+        return max(allowed_s, at_least_s)
 
     def opened(self) -> None:
         """The set-up is done. It takes no more than half: at a million users it lasts minutes."""
@@ -83,13 +93,12 @@ class Arms:
     """For the statement that runs beside each arm."""
 
 
-def _route_note(route: Route, caller: Connection) -> str:
-    """What a round trip really takes where something stands in between."""
-    if route.via is Via.NOTHING:
-        return ""
-    took_ms = round_trip_ms(caller)
-    wanted = f" for {route.delay_ms:g} ms added" if route.via is Via.PROXY else ""
-    return f"a round trip through the {route.via.value} takes {took_ms:.2f} ms{wanted}"
+def _with_routes(found: record.Comparison, technique: Technique, arms: Arms) -> record.Comparison:
+    """With what a round trip of each arm takes, where something stands in between."""
+    callers = dict(zip((arm.route for arm in technique.arms), arms.callers, strict=True))
+    routes = (route_note(route, caller) for route, caller in callers.items())
+    notes = (*found.notes, *(note for note in routes if note))
+    return msgspec.structs.replace(found, notes=notes)
 
 
 def checked(same: record.Comparison) -> record.SelfCheck:
@@ -139,6 +148,9 @@ class BenchmarkSession:
         self.techniques: dict[str, Technique] = {}
         """Those that were measured."""
         self._done: dict[str, record.Comparison] = {}
+        self._under_way: dict[str, Comparing] = {}
+        self._planned: Sequence[Technique] = ()
+        self.say: Callable[[str], None] = lambda _: None
         self.project = project or project_here()
         self._unmeasured: dict[str, PhasegateError] = {}
         self._skipped: dict[str, record.Skipped] = {}
@@ -196,25 +208,85 @@ class BenchmarkSession:
             BudgetTooSmall: its statements take far longer than allowed.
             CannotMeasure: it could not be measured fairly.
         """
+        if self._planned:
+            planned, self._planned = self._planned, ()
+            self._measure_in_turns(planned)
         if technique.id in self._unmeasured:  # its other arm was asked for before
             raise self._unmeasured[technique.id]
         if technique.id not in self._done:
             try:
-                self._done[technique.id] = self._measure(technique)
-                self.techniques[technique.id] = technique
+                self._take_turn(technique, Turn(), shares=1)
             except PhasegateError as error:
                 self._unmeasured[technique.id] = error
                 raise
         return self._done[technique.id]
 
-    def _measure(self, technique: Technique) -> record.Comparison:
+    def plan(self, techniques: Sequence[Technique], say: Callable[[str], None]) -> None:
+        """Measure these in turns as soon as one of them is asked for.
+
+        Args:
+            techniques: in the order of their turns.
+            say: told what is being measured.
+        """
+        self._planned, self.say = tuple(techniques), say
+
+    def _measure_in_turns(self, techniques: Sequence[Technique]) -> None:
+        """What takes long to make ready has one turn, and what writes comes last: see `Turn`.
+
+        A fault ends it, and the technique whose it is says so when asked for; one that is not there
+        or too slow does not.
+        """
+        turns = [
+            (technique, Turn(number, self._turns(technique)))
+            for writes in (False, True)  # what is rolled back still leaves its traces
+            for number in range(TURNS)
+            for technique in techniques
+            if bool(technique.writes) is writes and number < self._turns(technique)
+        ]
+        self.budget.shares = TURNS * len(techniques)
+        for technique, turn in turns:
+            if technique.id in self._unmeasured:
+                self.budget.shares -= TURNS // turn.of
+                continue
+            try:
+                self._take_turn(technique, turn, shares=TURNS // turn.of)
+            except PhasegateError as error:
+                self._unmeasured[technique.id] = error
+                if not isinstance(error, (Unavailable, BudgetTooSmall)):
+                    return
+
+    def _turns(self, technique: Technique) -> int:
+        return 1 if self._disabled or technique.setup or technique.needs else TURNS
+
+    def _take_turn(self, technique: Technique, turn: Turn, *, shares: int) -> None:
+        """One turn, with so many shares of the budget; the last makes the record."""
+        self.say(technique.id)
         floor_s = SELF_CHECK_S_MIN if technique.id == SELF_CHECK else TECHNIQUE_S_MIN
-        self.allowance_s = self.budget.allowance_s(floor_s)
-        with self.made_ready(technique):
-            found = self.measure_arms(technique, self.allowance_s)
+        turn_s = self.budget.allowance_s(floor_s / turn.of, shares)
+        self.allowance_s = turn_s * turn.of
+        with self.made_ready(technique), self.arms(technique) as arms:
+            comparing = self._under_way.get(technique.id)
+            if comparing is None:
+                yardstick = None if self._disabled else self.yardstick
+                comparing = Comparing(
+                    arms.callers, arms.besides, technique, arms.population, self.rng, yardstick
+                )
+                begin(comparing, self.allowance_s)
+                self._under_way[technique.id] = comparing
+            else:
+                comparing.resume(arms.besides)
+            if self._disabled:
+                comparing.block()
+            else:
+                for_p95 = technique.id not in self.settled
+                proceed(comparing, turn_s, turn, for_p95=for_p95)
+            if not turn.last:
+                return
+            found = _with_routes(conclude(comparing, self.title(technique)), technique, arms)
             probes = () if self._disabled else technique.costs
-            costs = [cost for probe in probes for cost in probe(self)]
-        return msgspec.structs.replace(found, costs=tuple(costs))
+            costs = tuple(cost for probe in probes for cost in probe(self))
+        self._done[technique.id] = msgspec.structs.replace(found, costs=costs)
+        self.techniques[technique.id] = technique
 
     @contextmanager
     def made_ready(self, technique: Technique) -> Iterator[None]:
@@ -256,10 +328,7 @@ class BenchmarkSession:
                 besides=arms.besides,
                 yardstick=None if self._disabled else self.yardstick,
             )
-        callers = dict(zip((arm.route for arm in technique.arms), arms.callers, strict=True))
-        routes = (_route_note(route, caller) for route, caller in callers.items())
-        notes = (*found.notes, *(note for note in routes if note))
-        return msgspec.structs.replace(found, notes=notes)
+        return _with_routes(found, technique, arms)
 
     def title(self, technique: Technique) -> str:
         """As its folder calls it."""

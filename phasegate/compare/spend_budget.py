@@ -6,7 +6,7 @@ All that one lacks or nothing: fewer calls would bound it no better.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 import msgspec
@@ -47,7 +47,7 @@ def groups(
     return sorted((group for group in by_same if _lacking(group) > 0), key=_seconds)
 
 
-def spend(bench: BenchmarkSession, say: Callable[[str], None]) -> None:
+def spend(bench: BenchmarkSession) -> None:
     """Make those calls while there is time.
 
     Raises:
@@ -58,7 +58,7 @@ def spend(bench: BenchmarkSession, say: Callable[[str], None]) -> None:
         if _seconds(group) > bench.budget.left_s:
             break
         technique = bench.techniques[group[0].technique]
-        say(f"{technique.id}, alone")
+        bench.say(f"{technique.id}, alone")
         with bench.made_ready(technique), bench.arms(technique) as arms:
             alone = call_before(
                 arms.callers,

@@ -20,7 +20,8 @@ from pathlib import Path
 from types import ModuleType
 
 from phasegate.compare.block import Side, run_block
-from phasegate.compare.engine import REHEARSAL_CALLS, plan_of
+from phasegate.compare.engine import REHEARSAL_CALLS
+from phasegate.compare.plans import plan_of
 from phasegate.compare.session import BenchmarkSession, Budget
 from phasegate.compare.technique import Parameters, Technique
 from phasegate.compare.technique_folders import SELF_CHECK, pairs, project_here, self_check

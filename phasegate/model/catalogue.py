@@ -64,6 +64,7 @@ class Run(Entry, frozen=True):
 
     users: int
     sizes: tuple[int, ...]
+    benchmark_sizes: tuple[int, ...]
     seed: int
     cell_s: float
     probe_s: float
@@ -82,6 +83,11 @@ class Run(Entry, frozen=True):
     def sizes_up_to(self, users: int) -> tuple[int, ...]:
         """The data sets of a run with `users` registered users, ascending; `users` is the last."""
         return (*(size for size in sorted(self.sizes) if size < users), users)
+
+    def benchmark_sizes_up_to(self, users: int) -> tuple[int, ...]:
+        """As `sizes_up_to`, with those that only the benchmarks measure."""
+        between = {size for size in self.benchmark_sizes if size < users}
+        return tuple(sorted({*self.sizes_up_to(users), *between}))
 
 
 class Soak(Entry, frozen=True):

@@ -156,7 +156,8 @@ def change_of(low: float, high: float) -> Change:
     return "worse" if low > 1 else "no change shown"
 
 
-def _moved(name: str, first: Effect, second: Effect) -> Moved:
+def moved(name: str, first: Effect, second: Effect) -> Moved:
+    """One technique at one size in two runs: what changed between them."""
     one, two = first.ratio, second.ratio
     ratio = low = high = None
     change: Change = "cannot tell"
@@ -229,7 +230,7 @@ def compare(first: Findings, second: Findings, *, any_machine: bool = False) -> 
         first=plain(ids[0], 80),
         second=plain(ids[1], 80),
         circumstances=_circumstances(first, second),
-        moved=tuple(_moved(key[0], one[key], two[key]) for key in shared),
+        moved=tuple(moved(key[0], one[key], two[key]) for key in shared),
         cells=tuple(
             (
                 f"level {level}, {users(size)} users",

@@ -6,7 +6,7 @@ Takes benchmark records and the catalogue's SLO, returns values; reads no file, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ from phasegate.model.catalogue import Catalogue
 from phasegate.records.benchmark import Arm, BenchmarkRecord, Comparison
 from phasegate.report.yardstick import Elsewhere, elsewhere
 from phasegate.stats.crossover import Crossover, Need, Size, crossover, need
-from phasegate.stats.paired import ComparisonResult, Ratio, judge, ratio
+from phasegate.stats.paired import ComparisonResult, Ratio, between_runs, judge, ratio
 from phasegate.stats.quantile import p95_bounds
 
 Bounds = tuple[float, float]
@@ -112,7 +112,7 @@ def advice_of(needed: Need, last: Outcome) -> Advice:
     return words[last]
 
 
-def _sizes(effects: list[Effect]) -> list[Size]:
+def sizes_of(effects: Sequence[Effect]) -> list[Size]:
     """The arm `before` at each size; empty where it was not timed at one of them."""
     sizes = []
     for effect in effects:
@@ -146,7 +146,7 @@ def _bounds_ms(arm: Arm) -> Bounds:
 def _ratio_of(comparison: Comparison) -> Ratio | None:
     if comparison.stop == "disabled" or not comparison.before.block_ns:
         return None
-    found = ratio(comparison.before.block_ns, comparison.after.block_ns)
+    found = between_runs(ratio(comparison.before.block_ns, comparison.after.block_ns))
     return None if math.isinf(found.high) else found
 
 
@@ -202,7 +202,7 @@ def techniques(
             titles[comparison.technique] = comparison.title
     found = []
     for name, effects in by_name.items():
-        sizes = _sizes(effects)
+        sizes = sizes_of(effects)
         other = None
         if sizes and catalogue is not None:
             arms = [effect.comparison.before for effect in effects]

@@ -1,9 +1,10 @@
 """N*: the number of registered users from which a technique is needed. Pure: numbers in and out.
 
-The p95 of the arm "before" is measured at several sizes; N* is where it crosses its objective.
-Between sizes log p95 is interpolated linearly over log N, made monotone first; the interval comes
-from what the calls say of each p95 (`stats.quantile`), and is open on the side where they are too
-few to bound it. Never interpolated across a change of plan, and censored outside the sizes measured
+The p95 of the arm "before" is measured at several sizes; N* is where it crosses its objective. A
+law of growth (`stats.growth`) is fitted to the p95s of the sizes that share a plan, each with the
+weight of its calls. The interval comes from what the calls say of each p95 (`stats.quantile`) and
+from what differs between runs; it is open on the side where the calls are too few. Nothing is
+fitted across a change of plan, and N* is censored outside the sizes measured
 (docs/method.md#crossover-n).
 """
 
@@ -17,12 +18,18 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
+from phasegate.stats.growth import fit
 from phasegate.stats.paired import ComparisonResult, Ratio, judge
-from phasegate.stats.quantile import CALLS_MIN, P95, between_calls, resampled
+from phasegate.stats.quantile import CALLS_MIN, P95, between_calls, p95_bounds, resampled
 
 # Enough that the 2.5% and 97.5% points stand on ten resamples each; 400 take milliseconds.
 RESAMPLES = 400
 CONFIDENCE = 0.95
+
+RUN_DEVIATION = 0.05
+"""Of the logarithm of a time between runs of one commit on one machine, where the calls of each say
+the same: where rows and processes lie in memory, how busy the neighbours are. No number of calls
+within a run shows it (docs/decisions/0021-intervals-between-runs.md)."""
 
 Array = npt.NDArray[np.float64]
 
@@ -95,32 +102,13 @@ class Crossover:
         return self.calls < CALLS_MIN
 
 
-def monotone(values: Array) -> Array:
-    """The non-decreasing sequence nearest to `values` (least squares; pool adjacent violators)."""
-    pools: list[tuple[float, int]] = []
-    for value in values:
-        pools.append((float(value), 1))
-        while len(pools) > 1 and pools[-2][0] > pools[-1][0]:
-            (first, few), (second, more) = pools[-2:]
-            pools[-2:] = [((first * few + second * more) / (few + more), few + more)]
-    return np.array([mean for mean, count in pools for _ in range(count)])
-
-
-def _crossing(log_users: Array, log_p95: Array, log_slo: float) -> tuple[float, int]:
-    """Log N* and the index of the size above it; -inf and 0, or inf and n, where censored."""
-    rising = monotone(log_p95)
-    above = int(np.searchsorted(rising, log_slo, side="right"))
-    if above == 0:
-        return -math.inf, 0
-    if above == len(rising):
-        return math.inf, above
-    left, right = rising[above - 1], rising[above]
-    share = (log_slo - left) / (right - left) if math.isfinite(left) else 1.0
-    return float(log_users[above - 1] + share * (log_users[above] - log_users[above - 1])), above
-
-
 def crossover(
-    sizes: Sequence[Size], slo_ms: float, *, seed: int = 1, resamples: int = RESAMPLES
+    sizes: Sequence[Size],
+    slo_ms: float,
+    *,
+    seed: int = 1,
+    resamples: int = RESAMPLES,
+    run_deviation: float = RUN_DEVIATION,
 ) -> Crossover:
     """Where the p95 of `sizes` (ascending in users) crosses `slo_ms`.
 
@@ -132,51 +120,85 @@ def crossover(
         raise ValueError("sizes must be positive, distinct and ascending")
     if slo_ms <= 0 or any(size.calls_ms.size == 0 for size in sizes):
         raise ValueError("a crossover needs calls at each size and a positive objective")
-    log_users = np.log(np.array(users, dtype=float))
-    point, above = _crossing(log_users, np.log([size.p95_ms for size in sizes]), math.log(slo_ms))
-    low, high = _interval(sizes, log_users, math.log(slo_ms), seed, resamples)
-    outcome, estimate = Outcome.WITHIN, math.exp(point) if math.isfinite(point) else None
-    if above == 0:
-        outcome = Outcome.BELOW
-    elif above == len(sizes):
-        outcome = Outcome.ABOVE
+    p95s = _p95s(sizes, np.random.default_rng(seed), resamples, run_deviation)
+    (point,), _, (above,) = _crossings(sizes, slo_ms, p95s.measured)
+    low, high = _interval(sizes, slo_ms, p95s)
+    around = range(max(0, above - 1), min(above + 1, len(sizes)))
+    calls = min(_tail(sizes, place).size for place in around)
+    if calls < CALLS_MIN:
+        low = min(low, _bounded_below(sizes[:above], slo_ms))
+    outcome = Outcome.WITHIN
+    if above in (0, len(sizes)):
+        outcome = Outcome.ABOVE if above else Outcome.BELOW
     elif sizes[above - 1].plan != sizes[above].plan:
-        outcome, estimate = Outcome.BETWEEN, None
-        low = min(low, log_users[above - 1])
-        high = max(high, log_users[above])
+        outcome = Outcome.BETWEEN
+        low, high = min(low, math.log(users[above - 1])), max(high, math.log(users[above]))
     return Crossover(
         outcome=outcome,
-        users=estimate,
+        users=math.exp(point) if outcome is Outcome.WITHIN else None,
         low=math.exp(low) if math.isfinite(low) else None,
         high=math.exp(high) if math.isfinite(high) else None,
         smallest=users[0],
         largest=users[-1],
-        calls=min(size.calls_ms.size for size in sizes[max(0, above - 1) : above + 1]),
+        calls=calls,
     )
 
 
-def _interval(
-    sizes: Sequence[Size], log_users: Array, log_slo: float, seed: int, resamples: int
-) -> tuple[float, float]:
-    """Bounds of log N*: the wider of what the order of the calls and their blocks say.
+@dataclass(frozen=True)
+class _P95s:
+    """Logarithms of each size's p95; each of shape (rows, sizes), `measured` with one row."""
 
-    The higher the p95, the smaller N*: so its lower bound comes from the calls above. Since a p95
-    does not fall with the users, it is no higher than what bounds it at a larger size, and no lower
-    than at a smaller one: so a few calls at a size that another one bounds do no harm.
+    measured: Array
+    blocks: Array
+    """Drawn by resampling blocks."""
+    below: Array
+    """Drawn by the order of the calls: the call below the p95."""
+    above: Array
+
+
+def _p95s(
+    sizes: Sequence[Size], random: np.random.Generator, draws: int, run_deviation: float
+) -> _P95s:
+    """As measured and as drawn."""
+    blocks, below, above = [], [], []
+    for place, size in enumerate(sizes):
+        calls, tail = size.calls_ms, _tail(sizes, place)
+        lower, upper = between_calls(calls, random, draws)
+        # Above the slowest call: as far above the median as calls that are enough say. Where they
+        # are too few as well, this is finite, and the caller leaves the bound open.
+        beyond = np.minimum(between_calls(tail, random, draws)[1], tail.max()) * np.median(calls)
+        upper = np.where(np.isinf(upper), np.maximum(calls.max(), beyond), upper)
+        blocks.append(resampled(_in_blocks(size), random, draws))
+        below.append(np.maximum(lower, calls.min()))
+        above.append(upper)
+    of_run = random.normal(0.0, run_deviation, (draws, 1))
+    drawn = (np.log(np.column_stack(each)) + of_run for each in (blocks, below, above))
+    return _P95s(np.log([[size.p95_ms for size in sizes]]), *drawn)
+
+
+def _tail(sizes: Sequence[Size], place: int) -> Array:
+    """Calls that say how far a size's p95 lies above its median, as ratios to their median.
+
+    Its own where they are enough for a p95; else those of the nearest size on its plan that has
+    enough, or of all on its plan.
     """
-    random = np.random.default_rng(seed)
-    between = [between_calls(size.calls_ms, random, resamples) for size in sizes]
-    blocks = np.column_stack([resampled(_in_blocks(size), random, resamples) for size in sizes])
-    below, above = (np.column_stack(side) for side in zip(*between, strict=True))
-    below = np.maximum.accumulate(below, axis=1)
-    above = np.minimum.accumulate(above[:, ::-1], axis=1)[:, ::-1]
-    tail = int((1 - CONFIDENCE) / 2 * resamples)
-    lows, highs = [], []
-    for high_p95, low_p95 in ((above, below), (blocks, blocks)):
-        # Order statistics, not interpolated: an infinite neighbour would make a bound infinite.
-        lows.append(np.sort(_crossings(sizes, log_users, log_slo, high_p95)[:, 0])[tail])
-        highs.append(np.sort(_crossings(sizes, log_users, log_slo, low_p95)[:, 1])[-1 - tail])
-    return float(min(lows)), float(max(highs))
+    ratios = {
+        other: sizes[other].calls_ms / np.median(sizes[other].calls_ms)
+        for plan in _plans(sizes)
+        if place in plan
+        for other in plan
+    }
+    enough = [other for other, calls in ratios.items() if calls.size >= CALLS_MIN]
+    if enough:
+        return ratios[min(enough, key=lambda other: abs(other - place))]
+    return np.concatenate(list(ratios.values()))
+
+
+def _plans(sizes: Sequence[Size]) -> list[range]:
+    """Places of neighbouring sizes that share a plan."""
+    starts = [0]
+    starts += [at for at in range(1, len(sizes)) if sizes[at].plan != sizes[at - 1].plan]
+    return [range(*ends) for ends in zip(starts, [*starts[1:], len(sizes)], strict=True)]
 
 
 def _in_blocks(size: Size) -> Array:
@@ -188,16 +210,51 @@ def _in_blocks(size: Size) -> Array:
     return np.concatenate([size.blocks_ms, whole.reshape(-1, long)])
 
 
-def _crossings(sizes: Sequence[Size], log_users: Array, log_slo: float, p95_ms: Array) -> Array:
-    """Log N* for each row of the sizes' p95, as low and high: apart where the plan changes."""
-    found = []
-    with np.errstate(divide="ignore"):  # no call below the p95: its logarithm is -inf
-        rows = np.log(p95_ms)
-    for row in rows:
-        point, above = _crossing(log_users, row, log_slo)
-        changed = 0 < above < len(sizes) and sizes[above - 1].plan != sizes[above].plan
-        found.append((log_users[above - 1], log_users[above]) if changed else (point, point))
-    return np.array(found)
+def _bounded_below(sizes: Sequence[Size], slo_ms: float) -> float:
+    """Log users of the largest size whose p95 surely keeps the objective; -inf where none does."""
+    kept = [size.users for size in sizes if p95_bounds(size.calls_ms)[1] <= slo_ms]
+    return math.log(kept[-1]) if kept else -math.inf
+
+
+def _interval(sizes: Sequence[Size], slo_ms: float, p95s: _P95s) -> tuple[float, float]:
+    """Bounds of log N*: the wider of what the order of the calls and their blocks say.
+
+    The higher the p95, the smaller N*: so its lower bound comes from the calls above.
+    """
+    drawn = np.concatenate([p95s.above, p95s.blocks, p95s.below])
+    low, high, _ = (np.split(found, 3) for found in _crossings(sizes, slo_ms, drawn))
+    tail = int((1 - CONFIDENCE) / 2 * len(p95s.blocks))
+    # Order statistics, not interpolated: an infinite neighbour would make a bound infinite.
+    lows = [np.sort(each)[tail] for each in low[:2]]
+    highs = [np.sort(each)[-1 - tail] for each in high[1:]]
+    return float(min(lows)), float(max(highs))
+
+
+def _crossings(
+    sizes: Sequence[Size], slo_ms: float, log_p95: Array
+) -> tuple[Array, Array, npt.NDArray[np.int64]]:
+    """Where each row of the sizes' p95 crosses.
+
+    Returns:
+        Log N*, as low and high, which a change of plan sets apart; and the place of the size above.
+    """
+    users = np.array([size.users for size in sizes], dtype=float)
+    calls = np.array([size.calls_ms.size for size in sizes], dtype=float)
+    plans = _plans(sizes)
+    laws = [fit(users[plan], log_p95[:, plan], calls[plan]) for plan in plans]
+    fitted = np.column_stack(
+        [law.log_times(users[at]) for plan, law in zip(plans, laws, strict=True) for at in plan]
+    )
+    above = (np.maximum.accumulate(fitted, axis=1) <= math.log(slo_ms)).sum(axis=1)
+    low = np.where(above == 0, -math.inf, math.inf)
+    high = low.copy()
+    for plan, law in zip(plans, laws, strict=True):
+        inside = (above > plan.start) & (above < plan.stop)
+        low[inside] = high[inside] = law.log_users(slo_ms)[inside]
+        if plan.start:  # between its first size and the one before, whose plan is another
+            changed = above == plan.start
+            low[changed], high[changed] = np.log(users[plan.start - 1 : plan.start + 1])
+    return low, high, above
 
 
 class Need(Enum):

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from statistics import NormalDist
@@ -31,6 +31,13 @@ LAG1_CORRELATION_MAX = 0.95
 
 # A change below 5% is not worth a change of stack, and is what nightly jobs can be held to.
 EFFECT_MIN = 1.05
+
+# Deviation of a log-ratio between runs of one commit on one machine whose blocks say the same, by
+# itself and for each unit of the log-ratio: arms that differ much ask the machine for other things,
+# as memory against round trips, whose speeds change apart. No number of blocks within a run shows
+# it (docs/decisions/0021-intervals-between-runs.md).
+RUN_DEVIATION = 0.015
+RUN_DEVIATION_OF_EFFECT = 0.02
 
 # Power at which the minimal detectable effect is stated (docs/method.md#comparing-two-arms).
 POWER = 0.9
@@ -161,6 +168,32 @@ def ratio_of_logs(logs: Array, confidence: float = 0.95) -> Ratio:
         lag1=lag1,
         confidence=confidence,
         minimal_detectable=_minimal_detectable((high - low) / 2, confidence),
+    )
+
+
+def between_runs(found: Ratio, deviation: float | None = None) -> Ratio:
+    """The same with an interval for the machine and the data, not for one run on them alone.
+
+    What differs between runs is independent of what differs within one, so their half widths, in
+    logarithms, add as squares.
+
+    Args:
+        found: of one run.
+        deviation: of the log-ratio between runs; by the size of the effect if None.
+    """
+    if math.isinf(found.log_half_width):
+        return found
+    if deviation is None:
+        of_effect = RUN_DEVIATION_OF_EFFECT * math.log(found.estimate)
+        deviation = math.hypot(RUN_DEVIATION, of_effect)
+    of_run = NormalDist().inv_cdf((1 + found.confidence) / 2) * deviation
+    below = math.hypot(math.log(found.estimate / found.low), of_run)
+    above = math.hypot(math.log(found.high / found.estimate), of_run)
+    return replace(
+        found,
+        low=found.estimate * math.exp(-below),
+        high=found.estimate * math.exp(above),
+        minimal_detectable=_minimal_detectable((below + above) / 2, found.confidence),
     )
 
 

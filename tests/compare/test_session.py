@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ import pytest
 
 from phasegate.compare.connection import Connection
 from phasegate.compare.connections import REPLICA_VARIABLE, Unavailable
+from phasegate.compare.engine import Turn
 from phasegate.compare.session import BenchmarkSession, Budget
 from phasegate.compare.technique import Answer, Arm, Parameters, Role, Route, Technique, Via
 from phasegate.compare.technique_folders import pairs
@@ -90,6 +92,67 @@ def test_a_technique_is_measured_once_for_both_of_its_arms(bench: BenchmarkSessi
     assert [each.technique for each in bench.record().comparisons] == ["once"]
 
 
+def noting(calls: list[str], id_: str, **more: str) -> Technique:
+    def body(caller: Connection, drawn: Parameters) -> Answer:
+        calls.append(id_)
+        return caller.fetch("select 1 from pg_sleep(0.001)")
+
+    arm = Arm("noted", "select 1 from pg_sleep(0.001)", body)
+    return Technique(id_, arm, arm, role=Role.OWNER, **more)  # type: ignore[arg-type]
+
+
+def test_planned_comparisons_take_turns_and_what_writes_comes_last(
+    bench: BenchmarkSession,
+) -> None:
+    calls: list[str] = []
+    said: list[str] = []
+    planned = (
+        noting(calls, "writes", writes="public.tasks"),
+        noting(calls, "a"),
+        noting(calls, "set up", setup="select 1", teardown="select 1"),
+        noting(calls, "b"),
+    )
+    bench.budget = Budget(6.0, 4)
+    bench.plan(planned, said.append)
+    found = bench.comparison(planned[1])
+    order = ["a", "set up", "b", "a", "b", "a", "b", "writes"]
+    for each in (calls, said):
+        assert [id_ for id_, _ in itertools.groupby(each)] == order
+    assert len(found.before.block_ns) == len(found.after.block_ns) >= 12
+    assert len(found.before.call_ns) == len(found.before.block_ns) * found.before.calls_per_block
+    asked = len(calls)
+    assert {bench.comparison(each).technique for each in planned} == {"writes", "a", "set up", "b"}
+    assert len(calls) == asked
+
+
+def test_of_planned_comparisons_a_fault_ends_the_turns_and_a_lack_does_not(
+    bench: BenchmarkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(REPLICA_VARIABLE, raising=False)
+    calls: list[str] = []
+    away = counting(calls, "select 1", Route(Via.REPLICA))
+    failing = counting(calls, "select 1 / 0")
+    planned = (
+        Technique("away", counting(calls, "select 1"), away, role=Role.OWNER),
+        noting(calls, "before"),
+        Technique("fails", failing, failing, role=Role.OWNER),
+        noting(calls, "after"),
+    )
+    bench.plan(planned, lambda _: None)
+    for technique, error in ((planned[0], Unavailable), (planned[2], CannotMeasure)):
+        with pytest.raises(error):
+            bench.comparison(technique)
+    assert "after" not in calls
+
+
+@pytest.mark.parametrize(("number", "blocks", "fewest"), [(0, 4, 2), (1, 8, 4), (2, 12, 6)])
+def test_a_turn_is_due_its_share_of_what_came_before_it_too(
+    number: int, blocks: int, fewest: int
+) -> None:
+    turn = Turn(number, 3)
+    assert (turn.due(12), turn.due(6), turn.last) == (blocks, fewest, number == 2)
+
+
 def test_what_is_missing_is_in_the_record_with_what_would_enable_it(
     bench: BenchmarkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +176,8 @@ def test_a_technique_for_a_newer_server_says_so(bench: BenchmarkSession) -> None
 def test_what_a_technique_leaves_over_the_next_ones_share() -> None:
     budget = Budget(90.0, 3)
     assert budget.allowance_s(0.1) == pytest.approx(30.0, abs=0.5)
-    # It took no time: the two that remain share all of it.
+    # It took no time: the two that remain share all of it, and one of both takes it.
+    assert Budget(90.0, 3).allowance_s(0.1, 3) == pytest.approx(90.0, abs=0.5)
     assert budget.allowance_s(0.1) == pytest.approx(45.0, abs=0.5)
     assert Budget(0.0, 3).allowance_s(0.1) == 0.1
 

@@ -89,7 +89,8 @@ def test_what_is_left_of_the_budget_goes_to_the_calls_that_are_lacking(populated
     with opened(populated, 60) as bench:
         bench.comparison(technique("one"))
         bench.note(comparison("one", 2, 12))  # as if there had been time for no more
-        leftover.spend(bench, said.append)
+        bench.say = said.append
+        leftover.spend(bench)
         (found,) = bench.comparisons
     assert said == ["one, alone"]
     assert len(found.before.call_ns) == 12
@@ -102,6 +103,6 @@ def test_nothing_is_called_without_time_or_where_n_star_lies_below(populated: st
         with opened(populated, budget_s, settled) as bench:
             bench.comparison(technique("one"))
             bench.note(comparison("one", 200, 12))
-            leftover.spend(bench, lambda _: None)
+            leftover.spend(bench)
             (found,) = bench.comparisons
         assert found.before.alone_ns == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from phasegate.stats.paired import (
     ComparisonResult,
     Ratio,
+    between_runs,
     blocks_needed,
     judge,
     lag1_correlation,
@@ -73,6 +75,35 @@ def test_95_percent_intervals_cover_the_truth_in_95_percent_of_cases() -> None:
         found = ratio_of_logs(random.normal(0.03, 0.1, 20))
         covered += found.low <= math.exp(0.03) <= found.high
     assert 0.92 <= covered / 400 <= 0.99
+
+
+def test_what_differs_between_runs_adds_to_the_interval_as_a_square() -> None:
+    # Half widths of 0.03 and 1.96 · 0.02 = 0.0392 in logarithms: together 0.0494.
+    within = Ratio(0.5, 0.5 * math.exp(-0.03), 0.5 * math.exp(0.03), 30, 30.0, 0.0, 0.95, 1.05)
+    found = between_runs(within, 0.02)
+    assert found.estimate == 0.5
+    assert found.log_half_width == pytest.approx(0.04936, abs=1e-4)
+    assert math.log(found.high / found.estimate) == pytest.approx(found.log_half_width)
+    assert between_runs(within, 0.0).log_half_width == pytest.approx(0.03)
+    # Half the time is 0.69 in logarithms: 1.96 · √(0.015² + (0.02 · 0.69)²) = 0.040.
+    assert between_runs(replace(within, low=0.5, high=0.5)).log_half_width == pytest.approx(
+        0.0400, abs=1e-4
+    )
+    assert math.isinf(between_runs(ratio([1.0] * 5, [2.0] * 5)).high)
+
+
+@pytest.mark.parametrize(
+    ("deviation", "held_min", "held_max"), [(0.0, 0.0, 0.85), (0.02, 0.93, 1.0)]
+)
+def test_intervals_of_runs_that_differ_hold_the_truth_only_with_what_differs_in_them(
+    deviation: float, held_min: float, held_max: float
+) -> None:
+    random, runs, held = np.random.default_rng(1), 400, 0
+    for _ in range(runs):
+        logs = random.normal(random.normal(math.log(0.8), 0.02), 0.05, 30)
+        found = between_runs(ratio_of_logs(logs), deviation)
+        held += found.low <= 0.8 <= found.high
+    assert held_min <= held / runs <= held_max
 
 
 def test_correlated_blocks_count_for_fewer() -> None:
