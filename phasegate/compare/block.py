@@ -102,7 +102,7 @@ def _call(technique: Technique, side: Side, drawn: Parameters, *, timed: bool) -
         side.answers.append(answer())
 
 
-def _together(sides: Sequence[Side]) -> bool:
+def together(sides: Sequence[Side]) -> bool:
     """Whether the arms can take turns call by call."""
     return all(side.caller is sides[0].caller for side in sides) and not any(
         side.arm.arrange or side.arm.beside for side in sides
@@ -125,7 +125,7 @@ def run_block(
     for side in sides:
         side.answers.clear()
     shuffled = rng.sample(sides, len(sides))
-    for group in [shuffled] if _together(sides) else [[side] for side in shuffled]:
+    for group in [shuffled] if together(sides) else [[side] for side in shuffled]:
         _run_group(technique, group, drawn, rng, warm_up=warm_up)
     for side in sides:
         # The ratio of two geometric means is the mean of the calls' own ratios: each user weighs

@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from phasegate.compare.block import Side, run_alone, run_block
+from phasegate.compare.block import Side, run_alone, run_block, together
 from phasegate.compare.connection import Connection
 from phasegate.compare.libpq import Session
-from phasegate.compare.p95_topup import calls_missing, seconds_for
+from phasegate.compare.p95_topup import CALLS_OF_A_SIZE, seconds_for
 from phasegate.compare.plans import Plan, plan_note, plan_of
 from phasegate.compare.technique import Parameters, Technique
 from phasegate.compare.yardstick import Yardstick
@@ -50,7 +50,7 @@ OVERRUN_S_MAX = 30.0
 REHEARSAL_CALLS = 3
 
 # Of the time allowed: calls for a p95 that take no more are made even when it is up.
-ALONE_SHARE = 0.5
+ALONE_SHARE = 1.0
 
 # Above this, making the plan anew (1 ms or so) is nothing beside the call, and a warm-up doubles
 # the cost.
@@ -162,7 +162,8 @@ class Comparing:
 
     def warm_up_each(self) -> None:
         """From now on, warm up each arm by what its own calls take, not by the slower one's."""
-        self.warm_up = True
+        # Where nothing is arranged the plans stay: what a turn begins with is warm-up enough.
+        self.warm_up = not together(self.sides)
         for side, quickest_s in zip(self.sides, self.quickest_s, strict=True):
             side.warm_up = quickest_s < WARM_UP_S_MAX
 
@@ -230,9 +231,9 @@ def _run_alone(comparing: Comparing, budget_s: float, left_s: float, turn: Turn)
     """The turn's share of the calls that a p95 lacks, where there is time for all of it."""
     deadline = time.monotonic() + left_s
     for side in sorted(comparing.sides, key=lambda side: side.call_ns[-1]):
-        missing = math.ceil(calls_missing(side.call_ns + side.alone_ns) / (turn.of - turn.number))
+        missing = turn.due(CALLS_OF_A_SIZE) - len(side.call_ns) - len(side.alone_ns)
         allowed_s = max(deadline - time.monotonic(), budget_s * ALONE_SHARE)
-        if seconds_for(side.call_ns, missing) < allowed_s:
+        if missing > 0 and seconds_for(side.call_ns, missing) < allowed_s:
             comparing.alone(side, missing)
 
 

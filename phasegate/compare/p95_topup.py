@@ -24,6 +24,11 @@ CHEAP_MS_MAX = 50
 OVERHEAD = 1.15
 
 
+CALLS_OF_A_SIZE = 36
+"""Two neighbouring sizes then have the 72 calls between them that a p95 needs for its bound
+(`stats.crossover`); more are made of what is left of a budget."""
+
+
 def calls_missing(call_ns: Sequence[int]) -> int:
     """How many more calls the p95 of these needs (at least one of them), to have a bound."""
     cheap = statistics.median(call_ns) < CHEAP_MS_MAX * 1e6

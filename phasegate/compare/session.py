@@ -231,7 +231,7 @@ class BenchmarkSession:
         self._planned, self.say = tuple(techniques), say
 
     def _measure_in_turns(self, techniques: Sequence[Technique]) -> None:
-        """What takes long to make ready has one turn, and what writes comes last: see `Turn`.
+        """See `Turn`. What takes long to make ready, or to clear away, has one turn.
 
         A fault ends it, and the technique whose it is says so when asked for; one that is not there
         or too slow does not.
@@ -256,7 +256,8 @@ class BenchmarkSession:
                     return
 
     def _turns(self, technique: Technique) -> int:
-        return 1 if self._disabled or technique.setup or technique.needs else TURNS
+        once = technique.setup or technique.needs or technique.writes
+        return 1 if self._disabled or once else TURNS
 
     def _take_turn(self, technique: Technique, turn: Turn, *, shares: int) -> None:
         """One turn, with so many shares of the budget; the last makes the record."""

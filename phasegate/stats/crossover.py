@@ -179,19 +179,16 @@ def _p95s(
 def _tail(sizes: Sequence[Size], place: int) -> Array:
     """Calls that say how far a size's p95 lies above its median, as ratios to their median.
 
-    Its own where they are enough for a p95; else those of the nearest size on its plan that has
-    enough, or of all on its plan.
+    Its own, and where they are too few for a p95 those of the nearest sizes on its plan as well,
+    until there are enough.
     """
-    ratios = {
-        other: sizes[other].calls_ms / np.median(sizes[other].calls_ms)
-        for plan in _plans(sizes)
-        if place in plan
-        for other in plan
-    }
-    enough = [other for other, calls in ratios.items() if calls.size >= CALLS_MIN]
-    if enough:
-        return ratios[min(enough, key=lambda other: abs(other - place))]
-    return np.concatenate(list(ratios.values()))
+    plan = next(plan for plan in _plans(sizes) if place in plan)
+    found = np.empty(0)
+    for other in sorted(plan, key=lambda other: abs(other - place)):
+        if found.size < CALLS_MIN:
+            calls = sizes[other].calls_ms
+            found = np.concatenate([found, calls / np.median(calls)])
+    return found
 
 
 def _plans(sizes: Sequence[Size]) -> list[range]:
@@ -269,7 +266,8 @@ class Need(Enum):
     HARMFUL = "harmful here"
     """It makes things slower where it would be applied."""
     CANNOT_TELL = "cannot tell"
-    """No interval, or no improvement is proven at the size where it would be needed."""
+    """No interval, or no improvement is proven at the size where it would be needed; or the
+    objective may break below the largest size as well as above it."""
 
 
 def need(crossed: Crossover, ratios: Sequence[tuple[int, Ratio]]) -> Need:
@@ -295,8 +293,8 @@ def need(crossed: Crossover, ratios: Sequence[tuple[int, Ratio]]) -> Need:
     verdict = judge(at)
     if verdict is ComparisonResult.REGRESSED:
         return Need.HARMFUL
-    if crossed.outcome is Outcome.ABOVE:
-        return Need.NOT_YET
+    if crossed.outcome is Outcome.ABOVE:  # and perhaps it is not, where the interval begins below
+        return Need.NOT_YET if crossed.low is None else Need.CANNOT_TELL
     if verdict is not ComparisonResult.IMPROVED:
         return Need.CANNOT_TELL
     return Need.ALREADY if crossed.outcome is Outcome.BELOW else Need.FROM
