@@ -243,8 +243,8 @@ def test_within_a_block_each_arm_goes_first_equally_often(populated: str) -> Non
     found = compared(populated, Technique("turns", noting("a"), noting("b")), budget_s=0.6)
     size = found.before.calls_per_block
     assert size > 1
-    # From the end of the blocks, since rehearsals have other sizes. After them come calls of one arm
-    # alone, ten to a warm-up.
+    # From the end of the blocks, since rehearsals have other sizes. After them come calls of one
+    # arm alone, ten to a warm-up.
     alone = [len(arm.alone_ns) for arm in (found.before, found.after)]
     blocks_end = len(calls) - sum(n + math.ceil(n / 10) for n in alone)
     length = 2 * size
