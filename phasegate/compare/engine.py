@@ -154,10 +154,10 @@ class Comparing:
         """Go on after others were measured: plans are made anew, and caches filled again."""
         for caller in {id(side.caller): side.caller for side in self.sides}.values():
             caller.forget()
-        for side, beside in zip(self.sides, besides, strict=True):
+        for side, beside, quickest_s in zip(self.sides, besides, self.quickest_s, strict=True):
             side.beside = beside
             done = len(side.alone_ns)
-            self.alone(side, PLANNED_CALLS if side.warm_up else 1)
+            self.alone(side, PLANNED_CALLS if quickest_s < BLOCK_S else 1)
             del side.alone_ns[done:]
 
     def warm_up_each(self) -> None:
