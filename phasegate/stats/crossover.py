@@ -26,7 +26,7 @@ from phasegate.stats.quantile import CALLS_MIN, P95, between_calls, p95_bounds, 
 RESAMPLES = 400
 CONFIDENCE = 0.95
 
-RUN_DEVIATION = 0.07
+RUN_DEVIATION = 0.06
 """Of the logarithm of a time between runs of one commit on one machine, where the calls of each say
 the same: where rows and processes lie in memory, how busy the neighbours are. No number of calls
 within a run shows it (docs/decisions/0021-intervals-between-runs.md)."""

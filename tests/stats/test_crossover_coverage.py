@@ -11,7 +11,7 @@ from phasegate.stats.crossover import RUN_DEVIATION, Size, crossover
 
 SLO_MS = 50.0
 # As the default budget of a run makes them: users, blocks, calls per block, calls alone.
-SIZES = ((1_000, 12, 10, 0), (3_000, 12, 5, 45), (10_000, 12, 2, 81), (30_000, 12, 1, 65))
+SIZES = ((1_000, 12, 10, 0), (3_000, 12, 4, 0), (10_000, 12, 1, 24), (30_000, 12, 1, 24))
 LARGEST = (100_000, 12, 1, 0)
 TECHNIQUES = 120
 
