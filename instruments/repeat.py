@@ -27,6 +27,7 @@ from phasegate.report.headline import needed_from
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
 from phasegate.stats.crossover import Crossover, Outcome, crossover
+from phasegate.stats.paired import Ratio
 
 # What two sweeps must agree in (docs/method.md#goals-for-our-own-tools).
 INSIDE_MIN = 0.90
@@ -178,20 +179,23 @@ def _same_size(pair: Pair) -> Iterator[tuple[Effect, Effect]]:
 def _covered(sweeps: Sequence[Sweep]) -> Iterator[bool]:
     """For each ratio of each sweep: does its interval hold the mean of the other sweeps' ratios?
 
-    With few others their mean errs too, so that a few more miss it than miss the truth.
+    The mean of a few errs as well, so on the log axis its half width is added as a square.
     """
-    by_place: dict[tuple[str, int], list[Effect]] = {}
+    by_place: dict[tuple[str, int], list[Ratio]] = {}
     for sweep in sweeps:
         for technique in sweep:
             for effect in technique.effects:
                 if effect.ratio is not None:
-                    by_place.setdefault((technique.technique, effect.users), []).append(effect)
-    for effects in by_place.values():
-        found = [effect.ratio for effect in effects if effect.ratio is not None]
-        for place, one in enumerate(found):
-            others = [two.estimate for at, two in enumerate(found) if at != place]
+                    place = by_place.setdefault((technique.technique, effect.users), [])
+                    place.append(effect.ratio)
+    for found in by_place.values():
+        for at, one in enumerate(found):
+            others = found[:at] + found[at + 1 :]
             if others:
-                yield one.low <= statistics.geometric_mean(others) <= one.high
+                mean = statistics.fmean(math.log(each.estimate) for each in others)
+                of_mean = math.hypot(*(each.log_half_width for each in others)) / len(others)
+                half = math.hypot(one.log_half_width, of_mean)
+                yield abs(math.log(one.estimate) - mean) <= half
 
 
 def left_out(technique: Technique) -> Iterator[bool]:
