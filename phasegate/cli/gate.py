@@ -121,7 +121,7 @@ def gate(
             compute=size,
             seed=catalogue.run.seed if seed is None else seed,
             duration_s=soak or duration or staging.DURATION_S,
-            request_budget=staging.budget_of(host, request_budget, soaks=soak is not None),
+            request_budget=soak_options.budget_of(host, request_budget, soaks=soak is not None),
             allow_writes=allow_writes,
             users_file=users_file,
             results=results,

@@ -100,7 +100,8 @@ def load(
     a database URL also what the server did meanwhile. Ctrl-C ends it and
     keeps what was measured.
     """
-    _refuse(soak, manages=bool(stages or web or "--worker" in more))
+    if soak:
+        _refuse(host, more, manages=bool(stages or web or "--worker" in more))
     file = _locustfile(locustfile)
     is_worker = "--worker" in more
     folder = None if is_worker else out or _new_folder(results, users_registered) / "load"
@@ -133,13 +134,15 @@ def load(
     ctx.exit(code if code >= 0 else ExitCode.WRONG_CALL)
 
 
-def _refuse(soak_s: float | None, *, manages: bool) -> None:
-    """Refuse a soak of several stages, or of a test that somebody else begins and ends.
+def _refuse(host: str | None, more: tuple[str, ...], *, manages: bool) -> None:
+    """Refuse a soak of several stages, of a test that somebody else begins, or without a budget.
 
     Raises:
         UsageError: it is one.
     """
-    if soak_s and manages:
+    if host and not any(each.startswith("--request-budget") for each in more):
+        soak_options.budget_of(host, None, soaks=True)
+    if manages:
         raise UsageError(
             "--soak drives one stage: --stages, --web and --worker do not go with it",
             untouched="No request was sent",
@@ -171,6 +174,7 @@ def _drive(command: list[str], soaked: Path | None, database_url: str | None) ->
             if child.poll() is None:
                 child.kill()
     soak_options.tell(soaked.parent, options.project_here())
+    click.echo(f"Draw it over time: phasegate report {options.near(soaked.parent)}")
     return code
 
 

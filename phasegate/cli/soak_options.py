@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from pathlib import Path
 
 import click
 
+from phasegate.load.options import REMOTE_BUDGET
+from phasegate.model.address import Address
 from phasegate.model.errors import UsageError
 from phasegate.project import Project
 
@@ -57,6 +60,23 @@ def interval_s(duration_s: float) -> float:
     """Of the intervals by which clicks are kept."""
     tenths = math.ceil(duration_s / INTERVALS * 10) / 10
     return min(max(tenths, INTERVAL_S_MIN), INTERVAL_S_MAX)
+
+
+def budget_of(host: str, asked: int | None, *, soaks: bool) -> int:
+    """How many requests may be sent.
+
+    Raises:
+        UsageError: a soak of somebody else's target, and nobody said how many it may cost.
+    """
+    if asked or not soaks:
+        return asked or REMOTE_BUDGET
+    if Address.of(host).is_loopback:
+        return sys.maxsize
+    raise UsageError(
+        f"A --soak of {Address.of(host).header} sends more than {REMOTE_BUDGET:,} requests",
+        untouched="Nothing was sent",
+        then="Say how many it may send: --request-budget N",
+    )
 
 
 def tell(folder: Path, here: Project | None, *, as_error: bool = False) -> None:

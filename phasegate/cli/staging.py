@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -24,13 +23,13 @@ from phasegate.cli import console
 from phasegate.cli import options as options_room
 from phasegate.cli.run_record import Journal
 from phasegate.cli.soak_options import interval_s
-from phasegate.load.options import REMOTE_BUDGET, REMOTE_RAMP_S
+from phasegate.load.options import REMOTE_RAMP_S
 from phasegate.load.run import RemoteLimits, Target, run_stage
 from phasegate.load.settings import keys_from, keys_read
 from phasegate.load.users import Listed, Seeded
 from phasegate.model.address import Address
 from phasegate.model.catalogue import Catalogue, Phase
-from phasegate.model.errors import CannotMeasure, ConfigurationError, PhasegateError, UsageError
+from phasegate.model.errors import CannotMeasure, ConfigurationError, PhasegateError
 from phasegate.model.prices import Compute
 from phasegate.model.verdict import NO_LOAD, code_of
 from phasegate.project import Level, Project, load_project
@@ -46,9 +45,6 @@ from phasegate.stack.sampler import sampling
 # The slowest of a target's own rhythms that a minute catches is the checkpoint's and the cache's
 # warming; a longer stage is a choice of whoever pays for it.
 DURATION_S = 60.0
-
-# The same as Locust's for hosts that are not this machine: the requests may cost money.
-REQUEST_BUDGET = REMOTE_BUDGET
 
 # Looked up in the database, to see that the sessions act as people who are there: every hundredth
 # wrong one then shows with a probability of 63%, every twentieth with 99%.
@@ -83,23 +79,6 @@ class StagingPlan:
     """Whether candidates are made of what the database was asked, measured on a copy of ours."""
     soaks: bool = False
     """Whether clicks are kept by interval, and the server's events are watched."""
-
-
-def budget_of(host: str, asked: int | None, *, soaks: bool) -> int:
-    """How many requests may be sent.
-
-    Raises:
-        UsageError: a soak of somebody else's target, and nobody said how many it may cost.
-    """
-    if asked or not soaks:
-        return asked or REQUEST_BUDGET
-    if Address.of(host).is_loopback:
-        return sys.maxsize
-    raise UsageError(
-        f"A --soak of {Address.of(host).header} sends more than {REQUEST_BUDGET:,} requests",
-        untouched="Nothing was sent",
-        then="Say how many it may send: --request-budget N",
-    )
 
 
 def run(plan: StagingPlan) -> Path:

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from phasegate.cli.main import phasegate
-from phasegate.cli.soak_options import interval_s, option
-from phasegate.cli.staging import REQUEST_BUDGET, budget_of
+from phasegate.cli.soak_options import budget_of, interval_s, option
+from phasegate.load.options import REMOTE_BUDGET
 from phasegate.model.errors import UsageError
 
 
@@ -43,7 +43,7 @@ def test_somebody_elses_target_is_soaked_only_with_a_budget() -> None:
     with pytest.raises(UsageError, match="--request-budget N"):
         budget_of("https://staging.example.com", None, soaks=True)
     assert budget_of("https://staging.example.com", 90_000, soaks=True) == 90_000
-    assert budget_of("https://staging.example.com", None, soaks=False) == REQUEST_BUDGET
+    assert budget_of("https://staging.example.com", None, soaks=False) == REMOTE_BUDGET
     assert budget_of("http://127.0.0.1:3000", None, soaks=True) == sys.maxsize
 
 
@@ -54,6 +54,7 @@ def test_somebody_elses_target_is_soaked_only_with_a_budget() -> None:
         ["run", "--level", "2"],
         ["gate", "--to", "2", "--soak", "30m"],
         ["load", "--soak", "30m", "--stages", "1k,10k"],
+        ["load", "--soak", "30m", "--host", "https://staging.example.com"],
     ],
 )
 def test_what_means_nothing_together_is_refused_before_anything_is_started(
