@@ -127,17 +127,19 @@ class Connection:
 
     def _receive(self, patience: Patience) -> bytes:
         """What comes next; empty at the end."""
-        part: bytes | None = None
         if self._watcher is None:
-            part = self.socket.recv(READ_BYTES)
-        while part is None:
-            # Waiting comes first: an answer is never there as soon as its request is sent.
-            self._await_readable(patience)
+            part: bytes = self.socket.recv(READ_BYTES)
+            return part
+        waits = not self.answered  # an answer is never there as soon as its request is sent
+        while True:
+            if waits:
+                self._await_readable(patience)
             try:
                 part = self._raw.recv(READ_BYTES)
             except BlockingIOError:
-                continue
-        return part
+                waits = True
+            else:
+                return part
 
     def _await_readable(self, patience: Patience) -> None:
         if not self._watcher.active:  # the answer began while a long request was still being sent
