@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -217,11 +217,18 @@ def _samples(template: str) -> list[str]:
 
 
 def _fitted(template: str, wanted: Wanted) -> dict[str, Any] | None:
+    found = _way(template, replace(wanted, width=None, varied=False))
+    return None if found is None else {"text": template, **({"cut": True} if found else {})}
+
+
+# A thousand tables have many columns of the same kind, and each template a thousand samples.
+@lru_cache(maxsize=4096)
+def _way(template: str, wanted: Wanted) -> bool | None:
+    """Whether texts of a template must be cut to fit; None where they do not fit then either."""
     samples = _samples(template)
     if not samples:
         return None
     longest = max(map(len, samples))
-    declared: dict[str, Any] = {"text": template}
     if longest > wanted.most:
         literals = sum(map(len, _NAME.split(template)[::2]))
         words = [name for name in _NAME.findall(template) if name not in ("id", "number")]
@@ -230,9 +237,8 @@ def _fitted(template: str, wanted: Wanted) -> dict[str, Any] | None:
         # Only the type's own length is cut to, and a word that has lost its end says little.
         if wanted.most != wanted.length_max or room < 0 or not words or wanted.limits.patterns:
             return None
-        declared["cut"] = True
         samples = [sample[: wanted.most] for sample in samples]
-    return declared if all(fits(sample, wanted) for sample in samples) else None
+    return longest > wanted.most if all(fits(sample, wanted) for sample in samples) else None
 
 
 def fits(text: str, wanted: Wanted) -> bool:

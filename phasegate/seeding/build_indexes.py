@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from typing import TypeVar
 
 import asyncpg
 
@@ -71,7 +72,12 @@ def foreign_last(statements: Iterable[tuple[str, str]]) -> list[tuple[str, str]]
 
 
 async def _in_one_transaction(dsn: str, statements: Iterable[str]) -> None:
-    async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
+    async with connected(dsn, statement_cache_size=0) as connection:
+        await _transaction(connection, statements)
+
+
+async def _transaction(connection: asyncpg.Connection, statements: Iterable[str]) -> None:
+    async with connection.transaction():
         await connection.execute(read_sql("settings"))
         await connection.execute(sql("finish_memory"))
         await connection.execute(sql("finish_workers"), NO_CORE_TO_SPARE)
@@ -93,20 +99,33 @@ async def _beside_the_tables(dsn: str, statements: list[str]) -> None:
 
 
 async def _side_by_side(dsn: str, statements: Iterable[tuple[str, str]]) -> None:
-    """Run (table, statement)s: a connection per table, in order within it."""
+    """Run (table, statement)s: a transaction per table, in order within it."""
     by_table: dict[str, list[str]] = defaultdict(list)
     for table, statement in statements:
         by_table[table].append(statement)
-    places = asyncio.Semaphore(CONNECTIONS_MAX)
-
-    async def one_table(of_table: list[str]) -> None:
-        async with places:
-            await _in_one_transaction(dsn, of_table)
-
     # The last tables are the largest: they begin first, the small ones fill the gaps.
+    await _shared_out(dsn, reversed(by_table.values()), _transaction)
+
+
+Task = TypeVar("Task")
+
+
+async def _shared_out(
+    dsn: str,
+    tasks: Iterable[Task],
+    carry_out: Callable[[asyncpg.Connection, Task], Awaitable[None]],
+) -> None:
+    """Each of `tasks` on whichever of a few connections is free; a new one costs milliseconds."""
+    left = deque(tasks)
+
+    async def work() -> None:
+        async with connected(dsn, statement_cache_size=0) as connection:
+            while left:
+                await carry_out(connection, left.popleft())
+
     async with asyncio.TaskGroup() as group:
-        for of_table in reversed(by_table.values()):
-            group.create_task(one_table(of_table))
+        for _ in range(min(CONNECTIONS_MAX, len(left))):
+            group.create_task(work())
 
 
 async def finish(dsn: str, spec: DatasetSpec, schema: Schema) -> None:
@@ -121,7 +140,7 @@ async def finish(dsn: str, spec: DatasetSpec, schema: Schema) -> None:
     names = [quoted(table) for table in tables]
     statements = key_statements(spec.folder)
     foreign = [pair for pair in statements if _FOREIGN_KEY.search(pair[1])]
-    others = [pair for pair in statements if pair[0] and pair not in foreign]
+    others = [pair for pair in statements if pair[0] and not _FOREIGN_KEY.search(pair[1])]
     await _side_by_side(dsn, others)
     await _in_one_transaction(
         dsn, (f"{text} not valid" for table, text in foreign if table not in schema.partitioned)
@@ -139,19 +158,15 @@ async def finish(dsn: str, spec: DatasetSpec, schema: Schema) -> None:
 
     # VACUUM skips most frozen pages and takes those it read for empty: on tables of some hundred
     # pages it would leave a third too few `reltuples`, which ANALYZE then puts right.
-    places = asyncio.Semaphore(CONNECTIONS_MAX)
-    async with asyncio.TaskGroup() as group:
-        for table in tables:
-            group.create_task(_vacuum(dsn, table, places))
+    await _shared_out(dsn, tables, _vacuum)
     await _side_by_side(dsn, ((table, f"analyze {quoted(table)}") for table in tables))
 
 
-async def _vacuum(dsn: str, table: str, places: asyncio.Semaphore) -> None:
+async def _vacuum(connection: asyncpg.Connection, table: str) -> None:
     """Note in the visibility map what COPY FREEZE did not, so that index-only scans are possible.
 
     It cannot run inside a transaction, so it is under the server's own limit for a statement; a
     frozen table is done in no time, and where it is not, the data are whole all the same.
     """
-    async with places, connected(dsn, statement_cache_size=0) as connection:
-        with suppress(asyncpg.QueryCanceledError):
-            await connection.execute(f"vacuum {quoted(table)}")
+    with suppress(asyncpg.QueryCanceledError):
+        await connection.execute(f"vacuum {quoted(table)}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from phasegate.model.population import Stream, hashed, rounded, stream_key, thresholds
+from phasegate.model.population import activity_rank, hashed, rounded, thresholds
 from phasegate.project.declared import Table
 from phasegate.project.population import ROWS_FEW_MAX
 from phasegate.seeding.entity import I64, Entity
@@ -94,9 +94,9 @@ def drawn_counts(population: Population, table: Table, owner: Entity, indices: I
     if rows.follow_activity and not table.is_global:
         users = owner.above.get(population.declared.users_table)
         user = indices if users is None else users.take(indices)
-        activity = hashed(stream_key(population.seed, Stream.USER), user.astype(np.uint64))
+        activity = activity_rank(population.seed, user.astype(np.uint64))
         follows = np.uint64(round(rows.follow_activity * (1 << 32)))
-        rank = np.where(chance >> np.uint64(32) < follows, activity >> np.uint64(32), rank)
+        rank = np.where(chance >> np.uint64(32) < follows, activity, rank)
     bounds = np.array(geometric_bounds(rows.from_one_mean or 1, rows.max), dtype=np.uint64)
     return np.searchsorted(bounds, rank, side="right") + 1
 

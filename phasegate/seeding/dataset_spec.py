@@ -24,7 +24,8 @@ from phasegate.stack.database import read_sql
 # Raised by one whenever a change of this room's code changes the data.
 # 2: tables are declared, columns drawn by name: docs/decisions/0011-seeding-is-declared.md
 # 3: keys and picks no longer depend on the number of users: docs/decisions/0012-any-schema.md
-DATA_VERSION = 3
+# 4: every first N users have their share of busy ones: docs/decisions/0018-adopted-schemas.md
+DATA_VERSION = 4
 
 # Seeds are stored as bigint.
 SEED_MAX = (1 << 63) - 1

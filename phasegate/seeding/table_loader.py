@@ -1,4 +1,4 @@
-"""Loading: each table by one transaction on one connection, the connections side by side.
+"""Loading: each table by one transaction on one connection, a few connections side by side.
 
 A transaction empties its table and fills it again. On any server that allows COPY … FREEZE, so
 that no row is written twice for its visibility; where `wal_level` is `minimal` the server writes no
@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -103,14 +104,14 @@ async def _copy(
 
 
 async def _fill(
-    dsn: str,
+    connection: asyncpg.Connection,
     destination: Destination,
     columns: tuple[str, ...],
     feed: _Feed,
     first_month: tuple[int, int],
 ) -> None:
     """Replace the contents of `destination` by what comes through `feed`."""
-    async with connected(dsn, statement_cache_size=0) as connection, connection.transaction():
+    async with connection.transaction():
         await connection.execute(read_sql("settings"))
         await connection.execute(f"truncate table {quoted(destination.table)}")
         triggers = await connection.fetch(sql("own_triggers"), quoted(destination.table))
@@ -148,21 +149,21 @@ async def _produce(
 
 
 async def _load(
-    dsn: str,
+    connections: Sequence[asyncpg.Connection],
     table: str,
     destinations: tuple[Destination, ...],
     source: Source,
     on_rows: OnRows,
     summed: bool,
 ) -> tuple[Loaded, ...]:
-    """Load the rows of `table` into each of `destinations`."""
+    """Load the rows of `table` into each of `destinations`, over a connection each."""
     first_month = (source.year.months[0].year, source.year.months[0].month)
     feeds = {one.table: _Feed() for one in destinations}
     columns = source.columns(table)
     async with asyncio.TaskGroup() as group:
         produced = group.create_task(_produce(source.blocks(table), feeds, on_rows, summed))
-        for one in destinations:
-            group.create_task(_fill(dsn, one, columns, feeds[one.table], first_month))
+        for connection, one in zip(connections, destinations, strict=False):
+            group.create_task(_fill(connection, one, columns, feeds[one.table], first_month))
     return tuple(replace(produced.result(), table=name) for name in feeds)
 
 
@@ -178,8 +179,14 @@ async def run_lanes(
 
     async def run(lane: Lane) -> list[Loaded]:
         found: list[Loaded] = []
-        for unit in lane:
-            found += await _load(dsn, unit.table, unit.destinations, source, on_rows, summed)
+        connections: list[asyncpg.Connection] = []
+        async with AsyncExitStack() as stack:
+            for _ in range(max(len(unit.destinations) for unit in lane)):
+                one = await stack.enter_async_context(connected(dsn, statement_cache_size=0))
+                connections.append(one)
+            for unit in lane:
+                table, into = unit.table, unit.destinations
+                found += await _load(connections, table, into, source, on_rows, summed)
         return found
 
     try:

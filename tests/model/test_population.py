@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from phasegate.model.population import (
     Activity,
+    activity_rank,
     activity_step,
     activity_steps,
     hashed,
@@ -66,6 +67,24 @@ def test_activity_has_mean_one_and_a_heavy_tail() -> None:
     assert drawn[-2000:].sum() / drawn.sum() == pytest.approx(0.234, abs=0.03)
     # Its median is exp(-sigma²/2) of the mean.
     assert float(np.median(drawn)) == pytest.approx(0.278, rel=0.1)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 42])
+@pytest.mark.parametrize("users", [1_000, 3_000, 10_000])
+def test_the_first_users_have_their_share_of_busy_ones_whatever_their_number(
+    seed: int, users: int
+) -> None:
+    steps = activity_step(seed, np.arange(users, dtype=np.uint64), SIGMA)
+    _, activities = activity_steps(SIGMA)
+    # Drawn one by one it would be off by 3.4 / sqrt(N): 11%, 6% and 3% (seed 1: 34%, 13%, 2%).
+    assert float(np.array(activities)[steps].mean()) == pytest.approx(1, abs=0.03)
+
+
+def test_ranks_are_one_in_each_part_and_in_another_order_for_another_seed() -> None:
+    one, other = (activity_rank(seed, np.arange(64, dtype=np.uint64)) for seed in (1, 2))
+    for ranks in (one, other):
+        assert sorted((ranks >> np.uint64(26)).tolist()) == list(range(64))
+    assert not np.array_equal(one, other)
 
 
 def test_a_user_keeps_its_activity_when_the_population_grows() -> None:

@@ -25,7 +25,7 @@ USERS = 2000
 SEED = 11
 # Of the data set above. It changes with seed/, Faker's version and the seeder's code; the latter
 # must then raise seeding.dataset_spec.DATA_VERSION.
-SHA256 = "6c407eaa3058cc91de10620bcb58ec75e5ab629b96b9bcc887a9ea2b0ead51b8"
+SHA256 = "bb6ad78fd10dbf267333d2501eab0fae1e87f6d18db43b226413f1fa2d8859d0"
 
 
 @pytest.fixture(scope="module")
