@@ -63,6 +63,11 @@ class Asked:
         """Of the column, in small letters."""
         return snake(self.column.name)
 
+    @property
+    def is_in_order(self) -> bool:
+        """Whether the source's rows lie in the order of its values: keys that follow time."""
+        return self.facts is not None and (self.facts.correlation or 0.0) > IN_ORDER
+
 
 def value_for(asked: Asked) -> Declaration:
     """How the column is drawn, nulls aside.
@@ -117,8 +122,7 @@ def _boolean(asked: Asked) -> Declaration:
 
 def _uuid(asked: Asked) -> Declaration:
     """In the order of time where the default or the source's pages say so."""
-    ordered = asked.facts is not None and (asked.facts.correlation or 0.0) > IN_ORDER
-    return "uuid7" if ordered or "v7" in asked.column.default.lower() else "uuid4"
+    return "uuid7" if asked.is_in_order or "v7" in asked.column.default.lower() else "uuid4"
 
 
 def _text(asked: Asked) -> Declaration:
@@ -177,7 +181,8 @@ def _number(asked: Asked) -> Declaration:
     if asked.unique and asked.limits.order == () and low <= 1 and (high > 1e6 or _is_open(asked)):
         if asked.unique == "owner":
             return "number"
-        in_order = asked.column.is_numbered and kind.name == "int8" and asked.has_moment
+        ordered = asked.column.is_numbered or asked.is_in_order
+        in_order = ordered and kind.name == "int8" and asked.has_moment
         return "snowflake" if in_order and asked.limits.high is None else "identity"
     decimals = 0 if is_whole else 2 if kind.scale < 0 else min(kind.scale, 9)
     declared: dict[str, Any] = {"uniform": [_plain(low), _plain(high)]}

@@ -181,6 +181,26 @@ def test_figures_of_the_source_say_nulls_order_and_length() -> None:
     assert found["columns"]["title"] == {"text": "{catch_phrase} {last_name}"}
 
 
+@pytest.mark.parametrize(("correlation", "wanted"), [(0.99, "snowflake"), (0.1, "identity")])
+def test_keys_that_the_app_itself_numbers_lie_as_the_sources_do(
+    correlation: float, wanted: str
+) -> None:
+    logs = replace(
+        table("logs", column("user_id"), column("made_at", MOMENT)),
+        foreign_keys=(key("user_id", "users"),),
+    )
+    big = Column("id", Type("int8", "bigint"), not_null=True)
+    logs = replace(logs, columns=(big, *logs.columns[1:]))
+    columns = {"id": ColumnFacts(0.0, -1.0, 8, correlation)}
+    facts = SourceFacts(
+        {("public", "users"): TableFacts(10), ("public", "logs"): TableFacts(95, columns)},
+        "17.0",
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    shape = Shape({one.place: one for one in (USERS, logs)})
+    assert declared(guess_population(shape, facts))["logs"]["columns"]["id"] == wanted
+
+
 def test_a_key_of_two_columns_picks_one_row_for_both() -> None:
     spaces = table("spaces", column("team_id"), foreign_keys=(key("team_id", "teams"),))
     forms = table(
