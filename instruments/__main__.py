@@ -144,14 +144,15 @@ def advice(
     help="Seconds for each condition.",
 )
 @click.option("--other-bin", metavar="FOLDER", help="Programs of another build of PostgreSQL.")
-def yardstick(users: int, budget: float, other_bin: str | None) -> None:
+@click.option("--only", default="", help="Of the conditions, those with this in their name.")
+def yardstick(users: int, budget: float, other_bin: str | None, only: str) -> None:
     """What the yardstick takes here, and how well it carries times to another machine.
 
     The first lines are what `[reference.yardstick_ms]` of the catalogue states of its core.
     """
     from instruments import yardstick_carry
 
-    yardstick_carry.evaluate(users, budget, other_bin, options.catalogue(), click.echo)
+    yardstick_carry.evaluate(users, budget, other_bin, only, options.catalogue(), click.echo)
 
 
 @instruments.command()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from phasegate.model.catalogue import Catalogue, Reference
 from phasegate.model.yardstick import ROUND_TRIP
 from phasegate.records.benchmark import Arm, BenchmarkRecord, Yardstick
 from phasegate.report.yardstick import shares_of, speeds_of
-from phasegate.stack.binaries import BIN_VARIABLE
+from phasegate.stack.binaries import BIN_VARIABLE, programs, server_version
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.control_group_files import Limits
 from phasegate.stack.control_groups import make_group
@@ -38,6 +37,8 @@ from phasegate.stats.yardstick import blended, trimmed_mean
 
 # What waits for the scheduler is no work; above this a statement is what N* is about.
 MS_MIN = 0.5
+
+FARTHEST = 6
 
 SPIN = "while True: pass"
 COPY = "import numpy as n; a = n.ones(32_000_000); b = a.copy()\nwhile True: b[:] = a"
@@ -52,6 +53,8 @@ class Carried:
     speeds: Mapping[str, float]
     errors: tuple[float, ...]
     plain: tuple[float, ...]
+    farthest: tuple[str, ...]
+    """Arms whose computed time is farthest off."""
 
 
 @contextmanager
@@ -116,7 +119,7 @@ def carried(name: str, base: BenchmarkRecord, other: BenchmarkRecord, like: Refe
     if speeds is None:
         raise ValueError("too few rounds")
     trip_ms = as_reference(other.yardstick)[ROUND_TRIP]
-    errors, plain = [], []
+    errors, plain, names = [], [], []
     for here, there in zip(base.comparisons, other.comparisons, strict=True):
         for one, two in ((here.before, there.before), (here.after, there.after)):
             one_ms, two_ms = (_ms(arm) for arm in (one, two))
@@ -125,18 +128,23 @@ def carried(name: str, base: BenchmarkRecord, other: BenchmarkRecord, like: Refe
             computed_ms = two_ms * blended(speeds, shares_of(two, trip_ms), 0.0).estimate
             errors.append(math.log(computed_ms / one_ms))
             plain.append(math.log(two_ms / one_ms))
+            names.append(f"{here.technique}/{one.name} {one_ms:.1f} ms × {two_ms / one_ms:.2f}")
     known = {kind: speeds[kind].estimate for kind in reference.yardstick_ms if kind in speeds}
-    return Carried(name, known, tuple(errors), tuple(plain))
+    order = sorted(range(len(errors)), key=lambda place: -abs(errors[place]))
+    farthest = tuple(f"{names[i]}, off by {math.exp(errors[i]):.2f}" for i in order[:FARTHEST])
+    return Carried(name, known, tuple(errors), tuple(plain), farthest)
 
 
 def _ms(arm: Arm) -> float:
-    return statistics.median(arm.call_ns) / 1e6
+    """A mean as the yardstick's is: a median passes over what interrupts one call in three."""
+    return trimmed_mean(np.array(arm.call_ns, dtype=float)) / 1e6
 
 
 def evaluate(
     users: int,
     budget_s: float,
     other_bin: str | None,
+    only: str,
     catalogue: Catalogue,
     say: Callable[[str], None],
 ) -> tuple[Carried, ...]:
@@ -155,12 +163,16 @@ def evaluate(
                 "memory bandwidth used up": lambda: _beside(COPY, on_the_core=False),
             }
             for name, condition in conditions.items():
+                if only not in name:
+                    continue
                 with condition():
                     other = _measured(server, users, seed, budget_s)
                 found.append(carried(name, base, other, catalogue.reference))
                 say(_line(found[-1]))
         if other_bin is not None:
             os.environ[BIN_VARIABLE] = other_bin
+            programs.cache_clear()
+            server_version.cache_clear()
             with running_postgres(cluster_dir()) as server:
                 other = _measured(server, users, seed, budget_s)
             found.append(carried(other.server_version, base, other, catalogue.reference))
@@ -177,4 +189,5 @@ def _line(found: Carried) -> str:
             f"{name}: mean {math.exp(float(np.mean(logs))):.2f}, sd {float(np.std(logs)):.2f}, "
             f"within 1.25: {float(np.mean(off <= 1.25)):.0%}"
         )
-    return f"{found.condition} ({len(found.errors)} arms): {'; '.join(parts)} [{speeds}]"
+    said = f"{found.condition} ({len(found.errors)} arms): {'; '.join(parts)} [{speeds}]"
+    return "\n  ".join((said, *found.farthest))

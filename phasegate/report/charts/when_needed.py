@@ -204,11 +204,9 @@ def _row(axes: Axes, technique: Technique, top: float, layout: Layout) -> None:
         )
     _mark_sizes(axes, technique, y)
     text, sizes = label(technique), on_sizes_text(technique)
-    if sizes and layout.narrow:
+    if sizes:
         lower = y + NAME_BELOW_PT + LINE_PT
         beside(axes, sizes, (high, lower), (0, 0), "muted", ha="right", va="center")
-    elif sizes:
-        text = f"{text}; {sizes}"
     beside(axes, text, (high, y + NAME_BELOW_PT), (0, 0), role, ha="right", va="center")
 
 
