@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from phasegate.cli import options
 from phasegate.cli.drive_serverless import as_record, statement_of
 from phasegate.cli.main import phasegate
 from phasegate.cli.serverless import _conclude, added
@@ -26,6 +27,12 @@ SEEN = Climbed(
     users=1e6, modelled=Span(1e6, 9e5, 1.1e6), limit="max_connections", said="no", instances=48,
     connections=47, query_s=0.002, stretch=1.0, lag_ms_p95=1.0, longer=1.0, requests=100,
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has runs here keeps them as they are."""
+    monkeypatch.setattr(options, "run_to_add_to", lambda *_: None)
 
 
 def call(*arguments: str) -> Result:
@@ -84,6 +91,19 @@ def test_the_answer_is_a_table_with_what_it_rests_on() -> None:
     assert done.exit_code == 0
     assert "small, through the pooler  400" in done.output
     assert "Straight connections that others hold: 10." in done.output
+
+
+def test_the_example_of_the_documentation_is_what_is_printed() -> None:
+    text = (ROOT / "docs" / "serverless.md").read_text(encoding="utf-8")
+    shown = text.split("```\n")[2].splitlines()
+    printed = [line.removesuffix("not driven").rstrip() for line in call().output.splitlines()]
+    printed[0] = printed[0].removesuffix("Driven").rstrip()
+    assert len(shown) == 5
+    assert [" ".join(line.split()) for line in shown] == [
+        " ".join(line.split()) for line in printed if line.startswith(("Size", "nano", "small"))
+    ]
+    ten = users(asked("--compute", "nano", "--through", "straight", "--functions", "10"))
+    assert f"from {round(ten / 1000)}k users on" in " ".join(text.split())
 
 
 def test_a_size_that_there_is_not_is_a_wrong_call_and_names_those_that_there_are() -> None:
