@@ -152,12 +152,11 @@ def _climbed(
             idle_timeout_s=said.idle_timeout_s,
             freezes=said.freezes,
             kept_s=said.kept_s,
-            seed=asked.seed,
+            seed="",
         )
         aim = replace(aim, clients=asked.clients(rehearsed(aim)))
-        return [
-            climb(replace(aim, seed=asked.seed + number), show) for number in range(asked.climbs)
-        ]
+        seeds = [f"{asked.seed}/{size.name}/{through}/{n}" for n in range(asked.climbs)]
+        return [climb(replace(aim, seed=seed), show) for seed in seeds]
 
 
 def as_record(seen: Climbed) -> Climb:

@@ -167,29 +167,42 @@ def connections_per_instance(each: Clients, load: float, seconds: float) -> floa
     places, share = each.concurrency, min(each.query_s / each.request_s, 1.0)
     if places == 1 or share == 1:
         return min(each.pool_max, places * each.queries_at_once)
-    away_s, opened, used, before = each.request_s - each.query_s, 0.0, 0.0, 0.0
-    under_way = _poisson(load, int(load + 10 * math.sqrt(load)) + 2 * places)
-    for first in range(0, len(under_way) - places, places):
-        # Instances fill up one after the other: so often has this one 1, 2, … requests.
-        times = [*under_way[first + 1 : first + places], 1.0 - under_way[: first + places].sum()]
-        for n in range(places):
-            up = sum(
-                often * math.comb(here, n) * share**n * (1 - share) ** (here - n) * (here - n)
-                for here, often in enumerate(times, 1)
-                if here > n
-            )
-            ever = 1.0 - math.exp(-max(up, 0.0) * seconds / away_s)
-            opened += ever * (min(each.pool_max, (n + 1) * each.queries_at_once) - before)
-            before = min(each.pool_max, (n + 1) * each.queries_at_once)
-            used += ever if n == 0 else 0.0
-        before = 0.0
-    return opened / used if used else 1.0
+    most = int(load + 10 * math.sqrt(load)) + 2 * places
+    under_way = _poisson(load, most - most % places)
+    # Instances fill up one after the other: so often has each of them 1, 2, … requests.
+    times = under_way[1:].reshape(-1, places)
+    times[:, -1] = np.maximum(1.0 - under_way.cumsum()[places - 1 : -1 : places], 0.0)
+    ups_s = times @ _openings(places, share).T / (each.request_s - each.query_s)
+    ever = 1.0 - np.exp(-ups_s * seconds)
+    opened = np.minimum(np.arange(places + 1) * each.queries_at_once, each.pool_max)
+    used = float(ever[:, 0].sum())
+    return max(float((ever @ np.diff(opened)).sum()) / used, 1.0) if used else 1.0
+
+
+def _openings(places: int, share: float) -> NDArray[np.float64]:
+    """How likely so many requests are at the database, times those that may go there next.
+
+    Rows: 0 to `places` - 1 at the database; columns: 1 to `places` in the instance.
+    """
+    there, here = np.arange(places)[:, None], np.arange(1, places + 1)[None, :]
+    logs = _log_factorials(places)
+    away = np.maximum(here - there, 0)
+    found: NDArray[np.float64] = away * np.exp(
+        logs[here] - logs[there] - logs[away] + there * math.log(share) + away * math.log1p(-share)
+    )
+    return found
+
+
+def _log_factorials(most: int) -> NDArray[np.float64]:
+    """The logarithms of 0!, 1!, … `most`!."""
+    found: NDArray[np.float64] = np.log(np.maximum(np.arange(most + 1), 1)).cumsum()
+    return found
 
 
 def _poisson(mean: float, most: int) -> NDArray[np.float64]:
     """Chances of 0, 1, … `most` where `mean` are expected."""
     counts = np.arange(most + 1)
-    logs = counts * math.log(mean) - mean - np.array([math.lgamma(n + 1) for n in counts])
+    logs = counts * math.log(mean) - mean - _log_factorials(most)
     found: NDArray[np.float64] = np.exp(logs)
     return found
 
@@ -227,7 +240,8 @@ def _instances_max(each: Clients, way: Way, window: Sequence[Stretch]) -> int:
     """Instances whose connections the limit has room for."""
     rate = max(users for users, _ in window) * each.requests_per_user_s / each.functions
     seconds = sum(seconds for _, seconds in window)
-    return int(way.limit / connections_per_instance(each, rate * each.request_s, seconds))
+    load = min(rate * each.request_s, float(way.limit * each.concurrency))  # beyond, it is certain
+    return int(way.limit / connections_per_instance(each, load, seconds)) if way.limit else 0
 
 
 def _instances(

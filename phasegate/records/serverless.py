@@ -30,7 +30,7 @@ class Climb(Part, frozen=True, kw_only=True):
     users: float | None
     """Of the step in which one was; null where none was."""
     modelled: Users
-    """What the model says of this very climb, of requests as long as they were."""
+    """What a simulation of such climbs says, of requests as long as they were."""
     fair: bool
     """Whether the machine kept time."""
     limit: str

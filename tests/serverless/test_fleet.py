@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
-import random
 from dataclasses import replace
 
 import pytest
 
-from phasegate.model.serverless import Clients, Stretch, Way, exhausted_at
+from phasegate.model.serverless import Clients, Way, chance, exhausted_at
 from phasegate.serverless.climb import modelled, steps
-from phasegate.serverless.fleet import Fleet, Instance
+from phasegate.serverless.fleet import Fleet
+from phasegate.serverless.simulation import refused_at
 
 
 def test_an_instance_is_started_where_all_are_busy_and_used_again_when_free() -> None:
@@ -56,31 +55,6 @@ def test_an_instance_that_nobody_asks_is_reclaimed_and_a_busy_one_is_not() -> No
     assert fleet.take(0) == (busy, False)
 
 
-def refused_at(each: Clients, limit: int, stretches: list[Stretch], seed: int) -> float | None:
-    """Users of the stretch in which more connections are asked for than there are."""
-    rng, fleet = random.Random(seed), Fleet(each.concurrency, each.idle_s)
-    events: list[tuple[float, int, int, Instance]] = []
-    there: dict[Instance, tuple[int, int]] = {}
-    now, end, number = 0.0, 0.0, 0
-    for users, seconds in stretches:
-        end += seconds
-        while (now := now + rng.expovariate(users * each.requests_per_user_s)) < end:
-            while events and events[0][0] <= now:
-                at, _, change, instance = heapq.heappop(events)
-                busy, opened = there.get(instance, (0, 0))
-                there[instance] = (busy + change, max(opened, min(busy + change, each.pool_max)))
-                if not change:
-                    fleet.give_back(instance, at)
-            if sum(opened for _, opened in there.values()) > limit:
-                return users
-            instance, _ = fleet.take(rng.randrange(each.functions))
-            asks = now + rng.random() * (each.request_s - each.query_s)
-            for at, change in ((asks, 1), (asks + each.query_s, -1), (now + each.request_s, 0)):
-                heapq.heappush(events, (at, number := number + 1, change, instance))
-        now = end
-    return None
-
-
 ONE = Clients(requests_per_user_s=1.0, request_s=0.2, query_s=0.01)
 
 
@@ -91,9 +65,9 @@ ONE = Clients(requests_per_user_s=1.0, request_s=0.2, query_s=0.01)
 )
 def test_the_model_and_a_simulation_run_out_at_the_same_users(each: Clients, limit: int) -> None:
     ramp, above = steps(each, Way(limit))
-    said = modelled(each, Way(limit), ramp, above)
-    found = sorted(refused_at(each, limit, [*ramp, *above], seed) or 1e9 for seed in range(15))
-    assert found[7] == pytest.approx(said.estimate, rel=0.15)
+    chances = [chance(each, Way(limit), [*ramp, *above[: n + 1]]) for n in range(len(above))]
+    said = next(users for (users, _), found in zip(above, chances, strict=True) if found >= 0.5)
+    assert modelled(each, Way(limit), ramp, above).estimate == pytest.approx(said, rel=0.15)
 
 
 def test_one_peak_in_two_runs_out_at_the_estimate_and_next_to_none_below_the_interval() -> None:
