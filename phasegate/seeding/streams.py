@@ -11,12 +11,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from phasegate.model.population import hashed
+from phasegate.model.population import U64, hashed
 from phasegate.project.declared import Shape, Table
 from phasegate.project.population import DelayFile
 from phasegate.seeding.counts import geometric_bounds, poisson_quantiles
 from phasegate.seeding.distributions import Rhythm
-from phasegate.seeding.entity import CODE_BITS, I64
+from phasegate.seeding.entity import CODE_BITS, I64, Entity
 from phasegate.seeding.events import Events
 from phasegate.seeding.limits import room_of
 from phasegate.seeding.numbering import Numbering, asks_for_numbers
@@ -30,6 +30,31 @@ BLOCK_ROWS = 8192
 
 MonthRows = tuple[Rows, int]
 """Rows of one calendar month, and its number from the year's first on."""
+
+
+class _Pieces:
+    """Events of one month, until they are enough: a week of few users has some ten a table."""
+
+    def __init__(self) -> None:
+        self._columns: list[tuple[U64, I64, I64]] = []
+        self.month = 0
+        self.size = 0
+
+    def takes(self, count: int, month: int) -> bool:
+        """Whether `count` more, of `month`, go into the same block."""
+        return not self.size or (month == self.month and self.size + count <= BLOCK_ROWS)
+
+    def add(self, month: int, counter: U64, moment_us: I64, created_ms: I64) -> None:
+        """Put events behind the others: what each is drawn from, and when it is."""
+        self._columns.append((counter, moment_us, created_ms))
+        self.month, self.size = month, self.size + counter.size
+
+    def joined(self) -> tuple[U64, I64, I64]:
+        """All of them, column by column."""
+        if len(self._columns) == 1:
+            return self._columns[0]
+        counters, moments, created = zip(*self._columns, strict=True)
+        return np.concatenate(counters), np.concatenate(moments), np.concatenate(created)
 
 
 class Stream:
@@ -71,6 +96,7 @@ class Stream:
         numbering = None
         if asks_for_numbers(population.declared, table):
             numbering = Numbering(population, table)
+        waiting = _Pieces()
         for week in range(self._year.weeks):
             keys = self.events.week(week)
             self.rhythm.add(keys)
@@ -78,24 +104,32 @@ class Stream:
             borders = [max(0, border - week * WEEK_MS) << CODE_BITS for border in self._borders_ms]
             places = np.searchsorted(keys, np.array(borders, dtype=np.uint64))
             for begin, end, month in _cuts(places.tolist(), keys.size):
+                if not waiting.takes(end - begin, month):
+                    yield self._block(owner, waiting, numbering), waiting.month
+                    waiting = _Pieces()
                 of_block = keys[begin:end]
                 created = (of_block >> np.uint64(CODE_BITS)).view(np.int64)
                 created += week * WEEK_MS
-                whose = owner.indices(of_block)
-                number, ordinal = (None, None) if numbering is None else numbering.next(whose)
-                yield (
-                    Rows(
-                        population,
-                        table,
-                        counter=of_block + first,
-                        moment_us=owner.week_timestamps(of_block, week),
-                        created_ms=created,
-                        parent=population.rows(table.owner, whose),
-                        number=number,
-                        ordinal=ordinal,
-                    ),
-                    month,
-                )
+                moments = owner.week_timestamps(of_block, week)
+                waiting.add(month, of_block + first, moments, created)
+        if waiting.size:
+            yield self._block(owner, waiting, numbering), waiting.month
+
+    def _block(self, owner: Entity, pieces: _Pieces, numbering: Numbering | None) -> Rows:
+        """The events of `pieces`."""
+        counter, moment_us, created_ms = pieces.joined()
+        whose = owner.indices(counter)
+        number, ordinal = (None, None) if numbering is None else numbering.next(whose)
+        return Rows(
+            self._population,
+            self._table,
+            counter=counter,
+            moment_us=moment_us,
+            created_ms=created_ms,
+            parent=self._population.rows(self._table.owner, whose),
+            number=number,
+            ordinal=ordinal,
+        )
 
     def _children(self) -> Iterator[MonthRows]:
         """What belongs to events, or to what belongs to them."""

@@ -26,7 +26,7 @@ from phasegate.seeding.pg_types import PgType
 from phasegate.seeding.population import Population
 from phasegate.seeding.tables import Tables
 from phasegate.seeding.timeline import DAY_MS, HOUR_MS, Moments, Year
-from phasegate.seeding.vocabulary import WORDS, words_of
+from phasegate.seeding.vocabulary import WORDS, _of_faker, words_of
 
 Query = Callable[..., list[asyncpg.Record]]
 
@@ -211,7 +211,7 @@ def test_words_are_those_of_the_locale_and_the_same_at_every_call() -> None:
     assert len(here) == len(there) == WORDS
     assert all(name.isascii() for name in here)
     assert not any(name.isascii() for name in there)
-    words_of.cache_clear()
+    _of_faker.cache_clear()
     assert words_of(names, "ja_JP", "key") == there
 
 
