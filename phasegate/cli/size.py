@@ -7,7 +7,7 @@ folder of a run, whose page is drawn again.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from phasegate.cli import circumstances, console, options
 from phasegate.cli.drive_sizes import search_sizes
 from phasegate.load.capacity_matrix import HEAD_ROOM, Change
 from phasegate.load.size_drives import SizePlan
+from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold
 from phasegate.model.prices import Compute
 from phasegate.project import Project
@@ -28,6 +29,7 @@ from phasegate.records import store
 from phasegate.records.least import LeastRecord
 from phasegate.records.sizes import SizeAnswer, SizesRecord
 from phasegate.stack.cache import cache_dir, locked
+from phasegate.stack.compute import find_compute
 from phasegate.stack.emulation import available_cores, available_memory_bytes
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
 
@@ -46,6 +48,8 @@ class Asked:
     seed: int
     jobs: int
     cell_s: float
+    compute: tuple[Compute, ...]
+    """Sizes to choose from, ascending."""
 
 
 @click.command()
@@ -54,6 +58,7 @@ class Asked:
 @click.option("--level", type=options.LEVEL, help="Stack level [the simplest stack that holds].")
 @click.option("--with", "added", help="Parts besides the level's, comma-separated: pooler,replica.")
 @click.option("--without", "removed", help="Parts of the level to leave out.")
+@click.option("--sizes", help="Of these alone: micro,small. No run's page goes by it then.")
 @options.seed_number
 @options.jobs
 @options.as_json
@@ -63,6 +68,7 @@ def size(
     level: int | None,
     added: str | None,
     removed: str | None,
+    sizes: str | None,
     seed: int | None,
     jobs: int,
     *,
@@ -85,8 +91,9 @@ def size(
         seed=catalogue.run.seed if seed is None else seed,
         jobs=jobs,
         cell_s=catalogue.run.cell_s,
+        compute=possible_sizes(catalogue, options.names(sizes or "")),
     )
-    folder = options.run_to_add_to(run, project, asked.seed)
+    folder = None if sizes else options.run_to_add_to(run, project, asked.seed)
     record = measure(asked, folder)
     if folder is not None:
         record = _added(folder, record)
@@ -94,8 +101,10 @@ def size(
     if as_json:
         options.print_json(record)
     else:
-        asked_for = [answer for answer in record.answers if answer.users in asked.sizes]
-        for line in report.size_lines(asked_for, catalogue):
+        asked_for = tuple(each for each in record.answers if each.users in asked.sizes)
+        for line in report.size_lines(
+            msgspec.structs.replace(record, answers=asked_for), catalogue
+        ):
             click.echo(line)
     _conclude(record)
 
@@ -138,7 +147,6 @@ def candidates(asked: Asked, users: int, folder: Path | None) -> Iterator[frozen
 
 def measure(asked: Asked, folder: Path | None) -> SizesRecord:
     """Search the size for each number of users; files go below `folder`, or nowhere if None."""
-    sizes = possible_sizes(asked.project.catalogue.compute)
     answers = []
     with (
         locked(cache_dir(), "phasegate size"),
@@ -152,7 +160,7 @@ def measure(asked: Asked, folder: Path | None) -> SizesRecord:
                     server, users=users, seed=asked.seed, jobs=asked.jobs, on_progress=move
                 )
             with console.step(f"sizes for {users:,} users") as show:
-                answers.append(_answer(asked, users, folder, server, dsn, sizes, run_dir, show))
+                answers.append(_answer(asked, users, folder, server, dsn, run_dir, show))
     return SizesRecord(
         format_version=SizesRecord.FORMAT_VERSION,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -163,22 +171,31 @@ def measure(asked: Asked, folder: Path | None) -> SizesRecord:
     )
 
 
-def possible_sizes(sizes: tuple[Compute, ...]) -> tuple[Compute, ...]:
+def possible_sizes(catalogue: Catalogue, names: Sequence[str] = ()) -> tuple[Compute, ...]:
     """Those that this machine can put in force, ascending.
 
+    Args:
+        catalogue: has the sizes.
+        names: of those that were asked for; all if empty.
+
     Raises:
-        CannotMeasure: it is smaller than the smallest.
+        UsageError: there is none of that name.
+        CannotMeasure: the machine is smaller than one that was asked for, or than every one.
     """
     cores, memory = available_cores(), available_memory_bytes()
+    here = f"This machine ({cores:g} cores, {memory / (1 << 30):.1f} GiB) is smaller than"
+    asked = [find_compute(catalogue, name) for name in names]
     found = tuple(
         each
-        for each in sizes
-        if each.cores * each.cpu_baseline_share <= cores and each.memory_gb * (1 << 30) <= memory
+        for each in catalogue.compute
+        if each.cores * each.cpu_baseline_share <= cores
+        and each.memory_gb * (1 << 30) <= memory
+        and (each in asked or not asked)
     )
-    if not found:
+    missing = [each.name for each in asked if each not in found]
+    if missing or not found:
         raise CannotMeasure(
-            f"This machine ({cores:g} cores, {memory / (1 << 30):.1f} GiB) is smaller than every "
-            "compute size",
+            f"{here} {', '.join(missing) or 'every compute size'}",
             untouched="Nothing was started",
             then="Measure on a larger one",
         )
@@ -191,7 +208,6 @@ def _answer(
     folder: Path | None,
     server: PostgresServer,
     dsn: str,
-    sizes: tuple[Compute, ...],
     run_dir: Path,
     show: Callable[[str], None],
 ) -> SizeAnswer:
@@ -206,7 +222,7 @@ def _answer(
             level=level,
             parts=tuple(sorted(parts)),
             change=Change(added=tuple(sorted(parts - own)), removed=tuple(sorted(own - parts))),
-            sizes=sizes,
+            sizes=asked.compute,
             seed=asked.seed,
             run_dir=run_dir,
             cell_s=asked.cell_s,

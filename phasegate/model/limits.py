@@ -37,6 +37,7 @@ class Limit:
         high: the same.
         note: why `users` is None, or what it rests on, or why it has no interval.
         plan: whose it is; None where it belongs to no plan.
+        compute: likewise the compute size.
         exact: whether it follows from definitions alone, and so needs no interval.
     """
 
@@ -47,6 +48,7 @@ class Limit:
     high: float | None = None
     note: str = ""
     plan: str | None = None
+    compute: str | None = None
     exact: bool = False
 
 
@@ -120,6 +122,7 @@ def _of_connections(profile: Profile, catalogue: Catalogue) -> list[Limit]:
                 users_with_connections(limit, dear, catalogue) if at else None,
                 users_with_connections(limit, cheap, catalogue) if at else None,
                 note=note if at else never,
+                compute=size.name,
             )
         )
     return found
@@ -141,22 +144,24 @@ def _of_memory_and_disk(profile: Profile, catalogue: Catalogue) -> list[Limit]:
         memory_bytes = size.memory_gb * (1 << 30)
         fills = users_whose_set_fills(memory_bytes, stage, profile.database, catalogue)
         never = f"not up to {USERS_MAX:,} users"
-        found.append(_by_reach(memory, fills, never))
+        found.append(_by_reach(memory, size.name, fills, never))
         iops = of_operations(size, catalogue.disk).baseline_per_s
         if iops == last_iops:
             continue  # the disk's own limit, which a larger size shares
         last_iops = iops
         reads = f"{name} compute: {iops:,.0f} disk operations/s, with nothing in memory"
         found.append(
-            _by_reach(reads, users_whose_reads_fill(iops, stage, catalogue), "not sampled")
+            _by_reach(
+                reads, size.name, users_whose_reads_fill(iops, stage, catalogue), "not sampled"
+            )
         )
     return found
 
 
-def _by_reach(name: str, at: Span | None, never: str) -> Limit:
+def _by_reach(name: str, size: str, at: Span | None, never: str) -> Limit:
     if at is None:
-        return Limit(name, "limit", None, note=never)
-    return Limit(name, "limit", at.estimate, at.low, at.high)
+        return Limit(name, "limit", None, note=never, compute=size)
+    return Limit(name, "limit", at.estimate, at.low, at.high, compute=size)
 
 
 def _of_budget(profile: Profile, catalogue: Catalogue) -> list[Limit]:

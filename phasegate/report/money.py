@@ -316,11 +316,14 @@ def lines(found: Money | None, count: int, catalogue: Catalogue) -> tuple[str, .
     for profile in found.profiles:
         bill = bill_at(count, profile, catalogue)
         said.append(f"Level {profile.level}, {users(count)} users, a month: {described(bill)}")
-        plans = (None, bill.plan if bill else None)
+        plans, sizes = (None, bill.plan if bill else None), (None, bill.compute if bill else None)
         later = [
             limit
             for limit in found.limits[profile.level]
-            if limit.users and limit.users > count and limit.plan in plans
+            if limit.users
+            and limit.users > count
+            and limit.plan in plans
+            and limit.compute in sizes
         ]
         if later:
             said.append(f"  next: {later[0].name} at {users(rounded(later[0].users or 0))} users")

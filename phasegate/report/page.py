@@ -88,15 +88,11 @@ def _sizing(found: Findings) -> dict[str, object] | None:
     if record is None:
         return None
     answers = record.answers
-    said = dict.fromkeys(each for answer in answers for each in answer.left_out)
-    missing = dict.fromkeys(each for answer in answers for each in answer.not_in_force)
     return {
         "answers": sizing.table(answers, found.catalogue),
         "drives": sizing.drives_table(answers),
-        "left_out": tuple(said),
-        "not_in_force": tuple(missing),
-        "head_room": record.head_room,
-        "machine": record.machine,
+        "unjudged": any(answer.not_in_force for answer in answers),
+        "rests_on": sizing.rests_on(record),
     }
 
 

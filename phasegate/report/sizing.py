@@ -15,8 +15,15 @@ from phasegate.model.credits import (
     outlook,
 )
 from phasegate.model.prices import Compute
-from phasegate.records.sizes import SizeAnswer, SizeDrive
-from phasegate.report.format import duration, milliseconds, plain, significant, users
+from phasegate.records.sizes import SizeAnswer, SizeDrive, SizesRecord
+from phasegate.report.format import (
+    duration,
+    listed,
+    milliseconds,
+    plain,
+    significant,
+    users,
+)
 from phasegate.report.tables import Table
 
 
@@ -70,14 +77,19 @@ def table(answers: Iterable[SizeAnswer], catalogue: Catalogue) -> Table:
         rows.append(
             (
                 f"{users(answer.users)} users, {_stack(answer)}",
+                _for_the_day(answer, catalogue),
                 _held(answer, answer.sustained),
-                answer.burst or "none",
+                f"{answer.burst}: {_outcome(burst)}, then {_outcome(after)}" if burst else "–",
                 lasts(answer, catalogue),
-                _outcome(after) if burst is not None else "–",
-                daily(answer, catalogue) or "none",
             )
         )
-    head = ("Users and stack", "Holds for ever", "In its burst", "That lasts", "Then", "Every day")
+    head = (
+        "Users and stack",
+        "For the modelled day",
+        "Holds for ever",
+        "Holds in its burst",
+        "Which lasts",
+    )
     return Table(head, tuple(rows))
 
 
@@ -86,24 +98,32 @@ def drives_table(answers: Iterable[SizeAnswer]) -> Table:
     rows = [
         (
             f"{users(answer.users)} users, {_stack(answer)}: {_under(drive)}",
-            _outcome(drive),
+            _judged(drive),
             *_use(drive),
         )
         for answer in answers
         for drive in answer.drives
     ]
-    head = ("Stage", "Verdict", "Cores", "Disk operations/s", "Found in shared buffers")
+    head = (
+        "Stage",
+        "Verdict",
+        "Cores",
+        "Disk operations/s",
+        "Blocks read a session",
+        "Found in shared buffers",
+    )
     return Table(head, tuple(rows))
 
 
-def _use(drive: SizeDrive) -> tuple[str, str, str]:
+def _use(drive: SizeDrive) -> tuple[str, str, str, str]:
     used = drive.used
     if used is None:
-        return ("not sampled",) * 3
+        return ("not sampled",) * 4
     blocks = used.blocks_hit + used.blocks_read
     return (
         "–" if used.cores is None else significant(used.cores),
         "–" if used.operations_per_s is None else significant(used.operations_per_s),
+        significant(used.blocks_read / used.sessions) if used.sessions else "–",
         f"{used.blocks_hit / blocks:.1%}" if blocks else "–",
     )
 
@@ -126,25 +146,54 @@ def lasts(answer: SizeAnswer, catalogue: Catalogue) -> str:
     return f"{at_peak} at the peak; {day}"
 
 
-def lines(answers: Iterable[SizeAnswer], catalogue: Catalogue) -> Iterator[str]:
+def lines(record: SizesRecord, catalogue: Catalogue) -> Iterator[str]:
     """The answers for a terminal."""
-    for answer in answers:
+    for answer in record.answers:
         yield f"{users(answer.users)} registered users, {_stack(answer)}:"
+        yield f"  for the modelled day    {_for_the_day(answer, catalogue)}"
         yield f"  for ever                {_held(answer, answer.sustained)}"
         if answer.burst is not None and answer.burst != answer.sustained:
             burst = answer.drive(answer.burst, "burst", "warm")
             after = answer.drive(answer.burst, "sustained", "warm")
-            yield f"  while the burst lasts   {answer.burst}, {_outcome(burst)}"
+            yield f"  while the burst lasts   {answer.burst}: {_outcome(burst)}"
             how_long = f"{lasts(answer, catalogue)}{_credits(answer, catalogue)}"
             yield f"  that lasts              {how_long}"
             yield f"  after that              {_outcome(after)}"
-        yield f"  every modelled day      {daily(answer, catalogue) or 'none of them'}"
         for drive in answer.drives:
             if drive.verdict == "INVALID":
-                reason = plain(drive.reasons[0]) if drive.reasons else ""
-                yield f"  not judged              {_under(drive)}: {reason}"
-        for each in (*answer.not_in_force, *answer.left_out):
-            yield f"  not in force            {each}"
+                yield f"  not judged              {_under(drive)}: {_reason(drive)}"
+    yield from rests_on(record)
+
+
+def rests_on(record: SizesRecord) -> tuple[str, ...]:
+    """What no size can be judged for, and what every answer assumes, a sentence each."""
+    missing = dict.fromkeys(each for answer in record.answers for each in answer.not_in_force)
+    left_out = dict.fromkeys(each for answer in record.answers for each in answer.left_out)
+    assumed = (
+        f"Driven at {record.head_room:g} times the modelled peak, or above. Assumed: a core of a "
+        f"size does what one of this machine's does ({record.machine.cpu}), and a burst begins "
+        "with full credits."
+    )
+    return (
+        *(f"No size can be judged, for want of: {each}." for each in missing),
+        assumed,
+        *([f"Not emulated: {'; '.join(left_out)}."] if left_out else []),
+    )
+
+
+def _for_the_day(answer: SizeAnswer, catalogue: Catalogue) -> str:
+    """The size that every modelled day is held on, and why."""
+    size = daily(answer, catalogue)
+    if size is None:
+        return "none"
+    why = "it holds for ever" if size == answer.sustained else "its credits are never used up"
+    return f"{_sold(size, catalogue)}: {why}"
+
+
+def _sold(size: str, catalogue: Catalogue) -> str:
+    """A size, and the plan where only one has it, so that a bill of another has a larger one."""
+    plans = [plan.name for plan in catalogue.prices.plans if size in plan.compute]
+    return f"{size} ({plans[0]} alone)" if len(plans) == 1 else size
 
 
 def _credits(answer: SizeAnswer, catalogue: Catalogue) -> str:
@@ -164,19 +213,37 @@ def _held(answer: SizeAnswer, size: str | None) -> str:
     for cache in ("warm", "cold"):
         drive = answer.drive(size, "sustained", cache)
         if drive is not None:
-            found.append(f"{_outcome(drive)} with a {cache} cache")
-    return f"{size}: {', '.join(found)}"
+            found.append(f"{cache} cache {_outcome(drive)}")
+    below = answer.sizes[: answer.sizes.index(size)]
+    untold = [
+        name
+        for name in below
+        if (drive := answer.drive(name, "sustained", "warm")) and drive.verdict == "INVALID"
+    ]
+    smaller = f"; {listed(untold)} could not be judged" if untold else ""
+    return f"{size}: {', '.join(found)}{smaller}"
 
 
 def _under(drive: SizeDrive) -> str:
-    return f"{drive.size}, {drive.mode}, {drive.cache}"
+    how = "for ever" if drive.mode == "sustained" else "in its burst"
+    return f"{drive.size} {how}, {drive.cache} cache"
 
 
 def _outcome(drive: SizeDrive | None) -> str:
     if drive is None:
         return "not driven"
     p95 = drive.latency_ms_p95
-    return drive.verdict if p95 is None else f"{drive.verdict}, p95 {milliseconds(p95)}"
+    return drive.verdict if p95 is None else f"{drive.verdict} (p95 {milliseconds(p95)})"
+
+
+def _judged(drive: SizeDrive) -> str:
+    """The same, with why it could not be judged."""
+    why = f": {_reason(drive)}" if drive.verdict == "INVALID" else ""
+    return f"{_outcome(drive)}{why}"
+
+
+def _reason(drive: SizeDrive) -> str:
+    return plain(drive.reasons[0]) if drive.reasons else "no reason was noted"
 
 
 def _stack(answer: SizeAnswer) -> str:

@@ -44,6 +44,13 @@ def answer(**changed: Any) -> SizeAnswer:
     return msgspec.structs.replace(whole, **changed)
 
 
+def record(*answers: SizeAnswer) -> SizesRecord:
+    return SizesRecord(
+        format_version=SizesRecord.FORMAT_VERSION, measured_at="2026-11-27T12:00:00+00:00",
+        machine=MACHINE, seed=2026, head_room=1.3, answers=answers,
+    )  # fmt: skip
+
+
 def test_a_nano_that_peaks_at_a_core_runs_out_and_a_micro_does_not() -> None:
     # A day asks for 12,000 core seconds; Nano earns 8,640, Micro 17,280.
     assert sizing.daily(answer(), CATALOGUE) == "micro"
@@ -60,26 +67,48 @@ def test_the_disk_budget_counts_as_much_as_the_credits() -> None:
 
 
 def test_the_answer_is_told_in_lines() -> None:
-    said = list(sizing.lines([answer()], CATALOGUE))
+    said = list(sizing.lines(record(answer()), CATALOGUE))
     assert said[0].startswith("100k registered users, level 2 (")
     text = "\n".join(said)
-    assert "small: PASS, p95 41 ms with a warm cache, PASS, p95 55 ms with a cold cache" in text
-    assert "while the burst lasts   nano, PASS, p95 33 ms" in text
+    assert "small: warm cache PASS (p95 41 ms), cold cache PASS (p95 55 ms)" in text
+    assert "while the burst lasts   nano: PASS (p95 33 ms)" in text
     # 144 credits are 8,640 core seconds, at 1 - 0.1 a second: 9,600 s
     assert "2 h 40 min at the peak; used up on day 3" in text
     assert "a day earns 140 credits and spends" in text
-    assert "after that              FAIL, p95 2.2 s" in text
-    assert "every modelled day      micro" in text
-    assert "not in force            the API" in text
+    assert "after that              FAIL (p95 2.2 s)" in text
+    assert "for the modelled day    micro: its credits are never used up" in text
+
+
+def test_what_every_answer_rests_on_is_said_once() -> None:
+    said = list(sizing.lines(record(answer(), answer(users=10_000)), CATALOGUE))
+    assumed, left_out = said[-2:]
+    assert "a core of a size does what one of this machine's does (a CPU)" in assumed
+    assert left_out == "Not emulated: the API."
+    assert not [line for line in said[:-2] if "the API" in line]
+    unjudged = answer(not_in_force=("disk: this machine's",))
+    assert "No size can be judged, for want of: disk: this machine's." in sizing.rests_on(
+        record(unjudged)
+    )
+
+
+def test_a_size_below_the_answer_that_could_not_be_judged_is_named_with_the_reason() -> None:
+    busy = drive("micro", "sustained", "warm", "INVALID", 600.0)
+    unsure = answer(drives=(*answer().drives, busy))
+    text = "\n".join(sizing.lines(record(unsure), CATALOGUE))
+    assert "(p95 55 ms); micro could not be judged" in text
+    assert "micro for ever, warm cache: machine-shared: other programs had it" in text
+    cells = [cell for row in sizing.drives_table([unsure]).rows for cell in row]
+    assert "INVALID (p95 600 ms): machine-shared: other programs had it" in cells
+
+
+def test_a_size_that_only_one_plan_has_is_told_with_it() -> None:
+    text = "\n".join(sizing.lines(record(answer(burst_cores=0.6)), CATALOGUE))
+    assert "for the modelled day    nano (Free alone): its credits are never used up" in text
 
 
 def test_the_page_and_the_bill_go_by_the_measured_size(whole_run: Path) -> None:
-    record = SizesRecord(
-        format_version=SizesRecord.FORMAT_VERSION, measured_at="2026-11-27T12:00:00+00:00",
-        machine=MACHINE, seed=2026, head_room=1.3,
-        answers=(answer(burst_cores=None, sustained="medium"),),
-    )  # fmt: skip
-    store.write(whole_run / "sizes.json", record)
+    found = record(answer(burst_cores=None, sustained="medium"))
+    store.write(whole_run / "sizes.json", found)
     said = report.cost(whole_run, 100_000, load_project())
     assert any("Level 2" in line and "Pro, medium" in line for line in said)
     assert any("for 100k users at level 2 were measured" in line for line in said)
@@ -96,5 +125,5 @@ def test_without_a_search_the_bill_says_what_its_size_rests_on(whole_run: Path) 
 @pytest.mark.parametrize("gone", ["sustained", "burst"])
 def test_a_search_without_an_answer_has_lines_too(gone: str) -> None:
     changed = {"sustained": None} if gone == "sustained" else {"sustained": None, "burst": None}
-    text = "\n".join(sizing.lines([answer(**changed, burst_cores=None)], CATALOGUE))
+    text = "\n".join(sizing.lines(record(answer(**changed, burst_cores=None)), CATALOGUE))
     assert "none of nano, micro, small, medium, large was seen to" in text
