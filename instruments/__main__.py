@@ -225,5 +225,78 @@ def repeat(
         raise DoesNotHold("The sweeps agree less than they must")
 
 
+@instruments.command()
+@click.option("--level", "levels", type=options.LEVEL, multiple=True, help="Stack level [all].")
+@click.option("--users", "counts", type=options.POSITIVE, multiple=True, help="[phases' bounds].")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0),
+    default=9.0,
+    show_default=True,
+    help="After which no cell is begun; a later call goes on.",
+)
+@click.option("--out", type=options.FOLDER, help="Of the cells [results/sizes of the project].")
+@options.jobs
+def sizes(
+    levels: tuple[int, ...], counts: tuple[int, ...], minutes: float, out: Path | None, jobs: int
+) -> None:
+    """The smallest compute size by level and users, cell by cell.
+
+    For a quiet machine. Every cell is driven with its size in force, with a cold and a warm cache;
+    what one says of others (more users, a smaller size) is not driven, and marked "inferred".
+    """
+    from instruments import compute_sizes
+    from phasegate.cli.size import possible_sizes
+
+    project = options.project()
+    table = compute_sizes.Table(
+        levels or tuple(range(1, len(project.levels) + 1)),
+        counts or project.catalogue.run.sizes,
+        tuple(each.name for each in possible_sizes(project.catalogue)),
+    )
+    folder = out or project.results / "sizes"
+    found = compute_sizes.fill(project, table, folder, minutes * 60, jobs, click.echo)
+    for line in compute_sizes.lines(table, found):
+        click.echo(line)
+
+
+@instruments.command()
+@click.option("--level", type=options.LEVEL, default=2, show_default=True, help="Stack level.")
+@click.option("--users", type=options.POSITIVE, default=100_000, show_default=True)
+@click.option(
+    "--cores",
+    default="0,0.4,0.2,0.1",
+    show_default=True,
+    help="For PostgreSQL and its pooler, comma-separated; 0: no limit.",
+)
+@click.option("--rounds", type=options.POSITIVE, default=3, show_default=True)
+@click.option("--seconds", type=click.FloatRange(min=1), default=25.0, show_default=True)
+@click.option("--seed", type=int, help="Of the arrivals [the project's].")
+@click.option("--out", type=options.FOLDER, help="Of the stages [results/shares of the project].")
+def shares(
+    level: int,
+    users: int,
+    cores: str,
+    rounds: int,
+    seconds: float,
+    seed: int | None,
+    out: Path | None,
+) -> None:
+    """What a share of the processor does to the p95: each in turns, in random order."""
+    from instruments import processor_shares
+
+    project = options.project()
+    plan = processor_shares.Shares(
+        level, users, tuple(float(each) for each in options.names(cores)), rounds, seconds,
+        project.catalogue.run.seed if seed is None else seed, out or project.results / "shares",
+    )  # fmt: skip
+    found = []
+    for stage in processor_shares.measure(project, plan):
+        click.echo(processor_shares.of_stage(stage))
+        found.append(stage)
+    for line in processor_shares.lines(found):
+        click.echo(line)
+
+
 if __name__ == "__main__":
     run_command(lambda: instruments, "python -m instruments")

@@ -33,7 +33,7 @@ from phasegate.load.stage_result import (
     marked_where_stolen,
     says_nothing,
 )
-from phasegate.load.stages import CLICKS_MIN, SESSIONS_MIN
+from phasegate.load.stages import CLICKS_MIN, SESSIONS_MIN, seconds_to_judge
 from phasegate.model.errors import CannotMeasure
 from phasegate.model.verdict import Reason, code_of
 from phasegate.project import Project
@@ -52,6 +52,7 @@ PROBE_S = 6.0
 # small population missed its objective far above it or clicks were too few; as it was where other
 # programs had the machine, and may not any more.
 CELL_AGAIN_S = 25.0
+CELL_AGAIN_S_MAX = 45.0  # twice the peak of 10,000 users takes 42 s
 LONGER = frozenset({Reason.ABOVE_PEAK, Reason.TOO_FEW})
 
 # A slow rate needs a long stage before enough sessions came; beyond this it is given up.
@@ -212,6 +213,9 @@ class Driver:
             if codes & LONGER == {Reason.TOO_FEW}:
                 # As many a second as before: where sessions have a click each, more must come.
                 rate = max(rate, driven.load.rate_sessions_per_s or 0.0)
+            judged_s = seconds_to_judge(self._catalogue.workload.arrival_rate_per_s(users))
+            if Reason.ABOVE_PEAK in codes and judged_s <= CELL_AGAIN_S_MAX:
+                again_s = max(again_s, judged_s)
             driven = self.drive(standing, stage, level, users, rate, again_s, change)
         return driven
 

@@ -123,9 +123,13 @@ class SizeSearch:
 
     def verdict(self, size: str, mode: Mode) -> Verdict:
         """Whether `size` holds: with the warm cache that it has but for minutes after a restart."""
+        return Verdict(self.drives(size, mode)[1].verdict)
+
+    def drives(self, size: str, mode: Mode) -> tuple[SizeDrive, SizeDrive]:
+        """Its stages with a cold and a warm cache, driven now unless they were before."""
         if (size, mode, "warm") not in self._drives:
             self._drive(next(each for each in self._plan.sizes if each.name == size), mode)
-        return Verdict(self._drives[size, mode, "warm"].verdict)
+        return self._drives[size, mode, "cold"], self._drives[size, mode, "warm"]
 
     def _smallest(self, sizes: Sequence[Compute], mode: Mode) -> str | None:
         names, seen = [each.name for each in sizes], dict[str, Verdict]()

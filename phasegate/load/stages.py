@@ -12,6 +12,7 @@ import msgspec
 
 from phasegate.model.catalogue import Workload
 from phasegate.model.errors import UsageError
+from phasegate.model.verdict import RATE_OVER_PEAK_MAX
 
 # A p95 with an upper bound needs at least so many clicks (order statistics, 95%).
 CLICKS_MIN = 72
@@ -80,3 +81,13 @@ def rate_with_enough_sessions(sessions_per_s: float, duration_s: float) -> float
     one or none. More load than the model asks for can only make a PASS harder.
     """
     return max(sessions_per_s, math.ceil(SESSIONS_MIN / duration_s * 100) / 100)
+
+
+def seconds_to_judge(peak_per_s: float) -> float:
+    """How long a stage must be for `SESSIONS_MIN` to be due at a rate whose miss still counts.
+
+    Args:
+        peak_per_s: sessions per second at the modelled peak.
+    """
+    most = math.floor(RATE_OVER_PEAK_MAX * peak_per_s * 100) / 100  # as rates are rounded above
+    return SESSIONS_MIN / most * 1.001 if most else math.inf

@@ -8,12 +8,14 @@ import pytest
 from click.testing import CliRunner
 
 from phasegate.cli.main import phasegate
-from phasegate.cli.size import Asked, candidates, possible_sizes
-from phasegate.model.errors import CannotMeasure, UsageError
+from phasegate.cli.size import Asked, _conclude, candidates, possible_sizes
+from phasegate.model.errors import CannotMeasure, DoesNotHold, UsageError
 from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.least import LeastRecord, LeastStack, Needed
 from phasegate.records.matrix import Probe
+from phasegate.records.run import Machine
+from phasegate.records.sizes import SizeAnswer, SizeDrive, SizesRecord
 from phasegate.stack import emulation
 
 pytestmark = pytest.mark.unit
@@ -27,7 +29,7 @@ PROBE = Probe(
 
 
 def _asked(parts: frozenset[str] | None = None) -> Asked:
-    return Asked(PROJECT, (10_000,), parts, seed=1, jobs=1, cell_s=1.0)
+    return Asked(PROJECT, (10_000,), parts, seed=1, jobs=1, cell_s=1.0, compute=())
 
 
 def test_the_levels_are_tried_in_their_order() -> None:
@@ -51,13 +53,46 @@ def test_the_simplest_stack_of_a_run_comes_first_for_its_users_alone(tmp_path: P
 
 
 def test_sizes_beyond_this_machine_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = PROJECT.catalogue.compute
+    catalogue = PROJECT.catalogue
     monkeypatch.setattr("phasegate.cli.size.available_cores", lambda: 2.0)
     monkeypatch.setattr("phasegate.cli.size.available_memory_bytes", lambda: 3 << 30)
-    assert [size.name for size in possible_sizes(sizes)] == ["nano", "micro", "small"]
+    assert [size.name for size in possible_sizes(catalogue)] == ["nano", "micro", "small"]
+    assert [size.name for size in possible_sizes(catalogue, ["Small", "nano"])] == ["nano", "small"]
+    with pytest.raises(CannotMeasure, match=r"2 cores, 3.0 GiB\) is smaller than medium, xl"):
+        possible_sizes(catalogue, ["nano", "medium", "xl"])
+    with pytest.raises(UsageError, match="no compute size 'tiny'"):
+        possible_sizes(catalogue, ["tiny"])
     monkeypatch.setattr("phasegate.cli.size.available_memory_bytes", lambda: 1 << 20)
     with pytest.raises(CannotMeasure, match="smaller than every compute size"):
-        possible_sizes(sizes)
+        possible_sizes(catalogue)
+
+
+def _answer(sustained: str | None, verdict: str, *not_in_force: str) -> SizesRecord:
+    drive = SizeDrive(
+        stage="s", size="nano", mode="sustained", cache="warm", verdict=verdict, reasons=(),  # type: ignore[arg-type]
+        latency_ms_p95=1.0, clicks=100, sessions=28, rate_sessions_per_s=4.3, bound_by=None,
+        used=None,
+    )  # fmt: skip
+    answer = SizeAnswer(
+        users=10_000, level=2, parts=(), sizes=("nano", "micro"), sustained=sustained,
+        burst=sustained, burst_cores=None, burst_operations_per_s=None, drives=(drive,),
+        not_in_force=not_in_force, left_out=(),
+    )  # fmt: skip
+    machine = Machine(cpu="a CPU", cores=2, memory_bytes=1, kernel="L", python="3", load_1m=0.0)
+    return SizesRecord(
+        format_version=SizesRecord.FORMAT_VERSION, measured_at="2026-11-27T12:00:00+00:00",
+        machine=machine, seed=1, head_room=1.3, answers=(answer,),
+    )  # fmt: skip
+
+
+def test_the_exit_code_tells_what_does_not_hold_from_what_could_not_be_judged() -> None:
+    _conclude(_answer("nano", "PASS"))
+    with pytest.raises(DoesNotHold, match="None of nano, micro was seen to hold 10,000 users"):
+        _conclude(_answer(None, "FAIL"))
+    with pytest.raises(CannotMeasure, match="some could not be judged"):
+        _conclude(_answer(None, "INVALID"))
+    with pytest.raises(CannotMeasure, match="No size can be judged here: disk: no io controller"):
+        _conclude(_answer("nano", "PASS", "disk: no io controller"))
 
 
 def test_what_a_container_may_use_bounds_it(monkeypatch: pytest.MonkeyPatch) -> None:

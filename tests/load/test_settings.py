@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 import uuid
 from pathlib import Path
@@ -11,7 +12,12 @@ from phasegate.load.client import Budget, share_of
 from phasegate.load.options import REMOTE_BUDGET, REMOTE_RAMP_S, add_arguments
 from phasegate.load.run import RemoteLimits
 from phasegate.load.settings import LoadSettings, settings_from
-from phasegate.load.stages import SESSIONS_MIN, parse_size, rate_with_enough_sessions
+from phasegate.load.stages import (
+    SESSIONS_MIN,
+    parse_size,
+    rate_with_enough_sessions,
+    seconds_to_judge,
+)
 from phasegate.load.users import ActingUsers, Listed, Seeded
 from phasegate.model.errors import ConfigurationError, PhasegateError, Refused, UsageError
 from phasegate.model.population import user_id
@@ -248,3 +254,12 @@ def test_a_budget_is_never_overdrawn_and_says_once_that_it_is_spent() -> None:
 def test_a_small_population_is_driven_fast_enough_to_judge_by() -> None:
     assert rate_with_enough_sessions(0.03, 10) * 10 >= SESSIONS_MIN
     assert rate_with_enough_sessions(50, 10) == 50
+
+
+def test_a_miss_counts_when_a_stage_lasts_until_enough_sessions_came_at_twice_the_peak() -> None:
+    peak = 1 / 3  # of 10,000 users, at 28 sessions: 0.66 a second, for 42.4 s
+    lasting_s = seconds_to_judge(peak)
+    assert 42.4 < lasting_s < 42.5
+    assert rate_with_enough_sessions(peak * 1.3, lasting_s) <= 2 * peak
+    assert rate_with_enough_sessions(peak * 1.3, 25.0) > 2 * peak
+    assert seconds_to_judge(0.001) == math.inf

@@ -22,6 +22,7 @@ from phasegate.stack.control_group_files import (
     limited_memory,
     places,
     set_limit,
+    swaps,
     used,
 )
 from phasegate.stack.control_groups import (
@@ -207,6 +208,22 @@ def test_what_a_container_may_use_counts_not_what_the_machine_has(tmp_path: Path
     (inner / "memory.max").write_text("max\n")
     assert limited_cores(Place(2, inner, tmp_path)) == 1.5
     assert limited_memory(Place(2, inner, tmp_path)) == 1 << 29
+
+
+def test_a_group_without_swap_accounting_goes_on_to_swap_where_the_machine_has_some(
+    tmp_path: Path,
+) -> None:
+    swapping, group = tmp_path / "proc", tmp_path / "group"
+    swapping.mkdir()
+    group.mkdir()
+    (swapping / "swaps").write_text("Filename Type Size Used Priority\n/swap file 1 0 -2\n")
+    for version, name in ((1, "memory.memsw.limit_in_bytes"), (2, "memory.swap.max")):
+        place = Place(version, group, group)  # type: ignore[arg-type]
+        assert swaps(place, group, swapping)
+        (group / name).touch()
+        assert not swaps(place, group, swapping)
+        (group / name).unlink()
+        assert not swaps(place, group, tmp_path)  # no swap at all
 
 
 def test_a_partition_is_limited_as_the_disk_that_it_is_on(tmp_path: Path) -> None:

@@ -6,21 +6,26 @@ Rates are what was used over the time it took, not latencies: a busy machine doe
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from phasegate.model import catalogue
-from phasegate.model.credits import Budget
+from phasegate.model.credits import Budget, of_bytes, of_operations
+from phasegate.model.prices import Compute, Disk
 from phasegate.stack import emulation as module
 from phasegate.stack.binaries import give_to_service_user, programs
 from phasegate.stack.compute import find_compute, server_settings
 from phasegate.stack.control_group_files import Limits, Place, limited_cores
+from phasegate.stack.control_groups import make_group
 from phasegate.stack.credit_keeper import Balance, Folder, Task, start_keeper
 from phasegate.stack.emulation import Emulation, confine
 from phasegate.stack.postgres import PostgresServer, running_postgres
@@ -28,7 +33,8 @@ from phasegate.stack.postgres import PostgresServer, running_postgres
 pytestmark = pytest.mark.integration
 
 CATALOGUE = catalogue.load()
-MICRO = find_compute(CATALOGUE, "micro")
+ASCENDING = [find_compute(CATALOGUE, name) for name in ("nano", "micro", "small")]
+MICRO = ASCENDING[1]
 WITHIN = 0.05
 BUSY = "select count(*) from generate_series(1, 20000)"
 DATA_MB = 192
@@ -41,6 +47,15 @@ class Confined:
     emulation: Emulation
     data: Path
     """A file of the server's, larger than anything the kernel reads ahead."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a group used, each second."""
+
+    cores: float
+    operations_per_s: float
+    bytes_per_s: float
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +90,27 @@ def _pgbench(micro: Confined, sql: str, *, clients: int, seconds: float) -> subp
     )  # fmt: skip
 
 
-def _rates(found: Emulation, seconds: float) -> tuple[float, float]:
-    """Cores, and operations of the disk per second, used over the next `seconds`."""
-
+def _rates(found: Emulation, seconds: float) -> Rates:
+    """What was used over the next `seconds`."""
     first, began = found.used(), time.monotonic()
     time.sleep(seconds)
-    last, ended = found.used(), time.monotonic()
-    assert None not in (first.cpu_s, last.cpu_s, first.reads, last.reads)
-    took = ended - began
-    return (last.cpu_s - first.cpu_s) / took, (last.reads - first.reads) / took  # type: ignore[operator]
+    last, took = found.used(), time.monotonic() - began
+
+    def of(name: str) -> float:
+        return float(getattr(last, name) - getattr(first, name)) / took
+
+    return Rates(of("cpu_s"), of("reads"), of("read_bytes"))
+
+
+@contextmanager
+def _working(micro: Confined, sql: str, *, clients: int) -> Iterator[None]:
+    running = _pgbench(micro, sql, clients=clients, seconds=90)
+    try:
+        time.sleep(0.5)
+        yield
+    finally:
+        running.terminate()
+        running.wait()
 
 
 def test_memory_is_that_of_the_size_page_cache_included(micro: Confined) -> None:
@@ -103,40 +130,53 @@ def test_memory_is_that_of_the_size_page_cache_included(micro: Confined) -> None
     assert found.killed == 0
 
 
-def test_the_processor_is_the_baseline_of_both_cores(micro: Confined) -> None:
+def test_the_processor_is_the_baseline_of_both_cores_and_larger_sizes_have_more(
+    micro: Confined,
+) -> None:
     micro.emulation.enforce()
-    running = _pgbench(micro, BUSY, clients=4, seconds=60)
-    seen: list[float] = []
-    try:
-        time.sleep(0.5)
-        # On a busy machine it may not get its share; more than that it never gets.
-        while max(seen, default=0.0) < 0.2 * (1 - WITHIN) and len(seen) < WINDOWS_MAX:
-            seen.append(_rates(micro.emulation, 2.0)[0])
-    finally:
-        running.terminate()
-        running.wait()
-    assert max(seen) == pytest.approx(0.2, rel=WITHIN)
-
-
-def test_disk_operations_are_the_baseline_and_larger_sizes_have_more(micro: Confined) -> None:
-    group, device = micro.emulation.group, micro.emulation.device
-    blocks = (DATA_MB << 20) // 8192
-    at = f"(random() * {blocks - 2})::int * 8192::bigint"
-    read = f"select pg_read_binary_file('{micro.data}', {at}, 8192)"
+    assert _limit(micro) == 0.2
     seen = []
-    running = _pgbench(micro, read, clients=8, seconds=20)
-    try:
-        for name in ("nano", "micro", "small"):
-            size = find_compute(CATALOGUE, name)
+    with _working(micro, BUSY, clients=4):
+        for size, share in zip(ASCENDING, (0.1, 0.2, 0.4), strict=True):
+            cores = size.cores * size.cpu_baseline_share
+            micro.emulation.group.limit(Limits(cores=cores), ("cpu",))
+            windows: list[float] = []
+            # On a busy machine it may not get its share; more than that it never gets.
+            while max(windows, default=0.0) < share * (1 - WITHIN) and len(windows) < WINDOWS_MAX:
+                windows.append(_rates(micro.emulation, 1.5).cores)
+            seen.append(max(windows))
+            assert seen[-1] == pytest.approx(share, rel=WITHIN)
+    assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize(
+    ("bytes_each", "unit", "budget", "expected"),
+    [
+        (8192, "operations_per_s", of_operations, (250, 500, 1000)),
+        (1 << 20, "bytes_per_s", of_bytes, (5e6, 11e6, 22e6)),
+    ],
+)
+def test_the_disk_is_the_baseline_and_larger_sizes_have_more(
+    micro: Confined,
+    bytes_each: int,
+    unit: str,
+    budget: Callable[[Compute, Disk], Budget],
+    expected: tuple[float, ...],
+) -> None:
+    group, device = micro.emulation.group, micro.emulation.device
+    pieces = (DATA_MB << 20) // bytes_each
+    at = f"(random() * {pieces - 2})::int * {bytes_each}::bigint"
+    read = f"select length(pg_read_binary_file('{micro.data}', {at}, {bytes_each}))"
+    seen = []
+    with _working(micro, read, clients=8):
+        for size in ASCENDING:
             module.drop_page_cache(micro.server.data_dir)
+            baseline = budget(size, CATALOGUE.disk).baseline_per_s
             # The processor is left to it: what is measured here is the disk alone.
-            group.limit(Limits(operations_per_s=size.iops), ("cpu", "io"), device)
+            group.limit(Limits(**{unit: baseline}), ("cpu", "io"), device)
             time.sleep(0.5)  # what the kernel saved up is spent
-            seen.append(_rates(micro.emulation, 3.0 if name == "nano" else 2.0)[1])
-    finally:
-        running.terminate()
-        running.wait()
-    assert seen == [pytest.approx(rate, rel=WITHIN) for rate in (250, 500, 1000)]
+            seen.append(getattr(_rates(micro.emulation, 2.0), unit))
+    assert seen == [pytest.approx(rate, rel=WITHIN) for rate in expected]
     assert seen == sorted(seen)
 
 
@@ -146,18 +186,16 @@ def test_a_burst_ends_at_the_baseline_when_its_credits_are_spent(micro: Confined
         Folder(kind, place.version, str(path)) for kind, (place, path) in group.found.items()
     )
     task = Task(folders, None, Budget(0.2, 2.0, 1.5), nothing, nothing, share_left=1.0)
-    running = _pgbench(micro, BUSY, clients=4, seconds=40)
-    before = micro.emulation.used().cpu_s
-    keeper = start_keeper(task)
-    try:
-        _until(lambda: _limit(micro) == 2.0)
-        _until(lambda: _limit(micro) == 0.2)
-        after = micro.emulation.used().cpu_s
-    finally:
-        keeper.terminate()
-        keeper.wait()
-        running.terminate()
-        running.wait()
+    with _working(micro, BUSY, clients=4):
+        before = micro.emulation.used().cpu_s
+        keeper = start_keeper(task)
+        try:
+            _until(lambda: _limit(micro) == 2.0)
+            _until(lambda: _limit(micro) == 0.2)
+            after = micro.emulation.used().cpu_s
+        finally:
+            keeper.terminate()
+            keeper.wait()
     assert before is not None
     assert after is not None
     assert after - before >= 1.5  # all credits, and what was earned meanwhile
@@ -184,15 +222,56 @@ def test_a_balance_in_debt_is_paid_back_before_it_bursts_again() -> None:
     assert balance.look(5.5, 0.5) == 2.0  # 0.1 more
 
 
-def test_a_machine_with_less_than_the_size_is_said(
-    monkeypatch: pytest.MonkeyPatch, micro: Confined
-) -> None:
-    monkeypatch.setattr(module, "disk_operations_per_s", lambda _: 120.0)
-    monkeypatch.setattr(module, "available_memory_bytes", lambda: 1 << 29)
-    monkeypatch.setattr(module, "available_cores", lambda: 0.1)
-    said = module.smaller(micro.emulation, micro.server.data_dir)
-    assert said == (
-        "0.1 cores of 0.2",
-        "0.5 of 1 GiB of memory",
-        "a disk of 120 reads/s, not 500",
+SMALLER = """
+import sys
+from pathlib import Path
+from phasegate.model import catalogue
+from phasegate.model.credits import of_bytes, of_operations, of_processor
+from phasegate.stack.compute import find_compute
+from phasegate.stack.control_groups import ControlGroup
+from phasegate.stack.emulation import Emulation, smaller
+sys.stdin.readline()
+known = catalogue.load()
+size = find_compute(known, "large")
+of = of_processor(size), of_operations(size, known.disk), of_bytes(size, known.disk)
+found = Emulation(size, "sustained", ControlGroup("none"), None, *of)
+print("\\n".join(smaller(found, Path(sys.argv[1]))))
+"""
+
+
+def test_a_machine_with_less_than_the_size_is_said(micro: Confined) -> None:
+    """One core, half a gigabyte and a slow disk, for the process that asks."""
+    asking = subprocess.Popen(
+        ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0))),
+         sys.executable, "-c", SMALLER, micro.server.data_dir],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    group = make_group(asking.pid)
+    try:
+        group.enter(asking.pid)
+        limits = Limits(memory_bytes=1 << 29, operations_per_s=120)
+        group.limit(limits, ("memory", "io"), micro.emulation.device)
+        said, _ = asking.communicate("\n", timeout=60)
+    finally:
+        asking.kill()
+        asking.wait()
+        group.close()
+    cores, memory, disk = said.splitlines()
+    assert cores == "1 cores of 2"
+    assert memory == "0.5 of 8 GiB of memory"
+    measured = re.fullmatch(r"a disk of (\d+) reads/s, not 3,000", disk)
+    assert measured is not None, disk
+    assert 60 < int(measured[1]) < 240
+
+
+def test_an_account_without_rights_is_told_what_is_not_in_force(micro: Confined) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another account")
+    code = "from phasegate.stack.control_groups import make_group as m; print(m(1).missing)"
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    done = subprocess.run(
+        [*command, sys.executable, "-c", code], check=True, capture_output=True, text=True
     )
+    for kind in ("cpu", "memory", "io"):
+        assert f"'{kind}': 'no right to make a control group (Permission denied)" in done.stdout
+    assert "systemd-run --user --scope" in done.stdout
