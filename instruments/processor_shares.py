@@ -7,6 +7,7 @@ folder that it is given.
 
 from __future__ import annotations
 
+import math
 import random
 import statistics
 from collections.abc import Iterator, Sequence
@@ -55,10 +56,14 @@ class Stage:
     @property
     def used_cores(self) -> float | None:
         """By the database, the mean under load; None where it was not sampled."""
-        looks = under_load(self.driven.load, self.driven.used)
-        used = [each.disk.cpu_s for each in looks if each.disk and each.disk.cpu_s is not None]
-        record = self.driven.used
-        return sum(used) / (len(used) * record.interval_s) if used and record else None
+        looks = [
+            (each.at_s, each.disk.cpu_s)
+            for each in under_load(self.driven.load, self.driven.used)
+            if each.disk is not None and each.disk.cpu_s is not None
+        ]
+        if len(looks) < 2:
+            return None
+        return sum(used for _, used in looks[1:]) / (looks[-1][0] - looks[0][0])
 
 
 def measure(project: Project, plan: Shares) -> Iterator[Stage]:
@@ -122,7 +127,7 @@ def of_stage(stage: Stage) -> str:
 
 def lines(stages: Sequence[Stage]) -> Iterator[str]:
     """Median and range of each share's p95."""
-    for cores in dict.fromkeys(sorted((each.cores for each in stages), reverse=True)):
+    for cores in sorted({each.cores for each in stages}, key=lambda each: each or math.inf)[::-1]:
         p95s = [
             p95
             for each in stages

@@ -194,10 +194,12 @@ def _marked(up: SizeStanding) -> Standing:
 def _used(driven: Driven) -> SizeUse | None:
     """What the database used: cores and operations under load, blocks from the first request on."""
     load, record = driven.load, driven.used
-    steady = [each.disk for each in under_load(load, record) if each.disk is not None]
-    if len(steady) < 2 or record is None:
+    looks = [(each.at_s, each.disk) for each in under_load(load, record) if each.disk is not None]
+    if len(looks) < 2 or record is None:
         return None
-    lasted_s = len(steady) * record.interval_s
+    # A look asks the server, which answers late where it is held back: by the clock, not the plan.
+    lasted_s = looks[-1][0] - looks[0][0]
+    steady = [disk for _, disk in looks[1:]]
     cpu_s, reads, writes = (_total(steady, name) for name in ("cpu_s", "reads", "writes"))
     both = None if reads is None or writes is None else reads + writes
     first_s, whole_s = begun_s(load, record), WARM_UP_S + load.duration_s

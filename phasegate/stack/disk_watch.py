@@ -45,10 +45,10 @@ class DiskWatch:
         Args:
             server: a row of `sample_server.sql`; empty where the database did not answer.
         """
-        now, before = self._group(), self._used
-        self._used = now
         if server.get("blocks_hit") is None:
             return None
+        now, before = self._group(), self._used
+        self._used = now
         blocks = (int(server["blocks_hit"]), int(server["blocks_read"]))
         last, self._blocks = self._blocks, blocks
         if last is None:

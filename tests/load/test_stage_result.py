@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
+from phasegate.load.size_drives import _used
 from phasegate.load.stage_result import (
     Driven,
     marked_where_shared,
@@ -15,7 +17,7 @@ from phasegate.model.catalogue import load as catalogue
 from phasegate.model.verdict import code_of
 from phasegate.records.histogram import Histogram
 from phasegate.records.load import Endpoint, LoadRecord
-from phasegate.records.sampler import Component, Sample, SamplerRecord
+from phasegate.records.sampler import Component, DiskUse, Sample, SamplerRecord
 
 CATALOGUE = catalogue()
 SLOW_US, QUICK_US = 900_000, 20_000
@@ -170,3 +172,20 @@ def test_too_few_clicks_say_nothing_and_a_fair_miss_does() -> None:
     quiet = sampled(0.3, 0.25)
     assert says_nothing(Driven(stage(clicks=40), quiet).probe(CATALOGUE, at_peak=False))
     assert not says_nothing(Driven(stage(SLOW_US), quiet).probe(CATALOGUE, at_peak=False))
+
+
+def test_cores_are_told_by_the_clock_where_a_server_that_is_held_back_answers_late() -> None:
+    late = sampled(0.5, 0.2)
+    looks = [
+        msgspec.structs.replace(
+            look,
+            at_s=at_s,
+            disk=DiskUse(blocks_hit=90, blocks_read=10, reads=4, writes=1, cpu_s=0.2),
+        )
+        for look, at_s in zip(late.samples, (1.0, 2.0, 3.5, 5.5, 7.5), strict=False)
+    ]
+    found = _used(Driven(stage(), msgspec.structs.replace(late, samples=tuple(looks))))
+    assert found is not None
+    # Looks at 3.5, 5.5 and 7.5 s: 0.2 core seconds in each 2 s between them, and 5 operations.
+    assert found.cores == pytest.approx(0.1)
+    assert found.operations_per_s == pytest.approx(2.5)
