@@ -87,6 +87,13 @@ def places(proc: Path = PROC) -> dict[Kind, Place]:
     return found
 
 
+def offered(proc: Path = PROC) -> set[Kind]:
+    """Kinds that version 2 has here, handed down to this process's group or not."""
+    tops = [mount for _, mount, kind_of_fs, _ in _mounts(proc) if kind_of_fs == "cgroup2"]
+    there = {name for top in tops for name in _read(top / "cgroup.controllers").split()}
+    return {kind for kind, name in V2_CONTROLLERS.items() if name in there}
+
+
 def _own_paths(proc: Path) -> dict[str, str]:
     """The group of this process, by version 1 controller; version 2's under an empty name."""
     found = {}
@@ -271,13 +278,13 @@ def _disk_used(found: Mapping[Kind, tuple[Place, Path]], device: str | None) -> 
     if "io" not in found or device is None:
         return {}
     place, folder = found["io"]
+    counts = dict.fromkeys(("rios", "wios", "rbytes", "wbytes"), 0)
     if place.version == 2:
         for line in _read(folder / "io.stat").splitlines():
             name, *pairs = line.split()
-            if name == device:
-                return {key: int(value) for key, _, value in (p.partition("=") for p in pairs)}
-        return dict.fromkeys(("rios", "wios", "rbytes", "wbytes"), 0)
-    counts = dict.fromkeys(("rios", "wios", "rbytes", "wbytes"), 0)
+            if name == device:  # without pairs where it has done nothing yet
+                counts |= {key: int(value) for key, _, value in (p.partition("=") for p in pairs)}
+        return counts
     for name, unit in (("io_serviced", "ios"), ("io_service_bytes", "bytes")):
         for line in _read(folder / f"blkio.throttle.{name}").splitlines():
             words = line.split()

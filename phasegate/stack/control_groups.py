@@ -24,6 +24,7 @@ from phasegate.stack.control_group_files import (
     Limits,
     Place,
     Used,
+    offered,
     places,
     set_limit,
     used,
@@ -105,7 +106,11 @@ def make_group(pid: int, proc: Path = PROC) -> ControlGroup:
         place = here.get(kind)
         if place is None:
             if kind != "cpuacct" or (here.get("cpu") and here["cpu"].version == 1):
-                group.missing[kind] = f"this machine has no control groups for it{_hint(here)}"
+                group.missing[kind] = (
+                    f"not handed down to this account; {HAND_DOWN}"
+                    if kind in offered(proc)
+                    else f"this machine has no control groups for it{_hint(here)}"
+                )
             continue
         try:
             parent = _parent(group, kind, place)
@@ -120,6 +125,7 @@ def make_group(pid: int, proc: Path = PROC) -> ControlGroup:
 
 
 RIGHTS = "run it as root, or by `systemd-run --user --scope -p Delegate=yes`"
+HAND_DOWN = "run it as root, or delegate it (docs/commands.md#under-a-compute-size)"
 
 
 def _hint(here: Mapping[Kind, Place]) -> str:

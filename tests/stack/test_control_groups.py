@@ -128,6 +128,14 @@ def test_version_2_without_the_io_controller_says_so(tmp_path: Path) -> None:
     assert "no control groups for it" in group.missing["io"]
 
 
+def test_a_controller_that_systemd_keeps_from_accounts_is_said_to_be_kept(tmp_path: Path) -> None:
+    # systemd's user@.service has `Delegate=pids memory cpu`: the disk's stays at the top.
+    _, proc = _v2(tmp_path, controllers="cpu memory pids")
+    (tmp_path / "cgroup" / "cgroup.controllers").write_text("cpuset cpu io memory pids\n")
+    said = make_group(os.getpid(), proc).missing["io"]
+    assert said.startswith("not handed down to this account; run it as root, or delegate it")
+
+
 def test_processes_of_others_are_never_moved(tmp_path: Path) -> None:
     scope, proc = _v2(tmp_path)
     (scope / "cgroup.procs").write_text(f"{os.getpid()}\n999999999\n")
@@ -196,6 +204,9 @@ def test_use_is_read_from_version_2(tmp_path: Path) -> None:
     found = used({"cpu": (place, tmp_path), "memory": (place, tmp_path), "io": (place, tmp_path)},
                  "254:0")  # fmt: skip
     assert found == Used(2.5, 0.9, 123, 2, 3, 2, 8192, 4096)
+    (tmp_path / "io.stat").write_text("98:0 \n254:0 \n")  # a disk that did nothing, in Linux 6.1
+    idle = used({"io": (place, tmp_path)}, "254:0")
+    assert (idle.reads, idle.writes, idle.read_bytes, idle.write_bytes) == (0, 0, 0, 0)
     assert used({}, None) == Used()
 
 
