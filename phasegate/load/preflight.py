@@ -78,16 +78,16 @@ def check(
     ours = [choice for choice in among if choice.task is not None]
     try:
         if not ours:
-            return _reach(transport, settings.host)
+            return _reach(transport, settings.host, project.api.ready)
         return _Preflight(settings, project, environment, transport).run(ours)
     finally:
         transport.close()
 
 
-def _reach(transport: Transport, host: str) -> int:
+def _reach(transport: Transport, host: str, path: str) -> int:
     """See that something answers; what users of Locust's own send is known only as they send it."""
     head = transport.head({"User-Agent": CLIENT})
-    answer = transport.request("GET", "/", head)
+    answer = transport.request("GET", path, head)
     if answer.status == 0:
         raise CannotMeasure(
             f"INVALID before any load: no answer from {where(host)} ({answer.error})",

@@ -403,7 +403,7 @@ def test_an_unedited_file_drives_a_project_too(shop: Callable[[str], Any], tmp_p
     )
     (tmp_path / "phasegate.toml").write_text(
         '[project]\nname = "shop"\ntitle = "Shop"\nusers_table = "public.users"\n'
-        '[[levels]]\ntitle = "plain"\n[api]\ncommand = "none"\n',
+        '[[levels]]\ntitle = "plain"\n[api]\ncommand = "none"\nready = "/health"\n',
         encoding="utf-8",
     )
     record = run_stage(
@@ -413,3 +413,4 @@ def test_an_unedited_file_drives_a_project_too(shop: Callable[[str], Any], tmp_p
     reasons = {code_of(reason) for reason in record.invalid}
     assert reasons <= {"schedule-lag", "generator-cpu"}  # of a busy machine
     assert {one.name for one in record.actions} == {"read"}
+    assert shop("/counts")["GET /api/health"] == 1  # asked first, since `/` need not be answered
