@@ -58,7 +58,7 @@ def sentence(each: Recurring) -> str:
         return f"{said}; no suspect among what was watched"
     said += f"; suspect: {suspect_name(each.suspect)} ({each.times} of {each.of})"
     if each.also:
-        said += f"; so does {', '.join(suspect_name(other) for other in each.also)}"
+        said += f"; coincides too: {', '.join(map(suspect_name, each.also))}"
     return said
 
 
