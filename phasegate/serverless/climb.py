@@ -220,15 +220,16 @@ class _Drive:
         while not self.over:
             self._due += self._rng.expovariate(rate)
             if self._due > end:
-                self._over.wait(max(end - time.monotonic(), 0.0))
+                self._wait(end)
                 self._due = end
                 return
-            while (left := self._due - time.monotonic()) > 0 and not self._over.wait(
-                min(left, SWEEP_S)
-            ):
-                self._sweep()
-            self._lags_s.append(-left)
+            self._wait(self._due)
+            self._lags_s.append(time.monotonic() - self._due)
             self._send()
+
+    def _wait(self, until: float) -> None:
+        while (left := until - time.monotonic()) > 0 and not self._over.wait(min(left, SWEEP_S)):
+            self._sweep()
 
     def _send(self) -> None:
         with self._lock:

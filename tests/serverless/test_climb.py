@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,22 @@ def test_a_limit_that_is_not_the_servers_is_found_out(server: PostgresServer) ->
     assert found.modelled.low is not None
     assert found.users < found.modelled.low
     assert found.users < (1 - AGREES_WITHIN) * found.modelled.estimate
+
+
+@pytest.mark.parametrize("freezes", [True, False])
+def test_an_idle_connection_is_closed_in_time_unless_its_instance_is_frozen(
+    server: PostgresServer, freezes: bool
+) -> None:
+    with logged_in(server.dsn()) as login:
+        wanted = replace(aim(login, STRAIGHT), idle_timeout_s=0.3, freezes=freezes)
+        with climbing._Drive(wanted, EACH) as drive:
+            drive.step(40.0, 1.0)  # two or three under way in the mean
+            busy = drive.open
+            drive.step(2.0, 1.2)
+            assert not drive.over
+            assert busy >= 3
+            # One may be closed as it thaws, or be in use.
+            assert drive.open >= busy - 1 if freezes else drive.open <= 1
 
 
 def test_statements_are_those_of_the_user_and_a_fault_of_theirs_is_no_refusal(
