@@ -379,7 +379,8 @@ class BenchmarkSession:
         self._done[comparison.technique] = comparison
 
     def record(self) -> record.BenchmarkRecord:
-        """Everything measured so far."""
+        """Everything measured so far; a short session's yardstick is completed first."""
+        self.yardstick.complete()
         same = self._done.get(SELF_CHECK)
         return record.BenchmarkRecord(
             format_version=record.BenchmarkRecord.FORMAT_VERSION,

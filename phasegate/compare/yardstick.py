@@ -23,6 +23,10 @@ FOLDER = Path(__file__).with_name("sql") / "yardstick"
 # Of a session's measuring. A round takes 10 ms or so: 40 of them in the 13 s of the smallest size.
 SHARE = 0.025
 
+# A session of few and short comparisons ends with as many as a speed needs with an interval that
+# says something (`stats.yardstick.speed`): a fifth of a second.
+ROUNDS_WANTED = 20
+
 # One round trip is shorter than a wake-up of the scheduler.
 ROUND_TRIPS = 10
 
@@ -95,6 +99,11 @@ class Yardstick:
         for _ in range(calls):
             caller.execute(sql)
         return (caller.busy_ns - start_ns) // calls
+
+    def complete(self) -> None:
+        """The rounds that a short session lacks; nothing where none was begun."""
+        while self.at_s and len(self.at_s) < ROUNDS_WANTED:
+            self._round()
 
     def record(self, steal_share: float | None) -> record.Yardstick | None:
         """What was measured; None where nothing was.

@@ -15,7 +15,7 @@ from phasegate.compare.connection import Connection
 from phasegate.compare.cpu_affinity import Placement
 from phasegate.compare.session import BenchmarkSession, Budget
 from phasegate.compare.technique import Answer, Arm, Parameters, Technique
-from phasegate.compare.yardstick import SHARE, Yardstick
+from phasegate.compare.yardstick import ROUNDS_WANTED, SHARE, Yardstick
 from phasegate.model.yardstick import KINDS, LOOK_UP
 from phasegate.stats.yardstick import WANDER_MAX, wander
 
@@ -49,6 +49,7 @@ def test_a_session_records_rounds_of_every_kind_and_leaves_nothing_behind(popula
     assert found.steal_share is not None
     assert 0 <= found.steal_share <= 1
     assert set(found.times_ns) == set(KINDS)
+    assert len(found.at_s) >= ROUNDS_WANTED  # however short the session was
     assert all(len(times) == len(found.at_s) for times in found.times_ns.values())
     assert all(time_ns > 0 for times in found.times_ns.values() for time_ns in times)
     with closing(Connection(populated)) as connection:
