@@ -24,6 +24,8 @@ LINE_PT = 14
 """Of each further line of a title."""
 TITLE_CHARACTERS = 44
 """In a line, on a phone."""
+NAME_CHARACTERS, SMALL_PT = 60, 8.5
+"""Of a bar's name on a phone: longer ones are written smaller."""
 TOP_PT = 24
 BOTTOM_PT = 26
 BELOW, BEYOND = 1 / 4, 10
@@ -134,11 +136,17 @@ def figure(techniques: tuple[Technique, ...], phases: tuple[Phase, ...], layout:
 
 
 def _height(technique: Technique, layout: Layout) -> float:
-    """A row in points: a bar that is named below itself takes more of it, as a long title does."""
-    if not layout.narrow:
-        return ROW_PT
+    """A row in points: what is named below its bar takes more of it, as a long title does."""
     below = LINE_PT if on_sizes_text(technique) else 0
-    return _title_pt(technique) + (ROW_PT + below if technique.advice == "needed" else BARE_ROW_PT)
+    if not layout.narrow:
+        return ROW_PT + below
+    row = ROW_PT if technique.advice == "needed" else BARE_ROW_PT
+    return _title_pt(technique) + _marks_pt(technique) + row + below
+
+
+def _marks_pt(technique: Technique) -> float:
+    """Room for marks between a title and its bar, on a phone."""
+    return MARK_PT if marked(technique) else 0
 
 
 def _title_pt(technique: Technique) -> float:
@@ -170,7 +178,7 @@ def _row(axes: Axes, technique: Technique, top: float, layout: Layout) -> None:
         title = wrapped(technique.title, TITLE_CHARACTERS)
         middle = top + 3 + _title_pt(technique) / 2
         beside(axes, title, (low, middle), (0, 0), "ink", weight="bold", va="center", fontsize=11)
-        y = top + _title_pt(technique) + 8
+        y = top + _title_pt(technique) + _marks_pt(technique) + 8
     else:
         title = wrapped(technique.title, 32)
         middle = top + ROW_PT / 2
@@ -207,7 +215,10 @@ def _row(axes: Axes, technique: Technique, top: float, layout: Layout) -> None:
     if sizes:
         lower = y + NAME_BELOW_PT + LINE_PT
         beside(axes, sizes, (high, lower), (0, 0), "muted", ha="right", va="center")
-    beside(axes, text, (high, y + NAME_BELOW_PT), (0, 0), role, ha="right", va="center")
+    long = layout.narrow and len(text) > NAME_CHARACTERS
+    smaller = {"fontsize": SMALL_PT} if long else {}
+    at_end = (high, y + NAME_BELOW_PT)
+    beside(axes, text, at_end, (0, 0), role, ha="right", va="center", **smaller)
 
 
 def _mark_sizes(axes: Axes, technique: Technique, y: float) -> None:
