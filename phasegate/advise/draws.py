@@ -29,10 +29,11 @@ DRAWS = 512
 PAGE_ROWS = 20
 AROUND = {"timestamp": "interval '7 days'", "date": "7"}
 
-# What stands for a value that nobody saw, by type; text is empty.
+# What stands for a value that nobody saw, by type as the driver names it; text is empty.
 DEFAULTS = {
-    "boolean": "true", "json": "[]", "jsonb": "[]", "bigint": "1", "integer": "1", "smallint": "1",
-    "numeric": "1", "double precision": "1", "real": "1", "regconfig": "simple",
+    "bool": "true", "json": "[]", "jsonb": "[]", "int8": "1", "int4": "1", "int2": "1",
+    "numeric": "1", "float8": "1", "float4": "1", "regconfig": "simple", "date": "today",
+    "timestamptz": "now", "uuid": "00000000-0000-0000-0000-000000000000",
 }  # fmt: skip
 
 

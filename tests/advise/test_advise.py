@@ -17,6 +17,7 @@ from instruments.planted_faults import KINDS, Planted, generate
 from phasegate import seeding
 from phasegate.advise import candidates
 from phasegate.advise.candidate import keep
+from phasegate.advise.measure import measure
 from phasegate.advise.run import AdvicePlan, advise
 from phasegate.advise.schema import read_schema
 from phasegate.advise.statements import read_statements
@@ -187,3 +188,9 @@ def test_of_another_s_database_texts_are_enough_and_no_value_is_read(advised: Ad
     (lacking,) = [each for each in found if each.id == INDEX]
     assert "tablesample" in lacking.files["draw.sql"]  # keys are drawn from the table
     assert "'20'::text" in lacking.files["draw.sql"]  # a limit that nobody saw is a page
+    # A constant of another's statement is a parameter; what stands for it must be of its type.
+    done = measure(
+        advised.project, 1, [lacking], {USERS: advised.dsn},
+        folder=advised.out / "foreign", seed=SEED, budget_s=0.5,
+    )  # fmt: skip
+    assert done.skipped == {}
