@@ -117,8 +117,8 @@ def test_users_rise_until_the_server_refuses_and_the_model_says_where(to: str, w
     assert found.limit == LIMITS[way]
     assert found.connections == way.limit
     assert found.users is not None
-    # One climb of half-second steps: chance alone is a sixth to either side.
-    assert found.users == pytest.approx(found.modelled.estimate, rel=0.35)
+    # One climb of half-second steps on a machine that others use: chance is a sixth to either side.
+    assert found.users == pytest.approx(found.modelled.estimate, rel=0.45)
 
 
 def test_a_limit_that_is_not_the_servers_is_found_out(server: PostgresServer) -> None:
