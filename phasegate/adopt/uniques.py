@@ -235,7 +235,12 @@ def _is_inside(asked: _Asked, key: ForeignKey) -> bool:
     other = asked.owners.by_place[asked.owners.target(key)]
     mine = {asked.table.place, *asked.owned.ancestors}
     common = next((one for one in other.ancestors if one in mine), None)
-    return common is not None and common == asked.owned.owner
+    if common is None or common != asked.owned.owner:
+        return False
+    # Rows of a group that this table is not in are those of all who are at home in it.
+    return not any(
+        asked.owners.by_place[one].kind is Kind.GROUPS for one in other.ancestors if one not in mine
+    )
 
 
 def _distinct(asked: _Asked, column: Column, scope: str, found: Distinct, unique: Unique) -> None:

@@ -181,6 +181,21 @@ def test_figures_of_the_source_say_nulls_order_and_length() -> None:
     assert found["columns"]["title"] == {"text": "{catch_phrase} {last_name}"}
 
 
+def test_a_unique_key_to_rows_that_a_whole_group_shares_is_named_before_the_load() -> None:
+    boards = table("boards", column("team_id", null=True), foreign_keys=(key("team_id", "teams"),))
+    kinds = table("kinds", column("name", TEXT))
+    pins = table(
+        "pins", column("board_id"), column("user_id", null=True), column("kind_id"),
+        foreign_keys=(key("board_id", "boards"), key("user_id", "users"), key("kind_id", "kinds")),
+        uniques=(Unique("once", ("board_id", "kind_id")),),
+    )  # fmt: skip
+    # Members of one team would pick the same board: each row another of its user's is not enough.
+    found = guess(USERS, TEAMS, TEAM_MEMBERS, boards, kinds, pins)
+    assert [(one.table, one.column, one.constraint) for one in found.problems] == [
+        ("pins", "board_id", "once")
+    ]
+
+
 @pytest.mark.parametrize(("correlation", "wanted"), [(0.99, "snowflake"), (0.1, "identity")])
 def test_keys_that_the_app_itself_numbers_lie_as_the_sources_do(
     correlation: float, wanted: str
