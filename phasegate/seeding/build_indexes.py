@@ -107,16 +107,16 @@ async def _side_by_side(dsn: str, statements: Iterable[tuple[str, str]]) -> None
     await _shared_out(dsn, reversed(by_table.values()), _transaction)
 
 
-Task = TypeVar("Task")
+Piece = TypeVar("Piece")
 
 
 async def _shared_out(
     dsn: str,
-    tasks: Iterable[Task],
-    carry_out: Callable[[asyncpg.Connection, Task], Awaitable[None]],
+    pieces: Iterable[Piece],
+    carry_out: Callable[[asyncpg.Connection, Piece], Awaitable[None]],
 ) -> None:
-    """Each of `tasks` on whichever of a few connections is free; a new one costs milliseconds."""
-    left = deque(tasks)
+    """Each of `pieces` on whichever of a few connections is free; a new one costs milliseconds."""
+    left = deque(pieces)
 
     async def work() -> None:
         async with connected(dsn, statement_cache_size=0) as connection:
