@@ -87,7 +87,7 @@ def measure(
                     lab.caller.rollback()
                     if users == sizes[0]:
                         skipped[each.id] = error.what
-        records.append(lab.record())
+            records.append(lab.record())
         objective = project.catalogue.slo.statement_latency_ms_p95
         settled |= beyond(records[-1].comparisons, objective)
     return Measured(tuple(records), skipped)

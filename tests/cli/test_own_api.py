@@ -71,7 +71,7 @@ def standing(
 def driven(level: RunningLevel, project: Project, out: Path) -> LoadRecord:
     return run_stage(
         Target(level.api.url, level.api.anon_key, level.jwt_secret), stage="s", project=project,
-        level=1, users=USERS, seed=1, duration_s=2, arrival_rate_per_s=15, out=out, warm_up_s=0,
+        level=1, users=USERS, seed=1, duration_s=2, arrival_rate_per_s=25, out=out, warm_up_s=0,
     )  # fmt: skip
 
 
