@@ -121,6 +121,7 @@ def test_users_rise_until_the_server_refuses_and_the_model_says_where(to: str, w
     assert found.users == pytest.approx(found.modelled.estimate, rel=0.45)
 
 
+@pytest.mark.alone  # where other programs make requests long, the model rightly says less
 def test_a_limit_that_is_not_the_servers_is_found_out(server: PostgresServer) -> None:
     wrong = Way(3 * STRAIGHT.limit)
     with logged_in(server.dsn()) as login:
