@@ -58,6 +58,8 @@ def figure(soak: Soak, slo_ms: float, layout: Layout) -> Figure:
     for one in axes:
         one.set_xlim(0, soak.length_s)
         one.set_xticks(ticks, names if one is axes[-1] else [""] * len(ticks))
+    if ticks[-1] > 0.97 * soak.length_s:  # centred there, a label would be cut off
+        axes[-1].get_xticklabels()[-1].set_horizontalalignment("right")
     return fig
 
 
