@@ -83,7 +83,7 @@ begin
         select format(
             'grant %s on @schema@.@table@ to %s',
             acl.privilege_type,
-            case acl.grantee when 0 then '@schema@' else acl.grantee::regrole::text end
+            case acl.grantee when 0 then 'public' else acl.grantee::regrole::text end
         )
         from pg_catalog.pg_class as c
         cross join lateral aclexplode(c.relacl) as acl
