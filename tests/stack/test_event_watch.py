@@ -27,7 +27,8 @@ def watched(dsn: str, out: Path, do: Do, log: Path | None = None) -> SamplerReco
         connection = await asyncpg.connect(dsn)
         try:
             await connection.execute("create table t as select i from generate_series(1, 200000) i")
-            await connection.execute("create materialized view m as select i from t")
+            # It takes long enough to be seen by a watch that looks ten times a second.
+            await connection.execute("create materialized view m as select i from t, pg_sleep(0.7)")
             await asyncio.sleep(0.3)
             await do(connection)
             await asyncio.sleep(0.7)  # counters are looked at twice a second
