@@ -286,9 +286,10 @@ def _words(asked: Asked) -> Declaration:
 
 
 def _range(asked: Asked) -> Declaration:
-    low, high = [0, 10_000], [1, 10]
-    declared: dict[str, Any] = {"range": {"low": low, "size": high}}
-    return {**declared, "unique": True} if asked.unique else declared
+    if asked.unique:
+        # One behind the other: the type has an end, so the next begins soon.
+        return {"range": {"low": [0, 0], "size": [1, 4]}, "unique": True}
+    return {"range": {"low": [0, 10_000], "size": [1, 10]}}
 
 
 def _array(asked: Asked, element: Type) -> Declaration:

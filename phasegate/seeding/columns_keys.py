@@ -18,6 +18,7 @@ from phasegate.project.population_columns import ANYWHERE, ColumnFile
 from phasegate.seeding.column import JSON_VALUE, PRIME, ChosenRows, Column, below
 from phasegate.seeding.entity import (
     CODE_BITS,
+    CODES,
     I64,
     MS_BITS,
     UUID,
@@ -27,7 +28,7 @@ from phasegate.seeding.entity import (
     quotients,
 )
 from phasegate.seeding.fields import Field, Piece, either, led_by, literal, whole_fields
-from phasegate.seeding.pg_types import decimal_text, moments, numbers, uuid_text
+from phasegate.seeding.pg_types import INTEGERS, decimal_text, moments, numbers, uuid_text
 from phasegate.seeding.picks import FIRST_MS, Span, available, index_by_time, inside_of
 from phasegate.seeding.population import stretches
 from phasegate.seeding.rows import Rows
@@ -99,6 +100,22 @@ class Number(Column):
             self.place.refuse(str(error))
         if sample is not None:
             self.dtype = sample.dtype
+        self._check_room()
+
+    def _check_room(self) -> None:
+        """Refuse a type too small for numbers that leave gaps, or too small at all: they wrap."""
+        table, bits = self.place.table, INTEGERS.get(self.place.pg.name)
+        if self.place.file != "identity" or bits is None:
+            return
+        most = np.iinfo(bits).max
+        # No other shape has as many rows as an int4 has numbers.
+        if table.shape is Shape.CHILDREN or most < CODES:
+            expected = self.place.population.numbers_expected(table)
+            if expected > most:
+                self.place.refuse(
+                    f"{self.place.pg.name} holds no number above {most:,}, and rows are numbered up"
+                    f" to {expected:,}: give the tables above it a smaller `max` or `mean`"
+                )
 
     def values(self, rows: Rows) -> I64:
         """The numbers."""

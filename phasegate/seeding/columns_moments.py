@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from phasegate.model.population import U64
 from phasegate.records.seed import Distribution
-from phasegate.seeding.column import Column, below, file_of, numbers_of
+from phasegate.seeding.column import Column, below, check_enough, file_of, numbers_of
 from phasegate.seeding.columns_numbers import Sibling
 from phasegate.seeding.distributions import delays
 from phasegate.seeding.entity import I64
@@ -21,9 +21,16 @@ from phasegate.seeding.fields import Field
 from phasegate.seeding.pg_types import PgType, binary, moments
 from phasegate.seeding.population import OUTCOMES, delay_outcomes_ms, delayed
 from phasegate.seeding.rows import Rows
-from phasegate.seeding.timeline import HOUR_MS
+from phasegate.seeding.timeline import HOUR_MS, Year
 
 _MOMENT = PgType("timestamptz")
+# The first µs that a timestamptz cannot hold: END_TIMESTAMP of PostgreSQL's datatype/timestamp.h.
+_END_US = 9_223_371_331_200_000_000
+
+
+def longest_ms(year: Year) -> int:
+    """From the year's start to the last moment that PostgreSQL knows."""
+    return (_END_US - year.postgres_us) // 1000
 
 
 def _dtype_of(column: Column) -> np.dtype[Any]:
@@ -128,12 +135,13 @@ class Every(Column):
     def __post_init__(self) -> None:
         """As the type says."""
         self.dtype = _dtype_of(self)
+        self._step_ms = max(1, round((file_of(self).every_h or 1) * HOUR_MS))
+        check_enough(self, longest_ms(self.place.population.year) // self._step_ms)
 
     def moments(self, rows: Rows) -> tuple[I64, NDArray[np.bool_] | None]:
         """See `Column`."""
         numbers = rows.number if file_of(self).unique is not True else numbers_of(self, rows)
-        step_us = round((file_of(self).every_h or 1) * HOUR_MS) * 1000
-        return rows.population.year.postgres_us + numbers * step_us, None
+        return rows.population.year.postgres_us + numbers * (self._step_ms * 1000), None
 
     def make(self, rows: Rows) -> Field:
         """See `Column`."""

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasegate.project.population_columns import RangeFile
-from phasegate.seeding.column import Column, file_of, numbers_of
+from phasegate.seeding.column import Column, check_enough, file_of, numbers_of
+from phasegate.seeding.columns_moments import longest_ms
 from phasegate.seeding.columns_numbers import Sibling
 from phasegate.seeding.fields import Field
 from phasegate.seeding.pg_types import FLOATS, INTEGERS, MOMENTS, NUMBERS, PgType, moments, numbers
@@ -51,10 +52,27 @@ class Range(Column):
         self._inner = inner
         more = [("count", ">i4"), ("length", ">i4")] if pg.is_multirange else []
         self.dtype = np.dtype([*more, *layout])
+        if file_of(self).unique:
+            check_enough(self, self._stretches())
 
     @property
     def _file(self) -> RangeFile:
         return file_of(self).range or RangeFile()
+
+    @property
+    def _stretch(self) -> int:
+        """As long as any range can be; what may not overlap lies in one of its own each."""
+        low, size = self._file.low, self._file.size
+        return max(1, math.ceil(low[1] - low[0] + size[1]))
+
+    def _stretches(self) -> int:
+        """How many of them the type has room for."""
+        if self._of.name in MOMENTS:
+            unit = DAY_MS if self._of.name == "date" else HOUR_MS
+            return longest_ms(self.place.population.year) // (unit * self._stretch)
+        # Above 2^53 a float is no longer exact.
+        most = np.iinfo(INTEGERS[self._of.name]).max if self._of.name == "int4" else 1 << 53
+        return int((most - self._file.low[0]) // self._stretch)
 
     def _bounds(self, values: NDArray[np.float64]) -> NDArray[np.void]:
         """Numbers; days or hours since the first day."""
@@ -97,9 +115,7 @@ class Range(Column):
         if self._of.name in INTEGERS or self._of.name == "date":
             low, size = np.floor(low), np.ceil(size)
         if file_of(self).unique:
-            # One stretch for each row, as long as any range in it can be.
-            stretch = math.ceil(file.low[1] - file.low[0] + file.size[1])
-            low = low + numbers_of(self, rows) * float(stretch)
+            low = low + numbers_of(self, rows) * float(self._stretch)
         elif self._of.name in FLOATS or self._of.name == "numeric":
             size = np.maximum(size, 10.0 ** -file_of(self).decimals)
         if self._start is None:

@@ -13,7 +13,7 @@ import asyncpg
 from phasegate.project.declared import FILE, plain
 
 _KEY = re.compile(r"Key \((?P<columns>.+?)\)=")
-_COPIED = re.compile(r"COPY \S+, line \d+, column (?P<column>[^:\n]+)")
+_COPIED = re.compile(r"COPY (?P<table>.+?), line \d+, column (?P<column>[^:\n]+)")
 _OF_TABLE = re.compile(r'relation "(?P<table>[^"]+)"')
 
 _MENDS: tuple[tuple[type[asyncpg.PostgresError], str], ...] = (
@@ -60,7 +60,7 @@ def fault_of(error: asyncpg.PostgresError, table: str = "") -> Fault:
     key, copied = _KEY.search(detail), _COPIED.search(context)
     column = error.column_name or (key and key["columns"]) or (copied and copied["column"]) or ""
     named = _OF_TABLE.search(str(error))
-    found = error.table_name or (named and named["table"]) or ""
+    found = error.table_name or (named and named["table"]) or (copied and copied["table"]) or ""
     schema = f"{error.schema_name}." if error.schema_name else ""
     mend = next((text for kind, text in _MENDS if isinstance(error, kind)), "")
     return Fault(

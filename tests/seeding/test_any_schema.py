@@ -158,6 +158,27 @@ def test_what_rows_do_not_hold_is_named_before_the_load_each_with_its_line(
     assert query(database, "select count(*) from pg_class where relname = 'cats'")[0][0] == 0
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("slot = { range = { size = [1, 4] }", "slot = { range = { size = [1, 9e5] }", "bookings"),
+        ("every_h = 3 }", "every_h = 1e6, unique = true }", "bookings.columns.starts_at"),
+        ('a_i2 = "random"', 'a_i2 = "identity"', "a_i2: int2 holds no number above 32,767"),
+    ],
+)
+def test_a_type_too_small_for_what_may_not_come_twice_is_named_before_the_load(
+    old: str, new: str, said: str, tmp_path: Path, database: str, query: Query
+) -> None:
+    shutil.copytree(EVERYTHING.root, tmp_path, dirs_exist_ok=True)
+    population = tmp_path / "seed" / "population.toml"
+    text = population.read_text("utf-8")
+    assert old in text
+    population.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=said):
+        seed_database(database, users=20_000, seed=1, jobs=1, project=SeedFolder(tmp_path))
+    assert query(database, "select count(*) from pg_class where relname = 'cats'")[0][0] == 0
+
+
 def test_triggers_of_the_schema_stay_still_while_rows_come_in_and_are_on_again(
     everything: tuple[str, SeedRecord], query: Query
 ) -> None:
