@@ -181,7 +181,9 @@ def fill(
             seen = {
                 cell: record.verdict
                 for cell, record in found.items()
-                if cell in tried or record.verdict is not Verdict.INVALID
+                if cell in tried
+                or record.verdict is not Verdict.INVALID
+                or record.drives[1].is_on_the_edge
             }
             cell = next_cell(table, seen)
             if cell is None:

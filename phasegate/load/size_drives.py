@@ -21,13 +21,15 @@ from phasegate.load.capacity_matrix import (
     Sample,
     Standing,
 )
+from phasegate.load.edge import LONG_TIMES, PARTS, bounds_of, is_clear, longer, settled
 from phasegate.load.run import WARM_UP_S
-from phasegate.load.stage_result import Driven, begun_s, under_load
+from phasegate.load.stage_result import Driven, begun_s, says_nothing, under_load
 from phasegate.load.stages import SESSIONS_MIN
 from phasegate.model.prices import Compute
 from phasegate.model.size_search import next_size, smallest
 from phasegate.model.verdict import Reason, Verdict
 from phasegate.project import Project
+from phasegate.records.matrix import Probe
 from phasegate.records.sampler import DiskUse
 from phasegate.records.sizes import Cache, Mode, SizeAnswer, SizeDrive, SizeUse
 
@@ -152,24 +154,41 @@ class SizeSearch:
                 self._drives[size.name, mode, cache] = self._stage(standing, size, mode, cache)
 
     def _stage(self, standing: Standing, size: Compute, mode: Mode, cache: Cache) -> SizeDrive:
-        plan = self._plan
+        """One stage; with a warm cache driven again, longer, where it is not clear of its edge.
+
+        What was read once is cold no more, so that a cold one cannot be driven again.
+        """
+        plan, slo = self._plan, self._catalogue.slo
         stage = f"{size.name}-{mode}-{cache}-level-{plan.level}-{plan.users}-users"
         rate = self._catalogue.workload.arrival_rate_per_s(plan.users) * plan.head_room
-        if cache == "warm":
-            driven = self._driver.cell(standing, stage, plan.level, plan.users, rate, plan.change)
-        else:  # what was read once is cold no more, so that this one cannot be driven again
+
+        def drive(rate: float, lasts_s: float, interval_s: float = 0.0) -> tuple[Driven, Probe]:
             driven = self._driver.drive(
-                standing, stage, plan.level, plan.users, rate, self._cell_s, plan.change
+                standing, stage, plan.level, plan.users, rate, lasts_s, plan.change, interval_s
             )
-        probe = driven.probe(self._catalogue, at_peak=True)
+            return driven, driven.probe(self._catalogue, at_peak=True)
+
+        (driven, probe), bounds = drive(rate, self._cell_s), None
+        per_session = probe.clicks / probe.sessions if probe.sessions else 0.0
+        again_s, again_rate = longer(self._cell_s, rate, per_session)
+        for _ in range(LONG_TIMES if cache == "warm" else 0):
+            if is_clear(probe, slo) or (bounds is not None and not says_nothing(probe)):
+                break
+            self._on_progress(f"{size.name}, {mode}: near the edge, {again_s:.0f} s more")
+            driven, probe = drive(again_rate, again_s, again_s / PARTS)
+            bounds = bounds_of(driven)
+        verdict, reasons = probe.verdict, probe.reasons
+        if bounds is not None:
+            verdict, reasons = settled(probe, bounds, slo)
         return SizeDrive(
             stage=stage,
             size=size.name,
             mode=mode,
             cache=cache,
-            verdict=probe.verdict,
-            reasons=probe.reasons,
+            verdict=verdict,
+            reasons=reasons,
             latency_ms_p95=probe.latency_ms_p95,
+            latency_ms_p95_between=None if bounds is None else bounds.latency_ms_p95,
             clicks=probe.clicks,
             sessions=probe.sessions or 0,
             rate_sessions_per_s=probe.rate_sessions_per_s,

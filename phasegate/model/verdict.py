@@ -50,6 +50,7 @@ class Reason(StrEnum):
     ROW_SECURITY = "row-level-security"
     SMALLER = "machine-smaller"
     NOT_IN_FORCE = "not-in-force"
+    ON_THE_EDGE = "on-the-edge"
 
 
 # A stage of seconds needs more sessions to judge by than a small population starts. Driven far

@@ -98,6 +98,11 @@ class Histogram(msgspec.Struct):
         """One of `at_percents_ms`; None when empty."""
         return self.at_percents_ms((percent,)).get(percent)
 
+    def count_within(self, value_ms: float) -> int:
+        """How many values lie in the bucket of `value_ms` or below it."""
+        last = int(bucket_indices(np.array([round(value_ms * 1000)], dtype=np.int64))[0])
+        return sum(count for index, count in self.counts.items() if index <= last)
+
     def percentiles_ms(self) -> dict[str, float]:
         """`PERCENTILES` and `max` by name, in ms; empty when nothing was counted."""
         if not self.counts:

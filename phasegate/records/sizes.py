@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from phasegate.model.verdict import Reason, code_of
 from phasegate.records.matrix import Outcome
 from phasegate.records.run import Machine
 from phasegate.records.store import Part, Record
@@ -51,6 +52,14 @@ class SizeDrive(Part, frozen=True, kw_only=True):
     bound_by: str | None
     used: SizeUse | None
     """Null where it could not be sampled."""
+    latency_ms_p95_between: tuple[float, float] | None = None
+    """The 95% interval of the p95 by the parts of a stage that was driven longer, since a short one
+    lay near the objective; null where the short one lay clear of it, and in older records."""
+
+    @property
+    def is_on_the_edge(self) -> bool:
+        """Whether it was driven longer and chance still decides: no PASS and no FAIL."""
+        return any(code_of(reason) == Reason.ON_THE_EDGE for reason in self.reasons)
 
 
 class SizeAnswer(Part, frozen=True, kw_only=True):

@@ -15,7 +15,7 @@ from phasegate.model.credits import (
     outlook,
 )
 from phasegate.model.prices import Compute
-from phasegate.records.sizes import SizeAnswer, SizeDrive, SizesRecord
+from phasegate.records.sizes import Mode, SizeAnswer, SizeDrive, SizesRecord
 from phasegate.report.format import (
     duration,
     listed,
@@ -79,7 +79,10 @@ def table(answers: Iterable[SizeAnswer], catalogue: Catalogue) -> Table:
                 f"{users(answer.users)} users, {_stack(answer)}",
                 _for_the_day(answer, catalogue),
                 _held(answer, answer.sustained),
-                f"{answer.burst}: {_outcome(burst)}, then {_outcome(after)}" if burst else "–",
+                f"{answer.burst}: {_outcome(burst)}, then {_outcome(after)}"
+                f"{_passed_over(answer, answer.burst, 'burst')}"
+                if burst
+                else "–",
                 lasts(answer, catalogue),
             )
         )
@@ -155,13 +158,15 @@ def lines(record: SizesRecord, catalogue: Catalogue) -> Iterator[str]:
         if answer.burst is not None and answer.burst != answer.sustained:
             burst = answer.drive(answer.burst, "burst", "warm")
             after = answer.drive(answer.burst, "sustained", "warm")
-            yield f"  while the burst lasts   {answer.burst}: {_outcome(burst)}"
+            smaller = _passed_over(answer, answer.burst, "burst")
+            yield f"  while the burst lasts   {answer.burst}: {_outcome(burst)}{smaller}"
             how_long = f"{lasts(answer, catalogue)}{_credits(answer, catalogue)}"
             yield f"  that lasts              {how_long}"
             yield f"  after that              {_outcome(after)}"
         for drive in answer.drives:
             if drive.verdict == "INVALID":
-                yield f"  not judged              {_under(drive)}: {_reason(drive)}"
+                what = "on the edge" if drive.is_on_the_edge else "not judged"
+                yield f"  {what:<23} {_under(drive)}: {_reason(drive)}"
     yield from rests_on(record)
 
 
@@ -187,7 +192,7 @@ def _for_the_day(answer: SizeAnswer, catalogue: Catalogue) -> str:
     if size is None:
         return "none"
     why = "it holds for ever" if size == answer.sustained else "its credits are never used up"
-    return f"{_sold(size, catalogue)}: {why}"
+    return f"{_sold(size, catalogue)}: {why}{_passed_over(answer, size, 'burst')}"
 
 
 def _sold(size: str, catalogue: Catalogue) -> str:
@@ -208,20 +213,25 @@ def _credits(answer: SizeAnswer, catalogue: Catalogue) -> str:
 def _held(answer: SizeAnswer, size: str | None) -> str:
     """A size with its p95 under both caches."""
     if size is None:
-        return f"none of {', '.join(answer.sizes)} was seen to"
+        unsure = _passed_over(answer, None, "sustained")
+        return f"none of {', '.join(answer.sizes)} was seen to{unsure}"
     found = []
     for cache in ("warm", "cold"):
         drive = answer.drive(size, "sustained", cache)
         if drive is not None:
             found.append(f"{cache} cache {_outcome(drive)}")
-    below = answer.sizes[: answer.sizes.index(size)]
-    untold = [
-        name
-        for name in below
-        if (drive := answer.drive(name, "sustained", "warm")) and drive.verdict == "INVALID"
-    ]
-    smaller = f"; {listed(untold)} could not be judged" if untold else ""
-    return f"{size}: {', '.join(found)}{smaller}"
+    return f"{size}: {', '.join(found)}{_passed_over(answer, size, 'sustained')}"
+
+
+def _passed_over(answer: SizeAnswer, size: str | None, mode: Mode) -> str:
+    """What is smaller than `size` and neither holds nor fails: why the answer is not that."""
+    below = answer.sizes[: None if size is None else answer.sizes.index(size)]
+    drives = [each for name in below if (each := answer.drive(name, mode, "warm"))]
+    edge = [each.size for each in drives if each.is_on_the_edge]
+    untold = [each.size for each in drives if each.verdict == "INVALID" and not each.is_on_the_edge]
+    how = " in its burst" if mode == "burst" else ""
+    on_it = f"; {listed(edge)} {'is' if len(edge) == 1 else 'are'} on the edge{how}" if edge else ""
+    return f"{on_it}; {listed(untold)} could not be judged{how}" if untold else on_it
 
 
 def _under(drive: SizeDrive) -> str:
@@ -232,18 +242,26 @@ def _under(drive: SizeDrive) -> str:
 def _outcome(drive: SizeDrive | None) -> str:
     if drive is None:
         return "not driven"
-    p95 = drive.latency_ms_p95
-    return drive.verdict if p95 is None else f"{drive.verdict} (p95 {milliseconds(p95)})"
+    verdict = "on the edge" if drive.is_on_the_edge else drive.verdict
+    if drive.latency_ms_p95 is None:
+        return verdict
+    between = ""
+    if drive.latency_ms_p95_between is not None:
+        low, high = map(milliseconds, drive.latency_ms_p95_between)
+        between = f", {low} to {high}"
+    return f"{verdict} (p95 {milliseconds(drive.latency_ms_p95)}{between})"
 
 
 def _judged(drive: SizeDrive) -> str:
     """The same, with why it could not be judged."""
-    why = f": {_reason(drive)}" if drive.verdict == "INVALID" else ""
+    unfair = drive.verdict == "INVALID" and not drive.is_on_the_edge
+    why = f": {_reason(drive)}" if unfair else ""
     return f"{_outcome(drive)}{why}"
 
 
 def _reason(drive: SizeDrive) -> str:
-    return plain(drive.reasons[0]) if drive.reasons else "no reason was noted"
+    """The weightiest, without its code."""
+    return plain(drive.reasons[0].partition(": ")[2]) if drive.reasons else "no reason was noted"
 
 
 def _stack(answer: SizeAnswer) -> str:

@@ -29,6 +29,10 @@ DRAWS = 400
 """Enough that the 2.5% and 97.5% points stand on ten draws each."""
 TAIL = 0.025
 
+PARTS_MIN = 5
+"""Of a stage: with fewer their variance says too little."""
+NORMAL_975 = 1.959964
+
 Array = npt.NDArray[np.float64]
 
 
@@ -87,6 +91,40 @@ def p95_bounds(calls: Array) -> tuple[float, float]:
     low, high = between_calls(calls, np.random.default_rng(1), DRAWS)
     tail = int(TAIL * DRAWS)
     return float(np.sort(low)[tail]), float(np.sort(high)[-1 - tail])
+
+
+def student_t_975(freedom: int) -> float:
+    """The 97.5% point of Student's t with `freedom` degrees, 4 or more (within 1%).
+
+    Cornish-Fisher expansion about the normal's (Abramowitz & Stegun, 26.7.5).
+    """
+    z = NORMAL_975
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+    )
+    return z + math.fsum(term / freedom**power for power, term in enumerate(terms, start=1))
+
+
+def share_between(counted: Array, totals: Array) -> tuple[float, float]:
+    """The 95% interval of a share of calls, from consecutive parts of one stage.
+
+    Calls that wait in one queue are alike, so that parts count and not calls: a ratio estimate with
+    the variance between the parts (Cochran, Sampling Techniques, 3rd ed., 6.4), never narrower than
+    that of independent calls. As levels of a distribution such a pair bounds its quantile
+    (Woodruff, J. Am. Stat. Assoc. 47, 1952).
+
+    Args:
+        counted: calls of each part that have the property.
+        totals: calls of each part; `PARTS_MIN` parts or more.
+    """
+    parts, whole = len(totals), float(totals.sum())
+    share = float(counted.sum()) / whole
+    left = counted - share * totals
+    between = parts / (parts - 1) * float(left @ left) / whole**2
+    spread = student_t_975(parts - 1) * math.sqrt(max(between, share * (1 - share) / whole))
+    return max(share - spread, 0.0), min(share + spread, 1.0)
 
 
 def resampled(blocks: Array, random: np.random.Generator, draws: int) -> Array:

@@ -96,9 +96,27 @@ def test_a_size_below_the_answer_that_could_not_be_judged_is_named_with_the_reas
     unsure = answer(drives=(*answer().drives, busy))
     text = "\n".join(sizing.lines(record(unsure), CATALOGUE))
     assert "(p95 55 ms); micro could not be judged" in text
-    assert "micro for ever, warm cache: machine-shared: other programs had it" in text
+    assert "micro for ever, warm cache: other programs had it" in text
     cells = [cell for row in sizing.drives_table([unsure]).rows for cell in row]
-    assert "INVALID (p95 600 ms): machine-shared: other programs had it" in cells
+    assert "INVALID (p95 600 ms): other programs had it" in cells
+
+
+def test_a_size_on_the_edge_is_named_wherever_the_next_one_is_the_answer() -> None:
+    reasons = ("on-the-edge: p95 between 380 and 610 ms, the objective is 500",)
+    edge = msgspec.structs.replace(
+        drive("micro", "sustained", "warm", "INVALID", 470.0),
+        reasons=reasons, latency_ms_p95_between=(380.0, 610.0),
+    )  # fmt: skip
+    burst = msgspec.structs.replace(
+        edge, size="nano", mode="burst", reasons=("machine-shared: by others",)
+    )
+    unsure = answer(burst="micro", drives=(*answer().drives[:2], edge, burst))
+    text = "\n".join(sizing.lines(record(unsure), CATALOGUE))
+    assert "(p95 55 ms); micro is on the edge\n" in text
+    assert "its credits are never used up; nano could not be judged in its burst" in text
+    assert "on the edge             micro for ever, warm cache: p95 between 380 and 610 ms" in text
+    cells = [cell for row in sizing.drives_table([unsure]).rows for cell in row]
+    assert "on the edge (p95 470 ms, 380 to 610 ms)" in cells
 
 
 def test_a_size_that_only_one_plan_has_is_told_with_it() -> None:

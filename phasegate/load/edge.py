@@ -1,0 +1,111 @@
+"""Whether a stage lies clear of its objective, or so near that chance decides. Pure.
+
+A short stage is believed where it lies clear of the objective. Another one is driven longer, in
+parts; the interval that these leave tells on which side it lies, or that it is on the edge: two
+runs then say the same of it, where verdicts of short stages would be now this, now that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from phasegate.load.stage_result import TAKEN_AWAY, Driven
+from phasegate.load.stages import CLICKS_MIN, SESSIONS_MIN
+from phasegate.model.catalogue import Slo
+from phasegate.model.verdict import Reason, Verdict, code_of
+from phasegate.records.histogram import Histogram, merged
+from phasegate.records.matrix import Outcome, Probe
+from phasegate.stats.quantile import PARTS_MIN, share_between
+
+CLEAR_RATIO = 2.0
+"""Seven stages of 6.5 to 15 s under one share of the processor were up to 2.5 times their median
+p95, and as little as 0.7 times (docs/decisions/0014): from half and twice the objective on, hardly
+one of them lies on the other side."""
+
+CHANCE = TAKEN_AWAY | {Reason.TOO_FEW, Reason.ABOVE_PEAK, Reason.LAG}
+"""Reasons of a stage that could not be judged and, driven longer, may be."""
+
+LONG_CELLS = 8
+LONG_SESSIONS = 4 * SESSIONS_MIN
+LONG_CLICKS = 2 * CLICKS_MIN
+LONG_S_MAX = 120.0
+LONG_TIMES = 2
+"""So often at most, where other programs had the machine."""
+
+PARTS = 12
+"""Of a long stage."""
+
+
+def longer(
+    cell_s: float, rate_sessions_per_s: float, clicks_per_session: float
+) -> tuple[float, float]:
+    """How long a stage near the edge lasts, and at how many sessions per second.
+
+    So that enough sessions come, within two minutes; at a higher rate where these would not click
+    often enough.
+    """
+    lasts_s = max(LONG_CELLS * cell_s, min(LONG_SESSIONS / rate_sessions_per_s, LONG_S_MAX))
+    enough = LONG_CLICKS / clicks_per_session / lasts_s if clicks_per_session else 0.0
+    return lasts_s, max(rate_sessions_per_s, enough)
+
+
+def is_clear(probe: Probe, slo: Slo) -> bool:
+    """Whether a longer stage would hardly say anything else."""
+    if probe.verdict == Verdict.INVALID:
+        return not {code_of(reason) for reason in probe.reasons} <= CHANCE
+    limit_ms, failed = slo.request_latency_ms_p95, probe.clicks_failed / max(probe.clicks, 1)
+    high_ms = probe.latency_ms_p95_high or 0.0
+    if probe.verdict == Verdict.PASS:
+        few = failed <= slo.error_share_max / CLEAR_RATIO
+        return high_ms <= limit_ms / CLEAR_RATIO and few
+    slow = (probe.latency_ms_p95 or 0.0) >= limit_ms * CLEAR_RATIO
+    return slow or failed >= slo.error_share_max * CLEAR_RATIO
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """95% intervals of a long stage."""
+
+    latency_ms_p95: tuple[float, float]
+    failed_share: tuple[float, float]
+
+
+def bounds_of(driven: Driven) -> Bounds | None:
+    """Those of a stage whose clicks were kept in parts; None where there are too few parts."""
+    over_time = driven.load.over_time
+    parts = over_time.intervals if over_time else ()
+    if len(parts) < PARTS_MIN:
+        return None
+    latencies = [Histogram.decode(each.latency_hdr) for each in parts]
+    whole = merged(latencies)
+    p95_ms = whole.percentile_ms(95) or 0.0
+    totals = np.array([each.clicks for each in parts], dtype=np.float64)
+    within = np.array([each.count_within(p95_ms) for each in latencies], dtype=np.float64)
+    failed = np.array([each.failures for each in parts], dtype=np.float64)
+    low, high = (whole.percentile_ms(100 * level) for level in share_between(within, totals))
+    assert low is not None and high is not None  # noqa: S101, PT018 - no part is empty
+    return Bounds((low, high), share_between(failed, totals))
+
+
+def settled(probe: Probe, bounds: Bounds, slo: Slo) -> tuple[Outcome, tuple[str, ...]]:
+    """The verdict on a long stage, with its reasons: on the edge where an interval holds the limit.
+
+    What makes a stage INVALID by itself does so here too.
+    """
+    codes = {code_of(reason) for reason in probe.reasons}
+    clicks_high_ms = probe.latency_ms_p95_high
+    if clicks_high_ms is None or (probe.verdict == "INVALID" and codes != {Reason.TOO_FEW}):
+        return probe.verdict, probe.reasons
+    limit_ms, share_max = slo.request_latency_ms_p95, slo.error_share_max
+    (low_ms, high_ms), (low, high) = bounds.latency_ms_p95, bounds.failed_share
+    if low_ms > limit_ms or low > share_max:
+        return probe.verdict, probe.reasons
+    if max(high_ms, clicks_high_ms) > limit_ms:
+        edge = f"p95 between {low_ms:,.0f} and {high_ms:,.0f} ms, the objective is {limit_ms:,.0f}"
+        return "INVALID", (f"{Reason.ON_THE_EDGE}: {edge}",)
+    if high > share_max:
+        edge = f"{low:.1%} to {high:.1%} of clicks fail, {share_max:.1%} may"
+        return "INVALID", (f"{Reason.ON_THE_EDGE}: {edge}",)
+    return "PASS", ()
