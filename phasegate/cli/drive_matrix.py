@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from phasegate.levels.kept import Kept
 from phasegate.levels.runner import running_level
 from phasegate.levels.stack import RunningLevel
 from phasegate.load.breakpoint import Finding
@@ -73,15 +74,16 @@ def measure(
         on_level: shown each level as it is up, with the parts that it consists of.
         on_progress: told what is being measured.
     """
-    stacks = Stacks(project, server, databases, folder, compute, mode)
+    with Kept() as kept:
+        stacks = Stacks(project, server, databases, folder, compute, mode, kept=kept)
 
-    @contextmanager
-    def stand(level: int, users: int) -> Iterator[Standing]:
-        with stacks.running(level, users) as running:
-            on_level(running)
-            yield standing_of(running, project)
+        @contextmanager
+        def stand(level: int, users: int) -> Iterator[Standing]:
+            with stacks.running(level, users) as running:
+                on_level(running)
+                yield standing_of(running, project)
 
-    return run_matrix(plan, project, stand, stacks.sample, on_progress)
+        return run_matrix(plan, project, stand, stacks.sample, on_progress)
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,8 @@ class Stacks:
     cold: bool = False
     soak_s: float = 0.0
     """Of a long stage, which meets what a short one must not; 0 for one of seconds."""
+    kept: Kept | None = None
+    """Between one stack and the next; None where nothing is."""
 
     def running(
         self, parts: int | Iterable[str], users: int
@@ -112,6 +116,7 @@ class Stacks:
             cold=self.cold,
             project=self.project,
             settings=self.project.catalogue.soak.server if self.soak_s else None,
+            kept=self.kept,
         )
 
     def sample(
@@ -176,8 +181,8 @@ def find_least(
         mode: see there.
         on_progress: told what is being driven.
     """
-    project = candidates.project
-    stacks = Stacks(project, server, databases, folder, compute, mode)
+    project, kept = candidates.project, Kept()
+    stacks = Stacks(project, server, databases, folder, compute, mode, kept=kept)
     driver = Driver(plan, project, stacks.sample, plan.run_dir / "least")
 
     def drive(added: tuple[str, ...], users: int, stage: str) -> Driven:
@@ -205,6 +210,7 @@ def find_least(
             start = parts if finding is Finding.SUSTAINED else start
             found.append(_stack(users, finding, parts, search, candidates))
     finally:
+        kept.release()
         if candidates.proposed:
             _take_away(databases, candidates)
     record = LeastRecord(

@@ -19,6 +19,7 @@ import asyncpg
 from phasegate.api.launch import Started, start_api
 from phasegate.api.own_command import clear_left_behind, start_command
 from phasegate.api.settings import STATEMENT_CACHE_SIZE, ApiSettings
+from phasegate.levels.kept import Kept
 from phasegate.levels.stack import Noted, Processes, RunningLevel, Wanted
 from phasegate.model.errors import CannotMeasure, PhasegateError
 from phasegate.model.prices import Compute
@@ -43,6 +44,7 @@ from phasegate.stack.pgbouncer_install import (
 from phasegate.stack.postgres import PostgresServer, start_postgres, stop_postgres
 from phasegate.stack.replica import (
     PRIMARY_SETTINGS,
+    await_catch_up,
     discard_replica,
     start_replica,
     stop_replica,
@@ -65,6 +67,7 @@ def running_level(
     replica: bool = True,
     project: Project | None = None,
     settings: Mapping[str, str] | None = None,
+    kept: Kept | None = None,
 ) -> Iterator[RunningLevel]:
     """All that a level or a set of parts consists of, stopped at the end, also after an error.
 
@@ -85,6 +88,7 @@ def running_level(
         replica: whether the part `replica` is started.
         project: whose level it is; the one here if None.
         settings: of the server meanwhile, besides those that parts and size need.
+        kept: where the stack before left its server's settings and its replica, and this one may.
 
     Raises:
         UsageError: there is no such level.
@@ -107,7 +111,8 @@ def running_level(
         settings=settings or {},
     )
     with ExitStack() as undo:
-        yield build(undo, server, dsn, wanted, lambda _: None)
+        between = kept or undo.enter_context(Kept())
+        yield build(undo, between, server, dsn, wanted, lambda _: None)
 
 
 def settings_for(wanted: Wanted) -> dict[str, str]:
@@ -118,17 +123,14 @@ def settings_for(wanted: Wanted) -> dict[str, str]:
 
 
 def build(
-    undo: ExitStack, server: PostgresServer, dsn: str, wanted: Wanted, noted: Noted
+    undo: ExitStack, kept: Kept, server: PostgresServer, dsn: str, wanted: Wanted, noted: Noted
 ) -> RunningLevel:
-    """Start the parts one after the other; `undo` gets what stops them, `noted` each step."""
-    wanted.folder.mkdir(parents=True, exist_ok=True)
-    give_to_service_user(wanted.folder)
-    # Left behind by a run that was killed: they would hold on to a server that is gone.
-    clear_left_behind(wanted.folder)
-    stop_pgbouncer(wanted.folder / "pgbouncer")
-    discard_replica(wanted.folder / "replica", server.dsn())
-    clear_leftovers()
-    processes = Processes(server=_reconfigured(undo, server, dsn, wanted))
+    """Start the parts one after the other; `undo` gets what stops them, `noted` each step.
+
+    What stops the replica and gives the server its settings back is in `kept`.
+    """
+    _clear_folder(kept, server, wanted.folder)
+    processes = Processes(server=_reconfigured(kept, server, dsn, wanted))
     noted(processes)
     try:
         apply_parts(dsn, wanted.names, wanted.project)
@@ -153,7 +155,7 @@ def build(
             processes.emulations[0].group.enter(processes.pooler.pid)
         noted(processes)
     if "replica" in wanted.names:
-        parts.append(_add_replica(undo, processes, wanted))
+        parts.append(_add_replica(undo, kept, processes, wanted))
         noted(processes)
     if WORKER_PARTS & wanted.names:
         parts += _add_worker(undo, processes, dsn, wanted)
@@ -177,18 +179,29 @@ def build(
     )
 
 
-def _reconfigured(
-    undo: ExitStack, server: PostgresServer, dsn: str, wanted: Wanted
-) -> PostgresServer:
+def _clear_folder(kept: Kept, server: PostgresServer, folder: Path) -> None:
+    """Away with what a killed run left behind: it would hold on to a server that is gone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    give_to_service_user(folder)
+    clear_left_behind(folder)
+    stop_pgbouncer(folder / "pgbouncer")
+    if kept.replica is None:
+        discard_replica(folder / "replica", server.dsn())
+    clear_leftovers()
+
+
+def _reconfigured(kept: Kept, server: PostgresServer, dsn: str, wanted: Wanted) -> PostgresServer:
     """`server` with the settings that are wanted, restarted only if they differ."""
-    settings = {**server.settings, **settings_for(wanted)}
-    if settings == dict(server.settings):
-        return server
-    stop_postgres(server.data_dir)
-    undo.callback(_restart, server)
-    _restart(replace(server, settings=settings))
+    asked = replace(server, settings={**server.settings, **settings_for(wanted)})
+    if asked != kept.server or wanted.compute is not None:
+        kept.release()
+        if asked == server:
+            return server
+        kept.undo.callback(_restart, server)
+        _restart(asked)
+        kept.server = asked
     apply_sql(dsn, "warm")
-    return replace(server, settings=settings)
+    return asked
 
 
 def _restart(server: PostgresServer) -> None:
@@ -257,15 +270,19 @@ def _installed() -> Path | None:
     return install_pgbouncer()
 
 
-def _add_replica(undo: ExitStack, processes: Processes, wanted: Wanted) -> StackPart:
+def _add_replica(undo: ExitStack, kept: Kept, processes: Processes, wanted: Wanted) -> StackPart:
     if not wanted.replica:
         return StackPart(name="replica", outcome="skipped", note="not asked for")
     assert processes.server is not None  # noqa: S101 - set by build; tells the type checker
     try:
-        processes.replica = start_replica(processes.server, wanted.folder / "replica")
+        if kept.replica is None:
+            kept.replica = start_replica(processes.server, wanted.folder / "replica")
+            kept.undo.callback(stop_replica, kept.replica)
+        else:
+            await_catch_up(kept.replica)
     except PhasegateError as error:
         return StackPart(name="replica", outcome="skipped", note=error.sentence())
-    undo.callback(stop_replica, processes.replica)
+    processes.replica = kept.replica
     note = "streaming, for marked reads"
     if wanted.compute is not None:
         _confine(undo, processes, processes.replica.server, wanted)

@@ -19,6 +19,7 @@ from typing import ClassVar
 import msgspec
 import psutil
 
+from phasegate.levels.kept import Kept
 from phasegate.levels.runner import build
 from phasegate.levels.runner import running_level as running_level
 from phasegate.levels.stack import Processes, RunningLevel, Wanted
@@ -146,7 +147,8 @@ def up(
         draft = _draft(wanted, server, prepare(server))
         _write(draft, Processes(server=server))
 
-        running = build(undo, server, draft.dsn, wanted, lambda made: _write(draft, made))
+        kept = undo.enter_context(Kept())
+        running = build(undo, kept, server, draft.dsn, wanted, lambda made: _write(draft, made))
         state = _complete(draft, running)
         undo.pop_all()
         return state

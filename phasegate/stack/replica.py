@@ -157,6 +157,8 @@ def _copy_and_start(primary: PostgresServer, data_dir: Path, port: int | None) -
         *("--pgdata", data_dir, "--host", "127.0.0.1", "--port", str(primary.port)),
         *("--username", SUPERUSER, "--no-password", "--checkpoint", "fast"),
         *("--wal-method", "stream", "--create-slot", "--slot", REPLICA_SLOT, "--no-sync"),
+        # Nobody verifies this copy, and its pages are checked as they are read.
+        *("--no-manifest", "--no-verify-checksums"),
         env={**primary.libpq_environment(), "PGPASSFILE": str(pgpass)},
     )
     return _start(primary, data_dir, port, pgpass)

@@ -173,8 +173,9 @@ def test_a_server_that_answers_nothing_to_every_read_does_not_pass(
 ) -> None:
     done = locust(tiny_server("--body", "[]"), *OPEN, "--tags", "read", "--out", str(tmp_path))
     assert done.returncode == 3
-    (reason,) = store.read(tmp_path / "s.json", LoadRecord).invalid
-    assert code_of(reason) == "answers-empty"
+    said = store.read(tmp_path / "s.json", LoadRecord).invalid
+    # A busy machine may add that its generator was late.
+    (reason,) = (one for one in said if code_of(one) == "answers-empty")
     assert "'open list' showed nothing" in reason
     assert "--users-registered" in reason
 

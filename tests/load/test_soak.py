@@ -83,6 +83,7 @@ def begun(dsn: str) -> bool:
     return row is not None and row[0] > 0
 
 
+@pytest.mark.alone
 def test_a_refresh_that_shuts_readers_out_is_the_suspect_of_a_soak_ended_by_hand(
     database: str, tmp_path: Path
 ) -> None:

@@ -109,7 +109,9 @@ def test_a_stage_too_short_for_one_session_says_the_rate_and_what_to_give(
     arguments = ("--users-registered", "1000", "--stage-duration", "2", "--out", str(tmp_path))
     done = driven(server.url, server.environment, *arguments)
     assert done.returncode == 3
-    (reason,) = store.read(tmp_path / "s.json", LoadRecord).invalid
+    said = store.read(tmp_path / "s.json", LoadRecord).invalid
+    # A busy machine may add that its generator was late.
+    (reason,) = (one for one in said if "give --stage-duration" in one)
     assert "the rate is one session in 30 s, and the stage lasted 2 s" in reason
     (enough_s,) = re.findall(r"give --stage-duration (\d+)", reason)
     assert int(enough_s) == 840

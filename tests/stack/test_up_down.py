@@ -21,6 +21,7 @@ import pytest
 from phasegate.api import Api
 from phasegate.levels import runner as running
 from phasegate.levels import up_down as local
+from phasegate.levels.kept import Kept
 from phasegate.levels.runner import RunningLevel, running_level
 from phasegate.model import catalogue
 from phasegate.model.errors import CannotMeasure, ConfigurationError, Refused, UsageError
@@ -118,6 +119,29 @@ def test_level_3_is_all_of_its_parts_and_leaves_the_server_as_it_was(
         assert {one.name: one.outcome for one in found}["replica_lag"] == "ok"
     assert setting(sql_on, server, "wal_level") == "minimal"
     assert not psutil.pid_exists(level.api.pid)
+    assert [path.name for path in (home / "up").glob("replica*")] == []
+
+
+def test_the_next_stack_keeps_the_replica_and_another_level_takes_it_away(
+    home: Path, server: PostgresServer, sql_on: On
+) -> None:
+    with Kept() as kept:
+        with running_level(server, server.dsn("app"), 3, folder=home / "up", kept=kept) as first:
+            pids = first.pids
+        assert not psutil.pid_exists(pids["api"])
+        sql_on(first.dsn, lambda c: c.execute("create table written_between as select 1 as i"))
+        with running_level(server, server.dsn("app"), 3, folder=home / "up", kept=kept) as second:
+            same = {name for name, pid in second.pids.items() if pid == pids[name]}
+            assert same == {"postgres", "replica"}
+            assert second.replica_dsn is not None
+            # It has caught up.
+            sql_on(second.replica_dsn, lambda c: c.fetch("select * from written_between"))
+        with running_level(server, server.dsn("app"), 2, folder=home / "up", kept=kept):
+            assert setting(sql_on, server, "wal_level") == "minimal"
+            assert [path.name for path in (home / "up").glob("replica*")] == []
+        with running_level(server, server.dsn("app"), 3, folder=home / "up", kept=kept) as third:
+            assert "replica" in third.pids
+    assert setting(sql_on, server, "wal_level") == "minimal"
     assert [path.name for path in (home / "up").glob("replica*")] == []
 
 
