@@ -26,6 +26,7 @@ KINDS = (
     "wide rows",
     "unused index",
     "duplicate index",
+    "live aggregate",
 )
 """Of faults, as candidates call what mends them."""
 
@@ -112,6 +113,7 @@ def generate(
         "seed/schema.sql": _schema(n),
         "seed/keys.sql": _keys(n, kinds),
         "seed/policies.sql": _policies(n, kinds, once),
+        **({"seed/functions.sql": _counting(n)} if "live aggregate" in kinds else {}),
         "seed/population.toml": _population(n, kinds, items_mean, news_rows),
         "benchmarks/draw.sql": f"""
             -- Users, those with more {n.items} more often. $1: seed, $2: how many.
@@ -211,6 +213,27 @@ def _policies(n: Names, kinds: Collection[str], once: str) -> str:
     return "\n".join(lines)
 
 
+def _counting(n: Names) -> str:
+    return f"""
+            -- What the app counts anew at each call. Left alone where something took its place.
+            do $$
+            begin
+                if to_regprocedure('public.my_{n.items}()') is null then
+                    create function public.my_{n.items}()
+                    returns table (how_many bigint, newest timestamptz)
+                    language sql stable set search_path = ''
+                    as $body$
+                        select count(i.id), max(i.{n.moment}) from public.{n.items} as i
+                        where i.{n.owner} = (select auth.uid())
+                    $body$;
+                    revoke all on function public.my_{n.items}() from public, anon;
+                    grant execute on function public.my_{n.items}() to authenticated;
+                end if;
+            end
+            $$;
+            """
+
+
 def _population(n: Names, kinds: Collection[str], items_mean: int, news_rows: int) -> str:
     notes = "{sentence} " * (30 if "wide rows" in kinds else 1)
     return f"""
@@ -274,7 +297,15 @@ def _sessions(n: Names, kinds: Collection[str], skipped: int) -> str:
     offset = f"&offset={skipped}" if "offset" in kinds else ""
     prefer = ', headers={"Prefer": "count=exact"}' if "exact count" in kinds else ""
     order = f"order={n.moment}.desc,id.desc&limit=20"
-    more, search = "", ""
+    more, search, counts = "", "", ""
+    if "live aggregate" in kinds:
+        counts = f"""
+        with self.click("counts", shows=ALWAYS):
+            self.client.post(
+                "/rest/v1/rpc/my_{n.items}", name="counts", json={{}},
+                expects=Rows({{"how_many": NUMBER}}),
+            )
+"""
     if "policy per row" in kinds:
         search = """
         with self.click("search"):
@@ -299,7 +330,7 @@ from typing import Any
 
 from locust import task
 
-from phasegate.load import ALWAYS, ID, TEXT, USUALLY, Rows, SessionUser, writes
+from phasegate.load import ALWAYS, ID, NUMBER, TEXT, USUALLY, Rows, SessionUser, writes
 
 ITEMS = Rows({{"id": ID}})
 NAMED = Rows({{"name": TEXT}})
@@ -324,6 +355,7 @@ class Person(SessionUser):
                 "&{order}", name="visits", expects=ITEMS,
             )
 {search}
+{counts}
         folders: list[dict[str, Any]] = []
         with self.click("folders", shows=ALWAYS):
             folders = self.client.get(

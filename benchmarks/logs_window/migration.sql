@@ -6,7 +6,7 @@
 -- swap at the end is a change of the catalogue alone, in one transaction. Each step waits at most
 -- five seconds for its lock and then gives up, with the table in working order; run it all again.
 -- Once swapped, it is refused with nothing changed. Policies, grants, defaults, indexes and foreign
--- keys go over to the new parent; triggers and references to the table do not, and are refused.
+-- keys go over to the new parent; triggers, views and references to the table do not, and are refused.
 -- CONCURRENTLY cannot run in a transaction: use the Supabase CLI from 2.112 on, which runs such
 -- statements by themselves, or psql. The key becomes (id, created_at): a partition's must hold the
 -- month's column, so `id` alone is no longer kept unique across months.
@@ -19,11 +19,14 @@ begin
             select from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attidentity <> ''
         ) or exists (
             select from pg_catalog.pg_trigger as t where t.tgrelid = c.oid and not t.tgisinternal
+        ) or exists (
+            select from pg_catalog.pg_depend as d
+            where d.refobjid = c.oid and d.classid = 'pg_catalog.pg_rewrite'::regclass
         )
         from pg_catalog.pg_class as c
         where c.oid = 'public.activity_logs'::regclass
     ) then
-        raise exception 'activity_logs is partitioned already, or has an identity column or triggers'
+        raise exception 'activity_logs is partitioned already, or has an identity column, triggers or views'
             using hint = 'Partition it by hand: this migration would lose them';
     end if;
     -- A migration that was cut short long ago: its bound may be behind us by now.

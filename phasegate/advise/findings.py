@@ -180,7 +180,7 @@ def _demand(users: int, cores: float, seen: Seen, catalogue: Catalogue) -> Deman
 
 
 def _one_for_each(candidates: Sequence[Candidate], made: Sequence[Finding]) -> list[Finding]:
-    """Of several indexes for one statement and table the simplest that does as well as any.
+    """Of indexes and partitions for one statement and table the simplest that does as well as any.
 
     One that carries columns along is left out where anything else does more for its statement.
     """
@@ -189,7 +189,8 @@ def _one_for_each(candidates: Sequence[Candidate], made: Sequence[Finding]) -> l
     for each in made:
         seen = kinds[each.id].seen
         helps = each.advice in HELPING
-        if each.kind == "index" and seen is not None and helps and each.sizes:
+        alike = each.kind in ("index", "partitions")
+        if alike and seen is not None and helps and each.sizes:
             groups.setdefault((each.table, seen.text), []).append(each)
     covered: dict[str, str] = {}
     for each in made:
@@ -208,7 +209,7 @@ def _one_for_each(candidates: Sequence[Candidate], made: Sequence[Finding]) -> l
     for group in groups.values():
         best = min(map(_ratio, group))
         enough = [each for each in group if _ratio(each) * BETTER_BY <= best]
-        chosen = min(enough, key=lambda each: (len(each.id), each.id))
+        chosen = min(enough, key=lambda each: (each.kind != "index", len(each.id), each.id))
         covered = {each.id: chosen.id for each in group if each.id != chosen.id} | covered
     return [each if each.id not in covered else _covered(each, covered[each.id]) for each in made]
 

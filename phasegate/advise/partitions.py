@@ -2,7 +2,8 @@
 
 Pure. Looked for where a statement asks for a range of time in a table whose rows lie in that order,
 and for nothing else that an index finds: a hot indexed read gains nothing from partitions. The
-migration moves no row, so what it would do is measured on a copy that is partitioned throughout.
+migration moves no row, so what it would do is measured on a copy that is partitioned throughout,
+and driven on one.
 """
 
 # ruff: noqa: S608
@@ -22,6 +23,7 @@ from phasegate.advise.policies import created
 from phasegate.advise.schema import Index, Table, quoted, sql
 from phasegate.advise.statements import Seen, written
 from phasegate.advise.world import World
+from phasegate.project.technique import THROUGHOUT, THROUGHOUT_UNDO
 from phasegate.stack.database import literal
 
 COPIES = "phasegate_bench"
@@ -41,7 +43,12 @@ def partitions(world: World) -> Iterator[Candidate]:
     for seen in sorted(world.asked, key=lambda each: -each.total_ms):
         for access in world.found[seen.text]:
             table, column = access.table, _ranged(access)
-            if column and table.key not in made and _can_be(table, column) and not seen.writes:
+            if (
+                column
+                and table.key not in made
+                and _can_be(world, table, column)
+                and not seen.writes
+            ):
                 made.add(table.key)
                 yield _candidate(world, table, column, seen)
 
@@ -57,13 +64,22 @@ def _ranged(access: Access) -> str:
     return ""
 
 
-def _can_be(table: Table, column: str) -> bool:
-    """Whether the migration can be written: a key, no gap in time, names that need no quotes."""
+def _can_be(world: World, table: Table, column: str) -> bool:
+    """Whether the migration can be written: a key, no gap in time, names that need no quotes.
+
+    And nothing hangs on the table that would not go over to the new one.
+    """
     names = (table.schema, table.name, column, *table.primary)
     plain = all(quoted(name) == name for name in names)
-    return plain and bool(table.primary) and not table.partitioned and (
-        not table.columns[column].nullable
-    )  # fmt: skip
+    referred = any(
+        key.target == table.key for other in world.schema.tables.values() for key in other.foreign
+    )
+    return (
+        plain
+        and bool(table.primary)
+        and not (table.partitioned or table.bound or referred)
+        and not table.columns[column].nullable
+    )
 
 
 def _candidate(world: World, table: Table, column: str, seen: Seen) -> Candidate:
@@ -90,6 +106,9 @@ def _candidate(world: World, table: Table, column: str, seen: Seen) -> Candidate
             "teardown.sql": f"-- The copy goes.\ndrop table if exists {copy} cascade",
             "migration.sql": _filled("by_month", table, column),
             "undo.sql": _filled("by_month_undo", table, column),
+            THROUGHOUT: _filled("by_month", table, column)
+            + _filled("by_month_throughout", table, column),
+            THROUGHOUT_UNDO: _filled("by_month_throughout_undo", table, column),
             "present.sql": (
                 "-- Whether it is partitioned.\nselect exists (\n"
                 "    select from pg_catalog.pg_class\n"
@@ -102,8 +121,14 @@ def _candidate(world: World, table: Table, column: str, seen: Seen) -> Candidate
 
 def _filled(name: str, table: Table, column: str) -> str:
     said = {"schema": table.schema, "table": table.name, "column": column,
-            "keys": ", ".join(key for key in table.primary if key != column)}  # fmt: skip
+            "keys": ", ".join(key for key in table.primary if key != column),
+            "columns": _written_columns(table)}  # fmt: skip
     return re.sub(r"@(\w+)@", lambda found: said[found[1]], sql(name))
+
+
+def _written_columns(table: Table) -> str:
+    """All but those that the server makes of others."""
+    return ", ".join(quoted(c.name) for c in table.columns.values() if not c.generated)
 
 
 def _of_copy(seen: Seen, table: Table) -> str:
@@ -142,7 +167,8 @@ def _setup(table: Table, column: str, copy: str) -> str:
         "    end loop;",
         "end",
         "$$;",
-        f"insert into {copy} select * from {table.qualified} order by {column};",
+        f"insert into {copy} ({_written_columns(table)})",
+        f"select {_written_columns(table)} from {table.qualified} order by {column};",
         *(f"{_indexed(index, table, copy)};" for index in table.indexes),
         f"grant select on {copy} to authenticated, service_role;",
     ]

@@ -95,6 +95,8 @@ class Table:
     primary: tuple[str, ...] = ()
     foreign: tuple[ForeignKey, ...] = ()
     policies: tuple[Policy, ...] = ()
+    bound: bool = False
+    """Whether an identity column, a trigger or a view would not go over to a table in its place."""
 
     @property
     def key(self) -> str:
@@ -120,6 +122,8 @@ class Function:
     security_definer: bool
     stable: bool
     returns: str
+    definition: str = ""
+    """The `create or replace function` that makes it again."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,7 @@ def _table(
         bytes=row["bytes"],
         guarded=row["guarded"],
         partitioned=row["partitioned"],
+        bound=row["bound"],
         columns={each["name"]: Column(**_without(each, "oid")) for each in parts["columns"]},
         indexes=tuple(_index(each) for each in parts["indexes"] if each["is_valid"]),
         primary=primary,

@@ -18,6 +18,7 @@ import sqlglot
 from sqlglot import exp
 
 from phasegate.advise import run as advised
+from phasegate.advise.findings import BETTER_BY
 from phasegate.load.stage_result import Driven
 from phasegate.project import Project, read_techniques
 from phasegate.records import store
@@ -30,15 +31,18 @@ from phasegate.report.savings import clicks_per_session
 UPKEEP = {"refresh": "refresh", "partition_upkeep": "partitions"}
 """Parts that keep others up to date, and the key of a technique that asks for one."""
 
-BY_MIGRATION = frozenset({"index", "policy per row", "policies overlap"})
-"""Kinds of candidates that a migration alone brings about; of the others the client must know."""
-
 HELPING = ("needed", "not needed yet")
 """Advice on candidates that may be added. Those that can wait are measured with fewer users than
 the load may have, so they may be needed there."""
 
+DEARER = frozenset({"live aggregate", "partitions"})
+"""Kinds that somebody must keep up to date: they come first only where they save clearly more."""
+
 _READ = re.compile(r'\b(?:from|join|update|into)\s+(?:"?\w+"?\.)?"?(\w+)', re.IGNORECASE)
-"""The table behind each of these words."""
+"""The table or function behind each of these words."""
+
+_NAMED = re.compile(r'"?(\w+)"?\s+as\s+(?:(?:not\s+)?materialized\s+)?\(', re.IGNORECASE)
+"""What a statement calls its own parts."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +70,12 @@ class Candidates:
         helping = {
             each.id: each
             for each in store.read(path, AdviceRecord).findings
-            if each.kind in BY_MIGRATION and each.advice in HELPING and each.calls_per_session != 0
+            if each.advice in HELPING and each.calls_per_session != 0
         }
         folders, own = read_techniques(folder / advised.FOLDER), set(project.techniques)
-        found = {id_: folders[id_] for id_ in helping if id_ in folders.keys() - own}
+        # Where the client must ask in another way, a migration alone changes nothing.
+        possible = {id_ for id_, each in folders.items() if each.migration and not each.client}
+        found = {id_: folders[id_] for id_ in helping if id_ in possible - own}
         extended = replace(project, techniques={**project.techniques, **found})
         return cls(extended, benchmarks, {id_: helping[id_] for id_ in found})
 
@@ -102,12 +108,15 @@ class Candidates:
         return (*(part for part in self._listed if part not in passed_over), *self.proposed)
 
     def upkeep_of(self, parts: Iterable[str]) -> frozenset[str]:
-        """Parts that keep `parts` up to date, where a level has them."""
-        files = [self.project.techniques[p].file for p in parts if p in self.project.techniques]
+        """Parts that keep `parts` up to date, where a level has them or a candidate needs them."""
+        techniques = self.project.techniques
         return frozenset(
             name
             for name, key in UPKEEP.items()
-            if name in self._listed and any(getattr(file, key) for file in files)
+            for part in parts
+            if part in techniques
+            and getattr(techniques[part].file, key)
+            and (name in self._listed or part in self.proposed)
         )
 
     def stack_of(self, added: Sequence[str]) -> frozenset[str]:
@@ -128,19 +137,20 @@ class Candidates:
         Without candidates that can wait and have nothing to do with what keeps the database busy.
         """
         size = max((size for size in self.benchmarks if size <= users), default=0)
-        busiest = _tables(self.probe(seen).statement or "")
+        busiest = _read_by(self.probe(seen).statement or "")
         saved: dict[str, tuple[bool, float]] = {}
         for comparison in self._comparisons(size):
             file = self.project.techniques[comparison.technique].file
             clicks = clicks_per_session([seen.load], file.clicks) / file.clicks_per_call
             seconds = (_seconds(comparison.before) - _seconds(comparison.after)) * clicks
-            reads = bool(_tables(comparison.before.sql) & busiest)
+            reads = bool(_read_by(comparison.before.sql) & busiest)
             for part in self.project.parts_with(comparison.technique):
                 saved[part] = max(saved.get(part, (False, 0.0)), (reads, seconds))
         for part, finding in self.proposed.items():
-            reads = bool((_tables(finding.statement) | {_bare(finding.table)}) & busiest)
+            reads = bool((_read_by(finding.statement) | {_bare(finding.table)}) & busiest)
             if reads or finding.advice == "needed" or not busiest:  # nobody saw what is busy
-                saved[part] = reads, _seconds_saved(finding, users)
+                counted = BETTER_BY if finding.kind in DEARER else 1.0
+                saved[part] = reads, _seconds_saved(finding, users) * counted
         order = {part: at for at, part in enumerate((*self._listed, *self.proposed))}
         none = (False, 0.0)
         wanted = [part for part in left if part in saved or part not in self.proposed]
@@ -167,10 +177,11 @@ def _bare(table: str) -> str:
     return table.rpartition(".")[2]
 
 
-def _tables(sql: str) -> frozenset[str]:
-    """Names of the tables that a statement reads; of one that was cut short, as far as it goes."""
+def _read_by(sql: str) -> frozenset[str]:
+    """Names of the tables and functions that a statement reads, as far as it goes if cut short."""
     try:
         parsed = sqlglot.parse_one(sql, dialect="postgres")
     except sqlglot.errors.SqlglotError:
-        return frozenset(_READ.findall(sql))
-    return frozenset(table.name for table in parsed.find_all(exp.Table))
+        return frozenset(_READ.findall(sql)) - frozenset(_NAMED.findall(sql))
+    read = {table.name or table.this.name for table in parsed.find_all(exp.Table)}
+    return frozenset(read - {each.alias for each in parsed.find_all(exp.CTE)})

@@ -18,6 +18,7 @@ from phasegate.project.contract import ArmFile, TechniqueFile
 FILE = "technique.toml"
 MIGRATION, UNDO, CLIENT, PRESENT = "migration.sql", "undo.sql", "client.sql", "present.sql"
 NOTHING = "Nothing was started"
+THROUGHOUT, THROUGHOUT_UNDO = "throughout.sql", "throughout_undo.sql"
 DRAW, SETUP, TEARDOWN = "draw.sql", "setup.sql", "teardown.sql"
 
 # Comments and quoted text are passed over whole: what they say is not SQL.
@@ -78,6 +79,16 @@ class TechniqueFolder:
         return self.sql(UNDO)
 
     @property
+    def applied(self) -> str:
+        """What brings a copy of ours to it: the migration, or what that comes to with time."""
+        return self.sql(THROUGHOUT) or self.migration
+
+    @property
+    def taken_away(self) -> str:
+        """What takes `applied` back."""
+        return self.sql(THROUGHOUT_UNDO) or self.undo
+
+    @property
     def client(self) -> str:
         """Where there is nothing to migrate: what a client changes, as SQL comments."""
         return self.sql(CLIENT)
@@ -133,6 +144,9 @@ class TechniqueFolder:
             yield f"it needs one, or a {CLIENT}, or `same_migration_as`", MIGRATION
         if self.has(SETUP):
             yield f"{SETUP} needs it", TEARDOWN
+        if self.has(THROUGHOUT):
+            yield f"{THROUGHOUT} needs it", THROUGHOUT_UNDO
+            yield f"{THROUGHOUT} needs it", MIGRATION
 
     def _lacks(self, name: str, why: str) -> ConfigurationError:
         return ConfigurationError(

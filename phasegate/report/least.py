@@ -14,7 +14,7 @@ from phasegate.report.tables import Table
 
 SOURCE = "least.json"
 OF_THE_CLIENT = frozenset({"N+1", "offset", "exact count", "wide rows", "live aggregate"})
-"""Kinds of candidates that are no part of a stack: clients must ask in another way."""
+"""Kinds of candidates for which clients must ask in another way, unless one was driven."""
 
 TITLES_MAX = 2
 """Parts that a heading names; more are counted."""
@@ -119,10 +119,11 @@ def _do(
 ) -> tuple[str, str]:
     if stack.outcome == "does not hold":
         tried = ", ".join(needed.part for needed in stack.needed) or "no part"
+        driven = {part for trial in stack.trials for part in trial.parts}
         asks = "; ".join(
             f"{plain(each.title, 80)} (phasegate sql {each.id})"
             for each in (advice.findings if advice else ())
-            if each.kind in OF_THE_CLIENT and each.advice == "needed"
+            if each.kind in OF_THE_CLIENT and each.advice == "needed" and each.id not in driven
         )
         more = f". What clients send must change, which no stack can: {asks}" if asks else ""
         return f"nothing that the project has is enough (tried {tried}){more}", "–"

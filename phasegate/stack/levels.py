@@ -88,7 +88,7 @@ def _guarded(technique: TechniqueFolder, *, undo: bool) -> Piece:
     text = GUARDED.format(
         negation="" if undo else "not ",
         present=transactional(technique.present).rstrip(";"),
-        sql=transactional(technique.undo if undo else technique.migration),
+        sql=transactional(technique.taken_away if undo else technique.applied),
     )
     return f"benchmarks/{technique.id}/{UNDO if undo else MIGRATION}", text
 

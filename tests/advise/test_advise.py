@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -31,6 +32,7 @@ from phasegate.load.stage_result import Driven
 from phasegate.model.errors import Refused
 from phasegate.project import VARIABLE, Project, load_project
 from phasegate.records.advice import AdviceRecord
+from phasegate.stack.database import connected, run
 from phasegate.stack.levels import apply_parts, present_parts
 from phasegate.stack.postgres import PostgresServer
 from tests.load.test_stage_result import QUICK_US, SLOW_US, stage
@@ -143,6 +145,44 @@ def test_the_simplest_stack_is_found_among_candidates_where_the_project_has_no_t
     printed = CliRunner().invoke(phasegate, ["sql", index])
     assert f"create index concurrently {index}" in printed.output
     (results / "a-run").unlink()
+
+
+async def _counted(dsn: str, items: str, *, emptied: bool = False) -> list[tuple[object, ...]]:
+    """What some users and a stranger are told of their items, where none is left if `emptied`."""
+    stranger = "00000000-0000-0000-0000-000000000000"
+    async with connected(dsn) as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        people = await connection.fetch("select id::text from accounts order by id limit 5")
+        if emptied:
+            await connection.execute(f"delete from {items}")
+        await connection.execute("set local role authenticated")
+        told = []
+        for person in (*(row["id"] for row in people), stranger):
+            claims = json.dumps({"sub": person})
+            await connection.execute("select set_config('request.jwt.claims', $1, true)", claims)
+            told.append(tuple(await connection.fetchrow(f"select * from my_{items}()")))
+        await transaction.rollback()
+        return told
+
+
+def test_a_view_filled_ahead_answers_in_the_place_of_the_function_that_counted(
+    advised: Advised,
+) -> None:
+    extended = Candidates.of_run(advised.project, {}, advised.out)
+    (view,) = advised.of("live aggregate")
+    assert view in extended.proposed
+    assert extended.stack_of([view]) == {view, "refresh"}, "and what keeps it up to date"
+    items = next(p.table for p in advised.planted if p.kind == "live aggregate").split(".")[1]
+    live = run(_counted(advised.dsn, items))
+    assert live[0][0]
+    assert live[-1] == (0, None)
+    apply_parts(advised.dsn, [view], extended.project)
+    assert run(_counted(advised.dsn, items, emptied=True)) == live, "read from the view"
+    apply_parts(advised.dsn, [], extended.project)
+    assert run(_counted(advised.dsn, items)) == live
+    assert run(_counted(advised.dsn, items, emptied=True)) == [(0, None)] * len(live)
+    assert present_parts(advised.dsn, extended.project) == frozenset()
 
 
 def test_what_is_kept_is_a_technique_that_can_be_printed_applied_and_undone(

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 TECHNIQUE = 'title = "An index"\ncost = "disk"\n'
+REFRESH = '[refresh]\nview = "private.counts"\nevery_s = 3600.0\n'
 
 
 def finding(id_: str, **more: object) -> Finding:
@@ -32,12 +33,13 @@ def finding(id_: str, **more: object) -> Finding:
     return Finding(**{**plain, **more})  # type: ignore[arg-type]
 
 
-def advised(folder: Path, *findings: Finding) -> Candidates:
+def advised(folder: Path, *findings: Finding, client: bool = False) -> Candidates:
     for each in findings:
         own = folder / "candidates" / each.id
         own.mkdir(parents=True)
-        (own / "technique.toml").write_text(TECHNIQUE, encoding="utf-8")
-        for name in ("migration.sql", "undo.sql", "present.sql"):
+        refresh = REFRESH if each.kind == "live aggregate" else ""
+        (own / "technique.toml").write_text(TECHNIQUE + refresh, encoding="utf-8")
+        for name in ("migration.sql", "undo.sql", "present.sql", *(["client.sql"] * client)):
             (own / name).write_text("select 1\n", encoding="utf-8")
     record = AdviceRecord(
         format_version=1, started_at="", seed=1, sizes=(1000,), level=1, seen_on="our copy",
@@ -98,7 +100,6 @@ def test_what_takes_more_off_a_session_comes_first(tmp_path: Path) -> None:
         {"advice": "harmful"},
         {"advice": "no difference"},
         {"advice": "covered"},
-        {"kind": "live aggregate"},  # its client must ask another view
         {"kind": "unused index", "advice": "can be dropped"},
         {"calls_per_session": 0.0},
     ],
@@ -107,6 +108,36 @@ def test_what_does_not_help_or_is_the_client_s_is_never_added(
     tmp_path: Path, other: dict[str, object]
 ) -> None:
     assert advised(tmp_path, finding("other", **other)).proposed == {}
+
+
+def test_a_view_whose_client_must_ask_for_it_is_not_added(tmp_path: Path) -> None:
+    found = advised(tmp_path, finding("counts", kind="live aggregate"), client=True)
+    assert found.proposed == {}
+
+
+@pytest.mark.parametrize("kind", ["live aggregate", "partitions"])
+def test_what_must_be_kept_up_to_date_comes_after_an_index_that_saves_as_much(
+    tmp_path: Path, kind: str
+) -> None:
+    found = advised(tmp_path, finding("kept_up", kind=kind), finding("idx_tasks_state"))
+    order = found.promising(["kept_up", "idx_tasks_state"], failing_on(BUSY_WITH_TASKS), 100_000)
+    assert order == ["idx_tasks_state", "kept_up"]
+    assert found.upkeep_of(["kept_up"]) == ({"refresh"} if kind == "live aggregate" else set())
+
+
+def test_two_statements_of_an_api_are_not_of_one_table_because_of_what_it_calls_its_parts(
+    tmp_path: Path,
+) -> None:
+    api = (
+        "with pgrst_source as (select * from public.{}) select 1 from (select * from pgrst_source)"
+    )
+    function = finding("counts", statement=api.format("counted()"), calls_per_session=0.1)
+    other = finding("idx", statement=api.format("tasks"), calls_per_session=9.0)
+    found = advised(tmp_path, function, other)
+    order = found.promising(["counts", "idx"], failing_on(api.format("counted()")), 100_000)
+    assert order == ["counts", "idx"]
+    cut = failing_on(api.format("counted()") + " as x (")
+    assert found.promising(["counts", "idx"], cut, 100_000) == ["counts", "idx"]
 
 
 def test_a_run_without_advice_has_the_parts_of_its_levels_alone(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@
 -- swap at the end is a change of the catalogue alone, in one transaction. Each step waits at most five
 -- seconds for its lock and then gives up, with the table in working order; run it all again.
 -- Policies, grants, defaults, indexes and foreign keys go over to the new parent; triggers, identity
--- columns and references to the table do not, and are refused. The key becomes (@keys@, @column@): a
--- partition's must hold the month's column.
+-- columns, views of the table and references to it do not, and are refused. The key becomes
+-- (@keys@, @column@): a partition's must hold the month's column.
 -- CONCURRENTLY cannot run in a transaction: use the Supabase CLI from 2.112 on, or psql.
 set lock_timeout = '5s';
 drop index concurrently if exists @schema@.@table@_by_month_key;
@@ -18,11 +18,14 @@ begin
             select from pg_catalog.pg_attribute as a where a.attrelid = c.oid and a.attidentity <> ''
         ) or exists (
             select from pg_catalog.pg_trigger as t where t.tgrelid = c.oid and not t.tgisinternal
+        ) or exists (
+            select from pg_catalog.pg_depend as d
+            where d.refobjid = c.oid and d.classid = 'pg_catalog.pg_rewrite'::regclass
         )
         from pg_catalog.pg_class as c
         where c.oid = '@schema@.@table@'::regclass
     ) then
-        raise exception '@table@ is partitioned already, or has an identity column or triggers'
+        raise exception '@table@ is partitioned already, or has an identity column, triggers or views'
             using hint = 'Partition it by hand: this migration would lose them';
     end if;
     -- A migration that was cut short long ago: its bound may be behind us by now.

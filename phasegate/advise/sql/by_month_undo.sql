@@ -13,7 +13,7 @@ begin
     from pg_catalog.pg_constraint
     where conrelid = '@schema@.@table@'::regclass and contype = 'p';
     alter table @schema@.@table@ detach partition @schema@.@table@_before;
-    insert into @schema@.@table@_before select * from @schema@.@table@;
+    insert into @schema@.@table@_before (@columns@) select @columns@ from @schema@.@table@;
     drop table @schema@.@table@;
     execute format(
         'alter table @schema@.@table@_before drop constraint @table@_before_pkey,'
