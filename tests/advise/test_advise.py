@@ -37,7 +37,7 @@ from phasegate.stack.levels import apply_parts, present_parts
 from phasegate.stack.postgres import PostgresServer
 from tests.load.test_stage_result import QUICK_US, SLOW_US, stage
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]  # judges times
 
 USERS, SEED = 250, 5
 INDEX = "idx_visits_person_id_happened_at_id"

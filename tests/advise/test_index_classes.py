@@ -23,7 +23,7 @@ from phasegate.project import VARIABLE, Project, load_project, transactional
 from phasegate.records.advice import Finding
 from phasegate.stack.postgres import PostgresServer
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.alone]  # judges times
 
 USERS, SEED, ROWS = 60, 5, 30_000
 
