@@ -30,7 +30,7 @@ CHANCE = TAKEN_AWAY | {Reason.TOO_FEW, Reason.ABOVE_PEAK, Reason.LAG}
 LONG_CELLS = 8
 LONG_SESSIONS = 4 * SESSIONS_MIN
 LONG_CLICKS = 2 * CLICKS_MIN
-LONG_S_MAX = 120.0
+LONG_S_MAX = 90.0
 LONG_TIMES = 2
 """So often at most, where other programs had the machine."""
 
@@ -43,8 +43,8 @@ def longer(
 ) -> tuple[float, float]:
     """How long a stage near the edge lasts, and at how many sessions per second.
 
-    So that enough sessions come, within two minutes; at a higher rate where these would not click
-    often enough.
+    So that enough sessions come, within a minute and a half; at a higher rate where these would not
+    click often enough.
     """
     lasts_s = max(LONG_CELLS * cell_s, min(LONG_SESSIONS / rate_sessions_per_s, LONG_S_MAX))
     enough = LONG_CLICKS / clicks_per_session / lasts_s if clicks_per_session else 0.0

@@ -116,7 +116,7 @@ def test_a_size_on_the_edge_is_named_wherever_the_next_one_is_the_answer() -> No
     assert "its credits are never used up; nano could not be judged in its burst" in text
     assert "on the edge             micro for ever, warm cache: p95 between 380 and 610 ms" in text
     cells = [cell for row in sizing.drives_table([unsure]).rows for cell in row]
-    assert "on the edge (p95 470 ms, 380 to 610 ms)" in cells
+    assert "on the edge (p95 470 ms, 380 ms to 610 ms)" in cells
 
 
 def test_a_size_that_only_one_plan_has_is_told_with_it() -> None:
