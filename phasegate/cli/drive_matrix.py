@@ -17,7 +17,6 @@ from phasegate.levels.runner import running_level
 from phasegate.levels.stack import RunningLevel
 from phasegate.load.breakpoint import Finding
 from phasegate.load.capacity_matrix import (
-    Change,
     Driver,
     MatrixPlan,
     Standing,
@@ -193,26 +192,22 @@ def find_least(
         rate = project.catalogue.workload.arrival_rate_per_s(users) * plan.head_room
         on_progress(f"{users:,} users with {', '.join(added) or 'nothing'}")
         with stacks.running(parts, users) as running:
-            own = project.parts_of(running.level)
-            # The sessions know the project's own parts alone; the others lie in the database.
-            more = parts - own - set(candidates.proposed)
-            change = Change(tuple(sorted(more)), tuple(sorted(own - parts)))
+            change = candidates.change_of(running.level, parts)
             return driver.cell(
                 standing_of(running, project), stage, running.level, users, rate, change
             )
 
     found: list[LeastStack] = []
     start: tuple[str, ...] = ()
-    try:
-        for users in plan.sizes:
-            search = _search(drive, users, candidates, trials_max)
-            finding, parts = search.least(start, candidates.names)
-            start = parts if finding is Finding.SUSTAINED else start
-            found.append(_stack(users, finding, parts, search, candidates))
-    finally:
-        kept.release()
-        if candidates.proposed:
-            _take_away(databases, candidates)
+    with taking_away(databases, candidates):
+        try:
+            for users in plan.sizes:
+                search = _search(drive, users, candidates, trials_max)
+                finding, parts = search.least(start, candidates.names)
+                start = parts if finding is Finding.SUSTAINED else start
+                found.append(_stack(users, finding, parts, search, candidates))
+        finally:
+            kept.release()
     record = LeastRecord(
         format_version=LeastRecord.FORMAT_VERSION,
         head_room=plan.head_room,
@@ -234,12 +229,16 @@ def _cell_before(plan: MatrixPlan, users: int) -> Driven | None:
     return Driven(store.read(load, LoadRecord), sampled)
 
 
-def _take_away(databases: Mapping[int, str], candidates: Candidates) -> None:
-    """What the project does not have: whoever comes next knows nothing of it."""
-    for dsn in databases.values():
-        there = present_parts(dsn, candidates.project)
-        if there & set(candidates.proposed):
-            apply_parts(dsn, there - set(candidates.proposed), candidates.project)
+@contextmanager
+def taking_away(databases: Mapping[int, str], candidates: Candidates) -> Iterator[None]:
+    """At the end, what the project does not have goes: whoever comes next knows nothing of it."""
+    try:
+        yield
+    finally:
+        for dsn in databases.values() if candidates.proposed else ():
+            there = present_parts(dsn, candidates.project)
+            if there & set(candidates.proposed):
+                apply_parts(dsn, there - set(candidates.proposed), candidates.project)
 
 
 FIRST = 1

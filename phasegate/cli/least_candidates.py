@@ -19,6 +19,7 @@ from sqlglot import exp
 
 from phasegate.advise import run as advised
 from phasegate.advise.findings import BETTER_BY
+from phasegate.load.capacity_matrix import Change
 from phasegate.load.stage_result import Driven
 from phasegate.project import Project, read_techniques
 from phasegate.records import store
@@ -126,6 +127,15 @@ class Candidates:
             own = self.project.client_parts.get(part)
             parts = (parts - set(own.replaces if own else ())) | {part}
         return frozenset(parts) | self.upkeep_of(added)
+
+    def change_of(self, level: int, parts: frozenset[str]) -> Change:
+        """How a stack of `parts` differs from its level, as the sessions know it.
+
+        They know the project's own parts alone; candidates lie in the database.
+        """
+        own = self.project.parts_of(level)
+        more = parts - own - set(self.proposed)
+        return Change(tuple(sorted(more)), tuple(sorted(own - parts)))
 
     def probe(self, driven: Driven) -> Probe:
         """A stage judged for its population at the modelled peak."""

@@ -18,8 +18,10 @@ import msgspec
 
 from phasegate import seeding
 from phasegate.cli import circumstances, console, options
+from phasegate.cli.drive_matrix import taking_away
 from phasegate.cli.drive_sizes import search_sizes
-from phasegate.load.capacity_matrix import HEAD_ROOM, Change
+from phasegate.cli.least_candidates import Candidates
+from phasegate.load.capacity_matrix import HEAD_ROOM
 from phasegate.load.size_drives import SizePlan
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold
@@ -121,33 +123,50 @@ def _parts(
     )
 
 
-def candidates(asked: Asked, users: int, folder: Path | None) -> Iterator[frozenset[str]]:
+def stacks(
+    asked: Asked, users: int, folder: Path | None, known: Candidates
+) -> Iterator[frozenset[str]]:
     """Sets of parts to try, the simplest first.
 
     The simplest stack that a run was seen to hold `users` with, where it searched one; the levels
     else, in their order.
+
+    Args:
+        asked: what the command was asked for.
+        users: registered ones.
+        folder: of the run; None where there is none.
+        known: the project's parts, and the candidates of that run, kept or not.
     """
-    project = asked.project
+    project = known.project
     if asked.parts is not None:
         yield asked.parts
         return
     if folder is not None and (folder / "least.json").exists():
-        record = store.read(folder / "least.json", LeastRecord)
-        for stack in record.stacks:
+        for stack in store.read(folder / "least.json", LeastRecord).stacks:
             if stack.users == users and stack.outcome == "holds":
-                parts = set(record.always)
-                for needed in stack.needed:
-                    own = project.client_parts.get(needed.part)
-                    parts = (parts - set(own.replaces if own else ())) | {needed.part}
-                if parts <= project.known_parts:  # without a candidate that was not kept
-                    yield frozenset(parts | set(stack.kept_up_by))
+                added = [needed.part for needed in stack.needed]
+                if lost := {*added, *stack.kept_up_by} - project.known_parts:
+                    console.say(_lost(users, sorted(lost)))
+                else:
+                    yield known.stack_of(added) | set(stack.kept_up_by)
     for level in range(1, len(project.levels) + 1):
         yield project.parts_of(level)
+
+
+def _lost(users: int, parts: Sequence[str]) -> str:
+    return (
+        f"  not driven: the simplest stack of the run for {users:,} users needs "
+        f"{', '.join(parts)}, which neither the project nor the run has any more; the levels are "
+        "tried instead"
+    )
 
 
 def measure(asked: Asked, folder: Path | None) -> SizesRecord:
     """Search the size for each number of users; files go below `folder`, or nowhere if None."""
     answers = []
+    known = Candidates(asked.project, {})
+    if folder is not None:
+        known = Candidates.of_run(asked.project, {}, folder)
     with (
         locked(cache_dir(), "phasegate size"),
         _kept_in(folder) as run_dir,
@@ -159,8 +178,11 @@ def measure(asked: Asked, folder: Path | None) -> SizesRecord:
                 dsn, _ = seeding.ensure_dataset(
                     server, users=users, seed=asked.seed, jobs=asked.jobs, on_progress=move
                 )
-            with console.step(f"sizes for {users:,} users") as show:
-                answers.append(_answer(asked, users, folder, server, dsn, run_dir, show))
+            with (
+                console.step(f"sizes for {users:,} users") as show,
+                taking_away({users: dsn}, known),
+            ):
+                answers.append(_answer(asked, users, folder, known, server, dsn, run_dir, show))
     return SizesRecord(
         format_version=SizesRecord.FORMAT_VERSION,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -206,22 +228,22 @@ def _answer(
     asked: Asked,
     users: int,
     folder: Path | None,
+    known: Candidates,
     server: PostgresServer,
     dsn: str,
     run_dir: Path,
     show: Callable[[str], None],
 ) -> SizeAnswer:
-    """The size for the simplest of the candidates that holds on the largest size."""
-    project, search = asked.project, None
-    for parts in candidates(asked, users, folder):
+    """The size for the simplest of the stacks that holds on the largest size."""
+    project, search = known.project, None
+    for parts in stacks(asked, users, folder, known):
         wholes = [n for n in range(1, len(project.levels) + 1) if project.parts_of(n) <= parts]
         level = max(wholes, default=1)
-        own = project.parts_of(level)
         plan = SizePlan(
             users=users,
             level=level,
             parts=tuple(sorted(parts)),
-            change=Change(added=tuple(sorted(parts - own)), removed=tuple(sorted(own - parts))),
+            change=known.change_of(level, parts),
             sizes=asked.compute,
             seed=asked.seed,
             run_dir=run_dir,

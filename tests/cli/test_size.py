@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from phasegate.cli.least_candidates import Candidates
 from phasegate.cli.main import phasegate
-from phasegate.cli.size import Asked, _conclude, candidates, possible_sizes
+from phasegate.cli.size import Asked, _conclude, possible_sizes, stacks
 from phasegate.model.errors import CannotMeasure, DoesNotHold, UsageError
 from phasegate.project import load_project
 from phasegate.records import store
@@ -17,10 +18,12 @@ from phasegate.records.matrix import Probe
 from phasegate.records.run import Machine
 from phasegate.records.sizes import SizeAnswer, SizeDrive, SizesRecord
 from phasegate.stack import emulation
+from tests.cli.test_least_candidates import advised, finding
 
 pytestmark = pytest.mark.unit
 
 PROJECT = load_project()
+KNOWN = Candidates(PROJECT, {})
 PROBE = Probe(
     stage="s", level=1, users=10_000, rate_sessions_per_s=1.0, verdict="PASS", reasons=(),
     latency_ms_p95=1.0, clicks=100, clicks_failed=0, bound_by=None, bound_detail=None,
@@ -34,22 +37,39 @@ def _asked(parts: frozenset[str] | None = None) -> Asked:
 
 def test_the_levels_are_tried_in_their_order() -> None:
     levels = [PROJECT.parts_of(n) for n in range(1, len(PROJECT.levels) + 1)]
-    assert list(candidates(_asked(), 10_000, None)) == levels
-    assert list(candidates(_asked(frozenset({"pooler"})), 10_000, None)) == [{"pooler"}]
+    assert list(stacks(_asked(), 10_000, None, KNOWN)) == levels
+    assert list(stacks(_asked(frozenset({"pooler"})), 10_000, None, KNOWN)) == [{"pooler"}]
 
 
-def test_the_simplest_stack_of_a_run_comes_first_for_its_users_alone(tmp_path: Path) -> None:
+def _held_with(folder: Path, part: str) -> None:
     stack = LeastStack(
-        users=10_000, outcome="holds", needed=(Needed(part="pooler", without=None),),
+        users=10_000, outcome="holds", needed=(Needed(part=part, without=None),),
         kept_up_by=(), probe=PROBE, trials=(),
     )  # fmt: skip
     record = LeastRecord(
         format_version=LeastRecord.FORMAT_VERSION, head_room=1.3, always=("n-plus-1",),
         left_out=(), stacks=(stack,),
     )  # fmt: skip
-    store.write(tmp_path / "least.json", record)
-    assert next(candidates(_asked(), 10_000, tmp_path)) == {"pooler", "n-plus-1"}
-    assert next(candidates(_asked(), 1000, tmp_path)) == PROJECT.parts_of(1)
+    store.write(folder / "least.json", record)
+
+
+def test_the_simplest_stack_of_a_run_comes_first_for_its_users_alone(tmp_path: Path) -> None:
+    _held_with(tmp_path, "pooler")
+    assert next(stacks(_asked(), 10_000, tmp_path, KNOWN)) == {"pooler", "n-plus-1"}
+    assert next(stacks(_asked(), 1000, tmp_path, KNOWN)) == PROJECT.parts_of(1)
+
+
+def test_a_candidate_that_was_not_kept_is_driven_and_one_that_is_gone_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = advised(tmp_path, finding("idx_tasks_state"))
+    _held_with(tmp_path, "idx_tasks_state")
+    parts = next(stacks(_asked(), 10_000, tmp_path, known))
+    assert parts == {"n-plus-1", "idx_tasks_state"}
+    change = known.change_of(1, parts)
+    assert change.added == (), "the sessions know nothing of it"
+    assert next(stacks(_asked(), 10_000, tmp_path, KNOWN)) == PROJECT.parts_of(1)
+    assert "needs idx_tasks_state, which neither the project nor the run" in capsys.readouterr().err
 
 
 def test_sizes_beyond_this_machine_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
