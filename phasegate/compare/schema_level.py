@@ -36,6 +36,7 @@ class Raised:
         self._dsn = dsn
         self._caller = caller
         self._project = project
+        self._beside: frozenset[str] = frozenset()
         # The arms take away what they compare against, so everything must be there first.
         last = in_database(project, project.parts_of(len(project.levels)))
         try:
@@ -94,20 +95,26 @@ class Raised:
         """Whose setup is in place from now on; None: nobody's."""
         self._caller.once("update phasegate.benchmark_session set technique = $1", technique)
 
-    def add(self, parts: Collection[str]) -> frozenset[str]:
-        """Apply `parts` as well; those that were lacking, to be taken away by `keep`.
+    def lacking(self, parts: Collection[str]) -> frozenset[str]:
+        """Those of `parts` that are not there all the time."""
+        return frozenset(parts) - self.parts
+
+    def bring(self, needs: Collection[str]) -> None:
+        """What a technique needs beside the last level's parts, and nothing else beside them.
+
+        It stays until another needs something else: neighbours that need the same share it.
 
         Raises:
             CannotMeasure: a migration fails; nothing was changed.
         """
-        lacking = frozenset(parts) - present_parts(self._dsn, self._project)
-        if lacking:
-            self._apply(self.parts | lacking)
-        return lacking
+        wanted = self.lacking(needs)
+        if wanted != self._beside:
+            self._apply(self.parts | wanted)
+            self._beside = wanted
 
     def keep(self) -> None:
         """Take away what was added to the last level's parts."""
-        self._apply(self.parts)
+        self.bring(())
 
     def _apply(self, parts: Collection[str]) -> None:
         try:
@@ -120,7 +127,7 @@ class Raised:
 
     def restore(self) -> None:
         """The parts that were found, and no note. The session's own connection must be closed."""
-        if self.found_parts != self.parts:
+        if self.found_parts != self.parts | self._beside:
             self._bring_to(self.found_parts)
         session = Session(self._dsn)
         try:

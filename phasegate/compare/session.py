@@ -6,6 +6,7 @@ that the database is left as it was found. Collects the records of what was meas
 
 from __future__ import annotations
 
+import gc
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +33,7 @@ from phasegate.compare.engine import (
 from phasegate.compare.libpq import Session
 from phasegate.compare.schema_level import Raised
 from phasegate.compare.syntax import check_syntax
-from phasegate.compare.technique import Arm, Parameters, Technique
+from phasegate.compare.technique import Arm, Draw, Parameters, Technique
 from phasegate.compare.technique_folders import SELF_CHECK as SELF_CHECK
 from phasegate.compare.technique_folders import project_here
 from phasegate.compare.yardstick import Yardstick
@@ -150,6 +151,8 @@ class BenchmarkSession:
         self._done: dict[str, record.Comparison] = {}
         self._under_way: dict[str, Comparing] = {}
         self._planned: Sequence[Technique] = ()
+        self._drawn: dict[Draw, Sequence[Parameters]] = {}
+        """What techniques drew for themselves: a scan of a table, so once for all turns."""
         self.say: Callable[[str], None] = lambda _: None
         self.project = project or project_here()
         self._unmeasured: dict[str, PhasegateError] = {}
@@ -177,6 +180,9 @@ class BenchmarkSession:
         self.routes = Routes(self._dsn, self.caller, self.placement)
         self.yardstick = Yardstick(self.caller, random.Random(self._seed))
         self._ticks = processor_ticks() if is_local(self._dsn) else ()
+        # What is there by now stays: collecting before each turn then looks at what came after it.
+        gc.collect()
+        gc.freeze()
         self.budget.opened()
         return self
 
@@ -193,9 +199,12 @@ class BenchmarkSession:
 
     def __exit__(self, *_: object) -> None:
         """Take away what was created, and close; each step whatever becomes of the others."""
+        gc.unfreeze()
         with ExitStack() as stack:
             if not self._stay_raised:
                 stack.callback(self._raised.restore)
+            else:
+                stack.callback(self._raised.keep)
             stack.callback(self.caller.close)  # before that: its locks would be waited for
             stack.callback(self.placement.release)
             stack.callback(self.routes.close)
@@ -256,7 +265,7 @@ class BenchmarkSession:
                     return
 
     def _turns(self, technique: Technique) -> int:
-        once = technique.setup or technique.needs or technique.writes
+        once = technique.setup or self._raised.lacking(technique.needs) or technique.writes
         return 1 if self._disabled or once else TURNS
 
     def _take_turn(self, technique: Technique, turn: Turn, *, shares: int) -> None:
@@ -303,8 +312,7 @@ class BenchmarkSession:
                 f"it needs PostgreSQL {technique.server_major_min}, and the server is {major}"
             )
         with ExitStack() as stack:
-            if self._raised.add(technique.needs):
-                stack.callback(self._raised.keep)
+            self._raised.bring(technique.needs)
             if technique.setup:
                 self._raised.note_setup(technique.id)
                 stack.callback(self._raised.note_setup, None)
@@ -345,7 +353,9 @@ class BenchmarkSession:
         """
         population = self.population
         if technique.draw is not None:
-            population = technique.draw(self.caller, population)
+            if technique.draw not in self._drawn:
+                self._drawn[technique.draw] = technique.draw(self.caller, population)
+            population = self._drawn[technique.draw]
         before, after = technique.arms
         callers = self.routes.caller(before.route), self.routes.caller(after.route)
         with ExitStack() as stack:
