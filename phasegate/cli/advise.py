@@ -76,6 +76,7 @@ def _measured(
 ) -> tuple[AdviceRecord, Path]:
     # Locust's and PostgreSQL's rooms take a second to import; --help and --keep need none of them.
     from phasegate import seeding
+    from phasegate.advise import inventory
     from phasegate.advise.run import AdvicePlan
     from phasegate.advise.run import advise as measure
     from phasegate.advise.statements import read_statements
@@ -86,6 +87,8 @@ def _measured(
     require_writable(results, purpose="results")
     if foreign is not None:
         read_statements(foreign)  # what it lacks is said before minutes are spent on our copy
+        for line in inventory.lines(inventory.inventory(foreign, project)):
+            click.echo(line, err=True)
     sizes = project.catalogue.run.sizes_up_to(users or 10_000)
     plan = AdvicePlan(project, level, seed, budget or BUDGET_S * len(sizes), foreign)
     with (

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+import asyncpg
 import click
 from click.core import ParameterSource
 
@@ -15,10 +16,12 @@ from phasegate.adopt.project_folder import Change, State, compare, write
 from phasegate.adopt.workflows import FOLDER as WORKFLOWS
 from phasegate.adopt.workflows import workflows as workflow_files
 from phasegate.cli import options
-from phasegate.model.errors import ConfigurationError, UsageError
+from phasegate.model.errors import ConfigurationError, PhasegateError, UsageError
 from phasegate.nightly.worktrees import repository_of
 from phasegate.project import load_project
+from phasegate.project.find import FILE as PROJECT_FILE
 from phasegate.record import Recorded, record
+from phasegate.report.format import plain
 
 NAMED_MAX = 10
 LOCUSTFILE = "loadtests/locustfile.py"
@@ -108,8 +111,9 @@ def init(
     changes = compare(root, files)
     if not diff:
         write(root, files, changes)
+    there = _there(dsn, root) if dsn is not None else ()
     heard = () if recorded is None else about_recording(recorded)
-    for line in (*about(adopted), *heard, *written(folder, changes, diff=diff)):
+    for line in (*about(adopted), *there, *heard, *written(folder, changes, diff=diff)):
         click.echo(line)
 
 
@@ -147,6 +151,19 @@ def about(adopted: Adopted) -> Iterator[str]:
     yield f"users are in {guess.users_table}: {guess.users_reason}"
     yield from _listed("not in the copy", [loss.sentence for loss in adopted.losses])
     yield from _listed("to be said by you", [str(problem) for problem in guess.problems])
+
+
+def _there(dsn: str, root: Path) -> Iterator[str]:
+    """What the database has of what a stack can have, techniques of the project too."""
+    # Brings the advise room, which only a database asks for.
+    from phasegate.advise import inventory
+
+    try:
+        project = load_project(root) if (root / PROJECT_FILE).is_file() else None
+        yield from inventory.lines(inventory.inventory(dsn, project))
+    except (PhasegateError, asyncpg.PostgresError) as error:
+        # The project is made all the same: somebody's edits cannot be read, or rights are lacking.
+        yield f"not looked for what the database has beside its tables: {plain(str(error))}"
 
 
 def about_recording(recorded: Recorded) -> Iterator[str]:

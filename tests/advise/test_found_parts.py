@@ -11,6 +11,7 @@ import sqlglot
 
 from phasegate import seeding
 from phasegate.advise.found_parts import IndexShape, found_parts, holds_users, shape_of
+from phasegate.advise.inventory import inventory, lines
 from phasegate.project import load_project
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer
@@ -79,6 +80,15 @@ def test_parts_are_found_under_any_name_and_nothing_is_written(
     assert "logs_window" not in found, "the log itself is not partitioned"
     assert found == found_parts(database, project)
     assert holds_users(database, project.about)
+    there = inventory(database, project)
+    assert there.techniques == found
+    assert there.views == ("private.figures",)
+    assert there.partitioned == ("public.activity_logs_partitioned",)
+    assert "tasks_of_a_user" in there.indexes
+    assert "tasks_pkey" not in there.indexes
+    told = "\n".join(lines(there))
+    assert "idx_tasks_user_created (as tasks_of_a_user)" in told
+    assert "poolers: none seen" in told
 
 
 @pytest.mark.integration

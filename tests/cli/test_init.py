@@ -143,6 +143,10 @@ def test_a_database_becomes_a_project_without_a_row_or_an_address_in_it(
                     author uuid not null references public."user", body text not null,
                     key text default 'sk_live_0123456789abcdef');
                 create table public.gone (id int, a int, unique (id));
+                create index post_by_author on public.post (author);
+                create materialized view public.posts as
+                    select author, count(*) from public.post group by author;
+                create table public.seen (at timestamptz not null) partition by range (at);
                 insert into public."user" select gen_random_uuid(), 'SECRET' || n || '@mail.test'
                     from generate_series(1, 100) as n;
                 insert into public.post (author, body)
@@ -154,6 +158,10 @@ def test_a_database_becomes_a_project_without_a_row_or_an_address_in_it(
     asyncio.run(fill())
     done = phasegate("init", tmp_path / "out", "--database-url", database)
     assert done.returncode == 0, done.stderr
+    assert "  indexes: post_by_author\n" in done.stdout
+    assert "  materialised views: public.posts\n" in done.stdout
+    assert "  tables in partitions: public.seen\n" in done.stdout
+    assert "  replicas: none copies it now\n" in done.stdout
     written = contents(tmp_path / "out")
     text = "\n".join(written.values())
     assert "SECRET" not in text
