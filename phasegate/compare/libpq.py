@@ -150,7 +150,7 @@ class Session:
             raise StatementError(HUNG_UP, "") from None
         finally:
             self.busy_ns += perf_counter_ns() - start
-        return _result(found)
+        return _result(found, self._connection)
 
     def forget(self) -> None:
         """Drop all prepared statements."""
@@ -189,11 +189,13 @@ def _encoded(values: Sequence[str | None]) -> list[bytes | None]:
     return [None if value is None else value.encode() for value in values]
 
 
-def _result(found: pq.abc.PGresult) -> Result:
+def _result(found: pq.abc.PGresult, connection: pq.abc.PGconn) -> Result:
     if found.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
-        message = found.error_message.decode(errors=UNICODE_DAMAGE)
         state = found.error_field(pq.DiagnosticField.SQLSTATE) or b""
-        words = message.strip().splitlines() or [HUNG_UP]
+        # Without a state it is libpq that speaks, of a connection that was closed; what the other
+        # side said before it closed it (`FATAL:  query_wait_timeout`) is the connection's alone.
+        said = found.error_message if state else connection.error_message or found.error_message
+        words = said.decode(errors=UNICODE_DAMAGE).strip().splitlines() or [HUNG_UP]
         raise StatementError(words[0].removeprefix("ERROR:  "), state.decode())
     return Result(found)
 

@@ -39,11 +39,16 @@ DRIFT_POINTS = 40
 """Into so many stretches a soak is divided for its trends, fewer where a p95 would have none."""
 DRIFT_CLICKS_MIN = 60
 DRIFT_SHARE_MIN = 0.05
-"""Of what it was: a trend of less over the whole soak is not worth a word."""
+"""Of what it was: a trend of less over the whole soak is not worth a word, unless it is a leak."""
+LEAK_SHARE_MIN = 0.5
+"""Of what it was, gained in a day at the rate of the last half: a server that nobody restarts then
+runs out within days. In a soak of minutes that is far less than 5%."""
+LEAK_STEADY = 0.5
+"""Of the whole's slope, at least, in the last half: the growth of caches that fill slows down."""
 LEVELS_OFF = 0.25
 """Of the whole's slope: where the last half grows by less, it levels off."""
-HOUR_S = 3600.0
-WAL = "WAL written"
+HOUR_S, DAY_H = 3600.0, 24.0
+WAL, CONNECTIONS = "WAL written", "connections"
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ class Series:
     values: tuple[float, ...]
     only_grows: bool = False
     """By its nature, so that its growth is no drift."""
+    leaks: bool = False
+    """It should stay as it is however long the load lasts, so that steady growth is a leak."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,8 @@ class Drift:
     series: Series
     trend: Trend
     levels_off: bool
+    after_a_day: float | None = None
+    """Of what leaks: where it would be after a day at the rate of the last half."""
 
     @property
     def level(self) -> float:
@@ -154,11 +163,12 @@ def _sampled(load: LoadRecord, used: SamplerRecord | None) -> Iterator[Series]:
     later_s = (begun - datetime.fromisoformat(used.started_at)).total_seconds()
     samples = [s for s in used.samples if 0 <= s.at_s - later_s <= load.duration_s]
     names = dict.fromkeys(part.name for sample in samples for part in sample.components)
+    memory = {f"memory of {name}": name for name in names}
     looks: list[tuple[str, str, Look]] = [
-        (f"memory of {name}", "bytes", _memory_of(name)) for name in names
+        (said, "bytes", _memory_of(name)) for said, name in memory.items()
     ]
     looks += [
-        ("connections", "count", lambda s: float(s.connections)),
+        (CONNECTIONS, "count", lambda s: float(s.connections)),
         ("size of the database", "bytes", lambda s: s.growth.size_bytes if s.growth else None),
         ("dead rows", "count", lambda s: s.growth.dead_rows if s.growth else None),
         (WAL, "bytes", lambda s: s.growth.wal_bytes if s.growth else None),
@@ -175,6 +185,7 @@ def _sampled(load: LoadRecord, used: SamplerRecord | None) -> Iterator[Series]:
             at_s=tuple(float(np.median(part[:, 0])) for part in parts),
             values=tuple(value - values[0] for value in values) if name == WAL else tuple(values),
             only_grows=name == WAL,
+            leaks=name in memory or name == CONNECTIONS,
         )
 
 
@@ -190,14 +201,17 @@ def _drift(series: Series, length_s: float, tests: int) -> Drift | None:
     found = trend(hours, values)
     if series.only_grows or found is None or found.pvalue * tests > PVALUE_MAX or not found.is_one:
         return None
-    if abs(found.slope) * length_s / HOUR_S < DRIFT_SHARE_MIN * abs(float(np.median(values))):
-        return None
-    half = len(values) // 2
+    level, half = abs(float(np.median(values))), len(values) // 2
     late = trend(hours[half:], values[half:])
     levels_off = late is not None and (
         not late.is_one or abs(late.slope) < LEVELS_OFF * abs(found.slope)
     )
-    return Drift(series, found, levels_off)
+    steady = late is not None and late.is_one and late.slope >= LEAK_STEADY * found.slope > 0
+    gained = min(late.slope, found.slope) * DAY_H if late is not None and steady else 0.0
+    leak = series.leaks and gained >= LEAK_SHARE_MIN * level > 0
+    if not leak and abs(found.slope) * length_s / HOUR_S < DRIFT_SHARE_MIN * level:
+        return None
+    return Drift(series, found, levels_off, float(values[-1]) + gained if leak else None)
 
 
 def _met(found: Recurrence, used: SamplerRecord | None) -> tuple[Met, ...]:

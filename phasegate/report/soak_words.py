@@ -72,15 +72,19 @@ def suspect_name(suspect: Suspect) -> str:
 
 
 def drift_sentence(drift: Drift) -> str:
-    """`p95 of clicks grows by 12 ms an hour (9 to 15), and levels off`."""
+    """`p95 of clicks grows by 12 ms an hour (9 to 15) from about 20 ms, and levels off`."""
     found, unit = drift.trend, drift.series.unit
     low, high = sorted((abs(found.low), abs(found.high)))
-    verb = "grows" if found.slope > 0 else "falls"
+    verb = "grow" if found.slope > 0 else "fall"
+    verb += "" if drift.series.name.endswith("s") and unit == "count" else "s"
     slope, low_said, high_said, level = (
         in_unit(value, unit) for value in (abs(found.slope), low, high, drift.level)
     )
     said = f"{drift.series.name} {verb} by {slope} an hour ({low_said} to {high_said})"
-    return f"{said} from about {level}{', and levels off' if drift.levels_off else ''}"
+    said += f" from about {level}"
+    if drift.after_a_day is not None:
+        return f"{said}; a day of it: {in_unit(drift.after_a_day, unit)}"
+    return f"{said}, and levels off" if drift.levels_off else said
 
 
 def no_drift(soak: Soak) -> str:

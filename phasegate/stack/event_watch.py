@@ -68,7 +68,7 @@ class EventWatch:
         self._settings: Mapping[str, Any] = {}
         self._running: dict[tuple[int, str, str], _Running] = {}
         self._tables: dict[str, dict[str, Any]] | None = None
-        self._checkpoints: Mapping[str, Any] | None = None
+        self._checkpoints: tuple[float, Mapping[str, Any] | None] = (0.0, None)
         self._looked_s = dict.fromkeys(("fast", "slow", "growth"), float("-inf"))
         self._refreshed_s: dict[str, float] = {}
         self._jobs: set[int] = set()
@@ -226,12 +226,13 @@ class EventWatch:
         """By counters: they tell that one began, and that one has ended, since the last look."""
         new = self._settings["version"] >= 170_000
         row = (await self._fetch("events_checkpoints_17" if new else "events_checkpoints"))[0]
-        now_s, before, self._checkpoints = self._now_s, self._checkpoints, dict(row)
+        now_s = self._now_s
+        (before_s, before), self._checkpoints = self._checkpoints, (now_s, dict(row))
         if before is None:
             return
         if row["begun"] > before["begun"]:
             begun = ServerEvent(
-                kind="checkpoint", what="", begin_s=now_s, end_s=None, within_s=self._slow_s
+                kind="checkpoint", what="", begin_s=now_s, end_s=None, within_s=now_s - before_s
             )
             self._events.append(begun)
         if row["written_ms"] > before["written_ms"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -166,6 +167,45 @@ def test_a_p95_that_grows_is_a_drift(loaded: LoadRecord) -> None:
     assert drift.trend.low < 6 * 11.6 < drift.trend.high
     assert not drift.levels_off
     assert "p95 of clicks grows by" in soak_words.drift_sentence(drift)
+
+
+@pytest.mark.parametrize(
+    ("grown", "leaks"),
+    [
+        # 3 MB in ten minutes, 4.6%: as much as a real API was once seen to grow, and not told.
+        (lambda share: 3e6 * share, True),
+        # As much, of a cache that fills: nine tenths of it in the first half.
+        (lambda share: 3e6 * (1 - 0.1 ** (2 * share)), False),
+        # Less than the process gains and loses anyway.
+        (lambda share: 0.05e6 * share, False),
+    ],
+    ids=["a leak", "a cache that fills", "noise"],
+)
+def test_memory_that_grows_steadily_is_a_leak_also_where_it_is_little_so_far(
+    loaded: LoadRecord, used: SamplerRecord, grown: Callable[[float], float], leaks: bool
+) -> None:
+    random = np.random.default_rng(5)
+    grows = [
+        msgspec.structs.replace(
+            sample,
+            components=(
+                msgspec.structs.replace(
+                    sample.components[0],
+                    memory_bytes=round(
+                        65e6 + grown(sample.at_s / LENGTH_S) + random.normal(0, 0.2e6)
+                    ),
+                ),
+            ),
+        )
+        for sample in used.samples
+    ]
+    found = soak.of_stage(loaded, msgspec.structs.replace(used, samples=tuple(grows)))
+    assert found is not None
+    assert len(found.drifts) == leaks
+    for drift in found.drifts:
+        assert drift.trend.low < 6 * 3e6 < drift.trend.high
+        assert "; a day of it: " in soak_words.drift_sentence(drift)
+        assert drift.after_a_day == pytest.approx(65e6 + 3e6 * (1 + 24 * 6), rel=0.25)
 
 
 def test_the_page_and_the_summary_have_it(

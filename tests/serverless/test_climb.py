@@ -21,7 +21,8 @@ from phasegate.serverless.climb import Aim, Climbed, climb, rehearsed
 from phasegate.serverless.pool import ConnectionRefused, Pool, as_refusal
 from phasegate.serverless.target import ROLE, logged_in, reached
 from phasegate.stack.database import apply_sql
-from phasegate.stack.pgbouncer import find_pgbouncer
+from phasegate.stack.pgbouncer import find_pgbouncer, running_pgbouncer
+from phasegate.stack.pgbouncer_console import admin
 from phasegate.stack.pgbouncer_install import install_command
 from phasegate.stack.postgres import PostgresServer, running_postgres
 
@@ -30,15 +31,12 @@ pytestmark = pytest.mark.integration
 MAX_CONNECTIONS, OTHERS = 24, 3
 STRAIGHT = Way(MAX_CONNECTIONS - 3 - OTHERS)
 POOLED = Way(20, pool=5)
+needs_pgbouncer = pytest.mark.skipif(
+    find_pgbouncer() is None, reason=f"no PgBouncer on this machine: {install_command()}"
+)
 WAYS = [
     pytest.param(STRAIGHT, id="straight"),
-    pytest.param(
-        POOLED,
-        id="pooled",
-        marks=pytest.mark.skipif(
-            find_pgbouncer() is None, reason=f"no PgBouncer on this machine: {install_command()}"
-        ),
-    ),
+    pytest.param(POOLED, id="pooled", marks=needs_pgbouncer),
 ]
 LIMITS = {STRAIGHT: "max_connections", POOLED: "max_client_conn"}
 WHO = "select current_user, auth.uid()::text = $1"
@@ -176,12 +174,34 @@ def test_statements_are_those_of_the_user_and_a_fault_of_theirs_is_no_refusal(
         owner.close()
 
 
+@needs_pgbouncer
+def test_a_pooler_whose_connections_are_all_in_use_refuses_after_its_time(
+    server: PostgresServer,
+) -> None:
+    folder = server.data_dir.with_name("pooler")
+    with (
+        logged_in(server.dsn()) as login,
+        running_pgbouncer(folder, login, pool_size=1) as pooler,
+    ):
+        admin(pooler, "SET query_wait_timeout = 1")
+        pool = Pool(pooler.dsn, 2, 10.0, lambda _: None)
+        try:
+            first, second = pool.take(), pool.take()
+            first.execute("begin")
+            with pytest.raises(ConnectionRefused) as refused:
+                second.carry_out(ARM, USER)
+            assert (refused.value.limit, refused.value.said) == ("query_wait_timeout",) * 2
+            for each in (first, second):
+                pool.give_back(each)
+        finally:
+            pool.close()
+
+
 @pytest.mark.parametrize(
     ("said", "limit"),
     [
         ("connection failed: FATAL: sorry, too many clients already", "max_connections"),
         ('FATAL: too many connections for role "app"', "role"),
-        ("FATAL: query_wait_timeout", "query_wait_timeout"),
         ("FATAL: password authentication failed", None),
     ],
 )

@@ -89,7 +89,7 @@ def test_checkpoints_of_a_server_whose_log_is_not_ours_are_told_by_its_counters(
         await connection.execute("checkpoint")
 
     (checkpoint,) = of_kind(watched(database, tmp_path, do), "checkpoint")
-    assert checkpoint.within_s == 0.5
+    assert 0.45 < checkpoint.within_s < 2  # since the look before
     assert checkpoint.end_s is not None
 
 
