@@ -1,8 +1,8 @@
 """`python -m instruments shares`: what a share of the processor does to the p95 of clicks.
 
-PostgreSQL and its pooler get one share after another, in random order within each round, on a
-stack that stays up and has its data in memory. Writes `load/*.json` and `sampler/*.json` below the
-folder that it is given.
+PostgreSQL, its pooler and an API on their machine get one share after another, in random order
+within each round, on a stack that stays up and has its data in memory. Writes `load/*.json` and
+`sampler/*.json` below the folder that it is given.
 """
 
 from __future__ import annotations
@@ -83,9 +83,10 @@ def measure(project: Project, plan: Shares) -> Iterator[Stage]:
             apply_sql(dsn, "warm")
             group = make_group(running.pids["postgres"])
             try:
-                for name in ("postgres", "pgbouncer"):
-                    if name in running.pids:
-                        group.enter(running.pids[name])
+                shared = {"postgres", "pgbouncer"}
+                shared |= {"api"} if project.api.on_database_machine else set()
+                for name in shared & running.pids.keys():
+                    group.enter(running.pids[name])
                 folders = tuple(
                     Folder(kind, place.version, str(path))
                     for kind, (place, path) in group.found.items()

@@ -15,7 +15,7 @@ from phasegate.load.size_drives import SizePlan, SizeSearch, SizeStanding
 from phasegate.model.prices import Compute
 from phasegate.project import Project
 from phasegate.stack.database import apply_sql
-from phasegate.stack.emulation import LEFT_OUT, Mode
+from phasegate.stack.emulation import Mode
 from phasegate.stack.postgres import PostgresServer
 
 
@@ -52,7 +52,7 @@ def search_sizes(
                     apply_sql(dsn, "warm")
 
             yield SizeStanding(
-                standing_of(running, project), emulation.not_in_force, LEFT_OUT, warm
+                standing_of(running, project), emulation.not_in_force, emulation.left_out, warm
             )
 
     return SizeSearch(plan, project, stand, stacks.sample, on_progress)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache
@@ -23,7 +23,7 @@ from phasegate.levels.kept import Kept
 from phasegate.levels.stack import Noted, Processes, RunningLevel, Wanted
 from phasegate.model.errors import CannotMeasure, PhasegateError
 from phasegate.model.prices import Compute
-from phasegate.project import ENGINE_PARTS, Project, load_project
+from phasegate.project import ENGINE_PARTS, ApiFile, Project, load_project
 from phasegate.project.contract import WORKER_PARTS
 from phasegate.records.run import StackPart
 from phasegate.stack import compute as computes
@@ -31,7 +31,7 @@ from phasegate.stack.binaries import give_to_service_user, server_version
 from phasegate.stack.cache import cache_dir
 from phasegate.stack.control_groups import clear_leftovers
 from phasegate.stack.database import apply_sql
-from phasegate.stack.emulation import Mode, confine
+from phasegate.stack.emulation import OTHERS, OWN_API_OUTSIDE, Emulation, Mode, confine
 from phasegate.stack.levels import apply_parts, in_database
 from phasegate.stack.partitions import maintain
 from phasegate.stack.pgbouncer import CLIENTS_MAX, POOL_SIZE, start_pgbouncer, stop_pgbouncer
@@ -161,8 +161,7 @@ def build(
         parts += _add_worker(undo, processes, dsn, wanted)
         noted(processes)
     processes.api, part = _add_api(undo, processes, dsn, wanted)
-    for emulation in processes.emulations:
-        emulation.enforce()
+    _enforce(processes.emulations, processes.api, wanted.project.api)
     noted(processes)
     assert processes.server is not None  # noqa: S101 - set above; tells the type checker
     return RunningLevel(
@@ -216,6 +215,18 @@ def _confine(undo: ExitStack, processes: Processes, server: PostgresServer, want
     found = confine(server.data_dir, wanted.compute, disk, wanted.mode)
     processes.emulations.append(found)
     undo.callback(found.close)
+
+
+def _enforce(emulations: Sequence[Emulation], api: Started, own: ApiFile) -> None:
+    """Put sizes in force; the API shares the server's where the project has it on that machine."""
+    for emulation in emulations[:1]:
+        if own.on_database_machine:
+            emulation.group.enter(api.process.pid)
+            emulation.left_out = (OTHERS,)
+        elif own.command:
+            emulation.left_out = (OWN_API_OUTSIDE, OTHERS)
+    for emulation in emulations:
+        emulation.enforce()
 
 
 def _postgres_part(wanted: Wanted, processes: Processes) -> StackPart:

@@ -2,7 +2,9 @@
 
 A short stage is believed where it lies clear of the objective. Another one is driven longer, in
 parts; the interval that these leave tells on which side it lies, or that it is on the edge: two
-runs then say the same of it, where verdicts of short stages would be now this, now that.
+runs then say the same of it, where verdicts of short stages would be now this, now that. A stage
+that passes with too much of its processor in use is on the edge as well: whether a queue builds up
+within a minute is chance then, and how busy it is varies less from run to run than how late.
 """
 
 from __future__ import annotations
@@ -23,6 +25,10 @@ CLEAR_RATIO = 2.0
 """Seven stages of 6.5 to 15 s under one share of the processor were up to 2.5 times their median
 p95, and as little as 0.7 times (docs/decisions/0014): from half and twice the objective on, hardly
 one of them lies on the other side."""
+
+BUSY_SHARE_CLEAR = 0.5
+"""Of the processor that the size allows. A stage of 6.5 s at 69% had a p95 of 58 ms, one of 52 s at
+79% of the same size and load 610 ms, with 350 ms to 6 s between its parts (the same decision)."""
 
 CHANCE = TAKEN_AWAY | {Reason.TOO_FEW, Reason.ABOVE_PEAK, Reason.LAG}
 """Reasons of a stage that could not be judged and, driven longer, may be."""
@@ -51,15 +57,21 @@ def longer(
     return lasts_s, max(rate_sessions_per_s, enough)
 
 
-def is_clear(probe: Probe, slo: Slo) -> bool:
-    """Whether a longer stage would hardly say anything else."""
+def is_clear(probe: Probe, slo: Slo, busy_share: float | None) -> bool:
+    """Whether a longer stage would hardly say anything else.
+
+    Args:
+        probe: the short one, judged.
+        slo: what it was held against.
+        busy_share: of the processor that the size allows, in use; None if unknown.
+    """
     if probe.verdict == Verdict.INVALID:
         return not {code_of(reason) for reason in probe.reasons} <= CHANCE
     limit_ms, failed = slo.request_latency_ms_p95, probe.clicks_failed / max(probe.clicks, 1)
     high_ms = probe.latency_ms_p95_high or 0.0
     if probe.verdict == Verdict.PASS:
         few = failed <= slo.error_share_max / CLEAR_RATIO
-        return high_ms <= limit_ms / CLEAR_RATIO and few
+        return high_ms <= limit_ms / CLEAR_RATIO and few and (busy_share or 0.0) <= BUSY_SHARE_CLEAR
     slow = (probe.latency_ms_p95 or 0.0) >= limit_ms * CLEAR_RATIO
     return slow or failed >= slo.error_share_max * CLEAR_RATIO
 
@@ -89,10 +101,19 @@ def bounds_of(driven: Driven) -> Bounds | None:
     return Bounds((low, high), share_between(failed, totals))
 
 
-def settled(probe: Probe, bounds: Bounds, slo: Slo) -> tuple[Outcome, tuple[str, ...]]:
+def settled(
+    probe: Probe, bounds: Bounds, slo: Slo, busy_share: float | None, busy_share_max: float
+) -> tuple[Outcome, tuple[str, ...]]:
     """The verdict on a long stage, with its reasons: on the edge where an interval holds the limit.
 
     What makes a stage INVALID by itself does so here too.
+
+    Args:
+        probe: the stage, judged by itself.
+        bounds: its intervals.
+        slo: what it is held against.
+        busy_share: of the processor that the size allows, in use; None if unknown.
+        busy_share_max: up to which a PASS is believed (`[usage] cpu_share_max`).
     """
     codes = {code_of(reason) for reason in probe.reasons}
     clicks_high_ms = probe.latency_ms_p95_high
@@ -107,5 +128,8 @@ def settled(probe: Probe, bounds: Bounds, slo: Slo) -> tuple[Outcome, tuple[str,
         return "INVALID", (f"{Reason.ON_THE_EDGE}: {edge}",)
     if high > share_max:
         edge = f"{low:.1%} to {high:.1%} of clicks fail, {share_max:.1%} may"
+        return "INVALID", (f"{Reason.ON_THE_EDGE}: {edge}",)
+    if busy_share is not None and busy_share > busy_share_max:
+        edge = f"{busy_share:.0%} of its processor is in use, {busy_share_max:.0%} leave room"
         return "INVALID", (f"{Reason.ON_THE_EDGE}: {edge}",)
     return "PASS", ()

@@ -25,6 +25,7 @@ from phasegate.load.edge import LONG_TIMES, PARTS, bounds_of, is_clear, longer, 
 from phasegate.load.run import WARM_UP_S
 from phasegate.load.stage_result import Driven, begun_s, says_nothing, under_load
 from phasegate.load.stages import SESSIONS_MIN
+from phasegate.model.credits import of_processor
 from phasegate.model.prices import Compute
 from phasegate.model.size_search import next_size, smallest
 from phasegate.model.verdict import Reason, Verdict
@@ -172,14 +173,18 @@ class SizeSearch:
         per_session = probe.clicks / probe.sessions if probe.sessions else 0.0
         again_s, again_rate = longer(self._cell_s, rate, per_session)
         for _ in range(LONG_TIMES if cache == "warm" else 0):
-            if is_clear(probe, slo) or (bounds is not None and not says_nothing(probe)):
+            if bounds is not None and not says_nothing(probe):
+                break
+            if is_clear(probe, slo, _busy_share(driven, size, mode)):
                 break
             self._on_progress(f"{size.name}, {mode}: near the edge, {again_s:.0f} s more")
             driven, probe = drive(again_rate, again_s, again_s / PARTS)
             bounds = bounds_of(driven)
         verdict, reasons = probe.verdict, probe.reasons
         if bounds is not None:
-            verdict, reasons = settled(probe, bounds, slo)
+            busy_share = _busy_share(driven, size, mode)
+            most = self._catalogue.usage.cpu_share_max
+            verdict, reasons = settled(probe, bounds, slo, busy_share, most)
         return SizeDrive(
             stage=stage,
             size=size.name,
@@ -208,6 +213,14 @@ def _marked(up: SizeStanding) -> Standing:
     """The standing, with what keeps its stages from counting."""
     marks = tuple(f"{Reason.NOT_IN_FORCE}: {each}" for each in up.not_in_force)
     return replace(up.standing, marks=(*up.standing.marks, *marks))
+
+
+def _busy_share(driven: Driven, size: Compute, mode: Mode) -> float | None:
+    """Of the processor that `size` allows, what the database used under load."""
+    used, allowed = _used(driven), of_processor(size)
+    if used is None or used.cores is None:
+        return None
+    return used.cores / (allowed.max_per_s if mode == "burst" else allowed.baseline_per_s)
 
 
 def _used(driven: Driven) -> SizeUse | None:

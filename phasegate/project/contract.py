@@ -112,6 +112,8 @@ class ApiFile(Entry, frozen=True):
     `{jwt_secret}` stand for the stack's."""
     owner_columns: tuple[str, ...] = ()
     """Columns of answers that hold whose a row is: no user may see another's."""
+    on_database_machine: bool = False
+    """Whether it runs on the database's machine, and so has its share of a compute size."""
 
     def __post_init__(self) -> None:
         """Refuse a path that is none, and names that no template has."""

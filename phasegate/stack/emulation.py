@@ -6,8 +6,9 @@ cannot be put in force is said, and so is where this machine has less than the s
 
 On Supabase a project's machine also runs PostgREST, auth and the rest of its services
 (github.com/supabase/postgres, ansible/playbook.yml). PgBouncer is there too and is confined with
-the server. The API here is phasegate's own, whose processor time says nothing about PostgREST's, so
-it is left outside, and that is said.
+the server. phasegate's own API is left outside, since its processor time says nothing about
+PostgREST's, and so is a project's own, unless the project says that it runs on that machine
+(`[api] on_database_machine`). What is outside is said.
 """
 
 from __future__ import annotations
@@ -51,11 +52,11 @@ from phasegate.stack.processes import postmaster_of
 Mode = Literal["sustained", "burst"]
 """What of a size that bursts is in force: what it may use for ever, or from full credits on."""
 
-LEFT_OUT = (
-    "the API: PostgREST shares the size's processor and memory, the driven one does not",
-    "what the operating system and Supabase's other services take of its memory",
-)
+OTHERS = "what the operating system and Supabase's other services take of its memory"
 """What no emulation here puts in force."""
+
+API_OUTSIDE = "the API: PostgREST shares the size's processor and memory, the driven one does not"
+OWN_API_OUTSIDE = "the API: taken to run on another machine than the database"
 
 WHAT: dict[Kind, str] = {
     "cpu": "processor: statements run as fast as this machine's cores",
@@ -86,6 +87,8 @@ class Emulation:
     """Why the processor, the memory or the disk is not in force."""
     smaller: tuple[str, ...] = ()
     """What this machine has less of than the size: a miss then says nothing about the size."""
+    left_out: tuple[str, ...] = (API_OUTSIDE, OTHERS)
+    """What shares a size's machine, or might, and does not share the group."""
     keeper: subprocess.Popen[bytes] | None = None
 
     @property
@@ -158,7 +161,7 @@ class Emulation:
             said.append(f"{disk} and {(limits.bytes_per_s or 0) / 1e6:g} MB/s of disk each way")
         how = "for ever" if self.mode == "sustained" else "from full credits on"
         text = f"in force {how}: {', '.join(said) or 'connections and settings alone'}"
-        not_in_force = "; ".join((*self.not_in_force, *LEFT_OUT))
+        not_in_force = "; ".join((*self.not_in_force, *self.left_out))
         text += f"; not emulated: {not_in_force}"
         return text + "".join(f"; smaller than {self.size.name}: {each}" for each in self.smaller)
 

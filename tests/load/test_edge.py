@@ -16,7 +16,7 @@ import pytest
 from phasegate.load.capacity_matrix import Change, Standing
 from phasegate.load.edge import Bounds, is_clear, longer, settled
 from phasegate.load.run import Target
-from phasegate.load.size_drives import SizePlan, SizeSearch, SizeStanding
+from phasegate.load.size_drives import SizePlan, SizeSearch, SizeStanding, _marked
 from phasegate.load.stage_result import Driven
 from phasegate.model.prices import Compute
 from phasegate.project import load_project
@@ -92,7 +92,9 @@ def probe(verdict: Any, p95: float, high: float | None, *, failed: int = 0, why:
 def test_a_short_stage_is_believed_from_half_and_twice_the_objective_on(
     short: Probe, clear: bool
 ) -> None:
-    assert is_clear(short, SLO) is clear
+    assert is_clear(short, SLO, None) is clear
+    assert is_clear(short, SLO, 0.5) is clear
+    assert not (short.verdict == "PASS" and is_clear(short, SLO, 0.51))
 
 
 NONE_FAIL = (0.0, 0.0)
@@ -119,9 +121,14 @@ NONE_FAIL = (0.0, 0.0)
 def test_a_long_stage_passes_or_fails_where_its_whole_interval_does(
     long: Probe, bounds: Bounds, verdict: str, why: str
 ) -> None:
-    found, reasons = settled(long, bounds, SLO)
-    assert found == verdict
-    assert why in "".join(reasons)
+    for busy_share in (None, 0.7):
+        found, reasons = settled(long, bounds, SLO, busy_share, 0.7)
+        assert found == verdict
+        assert why in "".join(reasons)
+    found, reasons = settled(long, bounds, SLO, 0.79, 0.7)
+    assert found == ("INVALID" if verdict == "PASS" else verdict)
+    if verdict == "PASS":
+        assert reasons == ("on-the-edge: 79% of its processor is in use, 70% leave room",)
 
 
 def test_a_longer_stage_has_four_times_the_sessions_within_90_seconds() -> None:
@@ -176,6 +183,19 @@ class Drawn:
         found = Histogram({})
         found.add(np.rint(1000 * self._typical_ms[size] * np.exp(logs)).astype(np.int64))
         return found
+
+
+def test_what_is_not_in_force_or_smaller_here_goes_into_every_stage() -> None:
+    said = "machine-smaller: this machine has a disk of 120 reads/s, not 500"
+    up = SizeStanding(
+        Standing(Target("", "", ""), {}, marks=(said,)),
+        ("disk: no io controller",), (), lambda: None,
+    )  # fmt: skip
+    assert _marked(up).marks == (said, "not-in-force: disk: no io controller")
+    # A miss on a disk that is slower than the size's says nothing of the size.
+    load = msgspec.structs.replace(stage(900_000), invalid=(said,))
+    missed = Driven(load, None).probe(PROJECT.catalogue, at_peak=True)
+    assert (missed.verdict, missed.reasons) == ("INVALID", (said,))
 
 
 def searched(micro_ms: float, seed: int, out: Path) -> tuple[SizeAnswer, list[str]]:

@@ -11,6 +11,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from phasegate.levels.kept import Kept
 from phasegate.levels.runner import RunningLevel, running_level
 from phasegate.model import catalogue
 from phasegate.model.errors import CannotMeasure, ConfigurationError, Refused, UsageError
-from phasegate.project import ENGINE_PARTS, load_project
+from phasegate.project import ENGINE_PARTS, ApiFile, load_project
 from phasegate.stack import job_queue
 from phasegate.stack.cache import cache_dir, locked, occupant_of
 from phasegate.stack.compute import find_compute
@@ -220,9 +221,32 @@ def test_a_compute_size_is_in_force_and_says_what_it_is_not(
     nano = find_compute(catalogue.load(), "nano")
     with running_level(server, server.dsn("app"), 2, folder=home / "up", compute=nano) as level:
         assert setting(sql_on, server, "max_connections") == "60"
-        assert "not emulated: the API" in level.parts[0].note
+        assert "not emulated: the API: PostgREST shares" in level.parts[0].note
         assert tasks_of(level.api, level.jwt_secret, alice) == 2
+        assert GROUP not in groups_of(level.pids["api"])
     assert setting(sql_on, server, "max_connections") == "100"
+
+
+def test_an_api_on_the_databases_machine_shares_the_limits_of_its_size(
+    home: Path, server: PostgresServer
+) -> None:
+    nano, project = find_compute(catalogue.load(), "nano"), load_project()
+    shared = replace(project, api=ApiFile(on_database_machine=True))
+    with running_level(
+        server, server.dsn("app"), 2, folder=home / "up", compute=nano, project=shared
+    ) as level:
+        note = level.parts[0].note
+        assert "the API" not in note
+        assert "Supabase's other services take of its memory" in note
+        if GROUP in groups_of(level.pids["postgres"]):  # else there is no right to make one
+            assert GROUP in groups_of(level.pids["api"])
+
+
+GROUP = "/phasegate-"
+
+
+def groups_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
 
 
 def test_an_error_inside_the_block_stops_everything_too(home: Path, server: PostgresServer) -> None:
