@@ -71,7 +71,7 @@ class Candidates:
         helping = {
             each.id: each
             for each in store.read(path, AdviceRecord).findings
-            if each.advice in HELPING and each.calls_per_session != 0
+            if _helps(each) and each.calls_per_session != 0
         }
         folders, own = read_techniques(folder / advised.FOLDER), set(project.techniques)
         # Where the client must ask in another way, a migration alone changes nothing.
@@ -181,6 +181,13 @@ def _seconds_saved(finding: Finding, users: int) -> float:
     last = finding.sizes[-1]
     calls = 1.0 if finding.calls_per_session is None else finding.calls_per_session
     return (last.before_ms_p95 - last.after_ms_p95) / 1e3 * calls * users / last.users
+
+
+def _helps(finding: Finding) -> bool:
+    """Whether it makes its statement faster, needed with as many users as were measured or not."""
+    high = finding.sizes[-1].high if finding.sizes else None
+    unsure = finding.advice == "cannot tell" and high is not None and high < 1
+    return finding.advice in HELPING or unsure
 
 
 def _bare(table: str) -> str:

@@ -33,6 +33,9 @@ def finding(id_: str, **more: object) -> Finding:
     return Finding(**{**plain, **more})  # type: ignore[arg-type]
 
 
+UNSURE = (AtSize(users=1000, ratio=0.9, low=0.7, high=1.2, before_ms_p95=20.0, after_ms_p95=18.0),)
+
+
 def advised(folder: Path, *findings: Finding, client: bool = False) -> Candidates:
     for each in findings:
         own = folder / "candidates" / each.id
@@ -88,6 +91,13 @@ def test_a_statement_that_the_sampler_cut_short_is_read_as_far_as_it_goes(tmp_pa
     assert "later" in found.promising(found.names, cut, 100_000)
 
 
+def test_one_that_helps_is_tried_although_nobody_can_tell_from_how_many_users_on(
+    tmp_path: Path,
+) -> None:
+    found = advised(tmp_path, finding("unsure", advice="cannot tell"))
+    assert found.promising(found.names, failing_on(BUSY_WITH_TASKS), 100_000)[0] == "unsure"
+
+
 def test_what_takes_more_off_a_session_comes_first(tmp_path: Path) -> None:
     found = advised(tmp_path, finding("seldom", calls_per_session=0.1), finding("often"))
     order = found.promising(["seldom", "often"], failing_on(BUSY_WITH_TASKS), 100_000)
@@ -100,6 +110,7 @@ def test_what_takes_more_off_a_session_comes_first(tmp_path: Path) -> None:
         {"advice": "harmful"},
         {"advice": "no difference"},
         {"advice": "covered"},
+        {"advice": "cannot tell", "sizes": UNSURE},
         {"kind": "unused index", "advice": "can be dropped"},
         {"calls_per_session": 0.0},
     ],
