@@ -12,6 +12,7 @@ from phasegate.model.cost import Demand, cheapest
 from phasegate.records.advice import Advice, AtSize, Finding
 from phasegate.report.effects import Effect, Technique, techniques
 from phasegate.stats.crossover import Outcome
+from phasegate.stats.paired import EFFECT_MIN
 
 # Of two candidates for one statement, the dearer one must be better by this to be advised.
 BETTER_BY = 0.9
@@ -108,14 +109,13 @@ _SAME = (
 
 
 def _advice(candidate: Candidate, technique: Technique) -> Advice:
-    last, ratio = technique.largest.outcome, technique.largest.ratio
+    ratio = technique.largest.ratio
     if candidate.drops:
-        bearable = TWIN_SLOWER_MAX if candidate.kind == "duplicate index" else 1.0
-        if last == "slower" and ratio is not None and ratio.low > bearable:
-            return "harmful"
         # Nothing scanned it, or its twin stays: there is nothing to find beyond the noise.
-        quiet = ratio is not None and ratio.low <= 1
-        return "can be dropped" if last != "cannot tell" or quiet else "cannot tell"
+        bearable = TWIN_SLOWER_MAX if candidate.kind == "duplicate index" else EFFECT_MIN
+        if ratio is None:
+            return "cannot tell"
+        return "harmful" if ratio.low > bearable else "can be dropped"
     if technique.advice == "slower":
         return "harmful"
     dear = candidate.id.endswith(CARRYING) and ratio is not None and ratio.estimate > CARRYING_MAX

@@ -17,8 +17,8 @@ STATEMENT = Statement("select 1", 100, 1000.0)
 BLOCKS = 20
 
 
-def arm(ms: float) -> Arm:
-    ns = [ms * 1e6 * (1 + 0.001 * (n % 3)) for n in range(BLOCKS)]
+def arm(ms: float, spread: float = 0.001) -> Arm:
+    ns = [ms * 1e6 * (1 + spread * (n % 3)) for n in range(BLOCKS)]
     return Arm(
         name="x", sql="select 1", block_ns=tuple(ns), call_ns=tuple(map(int, ns)) * 4,
         calls_per_block=4, rows=1, plan="", plan_hash="p", shared_buffers=None, statements=1,
@@ -33,14 +33,16 @@ def candidate(id_: str, kind: str = "index", calls: int = 200, **more: object) -
     return Candidate(**{**plain, **more})  # type: ignore[arg-type]
 
 
-def judged(*measured: tuple[Candidate, float, float], sessions: int = 100) -> dict[str, Finding]:
+def judged(
+    *measured: tuple[Candidate, float, float], sessions: int = 100, spread: float = 0.001
+) -> dict[str, Finding]:
     """Of candidates with milliseconds before and after, at 1,000 users and ten times that."""
     records = [
         BenchmarkRecord(
             format_version=1, users=users, seed=1, sha256="", started_at="", server_version="",
             comparisons=tuple(
                 Comparison(technique=each.id, title=each.id, stop="precise",
-                           before=arm(before * factor), after=arm(after * factor))
+                           before=arm(before * factor), after=arm(after * factor, spread))
                 for each, before, after in measured
             ),
         )
@@ -90,6 +92,18 @@ def test_a_duplicate_can_go_where_its_twin_is_read_a_little_more_slowly(
     after: float, expected: str
 ) -> None:
     assert judged((candidate("d", "duplicate index"), 20, after))["d"].advice == expected
+
+
+@pytest.mark.parametrize("kind", ["unused index", "duplicate index"])
+def test_an_index_can_go_although_noise_leaves_it_open_whether_something_is_a_little_slower(
+    kind: str,
+) -> None:
+    found = judged((candidate("d", kind), 20, 20.1), spread=0.04)["d"]
+    ratio = found.sizes[-1]
+    assert ratio.low is not None
+    assert ratio.high is not None
+    assert 1 < ratio.low < 1.05 < ratio.high
+    assert found.advice == "can be dropped"
 
 
 def test_of_two_indexes_that_do_as_well_the_simpler_one_is_advised() -> None:
