@@ -20,7 +20,7 @@ from typing import Literal
 from phasegate.compare.block import Side, run_alone, run_block, together
 from phasegate.compare.connection import Connection
 from phasegate.compare.libpq import Session
-from phasegate.compare.p95_topup import CALLS_OF_A_SIZE, seconds_for
+from phasegate.compare.p95_topup import CALLS_NEAR, CALLS_OF_A_SIZE, near, seconds_for
 from phasegate.compare.plans import Plan, plan_note, plan_of
 from phasegate.compare.technique import Parameters, Technique
 from phasegate.compare.yardstick import Yardstick
@@ -52,6 +52,8 @@ REHEARSAL_CALLS = 3
 # Of the time allowed: calls for a p95 that take no more are made even when it is up. Few statements
 # take so long that it shows and are so quick that N* may lie there.
 ALONE_SHARE = 2.0
+# And of the old way, where N* lies beside this size: up to so many times its share of the time.
+NEAR_SHARE = 4.0
 
 # Above this, making the plan anew (1 ms or so) is nothing beside the call, and a warm-up doubles
 # the cost.
@@ -114,6 +116,10 @@ class Comparing:
         self.quickest_s = [0.0, 0.0]
         """Seconds of each arm's quickest call in the rehearsal."""
         self.plans: list[Plan | None] = []
+        self.turns: list[int] = []
+        """Blocks done at the end of each turn."""
+        self.turn_s = 0.0
+        """Seconds of a turn, had no other comparison taken more than its share."""
         self.stop: Stop = "disabled"
         self._next = rng.randrange(len(population))
 
@@ -157,9 +163,10 @@ class Comparing:
             caller.forget()
         for side, beside, quickest_s in zip(self.sides, besides, self.quickest_s, strict=True):
             side.beside = beside
-            done = len(side.alone_ns)
-            self.alone(side, PLANNED_CALLS if quickest_s < BLOCK_S else 1)
-            del side.alone_ns[done:]
+            if quickest_s < WARM_UP_S_MAX:  # a slow one reads more than a cache of the processor
+                done = len(side.alone_ns)
+                self.alone(side, PLANNED_CALLS if quickest_s < BLOCK_S else 1)
+                del side.alone_ns[done:]
 
     def warm_up_each(self) -> None:
         """From now on, warm up each arm by what its own calls take, not by the slower one's."""
@@ -228,13 +235,23 @@ def _check_budget(comparing: Comparing, budget_s: float) -> None:
         )
 
 
-def _run_alone(comparing: Comparing, budget_s: float, left_s: float, turn: Turn) -> None:
-    """The turn's share of the calls that a p95 lacks, where there is time for all of it."""
+def _run_alone(
+    comparing: Comparing, budget_s: float, left_s: float, turn: Turn, objective_ms: float
+) -> None:
+    """The turn's share of the calls that a p95 lacks.
+
+    Where N* lies beside this size as many as there is time for, elsewhere all of them or none.
+    """
     deadline = time.monotonic() + left_s
     for side in sorted(comparing.sides, key=lambda side: side.call_ns[-1]):
-        missing = turn.due(CALLS_OF_A_SIZE) - len(side.call_ns) - len(side.alone_ns)
+        matters = side is comparing.sides[0] and near(side.call_ns, objective_ms)
+        wanted = CALLS_NEAR if matters else CALLS_OF_A_SIZE
+        missing = turn.due(wanted) - len(side.call_ns) - len(side.alone_ns)
         allowed_s = max(deadline - time.monotonic(), budget_s * ALONE_SHARE)
-        if missing > 0 and seconds_for(side.call_ns, missing) < allowed_s:
+        if matters:
+            allowed_s = max(allowed_s, comparing.turn_s * NEAR_SHARE)
+            missing = min(missing, int(allowed_s / seconds_for(side.call_ns, 1)))
+        if missing > 0 and seconds_for(side.call_ns, missing) <= allowed_s:
             comparing.alone(side, missing)
 
 
@@ -248,6 +265,7 @@ def measure(
     rng: random.Random,
     disabled: bool = False,
     for_p95: bool = True,
+    objective_ms: float = math.inf,
     besides: tuple[Session | None, Session | None] = (None, None),
     yardstick: Yardstick | None = None,
 ) -> record.Comparison:
@@ -263,6 +281,7 @@ def measure(
         rng: orders the arms within each block.
         disabled: one block only, as under --benchmark-disable.
         for_p95: whether to make the calls that a p95 lacks.
+        objective_ms: of the old way's p95: beside it more calls are made.
         besides: where the statements beside the arms run; None where there is none.
         yardstick: asked between the blocks; None leaves it out.
 
@@ -275,7 +294,7 @@ def measure(
     if disabled:
         comparing.block()
     else:
-        proceed(comparing, budget_s, Turn(), for_p95=for_p95)
+        proceed(comparing, budget_s, Turn(), for_p95=for_p95, objective_ms=objective_ms)
     return conclude(comparing, title)
 
 
@@ -294,8 +313,12 @@ def begin(comparing: Comparing, budget_s: float) -> None:
     comparing.plans = [plan_of(comparing.technique, side) for side in comparing.sides]
 
 
-def proceed(comparing: Comparing, budget_s: float, turn: Turn, *, for_p95: bool) -> None:
+def proceed(
+    comparing: Comparing, budget_s: float, turn: Turn, *, for_p95: bool, objective_ms: float
+) -> None:
     """One turn of at most `budget_s` seconds, or of its share of the fewest blocks.
+
+    The calls that N* rests on may take longer (`NEAR_SHARE`).
 
     Raises:
         CannotMeasure: a statement fails, or the arms answer differently.
@@ -303,10 +326,12 @@ def proceed(comparing: Comparing, budget_s: float, turn: Turn, *, for_p95: bool)
     """
     with _without_collections():
         start = time.monotonic()
+        comparing.turn_s = max(comparing.turn_s, budget_s)
         comparing.stop = _run_blocks(comparing, budget_s, turn)
         if for_p95:
             left_s = start + budget_s - time.monotonic()
-            _run_alone(comparing, budget_s, left_s, turn)
+            _run_alone(comparing, budget_s, left_s, turn, objective_ms)
+    comparing.turns.append(comparing.blocks)
 
 
 def conclude(comparing: Comparing, title: str) -> record.Comparison:
@@ -327,6 +352,7 @@ def conclude(comparing: Comparing, title: str) -> record.Comparison:
         stop=comparing.stop,
         before=before,
         after=after,
+        turns=tuple(comparing.turns),
         notes=tuple(note for note in notes if note),
     )
 

@@ -28,6 +28,19 @@ CALLS_OF_A_SIZE = 36
 """Two neighbouring sizes then have the 72 calls between them that a p95 needs for its bound
 (`stats.crossover`); more are made of what is left of a budget."""
 
+CALLS_NEAR = 60
+"""Of a size whose old way takes about as long as its objective allows: N* lies beside it, and is as
+wide as what is known of that p95. Twice as many would make it narrower by a third."""
+NEAR_BELOW = 5.0
+"""How many times shorter than the objective a median may be: sizes lie a factor of 3.3 apart."""
+NEAR_ABOVE = 1.5
+
+
+def near(call_ns: Sequence[int], objective_ms: float) -> bool:
+    """Whether N* for this objective lies beside the size of these calls."""
+    median_ms = statistics.median(call_ns) / 1e6
+    return objective_ms / NEAR_BELOW <= median_ms <= objective_ms * NEAR_ABOVE
+
 
 def calls_missing(call_ns: Sequence[int]) -> int:
     """How many more calls the p95 of these needs (at least one of them), to have a bound."""

@@ -289,7 +289,8 @@ class BenchmarkSession:
                 comparing.block()
             else:
                 for_p95 = technique.id not in self.settled
-                proceed(comparing, turn_s, turn, for_p95=for_p95)
+                objective_ms = self._objective_ms
+                proceed(comparing, turn_s, turn, for_p95=for_p95, objective_ms=objective_ms)
             if not turn.last:
                 return
             found = _with_routes(conclude(comparing, self.title(technique)), technique, arms)
@@ -333,11 +334,15 @@ class BenchmarkSession:
                 budget_s=budget_s,
                 rng=self.rng,
                 disabled=self._disabled,
-                for_p95=technique.id not in self.settled,
+                for_p95=False,
                 besides=arms.besides,
                 yardstick=None if self._disabled else self.yardstick,
             )
         return _with_routes(found, technique, arms)
+
+    @property
+    def _objective_ms(self) -> float:
+        return self.project.catalogue.slo.statement_latency_ms_p95
 
     def title(self, technique: Technique) -> str:
         """As its folder calls it."""

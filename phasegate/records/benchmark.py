@@ -61,6 +61,9 @@ class Comparison(Part, frozen=True, kw_only=True):
     """Why measuring ended: the interval is as narrow as wanted, or time was up."""
     before: Arm
     after: Arm
+    turns: tuple[int, ...] = ()
+    """Blocks done at the end of each turn, with other comparisons between two turns; empty in
+    records older than this field."""
     costs: tuple[Cost, ...] = ()
     notes: tuple[str, ...] = ()
     """What a reader must know about this comparison on this data set."""
