@@ -12,11 +12,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from phasegate.seeding.freed_memory import keep_freed_memory
 from phasegate.seeding.table_loader import run_lanes
 from phasegate.seeding.tables import Block, Tables
 from phasegate.seeding.timeline import Year
 from phasegate.seeding.work import Lane
-from phasegate.seeding.worker import EVENT_LOOP, Job, keep_freed_memory, tables_of
+from phasegate.seeding.worker import EVENT_LOOP, Job, tables_of
 
 
 class EncodedTables:

@@ -30,7 +30,7 @@ from phasegate.seeding.entity import (
 from phasegate.seeding.fields import Field, Piece, either, led_by, literal, whole_fields
 from phasegate.seeding.pg_types import INTEGERS, decimal_text, moments, numbers, uuid_text
 from phasegate.seeding.picks import FIRST_MS, Span, available, index_by_time, inside_of
-from phasegate.seeding.population import stretches
+from phasegate.seeding.population import stretches, user_ids
 from phasegate.seeding.rows import Rows
 
 
@@ -54,8 +54,12 @@ class Uuid(Column):
 
     def put(self, rows: Rows, place: NDArray[Any]) -> None:
         """See `Column`."""
-        if self._of_users and rows.entity.uuids is not None:
-            place[...] = rows.entity.uuids.take(rows.slots)
+        if self._of_users:
+            kept = rows.entity.uuids
+            if kept is None:
+                place[...] = user_ids(rows.population.seed, rows.slots.view(np.uint64))
+            else:
+                place[...] = kept.take(rows.slots)
             return
         hashes = self.hashes(rows)
         if self.place.file == "uuid7":

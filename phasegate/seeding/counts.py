@@ -109,7 +109,7 @@ def _poisson(
     place = (chance >> np.uint64(64 - QUANTILE_BITS)).view(np.int64)
     if table.is_global or table.is_of_event:
         return poisson_quantiles(mean).take(place).astype(np.int64)
-    steps = owner.step.take(indices)
+    steps = population.steps(owner, indices)
     found = np.zeros(indices.size, dtype=np.int64)
     for step in np.unique(steps):
         of_step = steps == step

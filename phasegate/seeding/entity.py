@@ -7,6 +7,7 @@ users bring comes behind.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -31,6 +32,10 @@ USERS_MAX = 1 << 24
 
 # Worked out in blocks that fit the processor's cache.
 BLOCK = 1 << 15
+# Rows that are sorted at once, about.
+SPAN_ROWS = 1 << 18
+# Rows that tell where such a span ends.
+_SAMPLE_ROWS = 1 << 12
 
 # As its two halves, so that they can be set without a copy between.
 UUID = np.dtype([("high", ">u8"), ("low", ">u8")])
@@ -48,8 +53,6 @@ class Entity:
     year: Year
     created_ms: I64
     """Since the year's start."""
-    step: NDArray[np.uint8]
-    """Activity step of the row's user, 0 = quietest."""
     factor: int
     """Odd: code = number · factor mod 2^27."""
     above: dict[str, NDArray[np.uint32]]
@@ -59,7 +62,7 @@ class Entity:
     counts: NDArray[np.unsignedinteger] | None = None
     """Rows of each owner."""
     uuids: NDArray[np.void] | None = None
-    """Keys as 16 bytes; of users alone."""
+    """Keys as 16 bytes; of users alone, where they are not too many to be kept."""
 
     def __post_init__(self) -> None:
         """Refuse more rows than there are codes."""
@@ -76,11 +79,13 @@ class Entity:
         return int(self.created_ms.size)
 
     @cached_property
-    def first(self) -> I64:
+    def first(self) -> NDArray[np.uint32]:
         """The number of each owner's first row."""
         if self.counts is None:
-            return np.zeros(1, dtype=np.int64)
-        return np.cumsum(self.counts, dtype=np.int64) - self.counts
+            return np.zeros(1, dtype=np.uint32)
+        found = np.cumsum(self.counts, dtype=np.uint32)
+        found -= self.counts
+        return found
 
     def number(self, rows: Indices) -> I64:
         """The place of each row within its owner, 0 = first; in the table where it has none."""
@@ -91,17 +96,49 @@ class Entity:
 
     @cached_property
     def order(self) -> NDArray[np.uint32]:
-        """The rows by creation: as they are inserted."""
-        # Sorted together with their codes, in one number each: ten times as fast as `argsort`.
-        keys = self.created_ms.view(np.uint64) << np.uint64(CODE_BITS)
-        for begin in range(0, self.count, BLOCK):
-            block = keys[begin : begin + BLOCK]
-            block |= self.codes(np.arange(begin, begin + block.size, dtype=np.uint64))
-        keys.sort()
+        """The rows by creation."""
         found = np.empty(self.count, dtype=np.uint32)
-        for begin in range(0, self.count, BLOCK):
-            found[begin : begin + BLOCK] = self.indices(keys[begin : begin + BLOCK])
+        end = 0
+        for _, rows in self.spans():
+            begin, end = end, end + rows.size
+            found[begin:end] = rows
         return found
+
+    def spans(self, borders_ms: Sequence[int] = ()) -> Iterator[tuple[int, Indices]]:
+        """The rows by creation, as they are inserted, one span of time after the other.
+
+        Sort keys of all of them would be as large as all else that is kept.
+
+        Args:
+            borders_ms: ascending, since the year's start; no span reaches over one of them.
+
+        Yields:
+            When the span begins, in ms since the year's start, and its rows.
+        """
+        bounds = {0, *borders_ms, *self._cuts_ms()}
+        begins = sorted(bound for bound in bounds if 0 <= bound < self.year.end_ms)
+        of_row = np.empty(self.count, dtype=np.min_scalar_type(len(begins)))
+        for first in range(0, self.count, BLOCK):
+            block = self.created_ms[first : first + BLOCK]
+            of_row[first : first + BLOCK] = np.searchsorted(begins, block, side="right") - 1
+        for number, begin in enumerate(begins):
+            rows = np.flatnonzero(of_row == number)
+            if rows.size:
+                # Sorted together with their codes, in one number each: ten times as fast as
+                # `argsort`.
+                keys = self.created_ms.take(rows).view(np.uint64)
+                keys <<= np.uint64(CODE_BITS)
+                keys |= self.codes(rows.view(np.uint64))
+                keys.sort()
+                yield begin, self.indices(keys)
+
+    def _cuts_ms(self) -> Iterator[int]:
+        """Moments between which there are about `SPAN_ROWS` rows each."""
+        parts = -(-self.count // SPAN_ROWS)
+        if parts > 1:
+            some = np.sort(self.created_ms[:: self.count // _SAMPLE_ROWS])
+            for part in range(1, parts):
+                yield int(some[part * some.size // parts])
 
     def codes(self, rows: NDArray[np.unsignedinteger]) -> U64:
         """Code of each row."""

@@ -64,7 +64,7 @@ class Events:
         )
         # All that is looked up owner by owner is in the order of their creation.
         self._since = owner.created_ms[owner.order] + after_ms
-        self._steps = owner.step.take(owner.order)
+        self._steps = population.steps(owner, owner.order)
         self._keys: U64 = np.empty(BLOCK, dtype=np.uint64)  # room for a week's, grown as needed
         self._multiples: U64 = np.empty(0, dtype=np.uint64)  # of GOLDEN: 0, 1, 2, … times
         self._made: NDArray[np.uint32] = np.zeros(owner.count, dtype=np.uint32)
@@ -182,16 +182,21 @@ class Events:
         return self.per_owner.astype(np.int64)
 
     def by_owner(self) -> tuple[NDArray[np.uint32], I64]:
-        """All events, owner by owner in the order of time: whose they are, and when, in ms."""
-        parts = [np.zeros(0, dtype=np.uint64)]
+        """All events, owner by owner in the order of time: whose they are, and when, in ms.
+
+        `per_owner` has their numbers then.
+        """
+        made: U64 = np.empty(0, dtype=np.uint64)
+        count = 0
         for week in range(self._year.weeks):
             keys = self.week(week)
-            created = keys >> np.uint64(CODE_BITS)
+            # In place: weeks beside the whole of them are twice as much.
+            made.resize(count + keys.size, refcheck=False)
+            created = made[count:]
+            np.right_shift(keys, np.uint64(CODE_BITS), out=created)
             created += np.uint64(week * WEEK_MS)
             created |= self._owner.indices(keys).view(np.uint64) << np.uint64(MS_BITS)
-            parts.append(created)
-        made = np.concatenate(parts)
-        parts.clear()
+            count = made.size
         made.sort()
         whose = np.empty(made.size, dtype=np.uint32)
         np.right_shift(made, np.uint64(MS_BITS), out=whose, casting="unsafe")

@@ -46,10 +46,14 @@ class Numbering:
     """
 
     def __init__(self, population: Population, table: Table) -> None:
-        if table.name not in population.first_numbers:
+        first = population.first_numbers.get(table.name)
+        if first is None:
             counted = Events(population, table, first_of(table, population)).counts()
-            population.first_numbers[table.name] = np.cumsum(counted) - counted
-        self._first = population.first_numbers[table.name]
+            first = np.cumsum(counted)
+            first -= counted
+            if any(table.name in one.ancestors for one in population.declared.tables.values()):
+                population.first_numbers[table.name] = first
+        self._first = first
         self._seen: I64 = np.zeros(self._first.size, dtype=np.int64)
 
     def next(self, whose: Indices) -> tuple[I64, I64]:

@@ -36,7 +36,7 @@ class Span:
         slots: the rows in the order that the places count; None where they are the places.
     """
 
-    low: I64
+    low: NDArray[np.integer]
     count: I64
     slots: NDArray[np.uint32] | None = None
 

@@ -37,6 +37,7 @@ from phasegate.seeding.entity import (
     quotients,
 )
 from phasegate.seeding.events import Events
+from phasegate.seeding.freed_memory import give_back_freed_memory
 from phasegate.seeding.limits import limits_of, rows_of_owners
 from phasegate.seeding.picks import FIRST_MS, first_of
 from phasegate.seeding.rows import Rows
@@ -122,8 +123,29 @@ class Population:
 
     def forget_large(self) -> None:
         """Let go of entities that take much memory: whoever needs one makes it again."""
-        for name in [one for one, entity in self._entities.items() if entity.count > LARGE]:
+        large = [name for name, entity in self._entities.items() if entity.count > LARGE]
+        for name in large:
             del self._entities[name]
+        if large:
+            give_back_freed_memory()
+
+    @cached_property
+    def _user_steps(self) -> NDArray[np.uint8]:
+        found = np.empty(self.users, dtype=np.uint8)
+        for begin in range(0, self.users, BLOCK):
+            numbers = np.arange(begin, min(begin + BLOCK, self.users), dtype=np.uint64)
+            steps = activity_step(self.seed, numbers, self.declared.file.activity_sigma)
+            found[begin : begin + BLOCK] = steps
+        return found
+
+    def steps(self, owner: Entity, rows: NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Activity steps of the users of kept rows, 0 = quietest; a middle one where none is."""
+        users = owner.above.get(self.declared.users_table)
+        if owner.name == self.declared.users_table:
+            return self._user_steps.take(rows)
+        if users is None:
+            return np.full(rows.size, len(self.activities) // 2, dtype=np.uint8)
+        return self._user_steps.take(users.take(rows))
 
     def life_weeks_mean(self, name: str) -> float:
         """Expected weeks from a row's creation to the end."""
@@ -167,31 +189,22 @@ class Population:
 
     def _users(self, table: Table) -> Entity:
         days = Moments.of(self.year.signup_day_weights, DAY_MS)
-        uuids = np.empty(0 if self.declared.users_are_numbered else self.users, dtype="V16")
+        # Many are as soon made as found in memory.
+        are_kept = self.users <= LARGE and not self.declared.users_are_numbered
+        uuids = np.empty(self.users, dtype="V16") if are_kept else None
         signup_ms = np.empty(self.users, dtype=np.int64)
-        step = np.empty(self.users, dtype=np.uint8)
         for begin in range(0, self.users, BLOCK):
             block = slice(begin, min(begin + BLOCK, self.users))
             indices = np.arange(block.start, block.stop, dtype=np.uint64)
-            if uuids.size:
-                uuids[block] = _user_ids(self.seed, indices)
+            if uuids is not None:
+                uuids[block] = user_ids(self.seed, indices)
             signup_ms[block] = _signups(self.seed, indices, days, self.year)
-            step[block] = activity_step(self.seed, indices, self.declared.file.activity_sigma)
-        return Entity(
-            table.name,
-            self.year,
-            signup_ms,
-            step,
-            self._factor(table),
-            {},
-            uuids=uuids if uuids.size else None,
-        )
+        return Entity(table.name, self.year, signup_ms, self._factor(table), {}, uuids=uuids)
 
     def _reference(self, table: Table) -> Entity:
         count = table.fixed or 1
         created_ms = np.zeros(count, dtype=np.int64)
-        step = np.full(count, len(self.activities) // 2, dtype=np.uint8)
-        return Entity(table.name, self.year, created_ms, step, self._factor(table), {})
+        return Entity(table.name, self.year, created_ms, self._factor(table), {})
 
     def _groups(self, table: Table) -> Entity:
         """Group j takes the next users that are in none: as many as its size says."""
@@ -216,7 +229,6 @@ class Population:
             table.name,
             self.year,
             users.created_ms.take(founders),
-            users.step.take(founders),
             self._factor(table),
             above,
         )
@@ -255,7 +267,6 @@ class Population:
             table.name,
             self.year,
             moments,
-            users.step.take(whose),
             self._factor(table),
             {users.name: whose, groups_name: groups_of},
             owner=users.name,
@@ -280,9 +291,9 @@ class Population:
     def _many(self, table: Table) -> Entity:
         """What streams elsewhere, owner by owner; in the order of time within each."""
         owner = self.entity(table.owner)
-        owners, created_ms = Events(self, table, first_of(table, self)).by_owner()
-        counts = np.bincount(owners, minlength=owner.count).astype(np.uint32)
-        return self._owned(table, owner, owners, created_ms, counts)
+        events = Events(self, table, first_of(table, self))
+        owners, created_ms = events.by_owner()
+        return self._owned(table, owner, owners, created_ms, events.per_owner)
 
     def _owned(
         self,
@@ -297,7 +308,6 @@ class Population:
             table.name,
             self.year,
             created_ms,
-            owner.step.take(owners),
             self._factor(table),
             above | {owner.name: owners},
             owner=owner.name,
@@ -366,7 +376,7 @@ def _places(counts: NDArray[np.uint16]) -> I64:
     return np.arange(firsts.size, dtype=np.int64) - firsts
 
 
-def _user_ids(seed: int, indices: U64) -> NDArray[np.void]:
+def user_ids(seed: int, indices: U64) -> NDArray[np.void]:
     """As `model.population.user_id`, for many."""
     halves = np.empty((indices.size, 2), dtype=">u8")
     high = hashed(stream_key(seed, Stream.USER_ID_HIGH), indices)

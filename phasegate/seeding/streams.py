@@ -6,6 +6,7 @@ event comes with it, or waits for its moment.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Generator, Iterator
 from itertools import pairwise
 
@@ -82,11 +83,11 @@ class Stream:
 
     def _kept(self) -> Iterator[MonthRows]:
         entity = self._population.entity(self._table.name)
-        order = entity.order
-        borders = np.searchsorted(entity.created_ms, self._borders_ms, sorter=order)
-        for begin, end, month in _cuts(borders.tolist(), entity.count):
-            slots = order[begin:end].astype(np.intp)
-            yield Rows(self._population, self._table, slots=slots), month
+        for since_ms, slots in entity.spans(self._borders_ms):
+            month = bisect_right(self._borders_ms, since_ms) - 1
+            for begin in range(0, slots.size, BLOCK_ROWS):
+                of_block = slots[begin : begin + BLOCK_ROWS]
+                yield Rows(self._population, self._table, slots=of_block), month
 
     def _events(self) -> Iterator[MonthRows]:
         population, table = self._population, self._table

@@ -69,6 +69,11 @@ class Tables:
 
     def blocks(self, name: str) -> Iterator[Block]:
         """The rows of a table."""
+        yield from self._blocks(name)
+        # Not before what made them is gone as well.
+        self._population.forget_large()
+
+    def _blocks(self, name: str) -> Iterator[Block]:
         table = self._population.declared.tables[name]
         heads, others = self._split(name)
         # Where one column alone varies, and is whole by itself, it is placed with the head.
@@ -90,7 +95,6 @@ class Tables:
         self._histograms += self._of_stream(table, stream)
         columns = (*heads.values(), *others.values())
         self._histograms += [one.histogram() for one in columns if isinstance(one, After)]
-        self._population.forget_large()
 
     def count(self, name: str) -> int:
         """Make the rows of a table without encoding them: for their histograms alone."""

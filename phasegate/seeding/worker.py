@@ -7,7 +7,6 @@ environment. Writes the tables of its lanes.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import resource
 import signal
@@ -26,6 +25,7 @@ from phasegate.records.seed import Distribution
 from phasegate.seeding.columns import Types
 from phasegate.seeding.dataset_spec import DatasetSpec, population_of
 from phasegate.seeding.faults import fault_of
+from phasegate.seeding.freed_memory import keep_freed_memory
 from phasegate.seeding.schema import Schema
 from phasegate.seeding.table_loader import run_lanes
 from phasegate.seeding.tables import Tables
@@ -43,13 +43,6 @@ else:
 PROGRESS_INTERVAL_S = 0.1
 # How often a worker looks whether its parent is still there.
 PARENT_CHECK_S = 0.1
-# glibc's mallopt: what it sets (malloc.h), and to what. A block's memory is freed a moment before
-# the next block wants as much; given back to the kernel each time, it is zeroed and mapped anew:
-# two to three times the page faults, some 5 to 8% of a worker's processor time
-# (docs/decisions/0005-mallopt-in-seeding.md).
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-_TRIM_BYTES = 1 << 30
-_MMAP_BYTES = 1 << 25  # the largest that glibc allows
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,16 +95,6 @@ def memory_bytes_max() -> int:
     """Peak resident memory of this process."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep freed memory for its next block, where its libc can be told to."""
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES)
-        mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
 
 
 def said_of(error: BaseException) -> str:

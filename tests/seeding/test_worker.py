@@ -12,7 +12,7 @@ pytestmark = pytest.mark.integration
 SCRIPT = """
 import resource, sys
 import numpy as np
-from phasegate.seeding.worker import keep_freed_memory
+from phasegate.seeding.freed_memory import keep_freed_memory
 
 def blocks():
     return [np.full(1 << 20, 1, dtype=np.uint8) for _ in range(8)]
