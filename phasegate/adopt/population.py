@@ -14,7 +14,8 @@ from phasegate.adopt.columns import fill
 from phasegate.adopt.facts import SourceFacts
 from phasegate.adopt.filling import Filled, Problem, toml_key
 from phasegate.adopt.implied import with_implied_keys
-from phasegate.adopt.owners import Owned, find_owners
+from phasegate.adopt.owner_paths import find_owners
+from phasegate.adopt.owners import Owned
 from phasegate.adopt.rows import Rows, needed_tables, rows_of, wanted_tables
 from phasegate.adopt.shape import Place, Shape, declared_name
 from phasegate.adopt.users import find_users

@@ -127,6 +127,33 @@ def test_a_list_does_not_grow_and_a_column_named_after_a_table_refers_to_it() ->
     assert tables["visits"]["columns"]["kind_id"] == {"ref": "kinds.id"}
 
 
+MOOD = Type("enum", "mood", labels=("good", "bad"))
+LISTS = table("lists", column("made_by", null=True), foreign_keys=(key("made_by", "users"),))
+
+
+def test_a_unique_key_to_rows_that_only_may_be_a_users_makes_them_the_owner() -> None:
+    rooms = table("rooms", column("user_id"), foreign_keys=(key("user_id", "users"),))
+    notes = table(
+        "notes",
+        *(column("list_id"), column("sort", MOOD), column("room_id"), column("user_id", null=True)),
+        foreign_keys=(key("list_id", "lists"), key("room_id", "rooms"), key("user_id", "users")),
+        uniques=(Unique("once", ("list_id", "sort")),),
+    )
+    found = guess(USERS, LISTS, rooms, notes)
+    assert (found.problems, declared(found)["notes"]["owner"]) == ((), "lists")
+
+
+def test_a_unique_key_goes_before_a_shorter_path_that_a_row_may_lack() -> None:
+    pairs = table(
+        "pairs",
+        *(column("user_id", null=True), column("list_id"), column("sort", MOOD)),
+        foreign_keys=(key("user_id", "users"), key("list_id", "lists")),
+        uniques=(Unique("once", ("list_id", "sort")),),
+    )
+    found = guess(USERS, LISTS, pairs)
+    assert (found.problems, declared(found)["pairs"]["owner"]) == ((), "lists")
+
+
 def test_one_row_an_owner_and_one_default_among_several() -> None:
     settings = table(
         "settings",
@@ -185,7 +212,7 @@ def test_a_unique_key_to_rows_that_a_whole_group_shares_is_named_before_the_load
     boards = table("boards", column("team_id", null=True), foreign_keys=(key("team_id", "teams"),))
     kinds = table("kinds", column("name", TEXT))
     pins = table(
-        "pins", column("board_id"), column("user_id", null=True), column("kind_id"),
+        "pins", column("board_id", null=True), column("user_id"), column("kind_id"),
         foreign_keys=(key("board_id", "boards"), key("user_id", "users"), key("kind_id", "kinds")),
         uniques=(Unique("once", ("board_id", "kind_id")),),
     )  # fmt: skip
