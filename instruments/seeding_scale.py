@@ -1,4 +1,4 @@
-"""How a load's time and memory grow: `python -m instruments.seeding_scale [USERS …]`.
+"""How a load grows: `python -m instruments.seeding_scale [--project DIR] [USERS …]`.
 
 Loads each size into a database of its own on the server that phasegate runs itself, and drops it
 again; a million users take 15 GB of disk and minutes. Prints a table; stores nothing.
@@ -6,12 +6,16 @@ again; a million users take 15 GB of disk and minutes. Prints a table; stores no
 
 from __future__ import annotations
 
+import argparse
 import math
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from instruments.shared_memory import peak_memory
+from phasegate.project import SeedFolder
 from phasegate.records.seed import SeedRecord
 from phasegate.seeding.dataset import seed_database
 from phasegate.stack.cache import cache_dir, locked
@@ -42,18 +46,19 @@ class Size:
     load_wall_s: float
     """Of it: making and copying rows."""
     memory_mb: float
-    """Largest: resident memory of all processes of the seeder, added up."""
+    """Largest: all processes of the seeder, each page counted once (PSS)."""
 
     @classmethod
-    def of(cls, records: Sequence[SeedRecord]) -> Size:
-        """Of repeated loads of the same data set."""
+    def of(cls, loads: Sequence[tuple[SeedRecord, int]]) -> Size:
+        """Of repeated loads of the same data set: records, and bytes of memory."""
+        records = [record for record, _ in loads]
         return cls(
             users=records[0].users,
             rows=records[0].rows,
             repetitions=len(records),
             wall_s=statistics.median(one.wall_s for one in records),
             load_wall_s=statistics.median(one.load_wall_s or math.nan for one in records),
-            memory_mb=max((one.memory_bytes_max or 0) / 1e6 for one in records),
+            memory_mb=max(memory_bytes for _, memory_bytes in loads) / 1e6,
         )
 
 
@@ -62,18 +67,23 @@ def exponent(small: Size, large: Size) -> float:
     return math.log(large.wall_s / small.wall_s) / math.log(large.users / small.users)
 
 
-def measure(server: PostgresServer, sizes: Sequence[int]) -> Iterator[Size]:
+def measure(
+    server: PostgresServer, sizes: Sequence[int], project: SeedFolder | None = None
+) -> Iterator[Size]:
     """Each of `sizes` on `server`, which should do nothing else meanwhile."""
     for users in sizes:
         repetitions = max(1, min(REPETITIONS_MAX, USERS_REPEATED // users))
-        yield Size.of([_load(server, users) for _ in range(repetitions)])
+        yield Size.of([_load(server, users, project) for _ in range(repetitions)])
 
 
-def _load(server: PostgresServer, users: int) -> SeedRecord:
+def _load(server: PostgresServer, users: int, project: SeedFolder | None) -> tuple[SeedRecord, int]:
     drop = f"drop database if exists {DATABASE} with (force)"
     run(_execute(server, drop, f"create database {DATABASE} template template0", "checkpoint"))
     try:
-        return seed_database(server.dsn(DATABASE), users=users, seed=SEED)
+        with peak_memory() as peak:
+            dsn = server.dsn(DATABASE)
+            record = seed_database(dsn, users=users, seed=SEED, project=project)
+        return record, peak.bytes
     finally:
         run(_execute(server, drop))
 
@@ -104,12 +114,16 @@ def lines(sizes: Iterator[Size]) -> Iterator[str]:
 
 def main(arguments: Sequence[str]) -> None:
     """Measure the sizes of the command line."""
-    sizes = tuple(int(one.replace("_", "")) for one in arguments) or SIZES
+    parser = argparse.ArgumentParser(prog="python -m instruments.seeding_scale")
+    parser.add_argument("--project", type=Path, help="Whose tables [this folder's].")
+    parser.add_argument("sizes", nargs="*", type=int, default=SIZES, metavar="USERS")
+    given = parser.parse_args(arguments)
+    project = None if given.project is None else SeedFolder(given.project)
     with (
         locked(cache_dir(), "instruments.seeding_scale"),
         running_postgres(cluster_dir()) as server,
     ):
-        for line in lines(measure(server, sizes)):
+        for line in lines(measure(server, given.sizes, project)):
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
 

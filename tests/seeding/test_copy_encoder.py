@@ -277,3 +277,17 @@ def test_the_description_tells_rows_parameters_and_distributions() -> None:
 def test_the_description_refuses_what_the_seeder_would() -> None:
     with pytest.raises(UsageError):
         describe(0, 1)
+
+
+def test_the_bytes_do_not_depend_on_what_is_kept_or_sorted_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def made() -> list[bytes]:
+        tables = Tables(population(7, 2_000), TYPES)
+        return [b"".join(block.data for block in tables.blocks(name)) for name in TYPES]
+
+    at_once = made()
+    monkeypatch.setattr("phasegate.seeding.entity.SPAN_ROWS", 100)
+    monkeypatch.setattr("phasegate.seeding.entity._SAMPLE_ROWS", 50)
+    monkeypatch.setattr("phasegate.seeding.population.LARGE", 100)
+    assert made() == at_once
