@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from phasegate.advise.draws import Users, path_to_users
 from phasegate.advise.indexes import missing_indexes
 from phasegate.advise.policies import asked_once, merged, overlapping
 from phasegate.advise.rewrites import rewrites
-from phasegate.advise.schema import Column, ForeignKey, Function, Index, Policy, Schema, Table
+from phasegate.advise.schema import Column, ForeignKey, Function, Index, Policy, Schema, Table, sql
 from phasegate.advise.statements import Seen
 from phasegate.advise.unused import droppable
 from phasegate.advise.world import World
 from phasegate.project import read_techniques
 
+ROOT = Path(__file__).parents[2]
 OWN = "(owner_id = ( SELECT auth.uid() AS uid))"
 
 PAGE = (
@@ -265,6 +267,20 @@ def test_each_kind_of_comparison_has_its_kind_of_index(
     fields = {**orders().columns, column.name: column}
     found = list(missing_indexes(world(orders(columns=fields), statements=[asked(sql)])))
     assert any(expected in each.files["migration.sql"] for each in found)
+
+
+def test_the_task_app_s_log_goes_into_months_by_the_very_statements_of_a_candidate() -> None:
+    """A project's own files are written out: what is mended in one must be mended in the other."""
+    said = {"schema": "public", "table": "activity_logs", "column": "created_at", "keys": "id"}
+    made = re.sub(r"@(\w+)@", lambda found: said[found[1]], sql("by_month"))
+    own = (ROOT / "benchmarks/logs_window/migration.sql").read_text(encoding="utf-8")
+    own = own.replace("activity_logs_id_created_at", "activity_logs_by_month_key")
+    assert _statements_in(own) == _statements_in(made)
+
+
+def _statements_in(text: str) -> list[str]:
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return [line for line in lines if line and not line.startswith("--")]
 
 
 def test_an_index_of_a_partitioned_table_is_not_taken_for_unused() -> None:
