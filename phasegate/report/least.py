@@ -136,6 +136,9 @@ def _do(
     for needed in new:
         command = command_for(needed, project)
         said.append(title_of(needed, project) + (f" ({command})" if command else ""))
+    upkeep = [part for part in stack.kept_up_by if below is None or part not in below.kept_up_by]
+    if upkeep:
+        said.append(f"kept up to date by {listed(upkeep)}")
     return "; ".join(said), "; ".join(f"{each.part}: {_p95(each.without)}" for each in new)
 
 

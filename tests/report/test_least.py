@@ -68,6 +68,13 @@ def test_the_page_begins_with_it_and_names_what_is_not_needed(whole_run: Path) -
     assert INDEX not in others
 
 
+def test_what_keeps_a_needed_part_up_to_date_is_named_beside_it(whole_run: Path) -> None:
+    kept = msgspec.structs.replace(stack(100_000, "user_stats"), kept_up_by=("refresh",))
+    searched(whole_run, stack(1_000), kept)
+    html = report.build(whole_run).read_text(encoding="utf-8")
+    assert "phasegate sql user_stats); kept up to date by refresh" in html
+
+
 def test_the_gate_judges_the_least_and_its_next_is_nothing_that_it_has(whole_run: Path) -> None:
     searched(whole_run, stack(1_000), stack(10_000), stack(100_000, INDEX))
     early = report.gate(whole_run, 2)
