@@ -173,8 +173,9 @@ def sizes_from(found: Money) -> str:
     if not measured:
         return f"Compute sizes are chosen {ASSUMED_SIZES}; `phasegate size` measures them."
     return (
-        f"Compute sizes for {listed(measured)} were measured with the size in force, the API "
-        f"outside it; all others are chosen {ASSUMED_SIZES}."
+        f"Compute sizes for {listed(measured)} were measured with the size in force, with this "
+        "machine's cores taken for the size's, and the API outside it unless `[api]` says "
+        f"otherwise; all others are chosen {ASSUMED_SIZES}."
     )
 
 

@@ -14,6 +14,8 @@ from phasegate.report.traffic import StageTraffic
 from phasegate.report.yardstick import Elsewhere
 from phasegate.stats.quantile import CALLS_MIN
 
+ON_SIZES = "On compute sizes, credits used up, a core of theirs taken for a reference core"
+
 
 @dataclass(frozen=True)
 class Table:
@@ -52,7 +54,7 @@ def needed(techniques: tuple[Technique, ...]) -> Table:
         "Technique",
         "Advice",
         "Old way breaks its SLO" + (", on this machine" if others else ""),
-        *(("On the reference core", "On compute sizes, credits used up") if others else ()),
+        *(("On the reference core", ON_SIZES) if others else ()),
         "Helps from",
         "SLO (p95)",
         "Calls behind the interval",

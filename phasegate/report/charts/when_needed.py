@@ -100,7 +100,8 @@ def sizes_note(techniques: tuple[Technique, ...]) -> str:
         return ""
     return (
         " Marked above it: the same on a Micro, a Small and a Large whose credits are used up, by "
-        "the processor alone."
+        "the processor alone. How fast a core of theirs is was not measured: it is taken for a "
+        "reference core (`compute_speed` of the catalogue)."
     )
 
 
