@@ -24,6 +24,7 @@ from phasegate.seeding.events import Events
 from phasegate.seeding.fields import packed, whole_fields
 from phasegate.seeding.pg_types import PgType
 from phasegate.seeding.population import Population
+from phasegate.seeding.streams import Stream
 from phasegate.seeding.tables import Tables
 from phasegate.seeding.timeline import DAY_MS, HOUR_MS, Moments, Year
 from phasegate.seeding.vocabulary import WORDS, _of_faker, words_of
@@ -283,8 +284,13 @@ def test_the_bytes_do_not_depend_on_what_is_kept_or_sorted_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def made() -> list[bytes]:
-        tables = Tables(population(7, 2_000), TYPES)
-        return [b"".join(block.data for block in tables.blocks(name)) for name in TYPES]
+        of = population(7, 2_000)
+        logs = b"".join(block.data for block in Tables(of, TYPES).blocks("activity_logs"))
+        streams = [Stream(of, of.declared.tables[name]) for name in ("profiles", "projects")]
+        kept = [[(rows.slots, month) for rows, month in one.rows()] for one in streams]
+        slots = [np.concatenate([slots for slots, _ in one]) for one in kept]
+        months = [np.repeat([month for _, month in one], [s.size for s, _ in one]) for one in kept]
+        return [logs, *(each.tobytes() for each in (*slots, *months))]
 
     at_once = made()
     monkeypatch.setattr("phasegate.seeding.entity.SPAN_ROWS", 100)
