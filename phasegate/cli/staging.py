@@ -24,8 +24,10 @@ from phasegate.cli import options as options_room
 from phasegate.cli.run_record import Journal
 from phasegate.cli.soak_options import interval_s
 from phasegate.load.options import REMOTE_RAMP_S
+from phasegate.load.reads import ReadsOnly
 from phasegate.load.run import RemoteLimits, Target, run_stage
 from phasegate.load.settings import keys_from, keys_read
+from phasegate.load.summary import left_behind
 from phasegate.load.users import Listed, Seeded
 from phasegate.model.address import Address
 from phasegate.model.catalogue import Catalogue, Phase
@@ -136,6 +138,9 @@ def run(plan: StagingPlan) -> Path:
             if not (plan.soaks and found):
                 raise
             load = store.read(found[0], LoadRecord)
+    left = left_behind([load], ReadsOnly.of(plan.host, plan.reads))
+    if left and not plan.project.is_written_for_us:
+        options_room.say([left])
     if watched.metrics is not None:
         record = msgspec.structs.replace(record, host_metrics=watched.metrics)
         store.write(journal.folder / "target.json", record)

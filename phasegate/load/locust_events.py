@@ -30,7 +30,7 @@ from phasegate.load.locust_statistics import feed
 from phasegate.load.preflight import level_in_words, level_told_by
 from phasegate.load.session_user import Choice, SessionUser, choices, own_of_locust
 from phasegate.load.settings import LoadSettings, host_of, keys_from, keys_read, settings_from
-from phasegate.load.summary import Clicks
+from phasegate.load.summary import Clicks, left_behind
 from phasegate.load.tags import check_tags, left_out
 from phasegate.model.errors import (
     CannotMeasure,
@@ -342,6 +342,9 @@ class LocustEvents:
                 "–" if clicks.latency_ms_p95 is None else f"{clicks.latency_ms_p95:.0f} ms",
                 "".join(f"; {reason}" for reason in judgement.reasons),
             )
+        left = left_behind(records, self._settings().reads)
+        if left and own_of_locust(self._environment.user_classes):
+            log.warning("%s", left)
 
     def _is_missing(self, worker: str) -> bool:
         runner = self._runner

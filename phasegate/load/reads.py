@@ -6,6 +6,7 @@ test says so (`--reads "POST /login,POST /rest/v1/rpc/*"`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
@@ -15,6 +16,8 @@ from phasegate.model.address import Address
 from phasegate.model.errors import UsageError
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+NAMED_MAX = 5
+"""Requests that are named in a line."""
 
 
 class NotSent(BaseException):
@@ -61,7 +64,7 @@ class ReadsOnly:
             NotSent: it may write; which one, and what allows it, is said.
         """
         method, path = method.upper(), urlsplit(url).path or "/"
-        if method in SAFE or self._is_allowed(method, path):
+        if self._reads(method, path):
             return
         operation = graphql_operation(body)
         if operation is not None and operation[0] == "query":
@@ -72,6 +75,25 @@ class ReadsOnly:
             f"{what}{named} is not sent, since it may write: allow writes (--allow-writes, no "
             f'--reads-only), or give --reads "{what}" where it changes nothing'
         )
+
+    def written(self, accepted: Mapping[str, int]) -> str:
+        """Which requests may have written, the most frequent first; empty where none has.
+
+        Args:
+            accepted: how many of each name, as `POST /orders`, were answered without an error.
+        """
+        found = {
+            name: count
+            for name, count in accepted.items()
+            if count and not self._reads(*name.split(" ")[:2])
+        }
+        most = sorted(found, key=lambda name: (-found[name], name))
+        named = [f"{name} {found[name]:,}" for name in most[:NAMED_MAX]]
+        more = [f"{len(most) - NAMED_MAX} more"] if len(most) > NAMED_MAX else []
+        return ", ".join(named + more)
+
+    def _reads(self, method: str, path: str) -> bool:
+        return method in SAFE or self._is_allowed(method, path)
 
     def _is_allowed(self, method: str, path: str) -> bool:
         paths = {path, path.removeprefix(self.prefix)}

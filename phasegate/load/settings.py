@@ -78,13 +78,18 @@ class LoadSettings:
     out: Path | None
     tasks_per_session: int
     """That a user of Locust's own carries out at the least."""
-    reads_only: ReadsOnly | None
-    """Which requests may be sent; None for all."""
+    reads: ReadsOnly
+    """Which requests change nothing."""
     uses_own_client: bool = True
     """Whether every request goes through our own client."""
     connections: Connections = "keep-alive"
     interval_s: float = 0.0
     """Of the intervals that clicks are kept by; 0 for none."""
+
+    @property
+    def reads_only(self) -> ReadsOnly | None:
+        """Which requests may be sent; None for all."""
+        return None if self.allow_writes else self.reads
 
     @property
     def arm(self) -> str:
@@ -224,7 +229,6 @@ def settings_from(
         raise UsageError("--think-time-scale must be positive")
     anon_key, jwt_secret = keys_from(environment, options, needed=keys_needed)
     may_write = _may_write(options, is_loopback=address.is_loopback)
-    reads_only = ReadsOnly.of(address.url, options.reads)  # a wrong one is named in any case
     ramp_s = options.ramp or (0.0 if address.is_loopback else REMOTE_RAMP_S)
     stages = _stages(options, project.catalogue, ramp_s)
     level = options.level or project.level_assumed
@@ -249,7 +253,7 @@ def settings_from(
         allow_writes=may_write,
         tasks_per_session=options.tasks_per_session
         or project.catalogue.workload.clicks_per_session,
-        reads_only=None if may_write else reads_only,
+        reads=ReadsOnly.of(address.url, options.reads),
         uses_own_client=not own_of_locust,
         out=Path(options.out) if options.out else None,
         connections=options.connections,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from phasegate.load.counters import EndpointTally, StageTally
+from phasegate.load.reads import ReadsOnly
 from phasegate.load.settings import LoadSettings
 from phasegate.load.stages import Stage
 from phasegate.load.validity import reasons
@@ -21,6 +24,20 @@ from phasegate.records.load import (
     Sessions,
 )
 from phasegate.stats.quantile import upper_rank
+
+
+def left_behind(records: Iterable[LoadRecord], reads: ReadsOnly) -> str:
+    """What users of Locust's own may have left in the target, in a sentence; empty without any."""
+    accepted: Counter[str] = Counter()
+    for record in records:
+        for one in record.endpoints:
+            good = (count for status, count in one.statuses.items() if 0 < int(status) < 400)
+            accepted[one.name] += sum(good)
+    written = reads.written(accepted)
+    return written and (
+        f"{written}: what these requests wrote is still there, since only a SessionUser says what "
+        "to remove"
+    )
 
 
 def record_of(

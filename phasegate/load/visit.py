@@ -43,6 +43,7 @@ RUNNING = "running"  # as Locust's runner asks for
 OVER_MAX = 10
 
 HTTP_OK = 200
+ON_STOP = "on_stop"
 
 # Of an answer, as far as it is looked at.
 HEADERS_READ = frozenset({"content-type", "content-range", "location"})
@@ -122,6 +123,15 @@ class Visit:
         self._done += 1
         if self._is_over(within):
             raise StopUser
+
+    def leave(self, acting: User) -> None:
+        """The user's `on_stop`, which is left out where it would write and may not."""
+        if ON_STOP in self.line.left_out:
+            return
+        try:
+            acting.on_stop()
+        except NotSent as refused:
+            self._leave_out(ON_STOP, refused)
 
     def rest(self, seconds: float) -> None:
         """The user pauses: nobody waits meanwhile, and what comes next is due at its end.
@@ -221,7 +231,8 @@ class Visit:
         self._click = None  # it was not carried out
         if name not in self.line.left_out:
             self.line.left_out.add(name)
-            log.warning("Task %s is left out: %s", name, refused)
+            what = name if name == ON_STOP else f"Task {name}"
+            log.warning("%s is left out: %s", what, refused)
 
     def _is_over(self, within: TaskSet) -> bool:
         if self._begun >= self.length * OVER_MAX:
@@ -313,7 +324,7 @@ def carry_out(user_class: type[User], environment: Environment, visit: Visit) ->
             acting.on_start()
             acting._taskset_instance.run()  # noqa: SLF001
         except StopUser:
-            acting.on_stop()
+            visit.leave(acting)
         finally:
             _hang_up(acting)
     except (SessionOver, StopUser):

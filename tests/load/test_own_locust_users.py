@@ -208,6 +208,10 @@ def test_a_locustfile_of_everything_runs_unedited(
     assert {"GET /api/items/{id}", "POST /graphql Items"} <= set(done.requests())
     for sentence in ("Stages is left out", "Phone.fixed_count is left out"):
         assert sentence in done.said
+    # Nothing takes back what they wrote, and that is said.
+    (left,) = re.findall(".*: what these requests wrote is still there", done.said)
+    assert f"POST /api/pay {sent['POST /api/pay']}" in left
+    assert "GET" not in left
     assert "heard 200" in done.said
     assert "Traceback" not in done.said
     assert done.said.count("Recorded in out/") == 1
@@ -305,6 +309,8 @@ def test_where_only_reads_are_allowed_tasks_that_write_are_left_out_by_name(
 
     @task
     def change(self): self.client.post("/graphql", json={"query": "mutation Buy { buy }"})
+
+    def on_stop(self): self.client.post("/logout")
 """
     )
     done = drive(text, "--reads-only", "--reads", "POST /login")
@@ -315,6 +321,7 @@ def test_where_only_reads_are_allowed_tasks_that_write_are_left_out_by_name(
     assert "Task buy is left out: POST /buy is not sent" in done.said
     assert '--reads "POST /buy"' in done.said
     assert "(GraphQL mutation Buy)" in done.said
+    assert "on_stop is left out: POST /logout is not sent" in done.said
     refused = drive(text, "--reads-only")
     assert refused.code == 3
     assert "Reader cannot begin: POST /login is not sent" in refused.said
