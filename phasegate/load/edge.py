@@ -23,8 +23,11 @@ from phasegate.stats.quantile import PARTS_MIN, share_between
 
 CLEAR_RATIO = 2.0
 """Seven stages of 6.5 to 15 s under one share of the processor were up to 2.5 times their median
-p95, and as little as 0.7 times (docs/decisions/0014): from half and twice the objective on, hardly
-one of them lies on the other side."""
+p95, and as little as 0.7 times (docs/decisions/0014): below half of the objective hardly one of
+them lies on the other side. So for the share of failed clicks, either way."""
+
+MISSED_RATIO = 5.0
+"""A short stage that meets a queue misses by more: one had 1.9 s where long ones had 0.6 s."""
 
 BUSY_SHARE_CLEAR = 0.5
 """Of the processor that the size allows. A stage of 6.5 s at 69% had a p95 of 58 ms, one of 52 s at
@@ -72,7 +75,7 @@ def is_clear(probe: Probe, slo: Slo, busy_share: float | None) -> bool:
     if probe.verdict == Verdict.PASS:
         few = failed <= slo.error_share_max / CLEAR_RATIO
         return high_ms <= limit_ms / CLEAR_RATIO and few and (busy_share or 0.0) <= BUSY_SHARE_CLEAR
-    slow = (probe.latency_ms_p95 or 0.0) >= limit_ms * CLEAR_RATIO
+    slow = (probe.latency_ms_p95 or 0.0) >= limit_ms * MISSED_RATIO
     return slow or failed >= slo.error_share_max * CLEAR_RATIO
 
 

@@ -79,8 +79,8 @@ def probe(verdict: Any, p95: float, high: float | None, *, failed: int = 0, why:
         (probe("PASS", 200, 250), True),
         (probe("PASS", 200, 251), False),
         (probe("PASS", 30, 40, failed=6), False),
-        (probe("FAIL", 999, 1200), False),
-        (probe("FAIL", 1000, 1200), True),
+        (probe("FAIL", 2499, 2600), False),
+        (probe("FAIL", 2500, 2600), True),
         (probe("FAIL", 30, 40, failed=15), False),
         (probe("FAIL", 30, 40, failed=20), True),
         (probe("INVALID", 490, 578, why="too-few"), False),
@@ -89,7 +89,7 @@ def probe(verdict: Any, p95: float, high: float | None, *, failed: int = 0, why:
         (probe("INVALID", 900, 999, why="not-in-force"), True),
     ],
 )
-def test_a_short_stage_is_believed_from_half_and_twice_the_objective_on(
+def test_a_short_stage_is_believed_below_half_and_above_five_times_the_objective(
     short: Probe, clear: bool
 ) -> None:
     assert is_clear(short, SLO, None) is clear
