@@ -6,6 +6,7 @@ Pure. A foreign key to any other row stays inside the nearest owner that both ha
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from phasegate.adopt.facts import SourceFacts
@@ -40,6 +41,7 @@ def find_owners(shape: Shape, users: Users, facts: SourceFacts | None) -> Owners
             users.place,
             ancestors=(users.place,),
         )
+    owners.carried.update(_carried(owners))
     _find_groups(owners)
     _find_required(owners)
     _find_extensions(owners)
@@ -48,6 +50,16 @@ def find_owners(shape: Shape, users: Users, facts: SourceFacts | None) -> Owners
     _find_reference(owners)
     owners.by_place = {place: owners.by_place[place] for place in _ordered(owners)}
     return owners
+
+
+def _carried(owners: Owners) -> Iterator[Place]:
+    """Tables whose key goes along in a foreign key of several columns, once for each such key."""
+    for table in owners.shape.tables.values():
+        for key in table.foreign_keys:
+            other = owners.shape.tables[owners.target(key)]
+            for above in owners.parents(other) if len(key.columns) > 1 else ():
+                if len(above.columns) == 1 and above.columns[0] in key.targets:
+                    yield owners.target(above)
 
 
 def _find_groups(owners: Owners) -> None:
@@ -141,7 +153,7 @@ def _own(owners: Owners, place: Place, reached: set[Place], path: tuple[Place, .
             continue
         above = _try_own(owners, target, reached, (*path, place))
         if above is not None:
-            found.append((_rank(table, key, above), above, key))
+            found.append((_rank(owners, table, key, above), above, key))
     if not found:
         raise _DeadEnd(place)
     _, above, key = max(found, key=lambda one: one[0])
@@ -210,12 +222,16 @@ def _may_grow(owners: Owners, place: Place) -> bool:
     return rows is None or not users or rows >= REFERENCE_SHARE_MAX * users
 
 
-def _rank(table: Table, key: ForeignKey, above: Owned) -> tuple[int, ...]:
-    """What speaks for an owner: a key of its rows alone, depth, a name in common, a cascade."""
+def _rank(owners: Owners, table: Table, key: ForeignKey, above: Owned) -> tuple[int, ...]:
+    """What speaks for an owner, the strongest first.
+
+    A key of its rows alone, depth, keys that take it along, a name in common, a cascade.
+    """
     name, other = plain_name(table.place[1]), plain_name(above.table.place[1])
     return (
         _is_pinned(table, key),
         len(above.ancestors),
+        owners.carried[above.table.place],
         name.startswith(other),
         key.on_delete == "c",
         -list(table.by_name).index(key.columns[0]),

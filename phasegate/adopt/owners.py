@@ -5,6 +5,7 @@ Pure. Every table gets one owner at most; `adopt.owner_paths` finds it.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -63,6 +64,8 @@ class Owners:
         facts: figures of the source, where there are any.
         by_place: what was found, in the order in which rows come about.
         memberships: of each table of groups, the table that says who is in it.
+        carried: how many foreign keys of several columns take along the key of a table, so that
+            both ends are in the same row of it, as of a tenant.
     """
 
     shape: Shape
@@ -70,6 +73,7 @@ class Owners:
     facts: SourceFacts | None = None
     by_place: dict[Place, Owned] = field(default_factory=dict)
     memberships: dict[Place, Place] = field(default_factory=dict)
+    carried: Counter[Place] = field(default_factory=Counter)
 
     def rows(self, place: Place) -> float | None:
         """Rows of a table in the source; None where it is not known."""

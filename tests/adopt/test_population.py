@@ -154,6 +154,31 @@ def test_a_unique_key_goes_before_a_shorter_path_that_a_row_may_lack() -> None:
     assert (found.problems, declared(found)["pairs"]["owner"]) == ((), "lists")
 
 
+def test_the_row_that_keys_of_several_columns_take_along_is_the_owner() -> None:
+    to_user = (key("user_id", "users"),)
+    spaces, folders = (
+        table(name, column("user_id"), foreign_keys=to_user) for name in ("spaces", "folders")
+    )
+    forms = table("forms", column("space_id"), foreign_keys=(key("space_id", "spaces"),))
+    # Named after the folders, and these come first in it.
+    pairs = table(
+        "folder_spaces",
+        *(column("folder_id"), column("space_id")),
+        foreign_keys=(key("folder_id", "folders"), key("space_id", "spaces")),
+    )
+    pins = table(
+        "pins",
+        *(column("pair_id"), column("space_id"), column("form_id")),
+        foreign_keys=tuple(
+            ForeignKey(name, (name, "space_id"), ("public", target), ("id", "space_id"))
+            for name, target in (("pair_id", "folder_spaces"), ("form_id", "forms"))
+        ),
+    )
+    found = guess(USERS, folders, spaces, forms, pairs, pins)
+    assert (found.problems, declared(found)["folder_spaces"]["owner"]) == ((), "spaces")
+    assert declared(found)["pins"]["columns"]["form_id"] == {"ref": "forms.id"}
+
+
 def test_one_row_an_owner_and_one_default_among_several() -> None:
     settings = table(
         "settings",
