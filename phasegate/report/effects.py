@@ -6,8 +6,8 @@ Takes benchmark records and the catalogue's SLO, returns values; reads no file, 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from phasegate.model.catalogue import Catalogue
 from phasegate.records.benchmark import Arm, BenchmarkRecord, Comparison
 from phasegate.report.yardstick import Elsewhere, elsewhere
+from phasegate.stats.borrowed_tail import LENDER_CALLS_MIN, nearest, tail_of
 from phasegate.stats.crossover import Crossover, Need, Size, crossover, need
 from phasegate.stats.paired import ComparisonResult, Ratio, between_runs, judge, ratio
 from phasegate.stats.quantile import p95_bounds
@@ -200,9 +201,11 @@ def techniques(
             below = effects[-1] if effects else None
             effects.append(_effect(record.users, comparison, below))
             titles[comparison.technique] = comparison.title
+    lenders = list(_lenders(by_name))
     found = []
     for name, effects in by_name.items():
-        sizes = sizes_of(effects)
+        others = [(median, tail) for lender, median, tail in lenders if lender != name]
+        sizes = [replace(size, tails=nearest(size.median_ms, others)) for size in sizes_of(effects)]
         other = None
         if sizes and catalogue is not None:
             arms = [effect.comparison.before for effect in effects]
@@ -210,6 +213,15 @@ def techniques(
             other = elsewhere(sizes, arms, known, catalogue, slo_ms_p95)
         found.append(_technique(name, titles[name], effects, sizes, slo_ms_p95, other))
     return tuple(found)
+
+
+def _lenders(by_name: Mapping[str, list[Effect]]) -> Iterator[tuple[str, float, np.ndarray]]:
+    """Technique, median in ms and tail of each statement that says something of others' p95."""
+    for name, effects in by_name.items():
+        for size, effect in zip(sizes_of(effects), effects, strict=False):
+            waits = effect.comparison.before.delay_ms  # a network's tail is no machine's
+            if size.calls_ms.size >= LENDER_CALLS_MIN and not waits:
+                yield name, size.median_ms, tail_of(size.calls_ms)
 
 
 def _technique(

@@ -74,7 +74,7 @@ def _rests_on(technique: Technique) -> str:
         return "–"
     if not crossed.few_calls:
         return f"{crossed.calls}"
-    return f"{crossed.calls}, too few for an upper bound of the p95: as low as other sizes allow"
+    return f"{crossed.calls}, too few for a p95 alone: other statements' calls count as well"
 
 
 def costs(techniques: tuple[Technique, ...], project: ProjectNote) -> Table:

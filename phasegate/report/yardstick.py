@@ -18,7 +18,7 @@ from phasegate.model.verdict import STEAL_SHARE_MAX
 from phasegate.model.yardstick import NETWORK, OTHER, ROUND_TRIP, WORK
 from phasegate.records.benchmark import Arm, BenchmarkRecord, Yardstick
 from phasegate.report.format import listed, milliseconds, rounded, significant, users
-from phasegate.stats.crossover import Crossover, Size
+from phasegate.stats.crossover import Crossover, Size, p95s_of
 from phasegate.stats.yardstick import (
     BUSY_SHARE_MAX,
     ROUNDS_MIN,
@@ -36,9 +36,6 @@ from phasegate.stats.yardstick import (
 
 Speeds = Mapping[str, Speed]
 """By kind of work."""
-
-RESAMPLES = 120
-"""Behind an interval: there are several cores a technique."""
 
 
 @dataclass(frozen=True)
@@ -188,9 +185,10 @@ def elsewhere(
             blended(_on(core, speeds), shares, reference.carried_error) for speeds, shares in parts
         )
 
+    p95s = p95s_of(sizes)
     cores = {each.name: core_share(each) * reference.compute_speed for each in catalogue.compute}
     found = {
-        core: crossover_elsewhere(sizes, factors(core), slo_ms, resamples=RESAMPLES)
+        core: crossover_elsewhere(sizes, factors(core), slo_ms, p95s=p95s)
         for core in {1.0, *cores.values()}
     }
     return Elsewhere(

@@ -2,10 +2,10 @@
 
 The p95 of the arm "before" is measured at several sizes; N* is where it crosses its objective. A
 law of growth (`stats.growth`) is fitted to the p95s of the sizes that share a plan, each with the
-weight of its calls. The interval comes from what the calls say of each p95 (`stats.quantile`) and
-from what differs between runs; it is open on the side where the calls are too few. Nothing is
-fitted across a change of plan, and N* is censored outside the sizes measured
-(docs/method.md#crossover-n).
+weight of its calls. The interval comes from what the calls say of each p95, with what other
+statements' calls say of its distance from the median (`stats.borrowed_tail`), and from what differs
+between runs. Nothing is fitted across a change of plan, and N* is censored outside the sizes
+measured (docs/method.md#crossover-n).
 """
 
 from __future__ import annotations
@@ -18,18 +18,26 @@ from enum import Enum
 import numpy as np
 import numpy.typing as npt
 
-from phasegate.stats.growth import fit
+from phasegate.stats.borrowed_tail import LENDER_CALLS_MIN, P95, p95_draws, p95_of, tail_of
+from phasegate.stats.growth import Law, fit
 from phasegate.stats.paired import ComparisonResult, Ratio, judge
-from phasegate.stats.quantile import CALLS_MIN, P95, between_calls, p95_bounds, resampled
+from phasegate.stats.quantile import CALLS_MIN, p95_bounds
 
 # Enough that the 2.5% and 97.5% points stand on ten resamples each; 400 take milliseconds.
 RESAMPLES = 400
 CONFIDENCE = 0.95
 
-RUN_DEVIATION = 0.06
+RUN_DEVIATION = 0.045
+SIZE_DEVIATION = 0.045
 """Of the logarithm of a time between runs of one commit on one machine, where the calls of each say
-the same: where rows and processes lie in memory, how busy the neighbours are. No number of calls
-within a run shows it (docs/decisions/0021-intervals-between-runs.md)."""
+the same: of all sizes together, and of each by itself. How busy the neighbours are, where rows and
+processes lie in memory: no number of calls within a run shows it
+(docs/decisions/0021-intervals-between-runs.md)."""
+
+GAP_FACTOR_MAX = 1.5
+"""Where the first size on a plan breaks the objective by so little that N* would lie this near
+below it, were the plan the same there, it is taken to lie there; else anywhere down to the size
+before. A run that was a little slower would otherwise say 1k instead of 10k users."""
 
 Array = npt.NDArray[np.float64]
 
@@ -49,11 +57,19 @@ class Size:
     blocks_ms: Array
     plan: str
     alone_ms: Array = field(default_factory=lambda: np.empty(0))
+    tails: tuple[Array, ...] = ()
+    """Of other statements that take about as long (`borrowed_tail.nearest`); of the statement's own
+    sizes on the same plan where there are none."""
 
     @property
     def calls_ms(self) -> Array:
         """All of them; shape (calls,)."""
         return np.concatenate([self.blocks_ms.ravel(), self.alone_ms])
+
+    @property
+    def median_ms(self) -> float:
+        """Median over all calls."""
+        return float(np.median(self.calls_ms))
 
     @property
     def p95_ms(self) -> float:
@@ -85,7 +101,7 @@ class Crossover:
         high: upper bound; None where it lies above the largest size.
         smallest: size measured.
         largest: size measured.
-        calls: behind the p95 that the interval rests on: the fewer of the sizes around N*.
+        calls: behind the p95s that the interval rests on: of the size around N* that has fewer.
     """
 
     outcome: Outcome
@@ -98,19 +114,60 @@ class Crossover:
 
     @property
     def few_calls(self) -> bool:
-        """Whether they are too few for an upper bound of the p95, so that `low` is only a size."""
+        """Whether they are too few for a p95 by themselves, so that others' calls count as well."""
         return self.calls < CALLS_MIN
+
+
+@dataclass(frozen=True)
+class P95s:
+    """Logarithms of each size's p95, in ms."""
+
+    measured: Array
+    """Shape (1, sizes)."""
+    drawn: Array
+    """Shape (draws, sizes)."""
+
+
+def p95s_of(
+    sizes: Sequence[Size],
+    *,
+    seed: int = 1,
+    draws: int = RESAMPLES,
+    deviations: tuple[float, float] = (RUN_DEVIATION, SIZE_DEVIATION),
+) -> P95s:
+    """What the calls say of each p95.
+
+    Args:
+        sizes: at least one, each with calls.
+        seed: of the draws.
+        draws: how many.
+        deviations: between runs, of all sizes together and of each by itself.
+    """
+    random = np.random.default_rng(seed)
+    tails = [_tails(sizes, place) for place in range(len(sizes))]
+    pairs = list(zip(sizes, tails, strict=True))
+    measured = [p95_of(size.calls_ms, lent) for size, lent in pairs]
+    drawn = [p95_draws(_in_blocks(size), lent, random, draws) for size, lent in pairs]
+    logs = np.log(np.column_stack(drawn))
+    logs += random.normal(0.0, deviations[0], (draws, 1))
+    logs += random.normal(0.0, deviations[1], logs.shape)
+    return P95s(np.log([measured]), logs)
 
 
 def crossover(
     sizes: Sequence[Size],
     slo_ms: float,
     *,
-    seed: int = 1,
-    resamples: int = RESAMPLES,
-    run_deviation: float = RUN_DEVIATION,
+    p95s: P95s | None = None,
+    factors: Sequence[float] = (),
 ) -> Crossover:
     """Where the p95 of `sizes` (ascending in users) crosses `slo_ms`.
+
+    Args:
+        sizes: as measured.
+        slo_ms: the objective.
+        p95s: of the sizes, where they are known already (`p95s_of`).
+        factors: what each size's times are multiplied by; 1 if left out.
 
     Raises:
         ValueError: no sizes, not ascending, a size without calls, or an objective ≤ 0.
@@ -120,12 +177,15 @@ def crossover(
         raise ValueError("sizes must be positive, distinct and ascending")
     if slo_ms <= 0 or any(size.calls_ms.size == 0 for size in sizes):
         raise ValueError("a crossover needs calls at each size and a positive objective")
-    p95s = _p95s(sizes, np.random.default_rng(seed), resamples, run_deviation)
-    (point,), _, (above,) = _crossings(sizes, slo_ms, p95s.measured)
-    low, high = _interval(sizes, slo_ms, p95s)
+    known = p95s or p95s_of(sizes)
+    moved = np.log(factors) if len(factors) else np.zeros(len(sizes))
+    (point,), _, (above,) = _crossings(sizes, slo_ms, known.measured + moved)
+    lows, highs, _ = _crossings(sizes, slo_ms, known.drawn + moved, into_gaps=True)
+    tail = int((1 - CONFIDENCE) / 2 * len(lows))
+    # Order statistics, not interpolated: an infinite neighbour would make a bound infinite.
+    low, high = float(np.sort(lows)[tail]), float(np.sort(highs)[-1 - tail])
     around = range(max(0, above - 1), min(above + 1, len(sizes)))
-    calls = min(_tail(sizes, place).size for place in around)
-    if calls < CALLS_MIN:
+    if any(sizes[at].calls_ms.size < CALLS_MIN and not _tails(sizes, at) for at in around):
         low = min(low, _bounded_below(sizes[:above], slo_ms))
     outcome = Outcome.WITHIN
     if above in (0, len(sizes)):
@@ -140,55 +200,17 @@ def crossover(
         high=math.exp(high) if math.isfinite(high) else None,
         smallest=users[0],
         largest=users[-1],
-        calls=calls,
+        calls=min(sizes[place].calls_ms.size for place in around),
     )
 
 
-@dataclass(frozen=True)
-class _P95s:
-    """Logarithms of each size's p95; each of shape (rows, sizes), `measured` with one row."""
-
-    measured: Array
-    blocks: Array
-    """Drawn by resampling blocks."""
-    below: Array
-    """Drawn by the order of the calls: the call below the p95."""
-    above: Array
-
-
-def _p95s(
-    sizes: Sequence[Size], random: np.random.Generator, draws: int, run_deviation: float
-) -> _P95s:
-    """As measured and as drawn."""
-    blocks, below, above = [], [], []
-    for place, size in enumerate(sizes):
-        calls, tail = size.calls_ms, _tail(sizes, place)
-        lower, upper = between_calls(calls, random, draws)
-        # Above the slowest call: as far above the median as calls that are enough say. Where they
-        # are too few as well, this is finite, and the caller leaves the bound open.
-        beyond = np.minimum(between_calls(tail, random, draws)[1], tail.max()) * np.median(calls)
-        upper = np.where(np.isinf(upper), np.maximum(calls.max(), beyond), upper)
-        blocks.append(resampled(_in_blocks(size), random, draws))
-        below.append(np.maximum(lower, calls.min()))
-        above.append(upper)
-    of_run = random.normal(0.0, run_deviation, (draws, 1))
-    drawn = (np.log(np.column_stack(each)) + of_run for each in (blocks, below, above))
-    return _P95s(np.log([[size.p95_ms for size in sizes]]), *drawn)
-
-
-def _tail(sizes: Sequence[Size], place: int) -> Array:
-    """Calls that say how far a size's p95 lies above its median, as ratios to their median.
-
-    Its own, and where they are too few for a p95 those of the nearest sizes on its plan as well,
-    until there are enough.
-    """
+def _tails(sizes: Sequence[Size], place: int) -> tuple[Array, ...]:
+    """What is lent to the p95 of one size."""
+    if sizes[place].tails:
+        return sizes[place].tails
     plan = next(plan for plan in _plans(sizes) if place in plan)
-    found = np.empty(0)
-    for other in sorted(plan, key=lambda other: abs(other - place)):
-        if found.size < CALLS_MIN:
-            calls = sizes[other].calls_ms
-            found = np.concatenate([found, calls / np.median(calls)])
-    return found
+    others = [sizes[other].calls_ms for other in plan if other != place]
+    return tuple(tail_of(calls) for calls in others if calls.size >= LENDER_CALLS_MIN)
 
 
 def _plans(sizes: Sequence[Size]) -> list[range]:
@@ -213,22 +235,8 @@ def _bounded_below(sizes: Sequence[Size], slo_ms: float) -> float:
     return math.log(kept[-1]) if kept else -math.inf
 
 
-def _interval(sizes: Sequence[Size], slo_ms: float, p95s: _P95s) -> tuple[float, float]:
-    """Bounds of log N*: the wider of what the order of the calls and their blocks say.
-
-    The higher the p95, the smaller N*: so its lower bound comes from the calls above.
-    """
-    drawn = np.concatenate([p95s.above, p95s.blocks, p95s.below])
-    low, high, _ = (np.split(found, 3) for found in _crossings(sizes, slo_ms, drawn))
-    tail = int((1 - CONFIDENCE) / 2 * len(p95s.blocks))
-    # Order statistics, not interpolated: an infinite neighbour would make a bound infinite.
-    lows = [np.sort(each)[tail] for each in low[:2]]
-    highs = [np.sort(each)[-1 - tail] for each in high[1:]]
-    return float(min(lows)), float(max(highs))
-
-
 def _crossings(
-    sizes: Sequence[Size], slo_ms: float, log_p95: Array
+    sizes: Sequence[Size], slo_ms: float, log_p95: Array, *, into_gaps: bool = False
 ) -> tuple[Array, Array, npt.NDArray[np.int64]]:
     """Where each row of the sizes' p95 crosses.
 
@@ -250,8 +258,18 @@ def _crossings(
         low[inside] = high[inside] = law.log_users(slo_ms)[inside]
         if plan.start:  # between its first size and the one before, whose plan is another
             changed = above == plan.start
-            low[changed], high[changed] = np.log(users[plan.start - 1 : plan.start + 1])
+            below, first = np.log(users[plan.start - 1 : plan.start + 1])
+            low[changed], high[changed] = below, first
+            if into_gaps:
+                low[changed] = _just_below(law, slo_ms, first, below)[changed]
     return low, high, above
+
+
+def _just_below(law: Law, slo_ms: float, first: float, below: float) -> Array:
+    """Log users just below a plan's first size, or where `below` lies if not so near."""
+    found = np.minimum(law.log_users(slo_ms), first)
+    near: Array = np.where(found >= first - math.log(GAP_FACTOR_MAX), found, below)
+    return np.maximum(near, below)
 
 
 class Need(Enum):

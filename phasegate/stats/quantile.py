@@ -6,10 +6,7 @@ that k (Conover, Practical Nonparametric Statistics, 3rd ed., 3.2; David & Nagar
 Statistics, 7.1), and above the slowest call with probability 0.95^n: 2.5% for 72 calls, 54% for 12.
 Below 72 calls there is no upper bound at 95%, and none is made up. A bootstrap cannot know this: it
 never draws more than the slowest call seen, and its 95% interval held the truth in 45% of simulated
-cases with 12 calls (tests/stats/test_quantile.py).
-
-Calls of one block may be alike. For that the blocks are resampled as well, and the wider of the
-two answers counts.
+cases with 12 calls. What N* rests on borrows from other statements instead (`stats.borrowed_tail`).
 """
 
 from __future__ import annotations
@@ -125,11 +122,3 @@ def share_between(counted: Array, totals: Array) -> tuple[float, float]:
     between = parts / (parts - 1) * float(left @ left) / whole**2
     spread = student_t_975(parts - 1) * math.sqrt(max(between, share * (1 - share) / whole))
     return max(share - spread, 0.0), min(share + spread, 1.0)
-
-
-def resampled(blocks: Array, random: np.random.Generator, draws: int) -> Array:
-    """The p95 of whole blocks drawn with replacement; `blocks` has shape (blocks, calls)."""
-    chosen = random.integers(0, len(blocks), (draws, len(blocks)))
-    drawn = blocks[chosen].reshape(draws, -1)
-    found: Array = np.percentile(drawn, 100 * P95, axis=1)
-    return found

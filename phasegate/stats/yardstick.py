@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from phasegate.stats.crossover import RESAMPLES, Crossover, Outcome, Size, crossover
+from phasegate.stats.crossover import Crossover, Outcome, P95s, Size, crossover, p95s_of
 from phasegate.stats.paired import LAG1_CORRELATION_MAX, LAG1_CORRELATION_MIN, lag1_correlation
 
 Z = 1.96
@@ -37,9 +37,6 @@ WANDER_MAX = 1.25
 
 BUSY_SHARE_MAX = 0.95
 """Beyond it a queue grows as long as a stage lasts, and no formula for a steady state holds."""
-
-END_RESAMPLES = 80
-"""Of the ends of a speed's interval, whose own bounds only count where the estimate has none."""
 
 Array = npt.NDArray[np.float64]
 
@@ -154,7 +151,7 @@ def wander(times: Sequence[float]) -> float:
 
 
 def crossover_elsewhere(
-    sizes: Sequence[Size], speeds: Sequence[Speed], slo_ms: float, *, resamples: int = RESAMPLES
+    sizes: Sequence[Size], speeds: Sequence[Speed], slo_ms: float, *, p95s: P95s | None = None
 ) -> Crossover:
     """N* on a core on which each size's times are multiplied by its speed.
 
@@ -166,21 +163,18 @@ def crossover_elsewhere(
         sizes: as measured here, ascending in users.
         speeds: of each size's session.
         slo_ms: the objective.
-        resamples: behind what the calls leave open.
+        p95s: of the sizes as measured here, where they are known already.
 
     Raises:
         ValueError: as `crossover`; or not a speed for each size.
     """
+    known = p95s or p95s_of(sizes)
     found, slow, quick = (
-        crossover(
-            [_scaled(size, factor) for size, factor in zip(sizes, factors, strict=True)],
-            slo_ms,
-            resamples=draws,
-        )
-        for factors, draws in (
-            ([each.estimate for each in speeds], resamples),
-            ([each.high for each in speeds], END_RESAMPLES),
-            ([each.low for each in speeds], END_RESAMPLES),
+        crossover(sizes, slo_ms, p95s=known, factors=factors)
+        for factors in (
+            [each.estimate for each in speeds],
+            [each.high for each in speeds],
+            [each.low for each in speeds],
         )
     )
     low, high = slow.low, quick.high
@@ -199,10 +193,6 @@ def crossover_elsewhere(
 def _joined(one: float, other: float) -> float:
     """Two factors from an estimate to its bounds, as one."""
     return math.exp(math.hypot(math.log(one), math.log(other)))
-
-
-def _scaled(size: Size, factor: float) -> Size:
-    return replace(size, blocks_ms=size.blocks_ms * factor, alone_ms=size.alone_ms * factor)
 
 
 def latency_elsewhere(latency_ms: float, busy_share: float, factor: float) -> float | None:

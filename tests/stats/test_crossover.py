@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from phasegate.stats.crossover import Crossover, Need, Outcome, Size, crossover, need
+from phasegate.stats.crossover import Crossover, Need, Outcome, P95s, Size, crossover, need, p95s_of
 from phasegate.stats.paired import Ratio
 
 
@@ -15,6 +15,10 @@ def size(users: int, p95_ms: float, plan: str = "scan", spread: float = 0.0) -> 
     """Thirty blocks of four equal calls; `spread` is the deviation of their logarithm."""
     noise = np.random.default_rng(users).normal(0.0, spread, 30) if spread else np.zeros(30)
     return Size(users, np.repeat(p95_ms * np.exp(noise), 4).reshape(30, 4), plan)
+
+
+def within_a_run(sizes: list[Size]) -> P95s:
+    return p95s_of(sizes, deviations=(0.0, 0.0))
 
 
 def ratio(estimate: float, width: float = 0.02) -> Ratio:
@@ -25,7 +29,7 @@ def ratio(estimate: float, width: float = 0.02) -> Ratio:
 def test_a_time_that_grows_with_the_users_crosses_where_proportion_says() -> None:
     # 1, 10, 100 ms at 1k, 10k, 100k users: 50 ms at 50k.
     sizes = [size(1_000, 1.0), size(10_000, 10.0), size(100_000, 100.0)]
-    found = crossover(sizes, 50.0, run_deviation=0.0)
+    found = crossover(sizes, 50.0, p95s=within_a_run(sizes))
     assert found.outcome is Outcome.WITHIN
     assert found.users == pytest.approx(50_000)
     assert found.low == pytest.approx(50_000)
@@ -40,7 +44,7 @@ def test_between_two_sizes_a_line_in_logarithms_is_followed() -> None:
 
 def test_what_differs_between_runs_is_in_the_interval() -> None:
     sizes = [size(1_000, 1.0), size(10_000, 10.0), size(100_000, 100.0)]
-    found = crossover(sizes, 50.0, run_deviation=0.1)
+    found = crossover(sizes, 50.0, p95s=p95s_of(sizes, deviations=(0.1, 0.0)))
     assert found.low is not None
     assert found.high is not None
     # Times grow in proportion, so 1.96 deviations of a time are as many of N*.
@@ -56,11 +60,10 @@ def test_a_few_calls_at_the_largest_size_borrow_the_spread_of_many_at_the_next()
         Size(10_000, np.random.default_rng(1).permutation(many).reshape(-1, 1), "scan"),
         Size(100_000, np.full((12, 1), 80.0), "scan"),
     ]
-    found = crossover(sizes, 50.0, run_deviation=0.0)
+    found = crossover(sizes, 50.0, p95s=within_a_run(sizes))
     assert found.low is not None
     assert found.users is not None
     assert found.low < 0.9 * found.users
-    assert not found.few_calls
 
 
 def test_noise_widens_the_interval_around_the_estimate() -> None:

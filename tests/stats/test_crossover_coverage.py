@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from phasegate.stats.crossover import RUN_DEVIATION, Size, crossover
+from phasegate.stats.crossover import RUN_DEVIATION, SIZE_DEVIATION, Size, crossover
 
 SLO_MS = 50.0
 # As the default budget of a run makes them: users, blocks, calls per block, calls alone.
@@ -37,6 +37,7 @@ def simulated(random: np.random.Generator) -> tuple[float, float | None, float |
     sizes = []
     for users, blocks, calls, alone in (*SIZES, LARGEST):
         level = fixed + (SLO_MS / high - fixed) * (users / n_star) ** power
+        level *= math.exp(random.normal(0.0, SIZE_DEVIATION))
         times = level * of_run * drawn(random, blocks, calls, spread=spread)
         more = level * of_run * drawn(random, max(alone, 1), 1, spread=spread)[:alone, 0]
         sizes.append(Size(users, times, "scan", more))

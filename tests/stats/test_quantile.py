@@ -9,13 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from phasegate.stats.crossover import Crossover, Size, crossover
-from phasegate.stats.quantile import CALLS_MIN, DRAWS, between_calls, p95_bounds, resampled
+from phasegate.stats.crossover import Crossover, P95s, Size, crossover, p95s_of
+from phasegate.stats.quantile import CALLS_MIN, between_calls, p95_bounds
 
 Array = npt.NDArray[np.float64]
 Times = Callable[[np.random.Generator, int], Array]
-
-TAIL = 10  # of the draws: 2.5%
 
 
 def even(random: np.random.Generator, n: int) -> Array:
@@ -38,6 +36,10 @@ def disturbed(random: np.random.Generator, n: int) -> Array:
 SHAPES = (even, skewed, wide, disturbed)
 
 
+def within_a_run(sizes: list[Size]) -> P95s:
+    return p95s_of(sizes, deviations=(0.0, 0.0))
+
+
 def true_p95(times: Times) -> float:
     return float(np.percentile(times(np.random.default_rng(9), 500_000), 95))
 
@@ -50,14 +52,6 @@ def test_the_p95_lies_within_its_bounds_whatever_the_distribution(times: Times, 
     held = sum(low <= truth <= high for low, high in found) / cases
     assert held >= 0.92  # 0.95 less two deviations of so many cases
     assert all(math.isfinite(high) == (calls >= CALLS_MIN) for _, high in found)
-
-
-def test_a_bootstrap_of_a_dozen_calls_holds_the_p95_in_half_of_the_cases_at_best() -> None:
-    random, truth, cases, held = np.random.default_rng(2), true_p95(even), 300, 0
-    for _ in range(cases):
-        drawn = np.sort(resampled(even(random, 12).reshape(12, 1), random, DRAWS))
-        held += bool(drawn[TAIL] <= truth <= drawn[-1 - TAIL])
-    assert held / cases < 0.5
 
 
 def test_by_hand_one_call_lies_below_the_p95_in_95_of_100_draws() -> None:
@@ -73,14 +67,6 @@ def test_with_many_calls_the_bounds_close_in_on_the_p95() -> None:
     assert high == pytest.approx(9_544, abs=3)
 
 
-def test_blocks_whose_calls_are_alike_are_resampled_as_blocks() -> None:
-    """Ten equal calls a block: 200 calls say no more than the 20 blocks do."""
-    blocks = np.repeat(even(np.random.default_rng(4), 20), 10).reshape(20, 10)
-    alike = np.sort(resampled(blocks, np.random.default_rng(1), DRAWS))
-    apart = np.sort(resampled(blocks.reshape(200, 1), np.random.default_rng(1), DRAWS))
-    assert alike[-1 - TAIL] - alike[TAIL] > 1.5 * (apart[-1 - TAIL] - apart[TAIL])
-
-
 @pytest.mark.parametrize("times", SHAPES)
 @pytest.mark.parametrize("calls", [6, 12, 30, 77])
 def test_n_star_lies_within_its_interval_whatever_the_distribution(
@@ -94,8 +80,7 @@ def test_n_star_lies_within_its_interval_whatever_the_distribution(
             Size(users, times(random, n).reshape(-1, 1) * users / 1_000, "scan")
             for users, n in ((1_000, 12), (10_000, 105), (100_000, calls))
         ]
-        found = crossover(sizes, 50.0, run_deviation=0.0)
-        assert not found.few_calls  # the spread of 105 calls is known, whatever the distribution
+        found = crossover(sizes, 50.0, p95s=within_a_run(sizes))
         held += (found.low or 0) <= truth <= (found.high or math.inf)
     assert held / cases >= 0.9
 
@@ -108,7 +93,7 @@ def test_n_star_has_a_lower_bound_near_it_only_with_enough_calls() -> None:
             Size(users, even(random, n).reshape(-1, 1) * users / 1_000, plan)
             for users, n, plan in zip((1_000, 10_000, 100_000), calls, plans, strict=True)
         ]
-        return crossover(sizes, 50.0, run_deviation=0.0)
+        return crossover(sizes, 50.0, p95s=within_a_run(sizes))
 
     for calls in ((120, 120, 77), (120, 120, 12), (120, 12, 77), (120, 12, 12)):
         assert found_with(*calls).low == pytest.approx(48_400, rel=0.07)

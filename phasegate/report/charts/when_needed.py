@@ -70,7 +70,7 @@ def label(technique: Technique) -> str:
     largest = users(technique.largest.users)
     if technique.advice == "needed" and technique.crossed is not None:
         crossed = technique.crossed
-        # The interval is then no narrower than the sizes: a reader should see why.
+        # The interval then rests on other statements as well: a reader should see it.
         few = f", {crossed.calls} calls" if crossed.few_calls else ""
         return needed_from(crossed) + few
     return {
@@ -111,8 +111,9 @@ def few_calls_note(techniques: tuple[Technique, ...]) -> str:
         return ""
     return (
         f" A number of calls stands where there are fewer than the {CALLS_MIN} that a p95 needs "
-        "for an upper bound: the thick part then reaches down as far as other sizes allow. A "
-        "larger --budget makes more calls."
+        "for an upper bound: how far it lies above the median is then partly taken from other "
+        "statements that take about as long; where there are none, the thick part reaches down as "
+        "far as other sizes allow. A larger --budget makes more calls."
     )
 
 
