@@ -327,7 +327,9 @@ def lines(found: Money | None, count: int, catalogue: Catalogue) -> tuple[str, .
             and limit.compute in sizes
         ]
         if later:
-            said.append(f"  next: {later[0].name} at {users(rounded(later[0].users or 0))} users")
+            said.append(
+                f"  reached next: {later[0].name} at {users(rounded(later[0].users or 0))} users"
+            )
     band = band_of(count, catalogue)
     if band is not None:
         said.append(f"The project's guide says {_guide(band)}.")

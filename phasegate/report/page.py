@@ -92,7 +92,7 @@ def _sizing(found: Findings) -> dict[str, object] | None:
         "answers": sizing.table(answers, found.catalogue),
         "drives": sizing.drives_table(answers),
         "unjudged": any(answer.not_in_force for answer in answers),
-        "rests_on": sizing.rests_on(record),
+        "rests_on": sizing.rests_on(record, found.catalogue),
     }
 
 

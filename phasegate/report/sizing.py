@@ -164,13 +164,13 @@ def lines(record: SizesRecord, catalogue: Catalogue) -> Iterator[str]:
             yield f"  that lasts              {how_long}"
             yield f"  after that              {_outcome(after)}"
         for drive in answer.drives:
-            if drive.verdict == "INVALID":
+            if drive.verdict == "INVALID" and drive.cache == "warm":  # sizes are judged by it
                 what = "on the edge" if drive.is_on_the_edge else "not judged"
                 yield f"  {what:<23} {_under(drive)}: {_reason(drive)}"
-    yield from rests_on(record)
+    yield from rests_on(record, catalogue)
 
 
-def rests_on(record: SizesRecord) -> tuple[str, ...]:
+def rests_on(record: SizesRecord, catalogue: Catalogue) -> tuple[str, ...]:
     """What no size can be judged for, and what every answer assumes, a sentence each."""
     missing = dict.fromkeys(each for answer in record.answers for each in answer.not_in_force)
     left_out = dict.fromkeys(each for answer in record.answers for each in answer.left_out)
@@ -182,8 +182,26 @@ def rests_on(record: SizesRecord) -> tuple[str, ...]:
     return (
         *(f"No size can be judged, for want of: {each}." for each in missing),
         assumed,
+        *_too_large(record, catalogue),
         *([f"Not emulated: {'; '.join(left_out)}."] if left_out else []),
     )
+
+
+def _too_large(record: SizesRecord, catalogue: Catalogue) -> Iterator[str]:
+    """Which sizes were not driven, since this machine has less than they."""
+    here, driven = record.machine, {name for answer in record.answers for name in answer.sizes}
+    names = [
+        each.name
+        for each in catalogue.compute
+        if each.name not in driven
+        and (
+            of_processor(each).baseline_per_s > here.cores
+            or each.memory_gb * (1 << 30) > here.memory_bytes
+        )
+    ]
+    if names:
+        has = f"{here.cores} cores and {here.memory_bytes / (1 << 30):.1f} GiB"
+        yield f"Not driven, since this machine has {has}: {listed(names)}."
 
 
 def _for_the_day(answer: SizeAnswer, catalogue: Catalogue) -> str:
@@ -198,7 +216,7 @@ def _for_the_day(answer: SizeAnswer, catalogue: Catalogue) -> str:
 def _sold(size: str, catalogue: Catalogue) -> str:
     """A size, and the plan where only one has it, so that a bill of another has a larger one."""
     plans = [plan.name for plan in catalogue.prices.plans if size in plan.compute]
-    return f"{size} ({plans[0]} alone)" if len(plans) == 1 else size
+    return f"{size} (on {plans[0]} alone)" if len(plans) == 1 else size
 
 
 def _credits(answer: SizeAnswer, catalogue: Catalogue) -> str:

@@ -81,13 +81,14 @@ def test_the_answer_is_told_in_lines() -> None:
 
 def test_what_every_answer_rests_on_is_said_once() -> None:
     said = list(sizing.lines(record(answer(), answer(users=10_000)), CATALOGUE))
-    assumed, left_out = said[-2:]
+    assumed, too_large, left_out = said[-3:]
     assert "a core of a size does what one of this machine's does (a CPU)" in assumed
     assert left_out == "Not emulated: the API."
-    assert not [line for line in said[:-2] if "the API" in line]
+    assert "since this machine has 2 cores and 0.0 GiB: xl, 2xl, 4xl" in too_large
+    assert not [line for line in said[:-3] if "the API" in line]
     unjudged = answer(not_in_force=("disk: this machine's",))
     assert "No size can be judged, for want of: disk: this machine's." in sizing.rests_on(
-        record(unjudged)
+        record(unjudged), CATALOGUE
     )
 
 
@@ -121,7 +122,7 @@ def test_a_size_on_the_edge_is_named_wherever_the_next_one_is_the_answer() -> No
 
 def test_a_size_that_only_one_plan_has_is_told_with_it() -> None:
     text = "\n".join(sizing.lines(record(answer(burst_cores=0.6)), CATALOGUE))
-    assert "for the modelled day    nano (Free alone): its credits are never used up" in text
+    assert "for the modelled day    nano (on Free alone): its credits are never used up" in text
 
 
 def test_the_page_and_the_bill_go_by_the_measured_size(whole_run: Path) -> None:
