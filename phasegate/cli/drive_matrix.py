@@ -281,6 +281,7 @@ def _stack(
         return None if driven is None else candidates.probe(driven)
 
     titles = {id_: each.title for id_, each in candidates.proposed.items()}
+    driven = search.trials.get(frozenset(parts))
     trials = tuple(
         Trial(parts=added, probe=candidates.probe(driven))
         for added, _, driven in search.trials.values()
@@ -294,5 +295,6 @@ def _stack(
         ),
         kept_up_by=tuple(sorted(candidates.upkeep_of(parts))),
         probe=next((t.probe for t in trials if set(t.parts) == set(parts)), trials[-1].probe),
+        cpu_s_per_session=None if driven is None else driven[2].database_s_per_session(),
         trials=trials,
     )

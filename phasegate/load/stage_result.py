@@ -28,6 +28,9 @@ TAKEN_AWAY = frozenset({Reason.SHARED, Reason.STOLEN})
 SETTLED_S = 1.5
 
 
+DATABASE = "postgres"
+"""The sampler's name of the database."""
+
 # Of all cores, used by programs that are neither the stack nor the generator. On a machine of one's
 # own it is 2 to 8%; from here on the stack has visibly less of the machine than the record says.
 OTHERS_SHARE_MAX = 0.2
@@ -43,6 +46,17 @@ class Driven:
     def probe(self, catalogue: Catalogue, *, at_peak: bool) -> Probe:
         """See `probe_of`."""
         return probe_of(self.load, self.used, catalogue, at_peak=at_peak)
+
+    def database_s_per_session(self) -> float | None:
+        """Processor seconds of the database (the median of its seconds); None if not sampled."""
+        rate = self.load.achieved_sessions_per_s
+        shares = [
+            part.cpu_share
+            for sample in under_load(self.load, self.used)
+            for part in sample.components
+            if part.name == DATABASE
+        ]
+        return statistics.median(shares) / rate if shares and rate > 0 else None
 
     def processor_share(self) -> float | None:
         """Of all cores, in use under load (0..1, the median of its seconds); None if unknown."""

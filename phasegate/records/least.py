@@ -41,6 +41,9 @@ class LeastStack(Part, frozen=True, kw_only=True):
     """Parts that keep the needed ones up to date, as a scheduled refresh."""
     probe: Probe
     """The stack itself."""
+    cpu_s_per_session: float | None = None
+    """Processor seconds that the database spent on a session of it; null where nothing was sampled,
+    and in records older than this field."""
     trials: tuple[Trial, ...]
     """In the order driven; the first one is what the smaller number of users asked for."""
 

@@ -86,7 +86,11 @@ def summary(
     """The five lines that close a run; arguments and errors as `build`."""
     found = _findings(run_dir, here, catalogue)
     return headline.lines(
-        found.run.run, found.techniques, found.stages, least.line(found.run.least)
+        found.run.run,
+        found.techniques,
+        found.stages,
+        least.line(found.run.least),
+        None if found.techniques else found.run.advice,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.verdict import Verdict
+from phasegate.records.advice import AdviceRecord
 from phasegate.records.run import RunRecord
 from phasegate.report.effects import Advice, Technique
 from phasegate.report.format import (
@@ -196,6 +197,7 @@ def lines(
     techniques: tuple[Technique, ...],
     stages: tuple[StageTraffic, ...],
     least: str = "",
+    advice: AdviceRecord | None = None,
 ) -> tuple[str, str, str, str, str]:
     """The five lines that close a run: what `phasegate sql` and the page call the techniques.
 
@@ -206,6 +208,7 @@ def lines(
         techniques: compared in it.
         stages: driven in it.
         least: what must be done at the least (`report.least.line`); empty where nobody searched.
+        advice: candidates that stand for the techniques where the project has none.
     """
     wall = duration(sum(stage.wall_s for stage in run.stages))
     sizes = listed([users(size) for size in run.sizes]) or "no"
@@ -226,11 +229,28 @@ def lines(
     waiting = [f"{_id(t)}{_times(t)}" for t in _of(techniques, "not needed yet")]
     harmful = _line("Harmful here", slower, longest) + undecided
     load = f"Load: {_load_line(stages)}"
+    if least and advice is not None and advice.findings:
+        return first, f"Do for {least}", *_of_candidates(advice, least), load
     if not least:
         return first, needs, _line("Can wait", waiting), harmful, load
     slow = _line("Harmful here", slower, LINE_CHARS // 2)
     rest = f"{_line('Can wait', waiting, LINE_CHARS // 2)}. {slow}"
     return first, f"Do for {least}", needs, rest, load
+
+
+def _of_candidates(advice: AdviceRecord, least: str) -> tuple[str, str]:
+    """What was measured of them, with fewer users than the load may have."""
+
+    def ids(kind: str) -> list[str]:
+        return [plain(each.id, 40) for each in advice.findings if each.advice == kind]
+
+    up_to = users(max(advice.sizes))
+    needed, harmful = ids("needed"), ids("harmful")
+    lead = f"Needed ({len(needed)} of {len(advice.findings)} candidates) up to {up_to} users"
+    needs = _line(lead, needed) if needed else f"{lead}: none"
+    waiting = [each for each in ids("not needed yet") if each not in least]
+    slow = _line("Harmful here", harmful, LINE_CHARS // 2)
+    return needs, f"{_line('Can wait', waiting, LINE_CHARS // 2)}. {slow}"
 
 
 def _line(lead: str, items: list[str], longest: int = LINE_CHARS) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from phasegate.model.capacity import bill_at
+from dataclasses import replace
+
+from phasegate.model.capacity import Profile, bill_at
 from phasegate.records.advice import AdviceRecord
 from phasegate.records.least import LeastRecord, LeastStack, Needed
 from phasegate.records.matrix import Probe
@@ -10,6 +12,8 @@ from phasegate.records.project import ProjectNote
 from phasegate.report.figures import Findings
 from phasegate.report.format import listed, milliseconds, plain, users
 from phasegate.report.money import described
+from phasegate.report.profiles import cold
+from phasegate.report.sizing import daily
 from phasegate.report.tables import Table
 
 SOURCE = "least.json"
@@ -37,6 +41,39 @@ def level_with(project: ProjectNote, parts: tuple[str, ...]) -> int:
     wanted = set(parts) & listed_parts - set(project.client_parts)
     having = (n for n, level in enumerate(project.levels, 1) if wanted <= set(level.parts))
     return next(having, len(project.levels))
+
+
+def proposes(stack: LeastStack) -> bool:
+    """Whether it has a candidate, which no level has."""
+    return any(needed.proposed for needed in stack.needed)
+
+
+def profile_of(found: Findings, stack: LeastStack) -> Profile | None:
+    """What a bill for the stack rests on: the lowest level that has its parts.
+
+    With a candidate the stack is no level: what its own stage took of the processor stands for it.
+    """
+    level = level_with(found.project, parts_of(stack))
+    profile = next((p for p in found.profiles if p.level == level), None)
+    if profile is None or not proposes(stack) or found.run.least is None:
+        return profile
+    parts = {*found.run.least.always, *parts_of(stack)}
+    answers = found.run.sizes.answers if found.run.sizes else ()
+    sized = [each for each in answers if each.users == stack.users and set(each.parts) == parts]
+    used = stack.cpu_s_per_session
+    return replace(
+        profile,
+        cpu_s_per_session=() if used is None else ((stack.users, used),),
+        cpu_factors=None,
+        held_users=float(stack.users),
+        broke_users=None,
+        cold=cold(sized),
+        sizes=tuple(
+            (each.users, size)
+            for each in sized
+            if (size := daily(each, found.catalogue)) is not None and not each.not_in_force
+        ),
+    )
 
 
 def _p95(probe: Probe | None) -> str:
@@ -145,11 +182,11 @@ def _do(
 def _bill(found: Findings, stack: LeastStack) -> str:
     if stack.outcome != "holds":
         return "–"
-    level = level_with(found.project, parts_of(stack))
-    profile = next((p for p in found.profiles if p.level == level), None)
+    profile = profile_of(found, stack)
     if profile is None or profile.database is None:
         return "not measured"
-    return f"{described(bill_at(stack.users, profile, found.catalogue))} (as level {level})"
+    alike = "" if proposes(stack) else f" (as level {profile.level})"
+    return f"{described(bill_at(stack.users, profile, found.catalogue))}{alike}"
 
 
 def not_needed(found: Findings) -> str:

@@ -307,6 +307,8 @@ def gate(
         had = target.database.parts
     judged = _judged(found, to, size, level, had)
     profile = next((p for p in found.profiles if p.level == judged.level), None)
+    if judged.simplest is not None:
+        profile = least.profile_of(found, judged.simplest)
     reasons = [
         *_of_load(found, judged, size),
         *(reasons_for.of_found(had) if had is not None else ()),

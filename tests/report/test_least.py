@@ -14,6 +14,8 @@ from phasegate.records import store
 from phasegate.records.advice import AdviceRecord, AtSize, Finding
 from phasegate.records.least import LeastRecord, LeastStack, Needed, Trial
 from phasegate.records.matrix import Probe
+from phasegate.records.run import RunRecord
+from phasegate.report import headline
 
 
 def probe(users: int, verdict: Any, p95: float, *, over: float = 1.3) -> Probe:
@@ -55,6 +57,23 @@ def test_the_least_is_in_the_five_lines(whole_run: Path) -> None:
     assert "Harmful here: " in lines[3]
 
 
+def test_a_project_without_a_technique_has_its_candidates_in_the_five_lines(
+    whole_run: Path,
+) -> None:
+    plain = {"kind": "index", "table": "public.t", "title": "t", "why": "w"}
+    made = (("idx_a", "not needed yet"), ("idx_b", "not needed yet"), ("idx_c", "harmful"))
+    findings = [Finding(id=id_, advice=advice, **plain) for id_, advice in made]  # type: ignore[arg-type]
+    advice = AdviceRecord(
+        format_version=1, started_at="", seed=1, sizes=(1_000, 10_000), level=1, seen_on="ours",
+        statements=1, unread=0, sessions=1, findings=tuple(findings),
+    )  # fmt: skip
+    run = store.read(whole_run / "run.json", RunRecord)
+    _, do, needed, rest, _ = headline.lines(run, (), (), "100k: idx_a", advice)
+    assert do == "Do for 100k: idx_a"
+    assert needed == "Needed (0 of 3 candidates) up to 10k users: none"
+    assert rest == "Can wait: idx_b. Harmful here: idx_c"
+
+
 def test_the_page_begins_with_it_and_names_what_is_not_needed(whole_run: Path) -> None:
     searched(whole_run, stack(1_000), stack(100_000, INDEX))
     html = report.build(whole_run).read_text(encoding="utf-8")
@@ -73,6 +92,22 @@ def test_what_keeps_a_needed_part_up_to_date_is_named_beside_it(whole_run: Path)
     searched(whole_run, stack(1_000), kept)
     html = report.build(whole_run).read_text(encoding="utf-8")
     assert "phasegate sql user_stats); kept up to date by refresh" in html
+
+
+def test_a_stack_with_a_candidate_is_priced_by_its_own_use_and_not_by_the_level_that_failed(
+    whole_run: Path,
+) -> None:
+    def price(cpu_s: float | None) -> str:
+        own = stack(100_000, "idx_found")
+        needed = (msgspec.structs.replace(own.needed[0], proposed="An index"),)
+        own = msgspec.structs.replace(own, needed=needed, cpu_s_per_session=cpu_s)
+        searched(whole_run, stack(1_000), own)
+        reasons = report.gate(whole_run, 3).reasons
+        return next(each.text for each in reasons if " a month (" in each.text)
+
+    assert "micro by processor time" in price(0.0001)
+    assert "micro by processor time" not in price(0.5)
+    assert price(None).startswith("At least "), "what it takes was not sampled"
 
 
 def test_the_gate_judges_the_least_and_its_next_is_nothing_that_it_has(whole_run: Path) -> None:
@@ -127,7 +162,6 @@ def test_a_candidate_of_nobody_s_is_named_with_its_title_and_its_migration(
     html = report.build(whole_run).read_text(encoding="utf-8")
     assert "index orders (state) (phasegate sql idx_orders_state)" in html
     assert "<h1>100k users hold with index orders (state) and nothing else</h1>" in html
-    assert "as level 1" in html  # priced as the level that has all the project's own parts of it
     early = report.gate(whole_run, 2)
     assert early.next_technique is None, "10k users were not searched here"
     lacking = report.gate(whole_run, 3, had={})
