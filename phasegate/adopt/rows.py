@@ -22,6 +22,12 @@ FEW, MANY, VERY_MANY, CHILDREN = 2.0, 10.0, 50.0, 3.0
 ONE_TO_ONE = 0.95
 """From such a share of owners on, each is given its row."""
 ROWS_MAX = 1 << 24
+FOLLOWS = 0.5
+"""Of owners with one row at least, the share that has more the busier they are.
+
+No catalogue says how many. Rows with a `mean` follow activity wholly; where these did not at all, a
+busy user's rows of other tables would refer to one or two of theirs alone (docs/decisions/0018).
+"""
 _VERY_MANY = re.compile(
     r"log|event|activit|histor|audit|view|message|notification|click|visit|metric"
 )
@@ -137,8 +143,11 @@ def _of_owner(
     if needed or (wanted and ratio >= 1) or above.kind is Kind.REFERENCE:
         mean = max(ratio, 1.0)
         most = min(ROWS_FEW_MAX, max(16, round(mean * 12)))
+        value: dict[str, Any] = {"from_one_mean": tidy(mean), "max": most}
+        if owners.users.place in owned.ancestors and above.kind is not Kind.REFERENCE:
+            value["follow_activity"] = FOLLOWS
         more = "; rows of other tables refer to one" if needed or wanted else ""
-        return Rows({"from_one_mean": tidy(mean), "max": most}, reason + more)
+        return Rows(value, reason + more)
     return Rows({"mean": tidy(min(ratio, 100_000.0))}, reason)
 
 

@@ -179,6 +179,19 @@ def test_the_row_that_keys_of_several_columns_take_along_is_the_owner() -> None:
     assert declared(found)["pins"]["columns"]["form_id"] == {"ref": "forms.id"}
 
 
+def test_rows_that_others_refer_to_are_more_the_busier_their_user_is() -> None:
+    folders = table("folders", column("user_id"), foreign_keys=(key("user_id", "users"),))
+    files = table(
+        "files",
+        *(column("user_id"), column("folder_id", null=True)),
+        foreign_keys=(key("user_id", "users"), key("folder_id", "folders")),
+    )
+    found = guess(USERS, folders, files, rows={"users": 10, "folders": 20, "files": 90})
+    assert declared(found)["folders"]["rows"] == {
+        "from_one_mean": 2.0, "max": 24, "follow_activity": 0.5,
+    }  # fmt: skip
+
+
 def test_one_row_an_owner_and_one_default_among_several() -> None:
     settings = table(
         "settings",
