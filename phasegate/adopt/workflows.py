@@ -41,6 +41,12 @@ HEAD = (
     f"# in {FOLDER}/.\n#\n"
 )
 
+WHICH = (
+    "# Which phasegate, in pip's words. Where pip's index has no such release (the first one is\n"
+    "# not out yet, say), put the address of a wheel here, https://…/phasegate-….whl, or of a\n"
+    '# commit, git+https://…/phasegate@COMMIT: the step "Install" fails until then.\n# '
+)
+
 # What the nightly's data set depends on; in a checkout of phasegate, also its engine.
 _KEY = re.compile(r"'phasegate\.toml', 'seed/\*\*', 'phasegate/nightly[^)]*")
 _PLAIN_FOLDER = re.compile(r"[\w./ -]+")
@@ -67,10 +73,7 @@ def workflows(place: str, version: str) -> dict[str, str]:
     changes = [
         ('PHASEGATE_PACKAGE: ""', f'PHASEGATE_PACKAGE: "phasegate=={version}"'),
         ('PHASEGATE_PROJECT: "."', f'PHASEGATE_PROJECT: "{place}"'),
-        (
-            "# Which phasegate: this checkout's where none is named. ",
-            "# Which phasegate, for pip. ",
-        ),
+        ("# Which phasegate: this checkout's where none is named. ", WHICH),
         (f"'{_LOCK}'", f"'{FOLDER}/{_LOCK}'"),
         (".github/scripts", FOLDER),
         *NAMES.items(),

@@ -15,7 +15,7 @@ import msgspec
 
 from phasegate.cli import options
 from phasegate.cli.circumstances import code_version
-from phasegate.model.errors import DoesNotHold
+from phasegate.model.errors import DoesNotHold, UsageError
 from phasegate.model.keys import ANON_KEY, read_key
 from phasegate.stack import health as health_room
 from phasegate.stack.binaries import BIN_VARIABLE, programs, server_version, service_user
@@ -27,18 +27,30 @@ MARKS = {"ok": "ok", "failed": "FAILED", "skipped": "skipped"}
 
 @click.command()
 @click.argument("url", required=False, envvar="SUPABASE_URL", callback=options.read_api_url)
+@click.option(
+    "--ready",
+    metavar="PATH",
+    help="Path of the API that answers below 400 where it is well [[api] ready of the project, "
+    "where it has an API of its own; else Supabase's routes].",
+)
 @options.database_url
 @options.as_json
-def health(url: str | None, database_url: str | None, *, as_json: bool) -> None:
+def health(url: str | None, ready: str | None, database_url: str | None, *, as_json: bool) -> None:
     """Is it well? Checks an API and its database.
 
     API, auth, pool, database, replica, statistics view, partitions, queue; exit code 1 where one is
-    not well. URL is a Supabase project's, or that of `phasegate up`; the key comes from
+    not well. URL is that of your API or Supabase project, or of `phasegate up`; the key comes from
     SUPABASE_ANON_KEY.
     """
+    if ready is not None and not ready.startswith("/"):
+        raise UsageError(
+            f"--ready takes a path that begins with /, not '{ready}'", untouched="Nothing was asked"
+        )
+    if ready is None and url is not None and (project := options.project_here()) is not None:
+        ready = project.api.ready if project.api.command else None
     key = read_key(os.environ.get(ANON_KEY, ""), ANON_KEY)
     options.say(key.remarks)
-    checks = health_room.check(url, database_url, anon_key=key.value or None)
+    checks = health_room.check(url, database_url, anon_key=key.value or None, ready=ready)
     if as_json:
         click.echo(msgspec.json.encode(checks))
     else:

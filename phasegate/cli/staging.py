@@ -138,9 +138,6 @@ def run(plan: StagingPlan) -> Path:
             if not (plan.soaks and found):
                 raise
             load = store.read(found[0], LoadRecord)
-    left = left_behind([load], ReadsOnly.of(plan.host, plan.reads))
-    if left and not plan.project.is_written_for_us:
-        options_room.say([left])
     if watched.metrics is not None:
         record = msgspec.structs.replace(record, host_metrics=watched.metrics)
         store.write(journal.folder / "target.json", record)
@@ -312,4 +309,7 @@ def _drive(
             f"{plan.host} received no request in {plan.duration_s:g} s",
             then="Give --duration more seconds",
         )
+    left = left_behind([load], ReadsOnly.of(plan.host, plan.reads))
+    if left and not plan.project.is_written_for_us:
+        options_room.say([left])
     return load

@@ -1,8 +1,9 @@
 """Is it well? API, auth, database, pool, connections, replica, refreshes, partitions, queue.
 
-Reads an API by HTTP and a database by SQL; writes nothing. Any Supabase project can be asked: what
-only phasegate's own stack can tell is skipped there, each time with the reason. Draws nothing: the
-command line makes a table of the records, a workflow takes `github_annotations`.
+Reads an API by HTTP and a database by SQL; writes nothing. Any Supabase project can be asked, and
+any API that has a path for it: what only phasegate's own stack can tell is skipped there, each time
+with the reason. Draws nothing: the command line makes a table of the records, a workflow takes
+`github_annotations`.
 """
 
 from __future__ import annotations
@@ -14,14 +15,20 @@ from phasegate.stack.health_database import database_checks
 
 
 def check(
-    url: str | None, database_url: str | None = None, *, anon_key: str | None = None
+    url: str | None,
+    database_url: str | None = None,
+    *,
+    anon_key: str | None = None,
+    ready: str | None = None,
 ) -> tuple[Check, ...]:
     """Ask everything that can be asked, and never hang.
 
     Args:
-        url: of a Supabase project or of our own API; None skips what needs it.
+        url: of an API; None skips what needs it.
         database_url: DSN of its database; None skips what needs it.
         anon_key: the project's public key; without it a hosted project answers 401.
+        ready: path at `url` that answers below 400 where the API is well; None for an API with
+            Supabase's routes, a hosted project's or our own.
 
     Raises:
         ConfigurationError: neither is given, or `url` is not an http(s) address.
@@ -30,7 +37,7 @@ def check(
         raise ConfigurationError(
             "There is nothing to check", then="Give a URL, a database URL, or both"
         )
-    return (*api_checks(url, anon_key), *database_checks(database_url))
+    return (*api_checks(url, anon_key, ready), *database_checks(database_url))
 
 
 def is_healthy(checks: tuple[Check, ...]) -> bool:

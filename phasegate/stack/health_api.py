@@ -1,6 +1,6 @@
-"""The health of an API, by HTTP: ours or any Supabase project's.
+"""The health of an API, by HTTP: ours, any Supabase project's, or one that says when it is ready.
 
-Reads four routes; writes nothing.
+Reads one to four routes; writes nothing.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,20 +35,28 @@ TIMEOUT_S = 5.0
 
 # PostgREST's for a root that is closed, as it often is: that it says so proves that it lives.
 CLOSED_CODES = ("PGRST126", PERMISSION_CODE)
+NO_ANSWER = "The API does not answer: {}"
 NO_JSON = "a web page instead of JSON"
 
 
-def api_checks(url: str | None, anon_key: str | None) -> tuple[Check, ...]:
+NAMES = ("api", "auth", "pool", "replica_serving")
+
+
+def api_checks(
+    url: str | None, anon_key: str | None, ready: str | None = None
+) -> tuple[Check, ...]:
     """Ask the API at `url`; None skips each question.
+
+    Args:
+        url: of the API.
+        anon_key: the project's public key, where it has one.
+        ready: path that answers below 400 where the API is well; None asks Supabase's routes.
 
     Raises:
         ConfigurationError: `url` is not an http(s) address, or the key cannot be sent.
     """
     if url is None:
-        return tuple(
-            Check(name=name, outcome="skipped", said="No URL was given")
-            for name in ("api", "auth", "pool", "replica_serving")
-        )
+        return _skipped(NAMES, "No URL was given")
     address = Address.of(url)
     key = read_key(anon_key or "", "The API key").value
     headers = {"apikey": key, "Authorization": f"Bearer {key}"} if key else {}
@@ -56,7 +64,13 @@ def api_checks(url: str | None, anon_key: str | None) -> tuple[Check, ...]:
     def get(path: str) -> Answer:
         return _get(address, path, headers)
 
+    if ready is not None:
+        return (_ready(get, ready), *_skipped(NAMES[1:], "This API is not Supabase's"))
     return (_api(get), _auth(get), *_own_api(get))
+
+
+def _skipped(names: Sequence[str], said: str) -> tuple[Check, ...]:
+    return tuple(Check(name=name, outcome="skipped", said=said) for name in names)
 
 
 @dataclass(frozen=True)
@@ -126,18 +140,29 @@ def _refused(name: str, who: str, answer: Answer) -> Check | None:
     return failed(name, f"{who} answers {status} ({what}): {then}")
 
 
+def _ready(get: Get, path: str) -> Check:
+    """Whether an API of any kind is ready, as `[api] ready` has it: whatever it says."""
+    try:
+        answer = get(path)
+    except (OSError, http.client.HTTPException) as error:
+        return failed("api", NO_ANSWER.format(error or type(error).__name__))
+    if answer.status >= FAILS_FROM:
+        return failed("api", f"The API answers {answer.status} to GET {path}: look at its logs")
+    return _answers("api", answer)
+
+
+def _answers(name: str, answer: Answer, version: str = "") -> Check:
+    took_ms = answer.took_ms
+    said = f"{version}, {took_ms:.0f} ms" if version else f"answers in {took_ms:.0f} ms"
+    return Check(name=name, outcome="ok", said=said, value=took_ms, unit="ms")
+
+
 def _api(get: Get) -> Check:
     try:
         answer = get("/rest/v1/")
     except (OSError, http.client.HTTPException) as error:
-        return failed("api", f"The API does not answer: {error or type(error).__name__}")
-    refused = _refused("api", "The API", answer)
-    if refused is not None:
-        return refused
-    took_ms = answer.took_ms
-    return Check(
-        name="api", outcome="ok", said=f"answers in {took_ms:.0f} ms", value=took_ms, unit="ms"
-    )
+        return failed("api", NO_ANSWER.format(error or type(error).__name__))
+    return _refused("api", "The API", answer) or _answers("api", answer)
 
 
 def _auth(get: Get) -> Check:
@@ -152,13 +177,7 @@ def _auth(get: Get) -> Check:
     version = answer.object().get("version")
     if answer.status != http.client.OK or version is None:
         return failed("auth", f"Auth answers {answer.status} without its version: {PAGE_ADVICE}")
-    return Check(
-        name="auth",
-        outcome="ok",
-        said=f"version {str(version)[:40]}, {answer.took_ms:.0f} ms",
-        value=answer.took_ms,
-        unit="ms",
-    )
+    return _answers("auth", answer, f"version {str(version)[:40]}")
 
 
 def _own_api(get: Get) -> tuple[Check, ...]:
@@ -170,11 +189,7 @@ def _own_api(get: Get) -> tuple[Check, ...]:
     body = answer.object()
     pool = body.get("pool")
     if answer.status != http.client.OK or not isinstance(pool, dict):
-        said = "Only phasegate's own API tells"
-        return (
-            Check(name="pool", outcome="skipped", said=said),
-            Check(name="replica_serving", outcome="skipped", said=said),
-        )
+        return _skipped(NAMES[2:], "Only phasegate's own API tells")
     waiting = int(pool["waiting"])
     said = f"{pool['in_use']} of {pool['size']} connections in use, {waiting} requests wait"
     saturated = Check(

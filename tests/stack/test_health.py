@@ -289,6 +289,25 @@ def test_a_root_that_is_open_or_closed_to_the_key_is_an_api_that_lives(
         assert by_name(check(url, anon_key="anon"))["api"].outcome == "ok"
 
 
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("status", "outcome", "said"),
+    [
+        (200, "ok", "answers in"),
+        (302, "ok", "answers in"),
+        (503, "failed", "The API answers 503 to GET /healthz: look at its logs"),
+    ],
+)
+def test_an_api_of_another_kind_is_well_where_its_own_path_says_so(
+    status: int, outcome: str, said: str
+) -> None:
+    with answering(status, {}, PAGE) as url:
+        found = by_name(check(url, ready="/healthz"))
+    assert found["api"].outcome == outcome
+    assert found["api"].said.startswith(said)
+    assert {found[name].outcome for name in ("auth", "pool", "replica_serving")} == {"skipped"}
+
+
 @contextmanager
 def answering(status: int, headers: dict[str, str], body: bytes) -> Iterator[str]:
     """A server that gives every request the same answer; its URL."""

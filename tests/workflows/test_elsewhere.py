@@ -23,6 +23,14 @@ exit 3
 """
 
 
+# Makes an environment whose pip knows of no phasegate.
+PYTHON = r"""#!/bin/sh
+mkdir -p "$3/bin"
+printf '#!/bin/sh\ncase "$*" in *phasegate*==*) exit 1;; esac\n' > "$3/bin/pip"
+chmod +x "$3/bin/pip"
+"""
+
+
 @pytest.fixture
 def repository(runner: Any, git: Callable[..., str]) -> Path:
     """Of somebody who has a project in a folder of it, and no phasegate."""
@@ -100,3 +108,16 @@ def test_a_night_of_theirs_calls_the_installed_phasegate_on_their_project(
     assert ".github/scripts" not in texts
     assert "seeding/**" not in texts
     assert f"hashFiles('.github/phasegate/requirements.lock', '{PLACE}/phasegate.toml'" in texts
+
+
+def test_a_release_that_pip_does_not_find_is_named_with_what_to_set(
+    repository: Path, runner: Any
+) -> None:
+    assert init(repository / PLACE, "--workflows").exit_code == 0
+    runner.program("python3", PYTHON)
+    ran = runner.run("phasegate-health.yml", "Install")
+    assert ran.code == 1
+    assert "::error title=phasegate is not installed::pip does not find 'phasegate==" in ran.said
+    assert "Set PHASEGATE_PACKAGE, at the top of this workflow" in ran.said
+    head = (repository / ".github/workflows/phasegate-health.yml").read_text()
+    assert 'the step "Install" fails until then' in head
