@@ -30,7 +30,7 @@ from phasegate.compare.run import PLUGIN
 from phasegate.load.capacity_matrix import Driver, MatrixPlan, Standing
 from phasegate.load.stage_result import Driven
 from phasegate.model.errors import Refused
-from phasegate.project import VARIABLE, Project, load_project
+from phasegate.project import VARIABLE, Project, load_project, read_techniques
 from phasegate.records.advice import AdviceRecord
 from phasegate.stack.database import connected, run
 from phasegate.stack.levels import apply_parts, present_parts
@@ -169,9 +169,11 @@ async def _counted(dsn: str, items: str, *, emptied: bool = False) -> list[tuple
 def test_a_view_filled_ahead_answers_in_the_place_of_the_function_that_counted(
     advised: Advised,
 ) -> None:
-    extended = Candidates.of_run(advised.project, {}, advised.out)
-    (view,) = advised.of("live aggregate")
-    assert view in extended.proposed
+    (found,) = [each for each in advised.record.findings if each.kind == "live aggregate"]
+    view, folders = found.id, read_techniques(advised.out / "candidates")
+    assert not folders[view].client, "no client need know of it"
+    techniques = {**advised.project.techniques, view: folders[view]}
+    extended = Candidates(replace(advised.project, techniques=techniques), {}, {view: found})
     assert extended.stack_of([view]) == {view, "refresh"}, "and what keeps it up to date"
     items = next(p.table for p in advised.planted if p.kind == "live aggregate").split(".")[1]
     live = run(_counted(advised.dsn, items))
