@@ -90,8 +90,8 @@ class DataSet:
     record: SeedRecord
 
 
-def run(plan: RunPlan) -> Path:
-    """Carry `plan` out and return the folder of the finished run."""
+def run(plan: RunPlan) -> tuple[Path, Sequence[str]]:
+    """Carry `plan` out; returns the folder of the finished run, and the lines that close it."""
     catalogue = plan.project.catalogue
     with locked(cache_dir(), "phasegate run"):
         require_writable(plan.results, purpose="results")
@@ -325,15 +325,16 @@ def parts_folder() -> Path:
     return cluster_dir().parent / "level"
 
 
-def _publish(journal: Journal) -> Path:
+def _publish(journal: Journal) -> tuple[Path, Sequence[str]]:
     # matplotlib takes a second to import; only this step needs it.
     from phasegate import report
 
     # Drawing is no stage of the record: a run stays the same however often it is drawn.
     journal.write("complete")
     with console.step("report"):
-        report.build(journal.folder, journal.project)
-    return journal.publish()
+        # The project as it was read: a run takes minutes, and files are edited.
+        _, lines = report.publish(journal.folder, journal.project)
+    return journal.publish(), lines
 
 
 def conclude(folder: Path) -> None:

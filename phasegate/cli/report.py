@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -13,7 +14,6 @@ import click
 from phasegate.cli import options
 from phasegate.model.catalogue import load
 from phasegate.model.errors import DoesNotHold
-from phasegate.project import Project
 
 PRICES_FRESH_DAYS = 90
 """Providers change a price list a few times a year."""
@@ -29,16 +29,13 @@ def report(run: Path | None) -> None:
     from phasegate import report
 
     folder = options.run_folder(run)
-    here = options.project_here()
-    report.build(folder, here)
-    print_summary(folder, here)
+    _, lines = report.publish(folder, options.project_here())
+    print_summary(folder, lines)
 
 
-def print_summary(folder: Path, here: Project | None) -> None:
-    """The five lines of a run and the path of its page; `here` is the project that judges it."""
-    from phasegate import report
-
-    for line in report.summary(folder, here):
+def print_summary(folder: Path, lines: Iterable[str]) -> None:
+    """The five lines of a run and the path of its page."""
+    for line in lines:
         click.echo(line)
     click.echo(options.near(folder / "report.html"))
 

@@ -88,8 +88,8 @@ def run(
     if soak:
         _soak(plan, level or len(project.levels), soak)
         return
-    folder = pipeline.run(plan)
-    print_summary(folder, project)  # as it was read: a run takes minutes, and files are edited
+    folder, lines = pipeline.run(plan)
+    print_summary(folder, lines)
     pipeline.conclude(folder)
 
 

@@ -37,6 +37,7 @@ __all__ = [
     "gate_lines",
     "level_of",
     "phase_to_enter",
+    "publish",
     "requests_per_session",
     "serverless_lines",
     "size_lines",
@@ -48,6 +49,9 @@ gate_lines = transition.lines
 size_lines = sizing.lines
 serverless_lines = serverless.lines
 phase_to_enter, level_of = transition.phase_to_enter, transition.level_of
+
+Lines = tuple[str, str, str, str, str]
+"""What closes a run."""
 
 
 def _findings(run_dir: Path, here: Project | None, catalogue: Catalogue | None) -> Findings:
@@ -80,11 +84,22 @@ def build(
     return page.write(_findings(run_dir, here, catalogue))
 
 
+def publish(
+    run_dir: Path, here: Project | None = None, *, catalogue: Catalogue | None = None
+) -> tuple[Path, Lines]:
+    """As `build` and `summary` in one go; what both need takes seconds to compute."""
+    found = _findings(run_dir, here, catalogue)
+    return page.write(found), _closing(found)
+
+
 def summary(
     run_dir: Path, here: Project | None = None, *, catalogue: Catalogue | None = None
-) -> tuple[str, str, str, str, str]:
+) -> Lines:
     """The five lines that close a run; arguments and errors as `build`."""
-    found = _findings(run_dir, here, catalogue)
+    return _closing(_findings(run_dir, here, catalogue))
+
+
+def _closing(found: Findings) -> Lines:
     return headline.lines(
         found.run.run,
         found.techniques,
