@@ -16,17 +16,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from phasegate import seeding
 from phasegate.compare.run import run_benchmarks
 from phasegate.project import Project
 from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.records.faults import require_writable
 from phasegate.report.comparison import moved
-from phasegate.report.effects import Effect, Technique, sizes_of, techniques
+from phasegate.report.effects import Effect, Technique, techniques
 from phasegate.report.headline import needed_from
 from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
-from phasegate.stats.crossover import Crossover, Outcome, crossover
+from phasegate.stats.crossover import Crossover, Outcome, crossover, p95s_of
 from phasegate.stats.paired import Ratio
 
 # What two sweeps must agree in (docs/method.md#goals-for-our-own-tools).
@@ -201,14 +203,18 @@ def _covered(sweeps: Sequence[Sweep]) -> Iterator[bool]:
 def left_out(technique: Technique) -> Iterator[bool]:
     """For each size between two others: does N* for its p95, found without it, lie at that size?
 
-    Of those that share their plan with both neighbours and grow; its own p95 is taken as true.
+    Of those that share their plan with both neighbours and grow. Its own p95 errs as well: any
+    within its 95% interval may be the one that is found.
     """
-    sizes = sizes_of(technique.effects)
+    sizes = technique.sizes
     for place in range(1, len(sizes) - 1):
         below, one, above = sizes[place - 1 : place + 2]
         grows = below.p95_ms * GROWS_MIN < one.p95_ms < above.p95_ms / GROWS_MIN
         if grows and below.plan == one.plan == above.plan:
-            low, high = bounds(crossover([*sizes[:place], *sizes[place + 1 :]], one.p95_ms))
+            rest = [*sizes[:place], *sizes[place + 1 :]]
+            drawn = np.exp(p95s_of([one]).drawn)
+            least, most = (float(each) for each in np.percentile(drawn, [2.5, 97.5]))
+            low, high = bounds(crossover(rest, least))[0], bounds(crossover(rest, most))[1]
             yield low <= one.users <= high
 
 

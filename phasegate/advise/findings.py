@@ -45,7 +45,7 @@ def findings(
 ) -> tuple[Finding, ...]:
     """One of each candidate, those to act on first."""
     objective = catalogue.slo.statement_latency_ms_p95
-    found = {each.technique: each for each in techniques(measured.records, objective)}
+    found = {each.technique: each for each in techniques(measured.records, objective, catalogue)}
     made = [
         _finding(each, found.get(each.id), measured.skipped.get(each.id, ""), seen, catalogue)
         for each in candidates
@@ -87,6 +87,7 @@ def _finding(
     crossed = technique.crossed
     within = crossed is not None and crossed.outcome is Outcome.WITHIN
     advice = _advice(candidate, technique)
+    other = technique.elsewhere
     cores, usd = _saved(technique.largest, calls, seen, catalogue)
     gains = advice in ("needed", "not needed yet")
     return Finding(
@@ -96,6 +97,7 @@ def _finding(
         needed_from=crossed.users if crossed is not None and within else None,
         needed_from_low=crossed.low if crossed is not None and advice == "needed" else None,
         needed_from_high=crossed.high if crossed is not None and advice == "needed" else None,
+        needed_from_reference=other.reference.users if other and advice == "needed" else None,
         sizes=tuple(_at_size(effect) for effect in technique.effects),
         costs=technique.largest.comparison.costs,
         saves_cores=cores if gains else None,

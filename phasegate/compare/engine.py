@@ -14,7 +14,6 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Literal
 
 from phasegate.compare.block import Side, run_alone, run_block, together
@@ -23,6 +22,7 @@ from phasegate.compare.libpq import Session
 from phasegate.compare.p95_topup import CALLS_NEAR, CALLS_OF_A_SIZE, near, seconds_for
 from phasegate.compare.plans import Plan, plan_note, plan_of
 from phasegate.compare.technique import Parameters, Technique
+from phasegate.compare.turns import Turn as Turn
 from phasegate.compare.yardstick import Yardstick
 from phasegate.model.errors import CannotMeasure
 from phasegate.records import benchmark as record
@@ -64,27 +64,6 @@ WARM_UP_S_MAX = 0.1
 PLANNED_CALLS = 5
 
 Stop = Literal["precise", "budget", "disabled"]
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One of the turns in which a comparison is measured, its share of the whole.
-
-    What disturbs a machine lasts for seconds, longer than a short comparison: blocks from several
-    turns, with others' turns between them, do not all meet the same.
-    """
-
-    number: int = 0
-    of: int = 1
-
-    @property
-    def last(self) -> bool:
-        """Whether none follows."""
-        return self.number + 1 == self.of
-
-    def due(self, whole: int) -> int:
-        """How many of `whole` there are to be at its end."""
-        return math.ceil(whole * (self.number + 1) / self.of)
 
 
 class BudgetTooSmall(CannotMeasure):

@@ -28,12 +28,12 @@ CALLS_OF_A_SIZE = 36
 """Two neighbouring sizes then have the 72 calls between them that a p95 needs for its bound
 (`stats.crossover`); more are made of what is left of a budget."""
 
-CALLS_NEAR = 60
+CALLS_NEAR = 48
 """Of a size whose old way takes about as long as its objective allows: N* lies beside it, and is as
 wide as what is known of that p95. Twice as many would make it narrower by a third."""
 NEAR_BELOW = 5.0
 """How many times shorter than the objective a median may be: sizes lie a factor of 3.3 apart."""
-NEAR_ABOVE = 1.5
+NEAR_ABOVE = 1.25
 
 
 def near(call_ns: Sequence[int], objective_ms: float) -> bool:

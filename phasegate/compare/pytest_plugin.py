@@ -243,7 +243,8 @@ def compare(bench: BenchmarkSession, benchmark: Any, pytestconfig: pytest.Config
 
 def extra_info(comparison: Comparison, arm: Arm, dataset: DataSet) -> dict[str, object]:
     """What pytest-benchmark's JSON says of `arm` besides its times; a missing bound is null."""
-    found = between_runs(ratio(comparison.before.block_ns, comparison.after.block_ns))
+    within = ratio(comparison.before.block_ns, comparison.after.block_ns)
+    found = between_runs(within, max(len(comparison.turns), 1))
     return {
         "technique": comparison.technique,
         "title": comparison.title,
@@ -266,5 +267,5 @@ def extra_info(comparison: Comparison, arm: Arm, dataset: DataSet) -> dict[str, 
         "minimal_detectable": (
             found.minimal_detectable if math.isfinite(found.minimal_detectable) else None
         ),
-        "verdict": judge(found).value,
+        "verdict": judge(found, within=within).value,
     }

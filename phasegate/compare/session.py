@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
@@ -36,6 +36,7 @@ from phasegate.compare.syntax import check_syntax
 from phasegate.compare.technique import Arm, Draw, Parameters, Technique
 from phasegate.compare.technique_folders import SELF_CHECK as SELF_CHECK
 from phasegate.compare.technique_folders import project_here
+from phasegate.compare.turns import Budget as Budget
 from phasegate.compare.yardstick import Yardstick
 from phasegate.model.errors import PhasegateError, Refused
 from phasegate.project import Project
@@ -50,38 +51,12 @@ TECHNIQUE_S_MIN = 0.3
 SELF_CHECK_S_MIN = 2.0
 # Turns of each comparison, with all others' turns between them (`engine.Turn`).
 TURNS = 3
-# Of a budget, for bringing the database to the level that the arms need.
-SETUP_SHARE_MAX = 0.5
 # Any number that no other program's advisory lock is likely to have: "phasegat" in ASCII.
 LOCK = "select pg_try_advisory_lock($1)"
 LOCK_KEY = 0x7068617365676174
 # A session that was killed holds it until the server has done with its last statement.
 LOCK_PATIENCE_S = 3.0
 LOCK_POLL_S = 0.1
-
-
-@dataclass
-class Budget:
-    """Seconds for all techniques together; what one leaves over, the next ones share."""
-
-    total_s: float
-    shares: int
-    _start: float = field(default_factory=time.monotonic)
-
-    def allowance_s(self, at_least_s: float, shares: int = 1) -> float:
-        """For the next one, whose shares it counts as taken."""
-        allowed_s = self.left_s * shares / max(shares, self.shares)
-        self.shares -= shares
-        return max(allowed_s, at_least_s)
-
-    def opened(self) -> None:
-        """The set-up is done. It takes no more than half: at a million users it lasts minutes."""
-        self._start = max(self._start, time.monotonic() - self.total_s * SETUP_SHARE_MAX)
-
-    @property
-    def left_s(self) -> float:
-        """What nobody has used."""
-        return self.total_s - (time.monotonic() - self._start)
 
 
 @dataclass(frozen=True)
@@ -240,7 +215,7 @@ class BenchmarkSession:
         self._planned, self.say = tuple(techniques), say
 
     def _measure_in_turns(self, techniques: Sequence[Technique]) -> None:
-        """See `Turn`. What takes long to make ready, or to clear away, has one turn.
+        """See `Turn`. What takes long to make ready has one turn.
 
         A fault ends it, and the technique whose it is says so when asked for; one that is not there
         or too slow does not.
@@ -265,7 +240,7 @@ class BenchmarkSession:
                     return
 
     def _turns(self, technique: Technique) -> int:
-        once = technique.setup or self._raised.lacking(technique.needs) or technique.writes
+        once = technique.setup or self._raised.lacking(technique.needs)
         return 1 if self._disabled or once else TURNS
 
     def _take_turn(self, technique: Technique, turn: Turn, *, shares: int) -> None:

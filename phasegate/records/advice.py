@@ -59,6 +59,9 @@ class Finding(Part, frozen=True, kw_only=True):
     needed_from_low: float | None = None
     needed_from_high: float | None = None
     """Of its 95% interval."""
+    needed_from_reference: float | None = None
+    """N* on the catalogue's reference core; null as `needed_from`, where no yardstick was measured,
+    and in records older than this field."""
     sizes: tuple[AtSize, ...] = ()
     costs: tuple[Cost, ...] = ()
     saves_cores: float | None = None

@@ -48,7 +48,9 @@ def since(finding: Finding) -> str:
     if finding.advice != "needed":
         return ""
     if finding.needed_from is not None:
-        return f"needed from {users(rounded(finding.needed_from))} users on"
+        on_reference = finding.needed_from_reference
+        there = f" ({users(rounded(on_reference))} on the reference core)" if on_reference else ""
+        return f"needed from {users(rounded(finding.needed_from))} users on{there}"
     low, high = finding.needed_from_low, finding.needed_from_high
     if low is None and high is not None and high <= finding.sizes[0].users:
         return f"needed with {users(finding.sizes[0].users)} users already"

@@ -16,8 +16,16 @@ from phasegate.model.catalogue import Catalogue
 from phasegate.records.benchmark import Arm, BenchmarkRecord, Comparison
 from phasegate.report.yardstick import Elsewhere, elsewhere
 from phasegate.stats.borrowed_tail import LENDER_CALLS_MIN, nearest, tail_of
-from phasegate.stats.crossover import Crossover, Need, Size, crossover, need
-from phasegate.stats.paired import ComparisonResult, Ratio, between_runs, judge, ratio
+from phasegate.stats.crossover import SIZE_DEVIATION, Crossover, Need, Size, crossover, need
+from phasegate.stats.paired import (
+    ComparisonResult,
+    Ratio,
+    between_runs,
+    judge,
+    ratio,
+    turn_deviation,
+    turn_spread,
+)
 from phasegate.stats.quantile import p95_bounds
 
 Bounds = tuple[float, float]
@@ -68,6 +76,8 @@ class Technique:
     """What N* was found against."""
     elsewhere: Elsewhere | None = None
     """N* on the reference core and the compute sizes; None where no yardstick was measured."""
+    sizes: tuple[Size, ...] = ()
+    """What N* was found from: the old way at each size."""
 
     @property
     def largest(self) -> Effect:
@@ -88,9 +98,9 @@ _WORDS: dict[ComparisonResult, Outcome] = {
 }
 
 
-def outcome_of(found: Ratio | None) -> Outcome:
+def outcome_of(found: Ratio | None, within: Ratio | None = None) -> Outcome:
     """The word for an interval of after/before; `stats.paired.judge` decides."""
-    return "cannot tell" if found is None else _WORDS[judge(found)]
+    return "cannot tell" if found is None else _WORDS[judge(found, within=within)]
 
 
 def advice_of(needed: Need, last: Outcome) -> Advice:
@@ -144,20 +154,51 @@ def _bounds_ms(arm: Arm) -> Bounds:
     return p95_bounds(samples) if samples.size else (0.0, math.inf)
 
 
+LIKE_SLO = 10.0
+"""Statements at most so many times longer or shorter than the objective say how times wander."""
+
+
+@dataclass(frozen=True)
+class _Turns:
+    """What the turns of a run's comparisons say of its day (`stats.paired.turn_deviation`)."""
+
+    of_ratio: float
+    of_time: float
+
+    @classmethod
+    def of(cls, records: Sequence[BenchmarkRecord], slo_ms: float) -> _Turns:
+        ratios, times = [], []
+        for comparison in (each for record in records for each in record.comparisons):
+            before, after = (
+                np.log(np.array(arm.block_ns)) for arm in (comparison.before, comparison.after)
+            )
+            ratios.append(turn_spread(after - before, comparison.turns))
+            if abs(float(np.median(before)) - math.log(slo_ms * 1e6)) < math.log(LIKE_SLO):
+                times.append(turn_spread(before, comparison.turns))
+        return cls(*(turn_deviation([each for each in found if each]) for found in (ratios, times)))
+
+    def deviation(self, comparison: Comparison) -> float:
+        """Of the logarithm of its old way's time between runs, by itself."""
+        if not comparison.turns:  # of an older record
+            return SIZE_DEVIATION
+        return self.of_time / math.sqrt(len(comparison.turns))
+
+
 def _ratio_of(comparison: Comparison) -> Ratio | None:
     if comparison.stop == "disabled" or not comparison.before.block_ns:
         return None
-    found = between_runs(ratio(comparison.before.block_ns, comparison.after.block_ns))
+    found = ratio(comparison.before.block_ns, comparison.after.block_ns)
     return None if math.isinf(found.high) else found
 
 
-def _effect(users: int, comparison: Comparison, below: Effect | None) -> Effect:
-    found = _ratio_of(comparison)
+def _effect(users: int, comparison: Comparison, below: Effect | None, turns: _Turns) -> Effect:
+    within = _ratio_of(comparison)
+    found = within and between_runs(within, max(len(comparison.turns), 1), turns.of_ratio)
     previous = below.comparison if below else None
     return Effect(
         users=users,
         ratio=found,
-        outcome=outcome_of(found),
+        outcome=outcome_of(found, within),
         before_ms_p95=_p95_ms(comparison.before),
         after_ms_p95=_p95_ms(comparison.after),
         before_ms_p95_bounds=_bounds_ms(comparison.before),
@@ -194,23 +235,32 @@ def techniques(
     by_name: dict[str, list[Effect]] = {}
     titles: dict[str, str] = {}
     yardsticks = {}
-    for record in records:
+    known = tuple(records)
+    turns = _Turns.of(known, slo_ms_p95)
+    for record in known:
         yardsticks[record.users] = record.yardstick
         for comparison in record.comparisons:
             effects = by_name.setdefault(comparison.technique, [])
             below = effects[-1] if effects else None
-            effects.append(_effect(record.users, comparison, below))
+            effects.append(_effect(record.users, comparison, below, turns))
             titles[comparison.technique] = comparison.title
     lenders = list(_lenders(by_name))
     found = []
     for name, effects in by_name.items():
         others = [(median, tail) for lender, median, tail in lenders if lender != name]
-        sizes = [replace(size, tails=nearest(size.median_ms, others)) for size in sizes_of(effects)]
+        sizes = [
+            replace(
+                size,
+                tails=nearest(size.median_ms, others),
+                deviation=turns.deviation(effect.comparison),
+            )
+            for size, effect in zip(sizes_of(effects), effects, strict=False)
+        ]
         other = None
         if sizes and catalogue is not None:
             arms = [effect.comparison.before for effect in effects]
-            known = [yardsticks[effect.users] for effect in effects]
-            other = elsewhere(sizes, arms, known, catalogue, slo_ms_p95)
+            beside = [yardsticks[effect.users] for effect in effects]
+            other = elsewhere(sizes, arms, beside, catalogue, slo_ms_p95)
         found.append(_technique(name, titles[name], effects, sizes, slo_ms_p95, other))
     return tuple(found)
 
@@ -244,4 +294,5 @@ def _technique(
         crossed=crossed,
         slo_ms_p95=slo_ms_p95,
         elsewhere=other,
+        sizes=tuple(sizes),
     )

@@ -28,11 +28,12 @@ RESAMPLES = 400
 CONFIDENCE = 0.95
 
 RUN_DEVIATION = 0.045
-SIZE_DEVIATION = 0.045
-"""Of the logarithm of a time between runs of one commit on one machine, where the calls of each say
-the same: of all sizes together, and of each by itself. How busy the neighbours are, where rows and
-processes lie in memory: no number of calls within a run shows it
+"""Of the logarithm of all times of a run against another's of one commit on one machine: where rows
+and processes lie, how busy the neighbours are. No number of calls within a run shows it
 (docs/decisions/0021-intervals-between-runs.md)."""
+SIZE_DEVIATION = 0.045
+"""Of one size's times against another run's, where nothing better is known: what the turns of a run
+say of it that day is in `Size.deviation`."""
 
 GAP_FACTOR_MAX = 1.5
 """Where the first size on a plan breaks the objective by so little that N* would lie this near
@@ -60,6 +61,8 @@ class Size:
     tails: tuple[Array, ...] = ()
     """Of other statements that take about as long (`borrowed_tail.nearest`); of the statement's own
     sizes on the same plan where there are none."""
+    deviation: float = SIZE_DEVIATION
+    """Of the logarithm of its times between runs, beyond what moves all sizes alike."""
 
     @property
     def calls_ms(self) -> Array:
@@ -133,7 +136,7 @@ def p95s_of(
     *,
     seed: int = 1,
     draws: int = RESAMPLES,
-    deviations: tuple[float, float] = (RUN_DEVIATION, SIZE_DEVIATION),
+    run_deviation: float = RUN_DEVIATION,
 ) -> P95s:
     """What the calls say of each p95.
 
@@ -141,7 +144,7 @@ def p95s_of(
         sizes: at least one, each with calls.
         seed: of the draws.
         draws: how many.
-        deviations: between runs, of all sizes together and of each by itself.
+        run_deviation: between runs, of all sizes together.
     """
     random = np.random.default_rng(seed)
     tails = [_tails(sizes, place) for place in range(len(sizes))]
@@ -149,8 +152,8 @@ def p95s_of(
     measured = [p95_of(size.calls_ms, lent) for size, lent in pairs]
     drawn = [p95_draws(_in_blocks(size), lent, random, draws) for size, lent in pairs]
     logs = np.log(np.column_stack(drawn))
-    logs += random.normal(0.0, deviations[0], (draws, 1))
-    logs += random.normal(0.0, deviations[1], logs.shape)
+    logs += random.normal(0.0, run_deviation, (draws, 1))
+    logs += random.normal(0.0, [size.deviation for size in sizes], logs.shape)
     return P95s(np.log([measured]), logs)
 
 

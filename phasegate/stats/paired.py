@@ -32,12 +32,15 @@ LAG1_CORRELATION_MAX = 0.95
 # A change below 5% is not worth a change of stack, and is what nightly jobs can be held to.
 EFFECT_MIN = 1.05
 
-# Deviation of a log-ratio between runs of one commit on one machine whose blocks say the same, by
-# itself and for each unit of the log-ratio: arms that differ much ask the machine for other things,
-# as memory against round trips, whose speeds change apart. No number of blocks within a run shows
-# it (docs/decisions/0021-intervals-between-runs.md).
-RUN_DEVIATION = 0.015
-RUN_DEVIATION_OF_EFFECT = 0.02
+# Deviation of a log-ratio between runs of one commit on one machine whose blocks say the same: of
+# what lasts as long as a run (where rows lie, which data were drawn), and of what lasts as long as
+# a turn of a comparison (a neighbour's burst). No number of blocks within a turn shows either
+# (docs/decisions/0021-intervals-between-runs.md).
+RUN_DEVIATION = 0.02
+TURN_DEVIATION = 0.06
+# The turns of a run say what theirs was that day; the figure above counts as so many comparisons.
+TURN_PRIOR_COMPARISONS = 10
+SURPLUS_MAX = 9.0
 
 # Power at which the minimal detectable effect is stated (docs/method.md#comparing-two-arms).
 POWER = 0.9
@@ -171,7 +174,61 @@ def ratio_of_logs(logs: Array, confidence: float = 0.95) -> Ratio:
     )
 
 
-def between_runs(found: Ratio, deviation: float | None = None) -> Ratio:
+@dataclass(frozen=True)
+class TurnSpread:
+    """How far the turns of one comparison differ.
+
+    Attributes:
+        of_means: variance of the turns' means.
+        by_blocks: what of it is explained by how far blocks of one turn differ.
+    """
+
+    of_means: float
+    by_blocks: float
+
+
+def turn_spread(logs: Array, turns: Sequence[int]) -> TurnSpread | None:
+    """As in an analysis of variance.
+
+    Args:
+        logs: of each block: its log-ratio, or the logarithm of a time.
+        turns: blocks done at the end of each turn.
+
+    Returns:
+        None where there are fewer than two turns, or no turn with two blocks.
+    """
+    parts = [part for part in np.split(logs, list(turns[:-1])) if len(part)]
+    freedom = len(logs) - len(parts)
+    if len(parts) < 2 or freedom < 1:
+        return None
+    within = sum(float(((part - part.mean()) ** 2).sum()) for part in parts) / freedom
+    of_means = float(np.var([part.mean() for part in parts], ddof=1))
+    return TurnSpread(of_means, within * float(np.mean([1 / len(part) for part in parts])))
+
+
+def turn_deviation(spreads: Sequence[TurnSpread], prior: float = TURN_DEVIATION) -> float:
+    """The deviation of a turn that day, from all comparisons that had several.
+
+    Each has two or so degrees of freedom, too few to say anything of itself: they are pooled, and
+    drawn to what was seen on other days. It is the deviation with which the turns' means differ as
+    much as they should (Paule & Mandel, https://doi.org/10.6028/jres.087.022): those whose blocks
+    say little weigh little, and none counts for more than nine times what it should be.
+    """
+
+    def surplus(variance: float) -> float:
+        found = TURN_PRIOR_COMPARISONS * (prior**2 / variance - 1)
+        for each in spreads:
+            found += min(each.of_means / (variance + each.by_blocks), SURPLUS_MAX) - 1
+        return found
+
+    low, high = (prior / 10) ** 2, (prior * 10) ** 2
+    for _ in range(40):  # to a millionth of the range
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if surplus(middle) > 0 else (low, middle)
+    return math.sqrt(low)
+
+
+def between_runs(found: Ratio, turns: int = 1, deviation: float = TURN_DEVIATION) -> Ratio:
     """The same with an interval for the machine and the data, not for one run on them alone.
 
     What differs between runs is independent of what differs within one, so their half widths, in
@@ -179,14 +236,13 @@ def between_runs(found: Ratio, deviation: float | None = None) -> Ratio:
 
     Args:
         found: of one run.
-        deviation: of the log-ratio between runs; by the size of the effect if None.
+        turns: in which it was measured, with other comparisons between them.
+        deviation: of a turn's log-ratio (`turn_deviation`).
     """
     if math.isinf(found.log_half_width):
         return found
-    if deviation is None:
-        of_effect = RUN_DEVIATION_OF_EFFECT * math.log(found.estimate)
-        deviation = math.hypot(RUN_DEVIATION, of_effect)
-    of_run = NormalDist().inv_cdf((1 + found.confidence) / 2) * deviation
+    quantile = NormalDist().inv_cdf((1 + found.confidence) / 2)
+    of_run = quantile * math.hypot(RUN_DEVIATION, deviation / math.sqrt(max(turns, 1)))
     below = math.hypot(math.log(found.estimate / found.low), of_run)
     above = math.hypot(math.log(found.high / found.estimate), of_run)
     return replace(
@@ -221,22 +277,31 @@ def blocks_needed(
     return math.ceil((z * deviation / math.log(effect)) ** 2)
 
 
-def judge(measured: Ratio, effect_min: float = EFFECT_MIN) -> ComparisonResult:
+def judge(
+    measured: Ratio, effect_min: float = EFFECT_MIN, *, within: Ratio | None = None
+) -> ComparisonResult:
     """What may be said: a change needs an interval clear of 1 and an estimate beyond `effect_min`.
 
     No change is a finding too: it needs an interval wholly inside ±`effect_min`.
+
+    Args:
+        measured: with what differs between runs, where that counts.
+        effect_min: above 1.
+        within: the same of one run alone. That nothing changed is said of the run: no number of
+            blocks would ever show it where runs differ by as much as matters.
 
     Raises:
         ValueError: `effect_min` ≤ 1.
     """
     if effect_min <= 1:
         raise ValueError("the smallest effect that matters must be above 1")
-    if measured.low > 1 / effect_min and measured.high < effect_min:
-        return ComparisonResult.NO_CHANGE
+    same = within or measured
     if measured.high < 1 and measured.estimate <= 1 / effect_min:
         return ComparisonResult.IMPROVED
     if measured.low > 1 and measured.estimate >= effect_min:
         return ComparisonResult.REGRESSED
+    if same.low > 1 / effect_min and same.high < effect_min:
+        return ComparisonResult.NO_CHANGE
     return ComparisonResult.CANNOT_TELL
 
 

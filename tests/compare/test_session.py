@@ -111,17 +111,20 @@ def test_planned_comparisons_take_turns_and_what_writes_comes_last(
         noting(calls, "a"),
         noting(calls, "set up", setup="select 1", teardown="select 1"),
         noting(calls, "b"),
+        noting(calls, "writes too", writes="public.tasks"),
     )
-    bench.budget = Budget(6.0, 4)
+    bench.budget = Budget(6.0, 5)
     bench.plan(planned, said.append)
     found = bench.comparison(planned[1])
-    order = ["a", "set up", "b", "a", "b", "a", "b", "writes"]
+    order = ["a", "set up", "b", "a", "b", "a", "b", *["writes", "writes too"] * 3]
     for each in (calls, said):
         assert [id_ for id_, _ in itertools.groupby(each)] == order
     assert len(found.before.block_ns) == len(found.after.block_ns) >= 12
     assert len(found.before.call_ns) == len(found.before.block_ns) * found.before.calls_per_block
     asked = len(calls)
-    assert {bench.comparison(each).technique for each in planned} == {"writes", "a", "set up", "b"}
+    assert [bench.comparison(each).technique for each in planned] == [each.id for each in planned]
+    assert len(found.turns) == 3
+    assert found.turns[-1] == len(found.before.block_ns)
     assert len(calls) == asked
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ def size(users: int, p95_ms: float, plan: str = "scan", spread: float = 0.0) -> 
 
 
 def within_a_run(sizes: list[Size]) -> P95s:
-    return p95s_of(sizes, deviations=(0.0, 0.0))
+    return p95s_of([replace(size, deviation=0.0) for size in sizes], run_deviation=0.0)
 
 
 def ratio(estimate: float, width: float = 0.02) -> Ratio:
@@ -44,7 +45,11 @@ def test_between_two_sizes_a_line_in_logarithms_is_followed() -> None:
 
 def test_what_differs_between_runs_is_in_the_interval() -> None:
     sizes = [size(1_000, 1.0), size(10_000, 10.0), size(100_000, 100.0)]
-    found = crossover(sizes, 50.0, p95s=p95s_of(sizes, deviations=(0.1, 0.0)))
+    found = crossover(
+        sizes,
+        50.0,
+        p95s=p95s_of([replace(each, deviation=0.0) for each in sizes], run_deviation=0.1),
+    )
     assert found.low is not None
     assert found.high is not None
     # Times grow in proportion, so 1.96 deviations of a time are as many of N*.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,14 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasegate.stats.paired import (
+    RUN_DEVIATION,
     ComparisonResult,
     Ratio,
+    TurnSpread,
     between_runs,
     blocks_needed,
     judge,
     lag1_correlation,
     ratio,
     ratio_of_logs,
+    turn_deviation,
+    turn_spread,
     walsh_averages,
 )
 
@@ -78,32 +81,62 @@ def test_95_percent_intervals_cover_the_truth_in_95_percent_of_cases() -> None:
 
 
 def test_what_differs_between_runs_adds_to_the_interval_as_a_square() -> None:
-    # Half widths of 0.03 and 1.96 · 0.02 = 0.0392 in logarithms: together 0.0494.
+    # Half widths of 0.03 and, in one turn, 1.96 · √(0.02² + 0.06²) = 0.1240: together 0.1275.
     within = Ratio(0.5, 0.5 * math.exp(-0.03), 0.5 * math.exp(0.03), 30, 30.0, 0.0, 0.95, 1.05)
-    found = between_runs(within, 0.02)
+    found = between_runs(within, 1, 0.06)
     assert found.estimate == 0.5
-    assert found.log_half_width == pytest.approx(0.04936, abs=1e-4)
+    assert found.log_half_width == pytest.approx(0.1275, abs=1e-4)
     assert math.log(found.high / found.estimate) == pytest.approx(found.log_half_width)
-    assert between_runs(within, 0.0).log_half_width == pytest.approx(0.03)
-    # Half the time is 0.69 in logarithms: 1.96 · √(0.015² + (0.02 · 0.69)²) = 0.040.
-    assert between_runs(replace(within, low=0.5, high=0.5)).log_half_width == pytest.approx(
-        0.0400, abs=1e-4
-    )
+    # In three turns 1.96 · √(0.02² + 0.06²/3) = 0.0784, together 0.0839.
+    assert between_runs(within, 3, 0.06).log_half_width == pytest.approx(0.0839, abs=1e-4)
     assert math.isinf(between_runs(ratio([1.0] * 5, [2.0] * 5)).high)
 
 
-@pytest.mark.parametrize(
-    ("deviation", "held_min", "held_max"), [(0.0, 0.0, 0.85), (0.02, 0.93, 1.0)]
-)
-def test_intervals_of_runs_that_differ_hold_the_truth_only_with_what_differs_in_them(
-    deviation: float, held_min: float, held_max: float
-) -> None:
-    random, runs, held = np.random.default_rng(1), 400, 0
-    for _ in range(runs):
-        logs = random.normal(random.normal(math.log(0.8), 0.02), 0.05, 30)
-        found = between_runs(ratio_of_logs(logs), deviation)
-        held += found.low <= 0.8 <= found.high
-    assert held_min <= held / runs <= held_max
+def test_by_hand_turns_differ_by_more_than_their_blocks_explain() -> None:
+    # Means of 0, 0.3 and 0.6 have a variance of 0.09; blocks of a turn differ by ±0.1 from theirs:
+    # 6 · 0.01 / 3 degrees of freedom = 0.02, halved for a mean of two.
+    logs = np.array([-0.1, 0.1, 0.2, 0.4, 0.5, 0.7])
+    found = turn_spread(logs, [2, 4, 6])
+    assert found is not None
+    assert found.of_means == pytest.approx(0.09)
+    assert found.by_blocks == pytest.approx(0.01)
+    assert turn_spread(logs, [6]) is None
+    assert turn_spread(logs[:3], [1, 2, 3]) is None
+    assert turn_spread(logs, []) is None
+
+
+def test_by_hand_many_comparisons_say_how_far_turns_differ_and_none_leaves_what_was_seen() -> None:
+    assert turn_deviation([], 0.05) == pytest.approx(0.05, rel=1e-3)
+    # Ten as on other days, 0.05², and ten whose means have a variance of 0.02: their mean is right.
+    ten = [TurnSpread(0.02, 0.0)] * 10
+    assert turn_deviation(ten, 0.05) == pytest.approx(math.sqrt((0.05**2 + 0.02) / 2), rel=1e-3)
+    # One wild comparison counts for nine of it at most: (10 · 0.05²) / (11 − 9) = 0.0125.
+    assert turn_deviation([TurnSpread(9.0, 0.0)], 0.05) == pytest.approx(
+        math.sqrt(0.0125), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize("turn", [0.02, 0.12])
+def test_intervals_of_runs_hold_the_truth_on_a_quiet_day_and_on_a_wild_one(turn: float) -> None:
+    """Thirty comparisons a run, of six to thirty blocks in three turns; three had but one turn."""
+    random, held, cases = np.random.default_rng(1), 0, 0
+    for _ in range(12):
+        blocks = [3 * int(n) for n in random.integers(2, 11, 30)]
+        truth = random.normal(0.0, 1.0, 30)
+        logs, turns = [], []
+        for place, n in enumerate(blocks):
+            count = 1 if place % 10 == 0 else 3
+            shift = np.repeat(random.normal(0.0, turn, count), n // count)
+            level = truth[place] + random.normal(0.0, RUN_DEVIATION)
+            logs.append(level + shift + random.normal(0.0, 0.08, n))
+            turns.append([n * (each + 1) // count for each in range(count)])
+        spreads = [turn_spread(each, ends) for each, ends in zip(logs, turns, strict=True)]
+        deviation = turn_deviation([each for each in spreads if each])
+        for each, ends, true in zip(logs, turns, truth, strict=True):
+            found = between_runs(ratio_of_logs(each), len(ends), deviation)
+            held += found.low <= math.exp(true) <= found.high
+            cases += 1
+    assert held / cases >= 0.93
 
 
 def test_correlated_blocks_count_for_fewer() -> None:

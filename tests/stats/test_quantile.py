@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +38,7 @@ SHAPES = (even, skewed, wide, disturbed)
 
 
 def within_a_run(sizes: list[Size]) -> P95s:
-    return p95s_of(sizes, deviations=(0.0, 0.0))
+    return p95s_of([replace(size, deviation=0.0) for size in sizes], run_deviation=0.0)
 
 
 def true_p95(times: Times) -> float:
