@@ -202,7 +202,8 @@ def _tables(file: PopulationFile, users: str) -> dict[str, Table]:
     made: dict[str, Table] = {}
     for name in named:
         _make(name, named, users, made, ())
-    return {name: _kept(made[name], _looked_up(made)) for name in named}
+    looked_up = _looked_up(made)
+    return {name: _kept(made[name], looked_up) for name in named}
 
 
 def _without_skipped(named: dict[str, TableFile]) -> dict[str, TableFile]:

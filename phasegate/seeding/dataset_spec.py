@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -88,7 +89,7 @@ class DatasetSpec:
             for destination in table.destinations
         }
 
-    @property
+    @cached_property
     def rows_expected(self) -> int:
         """Over all tables."""
         return sum(self.rows_by_table.values())
