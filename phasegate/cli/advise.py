@@ -17,7 +17,6 @@ from phasegate.project import Project
 from phasegate.records import store
 from phasegate.records.advice import AdviceRecord, Finding
 from phasegate.records.faults import require_writable
-from phasegate.report.advice import rows, summary
 
 # Seconds of measuring for each data set, unless --budget says otherwise.
 BUDGET_S = 60.0
@@ -115,6 +114,8 @@ def _measured(
 
 def lines(record: AdviceRecord, folder: Path) -> Iterator[str]:
     """The findings as a table for a terminal, and what to do with them."""
+    from phasegate.report.advice import summary
+
     yield summary(record)
     yield ""
     for finding in record.findings:
@@ -124,6 +125,8 @@ def lines(record: AdviceRecord, folder: Path) -> Iterator[str]:
 
 
 def _shown(finding: Finding) -> Iterator[str]:
+    from phasegate.report.advice import rows
+
     head, *more = rows(finding)
     yield f"{finding.advice.upper():<16}{finding.id}"
     yield f"{'':<16}{head}"

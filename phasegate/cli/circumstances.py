@@ -1,4 +1,4 @@
-"""What a run's figures depend on: the machine and the server (`stack.machine`), and the code.
+"""What a run's figures depend on besides machine and server (`stack.machine`): the code.
 
 Reads git; writes nothing. No host name, user name or path is taken down.
 """
@@ -8,10 +8,6 @@ from __future__ import annotations
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
-
-from phasegate.stack.machine import describe_server, machine
-
-__all__ = ["ROOT", "code_version", "commit", "describe_server", "machine"]
 
 ROOT = Path(__file__).resolve().parents[2]
 

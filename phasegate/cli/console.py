@@ -9,12 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from phasegate.records.planner_settings import PlannerSetting, sentences
-from phasegate.seeding import Progress as SeedProgress
+
+if TYPE_CHECKING:  # brings numpy
+    from phasegate.seeding import Progress as SeedProgress
 
 _errors = Console(stderr=True, highlight=False)
 

@@ -5,21 +5,18 @@ Judges the files of a run; with `--host` a staging run is made first (`cli.stagi
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
-from phasegate.cli import options, soak_options, staging
+from phasegate.cli import options, soak_options
 from phasegate.model.catalogue import load as load_catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold, UsageError
 from phasegate.model.prices import Compute
 from phasegate.project import Project
 from phasegate.records.gate import GateRecord
-from phasegate.stack.database import redact
-from phasegate.stack.host_metrics import KEY_VARIABLE, Endpoint
 
 
 @click.command()
@@ -50,7 +47,7 @@ from phasegate.stack.host_metrics import KEY_VARIABLE, Endpoint
     "--metrics-url",
     metavar="URL",
     help="Metrics of the database's host, in Prometheus's format "
-    f"[a hosted project's own, where {KEY_VARIABLE} is set].",
+    "[a hosted project's own, where SUPABASE_METRICS_KEY is set].",
 )
 @click.option(
     "--no-advise", is_flag=True, help="Make no candidates of what the database was asked."
@@ -86,17 +83,17 @@ def gate(
 ) -> None:
     """GO, NO-GO or INVALID for entering a phase.
 
-    With the reasons, what to do next, and what not to do yet. Judged from
-    the files of RUN (a folder or an id; the newest run if left out), or of a
-    staging run made now: --host is driven at the phase's modelled peak with
-    head-room, and the database looked at read-only. SUPABASE_ANON_KEY and
-    SUPABASE_JWT_SECRET are its keys; SUPABASE_METRICS_KEY also reads a hosted project's metrics.
-    RUN may hold load alone; a database URL then adds what its target holds. Of any other RUN it
-    says what your database has of the simplest stack, and what it lacks.
-    With --soak the target is driven for long, and what recurs and drifts is
-    told beside the verdict. Ctrl-C ends it and keeps what was measured.
+    With the reasons, what to do next, and what not to do yet. Judged from the files of RUN (a
+    folder or an id; the newest run if left out), or of a staging run made now: --host is driven at
+    the phase's modelled peak with head-room, and the database looked at read-only.
+    SUPABASE_ANON_KEY and SUPABASE_JWT_SECRET are its keys; SUPABASE_METRICS_KEY also reads a hosted
+    project's metrics. RUN may hold load alone; a database URL then adds what its target holds. Of
+    any other RUN it says what your database has of the simplest stack, and what it lacks. With
+    --soak the target is driven for long, and what recurs and drifts is told beside the verdict.
+    Ctrl-C ends it and keeps what was measured.
     """
     from phasegate import report
+    from phasegate.cli import staging
 
     drives = bool(duration or soak or request_budget or allow_writes or metrics_url)
     _refuse(names_run=run is not None, names_host=host is not None, drives=drives)
@@ -126,7 +123,7 @@ def gate(
             users_file=users_file,
             results=results,
             reads=reads or "",
-            metrics=Endpoint.of(host, metrics_url, os.environ.get(KEY_VARIABLE, "")),
+            metrics=staging.metrics_of(host, metrics_url),
             soaks=soak is not None,
             advise=not no_advise and soak is None,
         )
@@ -153,7 +150,9 @@ def _had(
     """
     # Brings the advise and stack rooms, which a verdict on files alone does not need.
     from phasegate.advise.found_parts import found_parts, holds_users
+    from phasegate.cli import staging
     from phasegate.cli.least_candidates import Candidates
+    from phasegate.stack.database import redact
 
     if not (folder / "run.json").exists():
         staging.complete(folder, database_url, size, users_file)

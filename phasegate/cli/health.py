@@ -9,6 +9,7 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -17,10 +18,9 @@ from phasegate.cli import options
 from phasegate.cli.circumstances import code_version
 from phasegate.model.errors import DoesNotHold, UsageError
 from phasegate.model.keys import ANON_KEY, read_key
-from phasegate.stack import health as health_room
-from phasegate.stack.binaries import BIN_VARIABLE, programs, server_version, service_user
-from phasegate.stack.cache import CACHE_VARIABLE, cache_dir
-from phasegate.stack.health import Check
+
+if TYPE_CHECKING:  # brings asyncpg, which the help does without
+    from phasegate.stack.health import Check
 
 MARKS = {"ok": "ok", "failed": "FAILED", "skipped": "skipped"}
 
@@ -48,6 +48,8 @@ def health(url: str | None, ready: str | None, database_url: str | None, *, as_j
         )
     if ready is None and url is not None and (project := options.project_here()) is not None:
         ready = project.api.ready if project.api.command else None
+    from phasegate.stack import health as health_room
+
     key = read_key(os.environ.get(ANON_KEY, ""), ANON_KEY)
     options.say(key.remarks)
     checks = health_room.check(url, database_url, anon_key=key.value or None, ready=ready)
@@ -80,6 +82,9 @@ def doctor() -> None:
 
 def lines() -> Iterator[str]:
     """The findings, one a line, as `name  value`."""
+    from phasegate.stack.binaries import BIN_VARIABLE, programs, server_version, service_user
+    from phasegate.stack.cache import CACHE_VARIABLE, cache_dir
+
     user = service_user()
     free = shutil.disk_usage(cache_dir()).free
     for name, value in (

@@ -6,22 +6,20 @@ import shlex
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import asyncpg
 import click
 from click.core import ParameterSource
 
-from phasegate.adopt.adoption import Adopted, adopt
-from phasegate.adopt.project_folder import Change, State, compare, write
-from phasegate.adopt.workflows import FOLDER as WORKFLOWS
-from phasegate.adopt.workflows import workflows as workflow_files
 from phasegate.cli import options
 from phasegate.model.errors import ConfigurationError, PhasegateError, UsageError
-from phasegate.nightly.worktrees import repository_of
 from phasegate.project import load_project
 from phasegate.project.find import FILE as PROJECT_FILE
-from phasegate.record import Recorded, record
-from phasegate.report.format import plain
+
+if TYPE_CHECKING:  # the rooms take a second to import; the help does without them
+    from phasegate.adopt.adoption import Adopted
+    from phasegate.adopt.project_folder import Change
+    from phasegate.record import Recorded
 
 NAMED_MAX = 10
 LOCUSTFILE = "loadtests/locustfile.py"
@@ -79,6 +77,10 @@ def init(
     changed, and leaves alone what you edited. --workflows writes GitHub workflows
     for the project of DIR instead, into the repository that it lies in.
     """
+    from phasegate.adopt.adoption import adopt
+    from phasegate.adopt.project_folder import compare, write
+    from phasegate.record import record
+
     by_hand = ctx.get_parameter_source("database_url") is ParameterSource.COMMANDLINE
     if workflows:
         if by_hand or migrations or recordings:
@@ -119,6 +121,11 @@ def init(
 
 def _write_workflows(folder: Path | None, *, diff: bool) -> None:
     """Write the workflows of the project in `folder`, or of the one here, into its repository."""
+    from phasegate.adopt.project_folder import compare, write
+    from phasegate.adopt.workflows import FOLDER as WORKFLOWS
+    from phasegate.adopt.workflows import workflows as workflow_files
+    from phasegate.nightly.worktrees import repository_of
+
     project = load_project(folder).root
     try:
         repository = repository_of(project)
@@ -156,7 +163,10 @@ def about(adopted: Adopted) -> Iterator[str]:
 def _there(dsn: str, root: Path) -> Iterator[str]:
     """What the database has of what a stack can have, techniques of the project too."""
     # Brings the advise room, which only a database asks for.
+    import asyncpg
+
     from phasegate.advise import inventory
+    from phasegate.report.format import plain
 
     try:
         project = load_project(root) if (root / PROJECT_FILE).is_file() else None
@@ -188,6 +198,8 @@ def written(
     folder: Path, changes: tuple[Change, ...], *, diff: bool, then: str = ""
 ) -> Iterator[str]:
     """What became of each file, and what to do next."""
+    from phasegate.adopt.project_folder import State
+
     first = all(change.state is State.NEW for change in changes)
     if first and not diff:
         yield f"written to {folder}: " + ", ".join(change.path for change in changes)

@@ -1,19 +1,17 @@
 """The command line as a whole: its help, its version, its verbs in the order of the flow.
 
 A verb's module is imported when the verb is called: rooms are slow to import, and no verb needs all
-of them.
+of them. A verb's module imports its rooms where it works: its help needs none of them.
 """
 
 from __future__ import annotations
 
 import os
 from importlib import import_module
+from importlib.metadata import version
 from pathlib import Path
 
 import click
-
-from phasegate.cli.circumstances import code_version
-from phasegate.project import VARIABLE, find_project
 
 VERBS = {
     "init": "init",
@@ -40,12 +38,46 @@ VERBS = {
 }
 """Each verb's module, in the order of the flow, as the help lists them."""
 
+SHORT = {
+    "init": "Make a project in DIR from your database, or from its migrations.",
+    "run": "Seed, load, benchmark and report, on a PostgreSQL of our own.",
+    "record": "Write sessions from what a browser or proxy recorded: HAR files.",
+    "seed": "Fill a PostgreSQL with a deterministic population.",
+    "up": "Start a local stack that stays up.",
+    "down": "Stop the stack that `phasegate up` started.",
+    "health": "Is it well? Checks an API and its database.",
+    "load": "Drive an API with a locustfile: PASS, FAIL or INVALID.",
+    "report": "Draw the charts and the page of RUN again from its files.",
+    "advise": "What might help, measured: which, from how many users on, what it costs and saves.",
+    "gate": "GO, NO-GO or INVALID for entering a phase.",
+    "size": "The smallest compute size that holds.",
+    "serverless": "From how many users on functions exhaust the connections.",
+    "cost": "What a month costs at that many users.",
+    "prices": "Where each price and limit was read, and when.",
+    "compare": "What moved from one run to another.",
+    "sql": "A technique's migration, safe on a live table; or a stack level's SQL.",
+    "nightly": "Hold HEAD against a baseline commit, and keep the night.",
+    "history": "The nights: all series, or the one called NAME.",
+    "digest": "The newest night, to be read or pasted.",
+    "doctor": "What is on this machine, and where things are kept.",
+}
+"""What the help says of each verb: the first sentence of the verb's own, without importing it."""
+
 
 def _choose(ctx: click.Context, param: click.Parameter, folder: Path | None) -> None:
     """By the environment, so that every process of a run has the same project."""
     del ctx, param
+    from phasegate.project import VARIABLE
+
     if folder is not None:
         os.environ[VARIABLE] = str(folder.resolve())
+
+
+def _say_version(ctx: click.Context, param: click.Parameter, asked: bool) -> None:
+    del param
+    if asked:
+        click.echo(f"phasegate, version {version('phasegate')}")
+        ctx.exit()
 
 
 # Taken before a verb and behind it, as people write it; before the other options, which ask for it.
@@ -53,7 +85,7 @@ PROJECT = click.Option(
     ["--project"],
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help=f"Folder of the project [the current one, or the nearest above it; {VARIABLE}].",
+    help="Folder of the project [the current one, or the nearest above it; PHASEGATE_PROJECT].",
     expose_value=False,
     is_eager=True,
     callback=_choose,
@@ -75,13 +107,26 @@ class _Verbs(click.Group):
             verb.params.append(PROJECT)
         return verb
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs, none of which is imported for it."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SHORT.items()))
+
 
 @click.group(
     cls=_Verbs,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(code_version(), prog_name="phasegate")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_say_version,
+    help="Show the version and exit.",
+)
 @click.pass_context
 def phasegate(ctx: click.Context) -> None:
     """Can this Postgres app go from 1k to 10k to 100k users?
@@ -94,6 +139,8 @@ def phasegate(ctx: click.Context) -> None:
     project's phasegate.toml overrides it.
     """
     if ctx.invoked_subcommand is None:
+        from phasegate.project import find_project
+
         find_project()  # without one there is nothing to list verbs for: its error says what to do
         click.echo(ctx.get_help())
 

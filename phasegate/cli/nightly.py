@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,14 +16,14 @@ from phasegate.cli import console, options
 from phasegate.cli.history import FOLDER
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold, Refused
-from phasegate.nightly import drift, worktrees
-from phasegate.nightly.measure import NightlyPlan, measure
 from phasegate.project import find_project
 from phasegate.records import history, store
 from phasegate.records.faults import require_writable
 from phasegate.records.night import NightRecord
-from phasegate.stack.cache import cache_dir, locked
-from phasegate.stats.drift import ChangePoint
+
+if TYPE_CHECKING:  # the rooms take half a second to import; the help does without them
+    from phasegate.nightly.measure import NightlyPlan
+    from phasegate.stats.drift import ChangePoint
 
 SUMMARY = Path("nightly", "summary.md")
 PAGE = "history.html"
@@ -72,6 +73,9 @@ def nightly(
     kept so far, and writes a record and a summary. Exit codes: 0 nothing moved · 1 something did ·
     3 the night does not count, or the baseline cannot be measured (it is recorded all the same).
     """
+    from phasegate.nightly import worktrees
+    from phasegate.nightly.measure import NightlyPlan
+
     catalogue = options.catalogue()
     plan = NightlyPlan(
         baseline=baseline,
@@ -100,7 +104,9 @@ def night(plan: NightlyPlan, catalogue: Catalogue, folder: Path) -> tuple[NightR
         CannotMeasure: HEAD itself cannot be measured; nothing was recorded.
     """
     # matplotlib takes a second to import; the help does without it.
+    from phasegate.nightly.measure import measure
     from phasegate.report import nights
+    from phasegate.stack.cache import cache_dir, locked
 
     with locked(cache_dir(), "phasegate nightly"):
         require_writable(folder, purpose="the history")
@@ -131,6 +137,8 @@ def _changes(
     kept: Sequence[NightRecord],
 ) -> tuple[Mapping[str, Sequence[ChangePoint]], str]:
     """Change points, and a note where they could not be looked for."""
+    from phasegate.nightly import drift
+
     try:
         return drift.change_points(kept), ""
     except CannotMeasure as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -19,7 +20,9 @@ from phasegate.project import VARIABLE, Project, find_project, load_project
 from phasegate.records import store
 from phasegate.records.run import RunRecord
 from phasegate.stack.compute import find_compute
-from phasegate.stack.emulation import Mode
+
+if TYPE_CHECKING:
+    from phasegate.stack.emulation import Mode
 
 
 def say(remarks: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ import msgspec
 from phasegate import seeding
 from phasegate.advise.run import AdvicePlan, advise
 from phasegate.advise.watch import WATCH_S
-from phasegate.cli import circumstances, console
+from phasegate.cli import console
 from phasegate.cli import drive_matrix as matrix
 from phasegate.cli.run_record import Journal
 from phasegate.compare.run import add_replica, on_replica, run_benchmarks
@@ -39,6 +39,7 @@ from phasegate.stack.database import apply_sql
 from phasegate.stack.emulation import Mode
 from phasegate.stack.inspect import planner_settings
 from phasegate.stack.levels import apply_level
+from phasegate.stack.machine import describe_server
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
 from phasegate.stack.replica import feeding, running_replica
 
@@ -108,7 +109,7 @@ def run(plan: RunPlan) -> tuple[Path, Sequence[str]]:
         data_dir = cluster_dir()
         with journal.kept_if_begun(), running_postgres(data_dir) as server:
             journal.server_data_dir = data_dir
-            journal.server = asyncio.run(circumstances.describe_server(server))
+            journal.server = asyncio.run(describe_server(server))
             seeded = [seed(journal, server, plan, users) for users in plan.benchmark_sizes]
             data_sets = [data for data in seeded if data.users in plan.sizes]
             _note_planner_settings(journal, data_sets)

@@ -22,6 +22,7 @@ from phasegate.project import Project
 from phasegate.records import store
 from phasegate.records.project import noted
 from phasegate.records.run import Machine, RunRecord, Server, StackPart, Stage
+from phasegate.stack.machine import machine
 
 StageOutcome = Literal["done", "failed", "interrupted", "skipped"]
 
@@ -40,7 +41,7 @@ class Journal:
     server_data_dir: Path | None = None
     levels: dict[int, tuple[StackPart, ...]] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
-    machine: Machine = field(default_factory=circumstances.machine)
+    machine: Machine = field(default_factory=machine)
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property

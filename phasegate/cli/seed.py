@@ -7,11 +7,8 @@ from collections.abc import Iterator
 import click
 import msgspec
 
-from phasegate import seeding
 from phasegate.cli import console, options
 from phasegate.records.seed import SeedRecord
-from phasegate.stack.cache import cache_dir, locked
-from phasegate.stack.postgres import cluster_dir, running_postgres
 
 
 @click.command()
@@ -48,6 +45,8 @@ def seed(
     row until `phasegate sql --level N --apply` gives users theirs. Without a
     database URL, phasegate's own server is filled, and the next run finds the data there.
     """
+    from phasegate import seeding
+
     catalogue = options.catalogue()
     number = catalogue.run.seed if seed is None else seed
     if describe:
@@ -80,6 +79,10 @@ def fill(
     locales: tuple[str, ...] | None = None,
 ) -> SeedRecord:
     """Seed `users` users from seed `number`; our own server is started for it and stopped."""
+    from phasegate import seeding
+    from phasegate.stack.cache import cache_dir, locked
+    from phasegate.stack.postgres import cluster_dir, running_postgres
+
     with console.row_bar(f"seed {users:,} users") as move:
         if dsn is not None:
             return seeding.seed_database(

@@ -11,26 +11,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from phasegate.cli import circumstances, options
+from phasegate.cli import options
 from phasegate.model.capacity import Span
 from phasegate.model.errors import CannotMeasure
 from phasegate.model.prices import Compute
-from phasegate.model.serverless import (
-    Clients,
-    Way,
-    clients,
-    exhausted_at,
-    pool_runs_out,
-    straight,
-)
 from phasegate.project import Project
 from phasegate.records import store
 from phasegate.records.serverless import ServerlessAnswer, ServerlessRecord, Through, Users
 from phasegate.stack.compute import find_compute, pooler_pool_size
+
+if TYPE_CHECKING:  # brings numpy, which the help does without
+    from phasegate.model.serverless import Clients, Way
 
 FILE = "serverless.json"
 DRIVEN = "nano,micro,small"
@@ -56,10 +52,14 @@ class Asked:
 
     def clients(self, query_s: float | None = None) -> Clients:
         """The functions; `query_s` where it was measured."""
+        from phasegate.model.serverless import clients
+
         return clients(self.project.catalogue, self.requests.estimate, query_s)
 
     def way(self, size: Compute, through: Through) -> Way:
         """To the database of a size."""
+        from phasegate.model.serverless import Way, straight
+
         if through == "straight":
             return straight(size, self.project.catalogue)
         return Way(size.pooler_clients_max, pooler_pool_size(size))
@@ -190,6 +190,8 @@ def _users(found: Span, requests: Span) -> Users:
 
 def answer(asked: Asked, each: Clients, size: Compute, through: Through) -> ServerlessAnswer:
     """What the model says of one size, reached in one way."""
+    from phasegate.model.serverless import exhausted_at, pool_runs_out
+
     way, peak_s = asked.way(size, through), asked.project.catalogue.serverless.peak_s
     return ServerlessAnswer(
         size=size.name,
@@ -222,11 +224,13 @@ def _record(
     query_s: float | None = None,
     statement: str = "",
 ) -> ServerlessRecord:
+    from phasegate.stack.machine import machine
+
     said, each = asked.project.catalogue.serverless, asked.clients(query_s)
     return ServerlessRecord(
         format_version=ServerlessRecord.FORMAT_VERSION,
         answered_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=circumstances.machine(),
+        machine=machine(),
         functions=said.functions,
         concurrency=said.concurrency,
         pool_max=said.pool_max,

@@ -12,17 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from phasegate import seeding
-from phasegate.cli import circumstances, console, options
-from phasegate.cli.drive_matrix import taking_away
-from phasegate.cli.drive_sizes import search_sizes
-from phasegate.cli.least_candidates import Candidates
-from phasegate.load.capacity_matrix import HEAD_ROOM
-from phasegate.load.size_drives import SizePlan
+from phasegate.cli import console, options
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, DoesNotHold
 from phasegate.model.prices import Compute
@@ -30,10 +25,11 @@ from phasegate.project import Project
 from phasegate.records import store
 from phasegate.records.least import LeastRecord
 from phasegate.records.sizes import SizeAnswer, SizesRecord
-from phasegate.stack.cache import cache_dir, locked
 from phasegate.stack.compute import find_compute
-from phasegate.stack.emulation import available_cores, available_memory_bytes
-from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
+
+if TYPE_CHECKING:  # the rooms take a second to import; the help does without them
+    from phasegate.cli.least_candidates import Candidates
+    from phasegate.stack.postgres import PostgresServer
 
 FILE = "sizes.json"
 
@@ -163,6 +159,14 @@ def _lost(users: int, parts: Sequence[str]) -> str:
 
 def measure(asked: Asked, folder: Path | None) -> SizesRecord:
     """Search the size for each number of users; files go below `folder`, or nowhere if None."""
+    from phasegate import seeding
+    from phasegate.cli.drive_matrix import taking_away
+    from phasegate.cli.least_candidates import Candidates
+    from phasegate.load.capacity_matrix import HEAD_ROOM
+    from phasegate.stack.cache import cache_dir, locked
+    from phasegate.stack.machine import machine
+    from phasegate.stack.postgres import cluster_dir, running_postgres
+
     answers = []
     known = Candidates(asked.project, {})
     if folder is not None:
@@ -186,7 +190,7 @@ def measure(asked: Asked, folder: Path | None) -> SizesRecord:
     return SizesRecord(
         format_version=SizesRecord.FORMAT_VERSION,
         measured_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        machine=circumstances.machine(),
+        machine=machine(),
         seed=asked.seed,
         head_room=HEAD_ROOM,
         answers=tuple(answers),
@@ -204,6 +208,8 @@ def possible_sizes(catalogue: Catalogue, names: Sequence[str] = ()) -> tuple[Com
         UsageError: there is none of that name.
         CannotMeasure: the machine is smaller than one that was asked for, or than every one.
     """
+    from phasegate.stack.emulation import available_cores, available_memory_bytes
+
     cores, memory = available_cores(), available_memory_bytes()
     here = f"This machine ({cores:g} cores, {memory / (1 << 30):.1f} GiB) is smaller than"
     asked = [find_compute(catalogue, name) for name in names]
@@ -235,6 +241,10 @@ def _answer(
     show: Callable[[str], None],
 ) -> SizeAnswer:
     """The size for the simplest of the stacks that holds on the largest size."""
+    from phasegate.cli.drive_sizes import search_sizes
+    from phasegate.load.size_drives import SizePlan
+    from phasegate.stack.postgres import cluster_dir
+
     project, search = known.project, None
     for parts in stacks(asked, users, folder, known):
         wholes = [n for n in range(1, len(project.levels) + 1) if project.parts_of(n) <= parts]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from phasegate.cli import circumstances, console
+from phasegate.cli import console
 from phasegate.cli.drive_matrix import Stacks, standing_of
 from phasegate.cli.pipeline import RunPlan, parts_folder, seed
 from phasegate.cli.run_record import Journal
@@ -20,6 +20,7 @@ from phasegate.seeding.dataset_spec import dataset_spec
 from phasegate.seeding.target import check_disk
 from phasegate.seeding.template_database import COPIES
 from phasegate.stack.cache import cache_dir, locked
+from phasegate.stack.machine import describe_server
 from phasegate.stack.postgres import cluster_dir, running_postgres
 
 STAGE = "soak"
@@ -83,7 +84,7 @@ def _drive(plan: RunPlan, level: int, journal: Journal, stacks: Stacks) -> None:
     workload = plan.project.catalogue.workload
     with stacks.running(level, plan.users) as running:
         journal.levels[level] = running.parts
-        journal.server = asyncio.run(circumstances.describe_server(running.server))
+        journal.server = asyncio.run(describe_server(running.server))
         driver.drive(
             standing_of(running, plan.project),
             STAGE,

@@ -8,8 +8,6 @@ from phasegate.cli import options
 from phasegate.cli.advise import proposed
 from phasegate.model.errors import UsageError
 from phasegate.project import Project, read_techniques
-from phasegate.stack import level_script
-from phasegate.stack.database import redact
 
 
 @click.command()
@@ -50,6 +48,9 @@ def sql(
             untouched="Nothing was printed",
             then="Give the lower level: phasegate sql --level N",
         )
+    from phasegate.stack import level_script
+    from phasegate.stack.database import redact
+
     assert level is not None  # noqa: S101 - one of the two is given; tells the type checker
     project = options.project()
     project.level(level)

@@ -39,7 +39,7 @@ from phasegate.records import store
 from phasegate.records.faults import require_writable
 from phasegate.records.load import LoadRecord
 from phasegate.records.target import FoundDatabase, TargetRecord
-from phasegate.stack.host_metrics import Endpoint, watching
+from phasegate.stack.host_metrics import KEY_VARIABLE, Endpoint, watching
 from phasegate.stack.inspect import look_at
 from phasegate.stack.levels import level_of
 from phasegate.stack.sampler import sampling
@@ -152,6 +152,11 @@ def run(plan: StagingPlan) -> Path:
     with console.step("report"):
         report.build(journal.folder, plan.project)
     return journal.folder if drove_nothing else journal.publish()
+
+
+def metrics_of(host: str, url: str | None) -> Endpoint | None:
+    """Where the metrics of the host of the database are; the key is the environment's."""
+    return Endpoint.of(host, url, os.environ.get(KEY_VARIABLE, ""))
 
 
 def _level_of(plan: StagingPlan, had: Mapping[str, str] | None) -> int:

@@ -6,20 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from phasegate import seeding
 from phasegate.cli import console, options
-from phasegate.levels.up_down import State
-from phasegate.levels.up_down import down as stop_level
-from phasegate.levels.up_down import up as start_level
 from phasegate.load.options import STAGE_DURATION_S
 from phasegate.load.stages import rate_with_enough_sessions
 from phasegate.model.prices import Compute
 from phasegate.project import Project
-from phasegate.stack.emulation import Mode
-from phasegate.stack.postgres import PostgresServer
+
+if TYPE_CHECKING:  # the rooms take half a second to import; the help does without them
+    from phasegate.levels.up_down import State
+    from phasegate.stack.emulation import Mode
+    from phasegate.stack.postgres import PostgresServer
 
 
 @click.command()
@@ -81,6 +81,8 @@ def start(
     mode: Mode = "sustained",
 ) -> State:
     """Seed `users` users from seed `number` and start a level, or those parts, on them."""
+    from phasegate import seeding
+    from phasegate.levels.up_down import up as start_level
 
     def prepare(server: PostgresServer) -> str:
         with console.row_bar(f"seed {users:,} users") as move:
@@ -130,5 +132,7 @@ def load_command(state: State, *, project: Project, users: int, seed: int) -> st
 @click.command()
 def down() -> None:
     """Stop the stack that `phasegate up` started."""
+    from phasegate.levels.up_down import down as stop_level
+
     names = ", ".join(process.name for process in stop_level())
     click.echo(f"Stopped: {names}." if names else "Nothing was up.")

@@ -6,7 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
+
+from phasegate.cli.main import SHORT, VERBS
+from phasegate.cli.main import phasegate as group
 
 CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -113,3 +117,35 @@ def test_ctrl_c_while_an_object_is_taken_away_is_not_lost() -> None:
     assert done.returncode == 2
     assert done.stderr.count("phasegate: Interrupted") == 1
     assert "Traceback" not in done.stderr
+
+
+HEAVY = ("asyncpg", "gevent", "locust", "matplotlib", "numpy", "psutil", "psycopg", "sqlglot")
+
+
+@pytest.mark.parametrize(
+    ("call", "code"), [("--help", 0), ("--version", 0), ("no-such-verb", 2), ("helps", 0)]
+)
+def test_help_version_and_a_mistyped_verb_need_no_room(call: str, code: int) -> None:
+    calls = [[verb, "--help"] for verb in VERBS] if call == "helps" else [[call]]
+    program = (
+        "import contextlib, io, sys\n"
+        "from phasegate.__main__ import _exit_code, _phasegate\n"
+        f"for call in {calls!r}:\n"
+        "    sys.argv[1:] = call\n"
+        "    with contextlib.redirect_stdout(io.StringIO()):\n"
+        f"        assert _exit_code(_phasegate, 'phasegate') == {code}, call\n"
+        f"    heavy = sys.modules.keys() & set({HEAVY!r})\n"
+        "    assert not heavy, (call, heavy)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_help_says_of_each_verb_what_the_verb_says_of_itself() -> None:
+    context = click.Context(group)
+    said = {verb: group.get_command(context, verb) for verb in VERBS}
+    assert {
+        verb: command.get_short_help_str(limit=200) for verb, command in said.items() if command
+    } == SHORT

@@ -74,15 +74,15 @@ def test_a_candidate_that_was_not_kept_is_driven_and_one_that_is_gone_is_named(
 
 def test_sizes_beyond_this_machine_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue = PROJECT.catalogue
-    monkeypatch.setattr("phasegate.cli.size.available_cores", lambda: 2.0)
-    monkeypatch.setattr("phasegate.cli.size.available_memory_bytes", lambda: 3 << 30)
+    monkeypatch.setattr("phasegate.stack.emulation.available_cores", lambda: 2.0)
+    monkeypatch.setattr("phasegate.stack.emulation.available_memory_bytes", lambda: 3 << 30)
     assert [size.name for size in possible_sizes(catalogue)] == ["nano", "micro", "small"]
     assert [size.name for size in possible_sizes(catalogue, ["Small", "nano"])] == ["nano", "small"]
     with pytest.raises(CannotMeasure, match=r"2 cores, 3.0 GiB\) is smaller than medium, xl"):
         possible_sizes(catalogue, ["nano", "medium", "xl"])
     with pytest.raises(UsageError, match="no compute size 'tiny'"):
         possible_sizes(catalogue, ["tiny"])
-    monkeypatch.setattr("phasegate.cli.size.available_memory_bytes", lambda: 1 << 20)
+    monkeypatch.setattr("phasegate.stack.emulation.available_memory_bytes", lambda: 1 << 20)
     with pytest.raises(CannotMeasure, match="smaller than every compute size"):
         possible_sizes(catalogue)
 
