@@ -145,8 +145,8 @@ def _of_owner(
         most = min(ROWS_FEW_MAX, max(16, round(mean * 12)))
         value: dict[str, Any] = {"from_one_mean": tidy(mean), "max": most}
         # Rows below these would be more than the source has: they follow activity as well.
-        above_none = not any(owned.table.place in one.ancestors for one in owners.by_place.values())
-        if above.kind in (Kind.USERS, Kind.MIRROR) and above_none:
+        owns_none = not any(owned.table.place in one.ancestors for one in owners.by_place.values())
+        if above.kind in (Kind.USERS, Kind.MIRROR) and owns_none:
             value["follow_activity"] = FOLLOWS
         more = "; rows of other tables refer to one" if needed or wanted else ""
         return Rows(value, reason + more)
