@@ -283,6 +283,29 @@ def _population(n: Names, kinds: Collection[str], items_mean: int, news_rows: in
             """
 
 
+CLICKS = {
+    "live aggregate": """
+        with self.click("counts", shows=ALWAYS):
+            counts = "/rest/v1/rpc/my_{n.items}"
+            self.client.post(counts, name="counts", json={{}}, expects=Rows({{}}))
+""",
+    "policy per row": """
+        with self.click("search"):
+            self.client.get(
+                "/rest/v1/news?select=id,headline&headline=like.*zzz*&limit=20",
+                name="search", expects=ITEMS,
+            )
+""",
+    "N+1": """
+        for id_ in [row["{n.folder_id}"] for row in rows[:6]]:
+            with self.click("name of one", shows=ALWAYS):
+                one = f"/rest/v1/{n.folders}?select=name&id=eq.{{id_}}"
+                self.client.get(one, name="one of N", expects=NAMED)
+""",
+}
+"""What sessions do besides where they have a fault."""
+
+
 def _sessions(n: Names, kinds: Collection[str], skipped: int) -> str:
     """A list of items with their folders, a folder, and what the faults ask for."""
     columns = "*" if "wide rows" in kinds else f"id,title,{n.state},{n.folder_id},{n.moment}"
@@ -290,30 +313,7 @@ def _sessions(n: Names, kinds: Collection[str], skipped: int) -> str:
     offset = f"&offset={skipped}" if "offset" in kinds else ""
     prefer = ', headers={"Prefer": "count=exact"}' if "exact count" in kinds else ""
     order = f"order={n.moment}.desc,id.desc&limit=20"
-    more, search, counts = "", "", ""
-    if "live aggregate" in kinds:
-        counts = f"""
-        with self.click("counts", shows=ALWAYS):
-            counts = "/rest/v1/rpc/my_{n.items}"
-            self.client.post(counts, name="counts", json={{}}, expects=Rows({{}}))
-"""
-    if "policy per row" in kinds:
-        search = """
-        with self.click("search"):
-            self.client.get(
-                "/rest/v1/news?select=id,headline&headline=like.*zzz*&limit=20",
-                name="search", expects=ITEMS,
-            )
-"""
-    if "N+1" in kinds:
-        more = f"""
-        for id_ in [row["{n.folder_id}"] for row in rows[:6]]:
-            with self.click("name of one", shows=ALWAYS):
-                self.client.get(
-                    f"/rest/v1/{n.folders}?select=name&id=eq.{{id_}}", name="one of N",
-                    expects=NAMED,
-                )
-"""
+    more = {kind: text.format(n=n) if kind in kinds else "" for kind, text in CLICKS.items()}
     return f'''
 """Sessions of an app whose faults are known: a list, its folders, a new item."""
 
@@ -334,7 +334,7 @@ class Person(SessionUser):
     def look(self) -> None:
         """The newest items, the folders, one folder."""
         rows = self.newest()
-{more}
+{more["N+1"]}
         with self.click("news", shows=ALWAYS):
             self.client.get(
                 "/rest/v1/news?select=id,headline&order=weight.desc,id.desc&limit=20{offset}",
@@ -345,8 +345,8 @@ class Person(SessionUser):
                 f"/rest/v1/visits?select=id,place,{n.moment}&{n.owner}=eq.{{self.user.id}}"
                 "&{order}", name="visits", expects=ITEMS,
             )
-{search}
-{counts}
+{more["policy per row"]}
+{more["live aggregate"]}
         folders: list[dict[str, Any]] = []
         with self.click("folders", shows=ALWAYS):
             folders = self.client.get(
