@@ -46,10 +46,12 @@ test: check ## everything that must pass, from a fresh clone
 
 # Parts of the tests that run at the same time, the longest first: most of their time is waiting. Each
 # is a process with a server of its own; pytest-xdist cannot, since gevent changes its threads too.
-TEST_JOBS ?= 4
-TEST_PARTS := 'tests/cli/test_r*.py' 'tests/load/test_[a-n]*.py' 'tests/load/test_[o-z]*.py' \
-  'tests/cli/test_[a-q]*.py' 'tests/cli/test_[s-z]*.py' \
-  $(filter-out tests/cli/ tests/load/, $(sort $(dir $(wildcard tests/*/test_*.py)))) 'tests/test_*.py'
+TEST_JOBS ?= 5
+TEST_LONG := tests/report/ tests/compare/ tests/seeding/ tests/stack/ tests/nightly/
+TEST_PARTS := 'tests/cli/test_[a-q]*.py' tests/report/ 'tests/load/test_[o-z]*.py' \
+  'tests/cli/test_[s-z]*.py' tests/compare/ tests/seeding/ 'tests/load/test_[a-n]*.py' \
+  'tests/cli/test_r*.py' tests/stack/ tests/nightly/ \
+  $(filter-out tests/cli/ tests/load/ $(TEST_LONG), $(sort $(dir $(wildcard tests/*/test_*.py)))) 'tests/test_*.py'
 
 test-fast: setup-dev ## the unit tests alone, in a minute
 	@$(BIN)/pytest -q -m unit

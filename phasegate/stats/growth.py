@@ -57,26 +57,30 @@ def fit(users: Array, log_times: Array, weights: Array) -> Law:
         log_times: finite; shape (rows, sizes).
         weights: of the sizes, as the calls behind them; shape (sizes,).
     """
-    scaled, times = users / users[-1], np.exp(log_times)
-    relative = weights / times**2
-    best = np.full(len(times), np.inf)
-    found = np.zeros((3, len(times)))
-    for power in POWERS:
-        grown = scaled**power
-        fixed, factor = _parts(grown, times, relative)
-        missed = (
-            weights * (np.log(fixed[:, None] + factor[:, None] * grown) - log_times) ** 2
-        ).sum(1)
-        nearer = missed < best - 1e-12
-        best[nearer] = missed[nearer]
-        found[:, nearer] = np.stack([fixed, factor, np.full(len(times), power)])[:, nearer]
-    return Law(found[0], found[1], found[2], float(users[-1]))
+    times = np.exp(log_times)
+    grown = (users / users[-1]) ** POWERS[:, None]
+    fixed, factor = _parts(grown, times, weights / times**2)
+    fitted = np.log(fixed[:, :, None] + factor[:, :, None] * grown)
+    missed = (weights * (fitted - log_times[:, None, :]) ** 2).sum(2)
+    # The smallest power that is as near as any: where two sizes are fitted, all are.
+    best = np.argmax(missed <= missed.min(1, keepdims=True) + 1e-12, axis=1)
+    rows = np.arange(len(times))
+    return Law(fixed[rows, best], factor[rows, best], POWERS[best], float(users[-1]))
 
 
 def _parts(grown: Array, times: Array, relative: Array) -> tuple[Array, Array]:
-    """Fixed part and factor by weighted least squares, neither below zero; shape (rows,) each."""
-    ones, first, second = relative.sum(1), relative @ grown, relative @ grown**2
-    time, product = (relative * times).sum(1), (relative * times) @ grown
+    """Fixed part and factor by weighted least squares, neither below zero.
+
+    Args:
+        grown: shape (powers, sizes).
+        times: shape (rows, sizes).
+        relative: weights; shape (rows, sizes).
+
+    Returns:
+        Both of shape (rows, powers).
+    """
+    ones, first, second = relative.sum(1)[:, None], relative @ grown.T, relative @ (grown**2).T
+    time, product = (relative * times).sum(1)[:, None], (relative * times) @ grown.T
     determinant = ones * second - first**2
     with np.errstate(divide="ignore", invalid="ignore"):
         fixed = (second * time - first * product) / determinant

@@ -146,8 +146,9 @@ def test_the_processor_is_the_baseline_of_both_cores_and_larger_sizes_have_more(
             micro.emulation.group.limit(Limits(cores=cores), ("cpu",))
             windows: list[float] = []
             # On a busy machine it may not get its share; more than that it never gets.
+            time.sleep(0.2)  # what a period under the limit before left is spent
             while max(windows, default=0.0) < share * (1 - WITHIN) and len(windows) < WINDOWS_MAX:
-                windows.append(_rates(micro.emulation, 2.5).cores)  # a period is 4% of it
+                windows.append(_rates(micro.emulation, 5.0).cores)  # a period is 2% of it
             seen.append(max(windows))
             assert seen[-1] == pytest.approx(share, rel=WITHIN)
     assert seen == sorted(seen)
