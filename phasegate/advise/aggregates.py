@@ -60,7 +60,7 @@ class View:
 
     @property
     def full(self) -> str:
-        """The filter in front, as SQL has it."""
+        """The view in front that shows each user their own row, as SQL has it."""
         return f"{quoted(self.table.schema)}.{quoted(self.name)}"
 
     @property

@@ -19,7 +19,7 @@ import psycopg
 from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
-from phasegate.model.dsn import SYSTEM_CERTIFICATES, Dsn
+from phasegate.model.dsn import SYSTEM_CERTIFICATES, Dsn, advice
 from phasegate.model.errors import CannotMeasure
 from phasegate.stack.database import CONNECT_TIMEOUT_S
 
@@ -96,7 +96,9 @@ class Session:
             return connection
         reason = " ".join(connection.error_message.decode(errors=UNICODE_DAMAGE).split())
         connection.finish()
-        raise CannotMeasure(f"Cannot connect to {dsn.shown}: {reason.rstrip('?')}")
+        raise CannotMeasure(
+            f"Cannot connect to {dsn.shown}: {reason.rstrip('?')}", then=advice(dsn, reason)
+        )
 
     def close(self) -> None:
         """End the connection; calling it again does nothing."""

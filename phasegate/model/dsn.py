@@ -347,6 +347,15 @@ _NO_WAY = (
 )
 
 
+# What mends it, by words that are in asyncpg's and libpq's reason.
+_MENDED = {
+    f"[Errno {errno.ECONNREFUSED}]": "Start the server, or correct host and port",
+    os.strerror(errno.ECONNREFUSED): "Start the server, or correct host and port",
+    "password authentication failed": "Correct user and password",
+    "does not exist": "Create it, or correct its name in the address",
+}
+
+
 def advice(dsn: Dsn, reason: str) -> str:
     """What to do where a connection to `dsn` failed with a driver's `reason`; empty: nobody knows.
 
@@ -361,4 +370,4 @@ def advice(dsn: Dsn, reason: str) -> str:
         return ROOT_CERTIFICATE
     if any(words in reason for words in _NO_WAY) and address.is_ipv6_only(dsn.host):
         return address.POOLER_HINT
-    return ""
+    return next((then for words, then in _MENDED.items() if words in reason), "")
