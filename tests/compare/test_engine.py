@@ -171,7 +171,9 @@ def test_a_budget_too_small_for_six_blocks_is_named_once_a_call_was_seen(
         return caller.fetch("select 1 from pg_sleep(0.2)")
 
     slow = Arm("slow", "", body)
-    with pytest.raises(CannotMeasure, match=r"budget of 0.0 s is too small: the 6 blocks .* 2 s"):
+    with pytest.raises(
+        CannotMeasure, match=r"budget of 0.0 s is too small: the 6 blocks .* [2-9] s"
+    ):
         compared(populated, Technique("slow", slow, slow), budget_s=0.01)
     assert next(calls) == 3  # one of each arm
 
