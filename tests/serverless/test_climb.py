@@ -121,7 +121,7 @@ def test_users_rise_until_the_server_refuses_and_the_model_says_where(to: str, w
 
 @pytest.mark.alone  # where other programs make requests long, the model rightly says less
 def test_a_limit_that_is_not_the_servers_is_found_out(server: PostgresServer) -> None:
-    wrong = Way(3 * STRAIGHT.limit)
+    wrong = Way(4 * STRAIGHT.limit)
     with logged_in(server.dsn()) as login:
         found = climb(aim(login, wrong))
     assert found.limit == "max_connections"
