@@ -3,40 +3,27 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from types import TracebackType
 
 from phasegate.stack.postgres import PostgresServer
 from phasegate.stack.replica import Replica
 
 
-class Kept:
+class Kept(ExitStack):
     """A server's settings and its replica, until a stack needs others or the block ends.
 
     A replica copies the whole cluster, with every data set in it: one does for all of them.
 
     Attributes:
-        undo: what takes both back.
         server: with the settings that the last stack needed; None where those are its own.
         replica: of it; None where there is none.
     """
 
     def __init__(self) -> None:
-        self.undo = ExitStack()
+        super().__init__()
         self.server: PostgresServer | None = None
         self.replica: Replica | None = None
 
     def release(self) -> None:
         """Take the replica away, and give the server its own settings again."""
         self.server = self.replica = None
-        self.undo.close()
-
-    def __enter__(self) -> Kept:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.release()
+        self.close()

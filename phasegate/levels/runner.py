@@ -196,7 +196,7 @@ def _reconfigured(kept: Kept, server: PostgresServer, dsn: str, wanted: Wanted) 
         kept.release()
         if asked == server:
             return server
-        kept.undo.callback(_restart, server)
+        kept.callback(_restart, server)
         _restart(asked)
         kept.server = asked
     apply_sql(dsn, "warm")
@@ -288,7 +288,7 @@ def _add_replica(undo: ExitStack, kept: Kept, processes: Processes, wanted: Want
     try:
         if kept.replica is None:
             kept.replica = start_replica(processes.server, wanted.folder / "replica")
-            kept.undo.callback(stop_replica, kept.replica)
+            kept.callback(stop_replica, kept.replica)
         else:
             await_catch_up(kept.replica)
     except PhasegateError as error:
