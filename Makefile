@@ -40,9 +40,7 @@ $(VENV)/bin/python:
 	  echo "$(PYTHON) cannot create a virtual environment (on Debian: apt-get install python3-venv). Nothing else was changed." >&2; exit 2; }
 
 test: check ## everything that must pass, from a fresh clone
-	@for part in $(TEST_PARTS); do echo "$$part"; done | xargs -P $(TEST_JOBS) -I{} sh -c \
-	  'said=$$($(BIN)/pytest -m "not alone" {} 2>&1); code=$$?; echo "$$said"; exit $$code'
-	@$(BIN)/pytest -m alone tests
+	@.ci/test-parts $(TEST_JOBS) $(TEST_PARTS)
 
 # Parts of the tests that run at the same time, the longest first: most of their time is waiting. Each
 # is a process with a server of its own; pytest-xdist cannot, since gevent changes its threads too.

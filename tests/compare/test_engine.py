@@ -261,6 +261,7 @@ SLOW = arm("slow", "select 1 from pg_sleep(0.03)")
 QUICK = arm("quick", "select 1 from pg_sleep(0.003)")
 
 
+@pytest.mark.alone
 def test_what_a_p95_lacks_is_called_alone_and_no_block_is_made_of_it(populated: str) -> None:
     found = compared(populated, Technique("alone", SLOW, QUICK), budget_s=8)
     assert found.stop == "precise"
