@@ -33,7 +33,7 @@ BUSY_SHARE_CLEAR = 0.5
 """Of the processor that the size allows. A stage of 6.5 s at 69% had a p95 of 58 ms, one of 52 s at
 79% of the same size and load 610 ms, with 350 ms to 6 s between its parts (the same decision)."""
 
-CHANCE = TAKEN_AWAY | {Reason.TOO_FEW, Reason.ABOVE_PEAK, Reason.LAG}
+CHANCE = TAKEN_AWAY | {Reason.TOO_FEW, Reason.LAG}
 """Reasons of a stage that could not be judged and, driven longer, may be."""
 
 LONG_CELLS = 8
@@ -69,7 +69,9 @@ def is_clear(probe: Probe, slo: Slo, busy_share: float | None) -> bool:
         busy_share: of the processor that the size allows, in use; None if unknown.
     """
     if probe.verdict == Verdict.INVALID:
-        return not {code_of(reason) for reason in probe.reasons} <= CHANCE
+        codes = {code_of(reason) for reason in probe.reasons}
+        # Nearer its peak it may hold: what it missed stands beside the code, without one.
+        return Reason.ABOVE_PEAK not in codes and not codes <= CHANCE
     limit_ms, failed = slo.request_latency_ms_p95, probe.clicks_failed / max(probe.clicks, 1)
     high_ms = probe.latency_ms_p95_high or 0.0
     if probe.verdict == Verdict.PASS:

@@ -19,6 +19,7 @@ from phasegate.load.run import Target
 from phasegate.load.size_drives import SizePlan, SizeSearch, SizeStanding, _marked
 from phasegate.load.stage_result import Driven
 from phasegate.model.prices import Compute
+from phasegate.model.verdict import judge
 from phasegate.project import load_project
 from phasegate.records.histogram import Histogram
 from phasegate.records.load import ClicksOverTime, Interval, LoadRecord, Sessions
@@ -95,6 +96,21 @@ def test_a_short_stage_is_believed_below_half_and_above_five_times_the_objective
     assert is_clear(short, SLO, None) is clear
     assert is_clear(short, SLO, 0.5) is clear
     assert not (short.verdict == "PASS" and is_clear(short, SLO, 0.51))
+
+
+def test_a_short_stage_far_above_its_peak_is_driven_longer_whatever_it_missed() -> None:
+    judged = judge(
+        latency_ms_p95=4143,
+        latency_ms_p95_high=4900,
+        clicks=121,
+        clicks_failed=9,
+        invalid=(),
+        slo=SLO,
+        rate_over_peak=34,
+    )
+    assert len(judged.reasons) == 3  # the rate, and what was missed
+    missed = msgspec.structs.replace(probe("INVALID", 4143, 4900), reasons=judged.reasons)
+    assert not is_clear(missed, SLO, 1.0)
 
 
 NONE_FAIL = (0.0, 0.0)
