@@ -69,6 +69,11 @@ class Access:
     selected: tuple[str, ...] = ()
     aggregated: bool = False
 
+    @property
+    def asked(self) -> frozenset[str]:
+        """Columns that rows are chosen or sorted by."""
+        return frozenset((*(each.column for each in self.compared), *dict(self.order)))
+
     def columns(self, *operators: Operator, policy: bool = True) -> tuple[str, ...]:
         """Those compared in one of these ways, each once; by its policies too, unless not asked."""
         found = (

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from phasegate.advise.draws import Drawn
+from phasegate.advise.schema import Table
 from phasegate.advise.statements import Seen
 from phasegate.compare.connection import Connection
 from phasegate.compare.technique import Answer, Arm, Parameters, Route, Via
@@ -146,6 +148,14 @@ def named(*parts: str) -> str:
     """A name for an index or a folder, short enough for PostgreSQL."""
     plain = re.sub(r"[^a-z0-9]+", "_", "_".join(parts).lower()).strip("_")
     return plain[:NAME_MAX].rstrip("_")
+
+
+def write_cost(table: Table, written: Drawn) -> dict[str, object]:
+    """Of `[[costs]]`: what the technique does to `insert.sql`, a new row of `table`."""
+    return {
+        "probe": "write_slow_down", "title": "insert", "query": "insert.sql",
+        "parameters": list(written.names), "writes": table.qualified, "role": "owner",
+    }  # fmt: skip
 
 
 def each_by_one(list_sql: str, names: Sequence[str], each_sql: str, column: str) -> Arm:

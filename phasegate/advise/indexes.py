@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from phasegate.advise.access import Access
-from phasegate.advise.candidate import LOCK_TIMEOUT, RESET, WAITS, Candidate, named
+from phasegate.advise.candidate import LOCK_TIMEOUT, RESET, WAITS, Candidate, named, write_cost
 from phasegate.advise.draws import rows_of
 from phasegate.advise.schema import Index, Table, quoted, usable
 from phasegate.advise.statements import Seen
@@ -316,19 +316,10 @@ def index_candidate(world: World, each: Wanted, seen: Seen | None, calls: int) -
         files["query.sql"] = f"-- As the app asks.\n{seen.text}"
     writer = world.inserting(each.table.key)
     if writer is not None and seen is not None:
-        written = world.drawn(writer)
-        renamed = [n.replace("p", "w", 1) for n in written.names]
-        columns = ", ".join(f"w.{p} as {w}" for p, w in zip(written.names, renamed, strict=True))
-        draws = (
-            f"with read as (\nselect *, row_number() over () as n from (\n{draws}\n) as q\n),\n"
-            f"written as (\nselect *, row_number() over () as n from (\n{written.sql}\n) as q\n)\n"
-            f"select r.*, {columns} from read as r join written as w using (n)"
-        )
+        written = world.drawn_beside(draws, writer)
+        draws = written.sql
         files["insert.sql"] = f"-- A new row, as the app writes it.\n{writer.text}"
-        costs.append(
-            {"probe": "write_slow_down", "title": "insert", "query": "insert.sql",
-             "parameters": renamed, "writes": each.table.qualified, "role": "owner"}
-        )  # fmt: skip
+        costs.append(write_cost(each.table, written))
     technique["parameters"] = list(names)
     if seen is not None and seen.writes:
         technique["writes"] = ", ".join(

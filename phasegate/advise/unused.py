@@ -9,9 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from phasegate.advise.candidate import LOCK_TIMEOUT, RESET, WAITS, Candidate, Kind, named
-from phasegate.advise.draws import rows_of
+from phasegate.advise.candidate import (
+    LOCK_TIMEOUT,
+    RESET,
+    WAITS,
+    Candidate,
+    Kind,
+    named,
+    write_cost,
+)
+from phasegate.advise.draws import Drawn, rows_of
 from phasegate.advise.schema import Index, Table
+from phasegate.advise.statements import Seen
 from phasegate.advise.world import World
 from phasegate.stack.database import literal
 
@@ -71,52 +80,74 @@ def _duplicates(table: Table) -> dict[Index, str]:
     return found
 
 
+def _read_by(world: World, table: Table, index: Index) -> Seen | None:
+    """The most costly read of a client that asks for the index's first column, else of the table.
+
+    None where none reads the table.
+    """
+
+    def asks_for_it(seen: Seen) -> bool:
+        found = (each for each in world.found[seen.text] if each.table.key == table.key)
+        columns = {column for each in found for column in each.asked}
+        return not seen.writes and index.keys[0] in columns
+
+    asks = max(filter(asks_for_it, world.asked), key=lambda seen: seen.total_ms, default=None)
+    return asks or world.asking(table.key, reads=True)
+
+
 def _dropping(world: World, table: Table, index: Index, kind: Kind, why: str) -> Candidate:
-    seen = world.asking(table.key, reads=True)
-    writer = world.inserting(table.key)
-    measured = writer or seen
-    files: dict[str, str] = {}
-    names: tuple[str, ...] = ()
-    technique: dict[str, object] = {
-        "title": f"Without index {index.name} on {table.name}",
-        "cost": "a statement that nobody has seen yet may miss it",
-        "same_rows": False,
-    }
-    if measured is not None:
-        drawn = world.drawn(measured)
-        names, draw = drawn.names, drawn.sql
-        said = f"-- As the app {'writes' if writer else 'asks'}.\n{measured.text}"
+    """Its arms read, as nothing may become slower; what it saves is a write's and the disk's."""
+    seen, writer = _read_by(world, table, index), world.inserting(table.key)
+    costs: list[dict[str, object]] = [
+        {"probe": "relation_size", "title": "index size", "relation": index.qualified,
+         "of": table.qualified}
+    ]  # fmt: skip
+    if seen is not None:
+        drawn = world.drawn(seen)
+        said = f"-- As the app asks.\n{seen.text}"
     else:
-        draw = rows_of(world.schema, table, world.users, {})
+        drawn = Drawn(rows_of(world.schema, table, world.users, {}), ())
         said = f"-- Any rows.\nselect * from {table.qualified} limit 100"
-    if writer is not None:
-        technique |= {"role": "owner", "writes": table.qualified}
-    technique["parameters"] = list(names)
     # In files of two names: the index is dropped in the block of `after`, never built for `before`.
-    technique["before"] = {"title": "with the index", "query": "before.sql"}
-    technique["after"] = {"title": "without", "query": "after.sql", "arrange": "dropped.sql"}
-    files |= {
+    files = {
         "before.sql": said,
         "after.sql": said,
         "dropped.sql": f"-- Rolled back after each block.\ndrop index if exists {index.qualified}",
-        "draw.sql": f"-- Parameters, drawn by the columns that they are compared with.\n{draw}",
         "migration.sql": (
             f"-- The index {index.name} goes. Reads and writes go on meanwhile.\n-- {WAITS}\n"
             f"{LOCK_TIMEOUT}\ndrop index concurrently if exists {index.qualified};\n{RESET}"
         ),
         "undo.sql": (
             f"-- Undo: the index is built again.\n{LOCK_TIMEOUT}\n"
+            f"drop index concurrently if exists {index.qualified};\n"
             f"{_concurrently(index.definition)};\n{RESET}"
         ),
         "present.sql": (
             f"-- Whether the index is gone.\nselect to_regclass({literal(index.qualified)}) is null"
         ),
     }
-    size = f"{index.bytes / 1e6:,.1f} MB"
+    draw = drawn.sql
+    if writer is not None:
+        written = world.drawn_beside(draw, writer)
+        draw = written.sql
+        files["insert.sql"] = f"-- A new row, as the app writes it.\n{writer.text}"
+        costs.append(write_cost(table, written))
+    files["draw.sql"] = f"-- Parameters, drawn by the columns that they are compared with.\n{draw}"
+    technique: dict[str, object] = {
+        "title": f"Without index {index.name} on {table.name}",
+        "cost": "a statement that nobody has seen yet may miss it",
+        "same_rows": False,
+        "parameters": list(drawn.names),
+        "before": {"title": "with the index", "query": "before.sql"},
+        "after": {"title": "without", "query": "after.sql", "arrange": "dropped.sql"},
+        "costs": costs,
+    }
     return Candidate(
         id=named("drop", index.name), kind=kind, table=table.key,
-        title=f"Drop index {index.name}", why=f"{why}; it takes {size}",
-        technique=technique, files=files, seen=measured, calls=measured.calls if measured else 0,
+        title=f"Drop index {index.name}",
+        why=f"{why}; {index.bytes / 1e6:,.1f} MB where that was seen",
+        technique=technique, files=files, seen=seen, calls=seen.calls if seen else 0,
+        note="" if seen else "no statement that was seen reads the table",
     )  # fmt: skip
 
 

@@ -164,6 +164,20 @@ class World:
         types = self.types.get(seen.text) or ()
         return drawn(seen, self.found[seen.text], self.schema, self.users, types, extra=extra)
 
+    def drawn_beside(self, draws: str, writer: Seen) -> Drawn:
+        """The rows of `draws`, each with parameters of `writer` beside it, which it names."""
+        written = self.drawn(writer)
+        renamed = tuple(name.replace("p", "w", 1) for name in written.names)
+        columns = "".join(
+            f", w.{name} as {new}" for name, new in zip(written.names, renamed, strict=True)
+        )
+        return Drawn(
+            f"with read as (\nselect *, row_number() over () as n from (\n{draws}\n) as q\n),\n"
+            f"written as (\nselect *, row_number() over () as n from (\n{written.sql}\n) as q\n)\n"
+            f"select r.*{columns} from read as r join written as w using (n)",
+            renamed,
+        )
+
     def indexing(self, table: Table, method: str, leading: frozenset[str]) -> str:
         """The technique of the project whose index begins with these columns; empty if none."""
         for id_, folder in self.techniques.items():

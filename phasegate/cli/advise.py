@@ -121,7 +121,8 @@ def lines(record: AdviceRecord, folder: Path) -> Iterator[str]:
     for finding in record.findings:
         yield from _shown(finding)
     yield ""
-    yield f"All of it is in {options.near(folder)}. Keep one: phasegate advise --keep ID"
+    yield f"All of it is in {options.near(folder)}. A migration: phasegate sql ID [--undo]"
+    yield "Keep one in benchmarks/: phasegate advise --keep ID"
 
 
 def _shown(finding: Finding) -> Iterator[str]:

@@ -213,7 +213,7 @@ def _probe(
     project: Project, folder: TechniqueFolder, cost: CostFile, before: Arm, after: Arm
 ) -> Probe:
     if cost.probe == "write_slow_down":
-        return write_slow_down(cost.title, _writing(project, folder, cost, before))
+        return write_slow_down(cost.title, _writing(project, folder, cost, before, after))
     applied = project.applied_by(folder.id).file.refresh
     make: dict[str, Callable[[], Probe]] = {
         "relation_size": lambda: relation_size(cost.title, cost.relation, of=cost.of),
@@ -230,15 +230,19 @@ def _probe(
     return make[cost.probe]()
 
 
-def _writing(project: Project, folder: TechniqueFolder, cost: CostFile, before: Arm) -> Technique:
-    """A statement that writes, without what the technique made and with it."""
+def _writing(
+    project: Project, folder: TechniqueFolder, cost: CostFile, before: Arm, after: Arm
+) -> Technique:
+    """A statement that writes, without the technique and with it."""
     sql = folder.sql(cost.query)
     body = body_of(sql, cost.parameters)
-    without = before.arrange or transactional(project.applied_by(folder.id).undo)
+    without = before.arrange
+    if not without and not after.arrange:
+        without = transactional(project.applied_by(folder.id).undo)
     return Technique(
         folder.id,
-        before=Arm("without", sql, body, without),
-        after=Arm("with", sql, body),
+        before=Arm(before.name, sql, body, without),
+        after=Arm(after.name, sql, body, after.arrange),
         role=ROLES[cost.role],
         writes=cost.writes,
         same_rows=folder.file.same_rows,

@@ -91,3 +91,8 @@ class AdviceRecord(Record, frozen=True, kw_only=True):
     sessions: int
     """Driven while they were seen; 0 on a foreign database."""
     findings: tuple[Finding, ...]
+
+    @property
+    def droppable(self) -> tuple[Finding, ...]:
+        """Indexes that nothing is slower without."""
+        return tuple(each for each in self.findings if each.advice == "can be dropped")

@@ -105,7 +105,7 @@ def _closing(found: Findings) -> Lines:
         found.techniques,
         found.stages,
         least.line(found.run.least),
-        None if found.techniques else found.run.advice,
+        found.run.advice,
     )
 
 

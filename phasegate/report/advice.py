@@ -11,8 +11,6 @@ from phasegate.report.tables import Table
 # A core shown smaller than this is none.
 CORES_SHOWN_FROM = 0.01
 
-ACTED_ON = ("needed", "not needed yet", "can be dropped")
-
 
 def summary(record: AdviceRecord) -> str:
     """How many, and on what they rest."""
@@ -61,12 +59,15 @@ def since(finding: Finding) -> str:
 
 
 def costs(finding: Finding) -> str:
-    """What it takes, and what writes pay."""
+    """What it takes, and what writes pay; of an index that can go, what is saved."""
     said = []
     for cost in finding.costs:
-        value = (
-            size(cost.value) if cost.unit == "bytes" else f"{significant(cost.value)} {cost.unit}"
-        )
+        if cost.unit == "×":
+            value = f"× {interval(cost.value, cost.low, cost.high)}"
+        elif cost.unit == "bytes":
+            value = size(cost.value)
+        else:
+            value = f"{significant(cost.value)} {cost.unit}"
         said.append(f"{cost.name} {value}")
     return ", ".join(said)
 

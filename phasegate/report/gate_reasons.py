@@ -8,6 +8,7 @@ from phasegate.model.capacity import Profile, bill_at, demand_at, missing
 from phasegate.model.catalogue import Catalogue
 from phasegate.model.cost import GB, Bill
 from phasegate.model.verdict import Verdict
+from phasegate.records.advice import AdviceRecord
 from phasegate.records.gate import Kind, Reason
 from phasegate.records.host_metrics import alerts, summary
 from phasegate.records.least import LeastStack, Needed
@@ -20,6 +21,9 @@ from phasegate.report.money import dollars
 from phasegate.report.resource_usage import StageUse
 from phasegate.report.run_files import Run
 from phasegate.report.traffic import StageTraffic
+
+DROPPED_MAX = 4
+"""Indexes to drop that are named; more are counted."""
 
 USERS_SHARE_MIN = 0.95
 """Of the phase's upper bound, registered users that a staging database must have: a twentieth fewer
@@ -165,6 +169,17 @@ def of_planner(run: Run) -> list[Reason]:
         *(Reason(kind="alert", text=text, sources=sources) for text in warnings(settings)),
         *(Reason(kind="note", text=text, sources=sources) for text in information(settings)),
     ]
+
+
+def of_droppable(advice: AdviceRecord | None) -> list[Reason]:
+    """Indexes that can go: no phase asks for it, and it makes writes cheaper."""
+    ids = [plain(each.id, 80) for each in advice.droppable] if advice is not None else []
+    if not ids:
+        return []
+    more = len(ids) - DROPPED_MAX
+    named = listed(ids[:DROPPED_MAX] + ([f"{more} more"] if more > 0 else []))
+    text = f"Indexes that can be dropped, with nothing slower: {named} (phasegate sql ID)"
+    return [Reason(kind="note", text=text, sources=("advice.json",))]
 
 
 def _size(bill: Bill, profile: Profile, size: int) -> str:

@@ -208,8 +208,10 @@ def lines(
         techniques: compared in it.
         stages: driven in it.
         least: what must be done at the least (`report.least.line`); empty where nobody searched.
-        advice: candidates that stand for the techniques where the project has none.
+        advice: candidates that stand for the techniques where the project has none; what of them
+            can be dropped is said either way.
     """
+    dropped = _dropped(advice)
     wall = duration(sum(stage.wall_s for stage in run.stages))
     sizes = listed([users(size) for size in run.sizes]) or "no"
     needed = sorted(_of(techniques, "needed"), key=_needed_at)
@@ -219,7 +221,7 @@ def lines(
     )
     undecided = f". No difference: {_some(same, LINE_CHARS // 4)}" if same else ""
     undecided += f". Cannot tell: {_some(unclear, LINE_CHARS // 4)}" if unclear else ""
-    longest = LINE_CHARS - len(undecided)
+    longest = LINE_CHARS - len(undecided) - len(dropped)
     lead = f"Needed ({len(needed)} of {len(techniques)}), from N users"
     first = f"{plain(run.run_id, 60)}: {run.outcome}, {sizes} users, {wall}"
     needs = _line(
@@ -227,15 +229,13 @@ def lines(
         [f"{_id(t)} {short_from(t.crossed)}" for t in needed],
     )
     waiting = [f"{_id(t)}{_times(t)}" for t in _of(techniques, "not needed yet")]
-    harmful = _line("Harmful here", slower, longest) + undecided
+    harmful = _line("Harmful here", slower, longest) + undecided + dropped
     load = f"Load: {_load_line(stages)}"
-    if least and advice is not None and advice.findings:
+    if least and advice is not None and advice.findings and not techniques:
         return first, f"Do for {least}", *_of_candidates(advice, least), load
     if not least:
         return first, needs, _line("Can wait", waiting), harmful, load
-    slow = _line("Harmful here", slower, LINE_CHARS // 2)
-    rest = f"{_line('Can wait', waiting, LINE_CHARS // 2)}. {slow}"
-    return first, f"Do for {least}", needs, rest, load
+    return first, f"Do for {least}", needs, _rest(waiting, slower, dropped), load
 
 
 def _of_candidates(advice: AdviceRecord, least: str) -> tuple[str, str]:
@@ -249,8 +249,19 @@ def _of_candidates(advice: AdviceRecord, least: str) -> tuple[str, str]:
     lead = f"Needed ({len(needed)} of {len(advice.findings)} candidates) up to {up_to} users"
     needs = _line(lead, needed) if needed else f"{lead}: none"
     waiting = [each for each in ids("not needed yet") if each not in least]
-    slow = _line("Harmful here", harmful, LINE_CHARS // 2)
-    return needs, f"{_line('Can wait', waiting, LINE_CHARS // 2)}. {slow}"
+    return needs, _rest(waiting, harmful, _dropped(advice))
+
+
+def _rest(waiting: list[str], harmful: list[str], dropped: str) -> str:
+    slow = f". {_line('Harmful here', harmful, (LINE_CHARS - len(dropped)) // 2)}"
+    end = slow * bool(harmful or not dropped) + dropped
+    return _line("Can wait", waiting, LINE_CHARS - len(end)) + end
+
+
+def _dropped(advice: AdviceRecord | None) -> str:
+    """A sentence for the end of a line; empty where no index can go."""
+    ids = [plain(each.id, 40) for each in advice.droppable] if advice is not None else []
+    return f". Can be dropped: {_some(ids, LINE_CHARS // 3)}" if ids else ""
 
 
 def _line(lead: str, items: list[str], longest: int = LINE_CHARS) -> str:

@@ -318,6 +318,7 @@ def gate(
     if target is None or (profile is not None and profile.database is not None):
         reasons += reasons_for.of_money(profile, size, catalogue, _priced_from(found, judged.stage))
     reasons += reasons_for.of_planner(found.run)
+    reasons += reasons_for.of_droppable(found.run.advice)
     if found.run.run.outcome != "complete":
         text = f"The run {found.run.ended}{_why_failed(found)}"
         reasons.append(Reason(kind="invalid", text=text, sources=("run.json",)))

@@ -91,6 +91,17 @@ def test_the_lacking_index_helps_and_the_useless_ones_can_go(advised: Advised) -
     assert {advised.of("index")[id_] for id_ in lacking} <= helps
     assert set(advised.of("unused index").values()) == {"can be dropped"}
     assert set(advised.of("duplicate index").values()) == {"can be dropped"}
+    for id_ in (*advised.of("unused index"), *advised.of("duplicate index")):
+        (found,) = [each for each in advised.record.findings if each.id == id_]
+        assert [cost.name for cost in found.costs] == ["index size"]
+        assert found.costs[0].value > 0
+        techniques = read_techniques(advised.out / "candidates")
+        here = replace(advised.project, techniques={id_: techniques[id_]})
+        assert present_parts(advised.dsn, here) == frozenset()
+        apply_parts(advised.dsn, [id_], here)
+        assert present_parts(advised.dsn, here) == {id_}, "the index is gone"
+        apply_parts(advised.dsn, [], here)
+        assert present_parts(advised.dsn, here) == frozenset(), "and there again"
 
 
 def test_an_index_that_row_security_keeps_from_use_comes_out_as_no_help(advised: Advised) -> None:

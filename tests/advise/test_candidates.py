@@ -169,6 +169,26 @@ def test_only_what_nothing_needs_can_be_dropped() -> None:
     assert found == {"drop_reference": "duplicate index"}
 
 
+def test_without_an_index_what_asks_for_its_column_is_read_and_what_writes_the_row_is_its_cost(
+    tmp_path: Path,
+) -> None:
+    by_shop = asked("select note from public.orders where shop_id = $1", 3, "7")
+    dearer = asked("select note from public.orders where owner_id = $1", 90, "7")
+    writer = asked("insert into public.orders (id, note) values ($1, $2)", 5, "7", "a")
+    twin = btree("twin", "shop_id", scans=9, definition="CREATE INDEX twin ON orders (shop_id)")
+    indexed = orders(btree("shop", "shop_id", scans=2), twin)
+    (found,) = droppable(world(indexed, statements=[dearer, by_shop, writer]))
+    assert found.seen is by_shop
+    folder = read_techniques(found.write(tmp_path).parent)["drop_shop"]
+    assert by_shop.text in folder.sql("before.sql")
+    assert writer.text in folder.sql("insert.sql")
+    assert [(each.probe, each.title) for each in folder.file.costs] == [
+        ("relation_size", "index size"), ("write_slow_down", "insert"),
+    ]  # fmt: skip
+    (unread,) = droppable(world(indexed, statements=[writer]))
+    assert (unread.seen, unread.note) == (None, "no statement that was seen reads the table")
+
+
 @pytest.mark.parametrize(
     ("using", "after"),
     [

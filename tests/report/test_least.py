@@ -12,6 +12,7 @@ import pytest
 from phasegate import report
 from phasegate.records import store
 from phasegate.records.advice import AdviceRecord, AtSize, Finding
+from phasegate.records.benchmark import Cost
 from phasegate.records.least import LeastRecord, LeastStack, Needed, Trial
 from phasegate.records.matrix import Probe
 from phasegate.records.run import RunRecord
@@ -48,6 +49,11 @@ def searched(run: Path, *stacks: LeastStack) -> None:
 INDEX = "idx_tasks_user_created"
 
 
+def five_lines(run: Path, advice: AdviceRecord) -> tuple[str, ...]:
+    """Of a project without a technique, whose candidates stand for them."""
+    return headline.lines(store.read(run / "run.json", RunRecord), (), (), "100k: idx_a", advice)
+
+
 def test_the_least_is_in_the_five_lines(whole_run: Path) -> None:
     searched(whole_run, stack(1_000), stack(10_000), stack(100_000, INDEX))
     lines = report.summary(whole_run)
@@ -67,11 +73,39 @@ def test_a_project_without_a_technique_has_its_candidates_in_the_five_lines(
         format_version=1, started_at="", seed=1, sizes=(1_000, 10_000), level=1, seen_on="ours",
         statements=1, unread=0, sessions=1, findings=tuple(findings),
     )  # fmt: skip
-    run = store.read(whole_run / "run.json", RunRecord)
-    _, do, needed, rest, _ = headline.lines(run, (), (), "100k: idx_a", advice)
+    _, do, needed, rest, _ = five_lines(whole_run, advice)
     assert do == "Do for 100k: idx_a"
     assert needed == "Needed (0 of 3 candidates) up to 10k users: none"
     assert rest == "Can wait: idx_b. Harmful here: idx_c"
+
+
+def test_an_index_that_can_go_is_said_beside_the_least_with_what_it_saves_and_never_in_it(
+    whole_run: Path,
+) -> None:
+    read = AtSize(users=1_000, ratio=1.0, low=0.98, high=1.02, before_ms_p95=2.0, after_ms_p95=2.0)
+    drop = Finding(
+        id="drop_idx_old", kind="unused index", table="public.t", title="Drop index idx_old",
+        why="no statement used it", advice="can be dropped", sizes=(read,),
+        costs=(Cost(name="index size", value=8e6, unit="bytes"),
+               Cost(name="insert", value=0.93, low=0.9, high=0.96, unit="×")),
+    )  # fmt: skip
+    advice = AdviceRecord(
+        format_version=1, started_at="", seed=1, sizes=(1_000,), level=1, seen_on="our copy",
+        statements=1, unread=0, sessions=1, findings=(drop,),
+    )  # fmt: skip
+    store.write(whole_run / "advice.json", advice)
+    searched(whole_run, stack(1_000), stack(100_000, INDEX))
+    for lines in (report.summary(whole_run), five_lines(whole_run, advice)):
+        assert lines[3].endswith(". Can be dropped: drop_idx_old")
+        assert "drop_idx_old" not in lines[1]
+        assert len(lines[3]) <= headline.LINE_CHARS
+    (note,) = [each for each in report.gate(whole_run, 2).reasons if "dropped" in each.text]
+    assert (note.kind, note.sources) == ("note", ("advice.json",))
+    assert "drop_idx_old (phasegate sql ID)" in note.text
+    html = report.build(whole_run).read_text(encoding="utf-8")
+    found = html[html.index('id="findings"') :]
+    assert "index size 8 MB, insert × 0.930 (0.900 to 0.960)" in found
+    assert "<code>phasegate sql ID</code> prints a migration" in found
 
 
 def test_the_page_begins_with_it_and_names_what_is_not_needed(whole_run: Path) -> None:
