@@ -207,11 +207,12 @@ def repeat(
 
     project = options.project()
     run = project.catalogue.run
-    sizes = run.benchmark_sizes_up_to(users or run.users)
+    largest = users or run.users
     with console.step("sweeps") as show:
         found = repeated.measure(
             project,
-            sizes,
+            run.sizes_up_to(largest),
+            run.sizes_between(largest),
             sweeps=sweeps,
             same_seed=same_seed,
             budget_s=budget or run.benchmark_budget_s,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 
 from phasegate import seeding
 from phasegate.compare.run import run_benchmarks
+from phasegate.compare.sizes_between import BUDGET_SHARE, techniques_between
 from phasegate.project import Project
 from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.records.faults import require_writable
@@ -221,6 +222,7 @@ def left_out(technique: Technique) -> Iterator[bool]:
 def measure(
     project: Project,
     sizes: Sequence[int],
+    between: Sequence[int],
     *,
     sweeps: int,
     same_seed: bool,
@@ -229,6 +231,8 @@ def measure(
     on_progress: Callable[[str], None] = lambda _: None,
 ) -> list[Sweep]:
     """So many sweeps, one after the other, on a server of our own.
+
+    Of every technique at `sizes`, and `between` them of those whose N* lies there.
 
     Raises:
         CannotMeasure: a sweep failed; those before it are kept.
@@ -242,6 +246,7 @@ def measure(
                 server,
                 project,
                 sizes,
+                between,
                 seed=seed if same_seed else seed + number,
                 budget_s=budget_s,
                 out=folder / str(number + 1),
@@ -255,6 +260,7 @@ def _sweep(
     server: PostgresServer,
     project: Project,
     sizes: Sequence[int],
+    between: Sequence[int],
     *,
     seed: int,
     budget_s: float,
@@ -262,24 +268,33 @@ def _sweep(
     on_progress: Callable[[str], None],
 ) -> Sweep:
     slo_ms_p95 = project.catalogue.slo.statement_latency_ms_p95
-    databases, digests = {}, {}
-    for users in sizes:
-        on_progress(f"seed {users:,} users")
-        databases[users], data = seeding.ensure_dataset(
-            server, users=users, seed=seed, project=project.seed
+
+    def measured(
+        sizes: Iterable[int], budget_s: float, only: Mapping[int, Collection[str]] | None = None
+    ) -> tuple[BenchmarkRecord, ...]:
+        databases, digests = {}, {}
+        for users in sizes:
+            on_progress(f"seed {users:,} users")
+            databases[users], data = seeding.ensure_dataset(
+                server, users=users, seed=seed, project=project.seed
+            )
+            digests[users] = data.sha256
+        return run_benchmarks(
+            databases,
+            seed_sha256=digests,
+            seed=seed,
+            out=out,
+            budget_s=budget_s,
+            slo_ms_p95=slo_ms_p95,
+            on_progress=on_progress,
+            project=project,
+            only=only,
         )
-        digests[users] = data.sha256
-    records: Sequence[BenchmarkRecord] = run_benchmarks(
-        databases,
-        seed_sha256=digests,
-        seed=seed,
-        out=out,
-        budget_s=budget_s,
-        slo_ms_p95=slo_ms_p95,
-        on_progress=on_progress,
-        project=project,
-    )
-    return techniques(records, slo_ms_p95)
+
+    records = measured(sizes, budget_s * (1 - BUDGET_SHARE))
+    if wanted := techniques_between(records, between, slo_ms_p95):
+        records += measured(wanted, budget_s * BUDGET_SHARE, wanted)
+    return techniques(sorted(records, key=lambda record: record.users), slo_ms_p95)
 
 
 def table(first: Sweep, second: Sweep) -> Iterator[str]:

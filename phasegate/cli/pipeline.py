@@ -6,7 +6,7 @@ Writes `results/<run-id>/` and the cache folder; leaves no process behind, howev
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +20,9 @@ from phasegate.cli import console
 from phasegate.cli import drive_matrix as matrix
 from phasegate.cli.run_record import Journal
 from phasegate.compare.run import add_replica, on_replica, run_benchmarks
+from phasegate.compare.sizes_between import BUDGET_SHARE, techniques_between
 from phasegate.levels.stack import RunningLevel
 from phasegate.load.capacity_matrix import MatrixPlan
-from phasegate.model.catalogue import Catalogue
 from phasegate.model.errors import CannotMeasure, PhasegateError
 from phasegate.model.prices import Compute
 from phasegate.project import Project
@@ -46,6 +46,7 @@ from phasegate.stack.replica import feeding, running_replica
 LOAD = "load: the phase matrix"
 ADVISE = "findings: candidates"
 BENCHMARKS = "benchmarks"
+BETWEEN = "benchmarks: beside N*"
 LEAST = "load: the simplest stack that holds"
 REPLICA = "benchmarks: on a replica"
 # What there is before anything was done: what candidates are held against.
@@ -62,8 +63,8 @@ class RunPlan:
     project: Project
     users: int
     sizes: tuple[int, ...]
-    benchmark_sizes: tuple[int, ...]
-    """`sizes`, and what lies between them."""
+    sizes_between: tuple[int, ...]
+    """Where the benchmarks of a technique are made as well whose N* may lie there."""
     seed: int
     quick: bool
     jobs: int
@@ -93,10 +94,10 @@ class DataSet:
 
 def run(plan: RunPlan) -> tuple[Path, Sequence[str]]:
     """Carry `plan` out; returns the folder of the finished run, and the lines that close it."""
-    catalogue = plan.project.catalogue
     with locked(cache_dir(), "phasegate run"):
         require_writable(plan.results, purpose="results")
-        rows = sum(dataset_spec(users, plan.seed).rows_expected for users in plan.benchmark_sizes)
+        sizes = (*plan.sizes, *plan.sizes_between)
+        rows = sum(dataset_spec(users, plan.seed).rows_expected for users in sizes)
         check_disk(cache_dir(), rows, COPIES)  # before the first size is seeded
         journal = Journal(
             project=plan.project,
@@ -110,12 +111,11 @@ def run(plan: RunPlan) -> tuple[Path, Sequence[str]]:
         with journal.kept_if_begun(), running_postgres(data_dir) as server:
             journal.server_data_dir = data_dir
             journal.server = asyncio.run(describe_server(server))
-            seeded = [seed(journal, server, plan, users) for users in plan.benchmark_sizes]
-            data_sets = [data for data in seeded if data.users in plan.sizes]
+            data_sets = [seed(journal, server, plan, users) for users in plan.sizes]
             _note_planner_settings(journal, data_sets)
             _load(journal, server, data_sets, plan)
             _advise(journal, server, data_sets, plan)
-            records = _benchmark(journal, seeded, plan, catalogue)
+            records = _benchmark(journal, server, data_sets, plan)
             _find_least(journal, server, data_sets, plan, records)
             if records:
                 _on_replica(journal, server, data_sets[-1].dsn, records[-1], plan)
@@ -222,27 +222,48 @@ def _advise(
 
 
 def _benchmark(
-    journal: Journal, data_sets: list[DataSet], plan: RunPlan, catalogue: Catalogue
+    journal: Journal, server: PostgresServer, data_sets: list[DataSet], plan: RunPlan
 ) -> tuple[BenchmarkRecord, ...]:
+    """Every technique at the run's sizes, and between them those whose N* lies there; ascending."""
     if not (plan.project.techniques or any(plan.project.benchmarks.glob("bench_*.py"))):
         journal.skip(BENCHMARKS, "the project has no technique in benchmarks/")
         return ()
-    with journal.stage(BENCHMARKS), console.step(BENCHMARKS) as show:
-        records = run_benchmarks(
+    of_between_s = plan.benchmark_budget_s * BUDGET_SHARE if plan.sizes_between else 0.0
+    records = _benchmark_at(
+        journal, BENCHMARKS, data_sets, plan, plan.benchmark_budget_s - of_between_s
+    )
+    slo_ms = plan.project.catalogue.slo.statement_latency_ms_p95
+    if wanted := techniques_between(records, plan.sizes_between, slo_ms):
+        between = [seed(journal, server, plan, users) for users in wanted]
+        records += _benchmark_at(journal, BETWEEN, between, plan, of_between_s, only=wanted)
+    known = (journal.server.planner_settings if journal.server else None) or ()
+    of_sessions = (one for record in records for one in record.planner_settings or ())
+    console.tell_planner_settings(one for one in dict.fromkeys(of_sessions) if one not in known)
+    return tuple(sorted(records, key=lambda record: record.users))
+
+
+def _benchmark_at(
+    journal: Journal,
+    name: str,
+    data_sets: list[DataSet],
+    plan: RunPlan,
+    budget_s: float,
+    *,
+    only: Mapping[int, Collection[str]] | None = None,
+) -> tuple[BenchmarkRecord, ...]:
+    with journal.stage(name), console.step(name) as show:
+        return run_benchmarks(
             {data.users: data.dsn for data in data_sets},
             seed_sha256={data.users: data.record.sha256 for data in data_sets},
             seed=plan.seed,
             out=journal.folder / "bench",
-            budget_s=plan.benchmark_budget_s,
-            slo_ms_p95=catalogue.slo.statement_latency_ms_p95,
+            budget_s=budget_s,
+            slo_ms_p95=plan.project.catalogue.slo.statement_latency_ms_p95,
             on_progress=show,
-            stay_raised=True,
+            stay_raised=only is None,
             project=plan.project,
+            only=only,
         )
-    known = (journal.server.planner_settings if journal.server else None) or ()
-    of_sessions = (one for record in records for one in record.planner_settings or ())
-    console.tell_planner_settings(one for one in dict.fromkeys(of_sessions) if one not in known)
-    return records
 
 
 def _on_replica(

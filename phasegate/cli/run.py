@@ -61,7 +61,7 @@ def run(
         project=project,
         users=chosen,
         sizes=sizes,
-        benchmark_sizes=defaults.benchmark_sizes_up_to(chosen),
+        sizes_between=defaults.sizes_between(chosen),
         seed=defaults.seed if seed is None else seed,
         quick=quick,
         jobs=jobs,

@@ -61,6 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="",
         help="techniques whose N* lies below this size, comma-separated: their p95 needs no bound",
     )
+    group.addoption("--only", default="", help="techniques to measure, comma-separated [all]")
     group.addoption("--record", type=Path, default=None, help="write a BenchmarkRecord here")
     global _parser
     _parser = parser
@@ -104,16 +105,25 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         pytest.exit(f"{FAILURE}{error}", returncode=int(error.exit_code))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bring items into order.
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what `--only` does not name, and bring the rest into order.
 
     The self-check first: what it says of the machine holds for what follows. What writes last,
     since what is rolled back still leaves its traces for VACUUM.
     """
 
-    def place(item: pytest.Item) -> int:
+    def technique_of(item: pytest.Item) -> Technique | None:
         marker = item.get_closest_marker("technique")
-        technique = marker.args[0] if marker else None
+        return marker.args[0] if marker else None
+
+    if only := config.getoption("--only"):
+        known = ((item, technique_of(item)) for item in items)
+        wanted = {item for item, found in known if found and found.id in only.split(",")}
+        config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
+        items[:] = [item for item in items if item in wanted]
+
+    def place(item: pytest.Item) -> int:
+        technique = technique_of(item)
         if technique is None or technique.id == SELF_CHECK:
             return 0
         return 2 if technique.writes else 1

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +75,7 @@ def run_benchmarks(
     on_progress: Callable[[str], None] | None = None,
     stay_raised: bool = False,
     project: Project | None = None,
+    only: Mapping[int, Collection[str]] | None = None,
 ) -> tuple[BenchmarkRecord, ...]:
     """Measure every technique on every data set, the smallest first.
 
@@ -88,6 +89,7 @@ def run_benchmarks(
         on_progress: told what is being measured.
         stay_raised: leave the largest with the parts that the arms need, for `add_replica`.
         project: whose techniques these are; the one here if None.
+        only: the techniques to measure on each data set; every one if None.
 
     Raises:
         ConfigurationError: the budget is too small to say anything.
@@ -107,11 +109,14 @@ def run_benchmarks(
     settled: set[str] = set()
     records = []
     for place, users in enumerate(sizes):
-        weights = [size**SHARE_EXPONENT for size in sizes[place:]]
+        weights = [
+            size**SHARE_EXPONENT * (len(only[size]) if only else 1) for size in sizes[place:]
+        ]
         left_s = max(deadline - time.monotonic(), BUDGET_S_MIN * len(weights))
         last = place + 1 == len(sizes)
         options = [f"--settled={','.join(sorted(settled))}"] if settled else []
         options += ["--stay-raised"] if stay_raised and last else []
+        options += [f"--only={','.join(only[users])}"] if only else []
         with _measured(
             session,
             databases[users],
@@ -167,7 +172,7 @@ def add_replica(
         users=record.users,
         sha256=record.sha256,
         budget_s=budget_s,
-        options=["-k", " or ".join(f"test_{id_}" for id_ in techniques)],
+        options=[f"--only={','.join(techniques)}"],
         environment={REPLICA_VARIABLE: replica_dsn},
     ) as (found, files):
         added = {each.technique for each in found.comparisons}

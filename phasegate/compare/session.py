@@ -51,6 +51,9 @@ TECHNIQUE_S_MIN = 0.3
 SELF_CHECK_S_MIN = 2.0
 # Turns of each comparison, with all others' turns between them (`engine.Turn`).
 TURNS = 3
+SETUP_USERS_MAX = 30_000
+"""Up to here a technique's set-up (an index over 1.5M rows of logs) takes less than a turn, so that
+each of its turns has one; with more users it has a single turn."""
 # Any number that no other program's advisory lock is likely to have: "phasegat" in ASCII.
 LOCK = "select pg_try_advisory_lock($1)"
 LOCK_KEY = 0x7068617365676174
@@ -215,7 +218,7 @@ class BenchmarkSession:
         self._planned, self.say = tuple(techniques), say
 
     def _measure_in_turns(self, techniques: Sequence[Technique]) -> None:
-        """See `Turn`. What takes long to make ready has one turn.
+        """See `Turn`. What takes long to set up has one turn.
 
         A fault ends it, and the technique whose it is says so when asked for; one that is not there
         or too slow does not.
@@ -240,7 +243,8 @@ class BenchmarkSession:
                     return
 
     def _turns(self, technique: Technique) -> int:
-        once = technique.setup or self._raised.lacking(technique.needs)
+        sets_up = technique.setup or self._raised.lacking(technique.needs)
+        once = sets_up and self.dataset.users > SETUP_USERS_MAX
         return 1 if self._disabled or once else TURNS
 
     def _take_turn(self, technique: Technique, turn: Turn, *, shares: int) -> None:

@@ -84,10 +84,10 @@ class Run(Entry, frozen=True):
         """The data sets of a run with `users` registered users, ascending; `users` is the last."""
         return (*(size for size in sorted(self.sizes) if size < users), users)
 
-    def benchmark_sizes_up_to(self, users: int) -> tuple[int, ...]:
-        """As `sizes_up_to`, with those that only the benchmarks measure."""
-        between = {size for size in self.benchmark_sizes if size < users}
-        return tuple(sorted({*self.sizes_up_to(users), *between}))
+    def sizes_between(self, users: int) -> tuple[int, ...]:
+        """Those between `sizes_up_to`, for what breaks its objective there; ascending."""
+        between = {size for size in self.benchmark_sizes if min(self.sizes) < size < users}
+        return tuple(sorted(between - {*self.sizes}))
 
 
 class Soak(Entry, frozen=True):

@@ -84,7 +84,8 @@ class Outcome(Enum):
     """Where the objective is crossed."""
 
     WITHIN = "within"
-    """Between two of the sizes, on one plan: `users` is interpolated."""
+    """Between two of the sizes, on one plan, or just below the first size on a plan
+    (`GAP_FACTOR_MAX`): `users` is where the law says."""
     BETWEEN = "between"
     """Between two of the sizes, but the plan changes there: only the bounds are known."""
     ABOVE = "above"
@@ -183,7 +184,7 @@ def crossover(
     known = p95s or p95s_of(sizes)
     moved = np.log(factors) if len(factors) else np.zeros(len(sizes))
     (point,), _, (above,) = _crossings(sizes, slo_ms, known.measured + moved)
-    lows, highs, _ = _crossings(sizes, slo_ms, known.drawn + moved, into_gaps=True)
+    lows, highs, _ = _crossings(sizes, slo_ms, known.drawn + moved)
     tail = int((1 - CONFIDENCE) / 2 * len(lows))
     # Order statistics, not interpolated: an infinite neighbour would make a bound infinite.
     low, high = float(np.sort(lows)[tail]), float(np.sort(highs)[-1 - tail])
@@ -193,7 +194,7 @@ def crossover(
     outcome = Outcome.WITHIN
     if above in (0, len(sizes)):
         outcome = Outcome.ABOVE if above else Outcome.BELOW
-    elif sizes[above - 1].plan != sizes[above].plan:
+    elif sizes[above - 1].plan != sizes[above].plan and point <= math.log(users[above - 1]):
         outcome = Outcome.BETWEEN
         low, high = min(low, math.log(users[above - 1])), max(high, math.log(users[above]))
     return Crossover(
@@ -239,7 +240,7 @@ def _bounded_below(sizes: Sequence[Size], slo_ms: float) -> float:
 
 
 def _crossings(
-    sizes: Sequence[Size], slo_ms: float, log_p95: Array, *, into_gaps: bool = False
+    sizes: Sequence[Size], slo_ms: float, log_p95: Array
 ) -> tuple[Array, Array, npt.NDArray[np.int64]]:
     """Where each row of the sizes' p95 crosses.
 
@@ -262,9 +263,7 @@ def _crossings(
         if plan.start:  # between its first size and the one before, whose plan is another
             changed = above == plan.start
             below, first = np.log(users[plan.start - 1 : plan.start + 1])
-            low[changed], high[changed] = below, first
-            if into_gaps:
-                low[changed] = _just_below(law, slo_ms, first, below)[changed]
+            low[changed], high[changed] = _just_below(law, slo_ms, first, below)[changed], first
     return low, high, above
 
 

@@ -100,6 +100,22 @@ def test_a_run_leaves_a_record_and_pytest_benchmarks_json_and_the_data_as_it_was
     assert current_level(populated) == 1
 
 
+def test_only_the_techniques_that_are_asked_for_are_measured(
+    populated: str, tmp_path: Path
+) -> None:
+    (record,) = run_benchmarks(
+        {USERS: populated},
+        seed_sha256={USERS: "feed"},
+        seed=1,
+        out=tmp_path,
+        budget_s=3,
+        only={USERS: ("user_stats", "join")},
+    )
+    assert {each.technique for each in record.comparisons} == {"user_stats", "join"}
+    assert record.self_check is None
+    assert record.skipped == ()
+
+
 def test_data_other_than_what_was_seeded_is_named_and_nothing_is_saved(
     populated: str, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from phasegate.compare import session
 from phasegate.compare.connection import Connection
 from phasegate.compare.connections import REPLICA_VARIABLE, Unavailable
 from phasegate.compare.engine import Turn
@@ -101,9 +102,11 @@ def noting(calls: list[str], id_: str, **more: str) -> Technique:
     return Technique(id_, arm, arm, role=Role.OWNER, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("users_max", [0, 30_000])
 def test_planned_comparisons_take_turns_and_what_writes_comes_last(
-    bench: BenchmarkSession,
+    bench: BenchmarkSession, monkeypatch: pytest.MonkeyPatch, users_max: int
 ) -> None:
+    monkeypatch.setattr(session, "SETUP_USERS_MAX", users_max)
     calls: list[str] = []
     said: list[str] = []
     planned = (
@@ -116,7 +119,8 @@ def test_planned_comparisons_take_turns_and_what_writes_comes_last(
     bench.budget = Budget(6.0, 5)
     bench.plan(planned, said.append)
     found = bench.comparison(planned[1])
-    order = ["a", "set up", "b", "a", "b", "a", "b", *["writes", "writes too"] * 3]
+    again = ["a", "set up", "b"] if users_max else ["a", "b"]
+    order = ["a", "set up", "b", *again * 2, *["writes", "writes too"] * 3]
     for each in (calls, said):
         assert [id_ for id_, _ in itertools.groupby(each)] == order
     assert len(found.before.block_ns) == len(found.after.block_ns) >= 12

@@ -68,7 +68,7 @@ def test_the_sizes_of_a_run_ascend_and_end_with_the_users_asked_for() -> None:
 
 def test_the_benchmarks_measure_sizes_between_those_of_a_run_as_well() -> None:
     run = load().run
-    assert run.benchmark_sizes_up_to(100_000) == (1_000, 10_000, 30_000, 100_000)
-    assert run.benchmark_sizes_up_to(30_000) == (1_000, 10_000, 30_000)
-    assert run.benchmark_sizes_up_to(10_000) == (1_000, 10_000)
-    assert run.benchmark_sizes_up_to(5) == (5,)
+    assert run.sizes_between(100_000) == (3_000, 30_000)
+    assert run.sizes_between(30_000) == (3_000,)
+    assert run.sizes_between(3_000) == ()
+    assert run.sizes_between(5) == ()

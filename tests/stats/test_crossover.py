@@ -105,6 +105,22 @@ def test_nothing_is_interpolated_across_a_change_of_plan() -> None:
     assert (found.low, found.high) == (pytest.approx(1_000), pytest.approx(10_000))
 
 
+def test_just_below_the_first_size_of_a_plan_its_law_is_followed() -> None:
+    def found(at_10k: float) -> Crossover:
+        of_plan = [size(10_000, at_10k, "scan"), size(100_000, 10 * at_10k, "scan")]
+        return crossover([size(1_000, 1.0, "seq"), *of_plan], 50.0)
+
+    near = found(52.0)  # linear: 50 ms at 9,615 users
+    assert near.outcome is Outcome.WITHIN
+    assert near.users == pytest.approx(10_000 * 50 / 52, rel=0.02)
+    assert near.low is not None
+    assert near.high is not None
+    assert 10_000 / 1.5 < near.low < near.users < 10_000 < near.high < 12_000
+    far = found(80.0)  # at 6,250: too far below to know its plan
+    assert far.outcome is Outcome.BETWEEN
+    assert (far.low, far.high) == (pytest.approx(1_000), pytest.approx(10_000))
+
+
 def test_one_size_says_on_which_side_of_it_the_crossing_lies() -> None:
     assert crossover([size(1_000, 1.0)], 50.0).outcome is Outcome.ABOVE
     assert crossover([size(1_000, 51.0)], 50.0).outcome is Outcome.BELOW
