@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from phasegate.stats.borrowed_tail import LENDER_CALLS_MIN, P95, p95_draws, p95_of, tail_of
-from phasegate.stats.growth import Law, fit
+from phasegate.stats.growth import fit
 from phasegate.stats.paired import ComparisonResult, Ratio, judge
 from phasegate.stats.quantile import CALLS_MIN, p95_bounds
 
@@ -36,9 +36,8 @@ SIZE_DEVIATION = 0.045
 say of it that day is in `Size.deviation`."""
 
 GAP_FACTOR_MAX = 1.5
-"""Where the first size on a plan breaks the objective by so little that N* would lie this near
-below it, were the plan the same there, it is taken to lie there; else anywhere down to the size
-before. A run that was a little slower would otherwise say 1k instead of 10k users."""
+"""Between two sizes with different plans: where nothing is known of the lower plan's growth, so far
+down is the upper one's law followed; and so far apart may the ends be for their middle to be N*."""
 
 Array = npt.NDArray[np.float64]
 
@@ -84,10 +83,9 @@ class Outcome(Enum):
     """Where the objective is crossed."""
 
     WITHIN = "within"
-    """Between two of the sizes, on one plan, or just below the first size on a plan
-    (`GAP_FACTOR_MAX`): `users` is where the law says."""
+    """Between two of the sizes, on one plan, or on two whose laws agree: `users` is where."""
     BETWEEN = "between"
-    """Between two of the sizes, but the plan changes there: only the bounds are known."""
+    """Between two of the sizes, where the plan changes: only the bounds are known."""
     ABOVE = "above"
     """Not up to the largest size."""
     BELOW = "below"
@@ -183,7 +181,7 @@ def crossover(
         raise ValueError("a crossover needs calls at each size and a positive objective")
     known = p95s or p95s_of(sizes)
     moved = np.log(factors) if len(factors) else np.zeros(len(sizes))
-    (point,), _, (above,) = _crossings(sizes, slo_ms, known.measured + moved)
+    (least,), (most,), (above,) = _crossings(sizes, slo_ms, known.measured + moved)
     lows, highs, _ = _crossings(sizes, slo_ms, known.drawn + moved)
     tail = int((1 - CONFIDENCE) / 2 * len(lows))
     # Order statistics, not interpolated: an infinite neighbour would make a bound infinite.
@@ -194,12 +192,12 @@ def crossover(
     outcome = Outcome.WITHIN
     if above in (0, len(sizes)):
         outcome = Outcome.ABOVE if above else Outcome.BELOW
-    elif sizes[above - 1].plan != sizes[above].plan and point <= math.log(users[above - 1]):
+    elif most - least > math.log(GAP_FACTOR_MAX):
         outcome = Outcome.BETWEEN
-        low, high = min(low, math.log(users[above - 1])), max(high, math.log(users[above]))
+        low, high = min(low, least), max(high, most)
     return Crossover(
         outcome=outcome,
-        users=math.exp(point) if outcome is Outcome.WITHIN else None,
+        users=math.exp((least + most) / 2) if outcome is Outcome.WITHIN else None,
         low=math.exp(low) if math.isfinite(low) else None,
         high=math.exp(high) if math.isfinite(high) else None,
         smallest=users[0],
@@ -257,21 +255,32 @@ def _crossings(
     above = (np.maximum.accumulate(fitted, axis=1) <= math.log(slo_ms)).sum(axis=1)
     low = np.where(above == 0, -math.inf, math.inf)
     high = low.copy()
-    for plan, law in zip(plans, laws, strict=True):
+    places = [law.log_users(slo_ms) for law in laws]
+    for at, (plan, place) in enumerate(zip(plans, places, strict=True)):
         inside = (above > plan.start) & (above < plan.stop)
-        low[inside] = high[inside] = law.log_users(slo_ms)[inside]
+        low[inside] = high[inside] = place[inside]
         if plan.start:  # between its first size and the one before, whose plan is another
             changed = above == plan.start
-            below, first = np.log(users[plan.start - 1 : plan.start + 1])
-            low[changed], high[changed] = _just_below(law, slo_ms, first, below)[changed], first
+            gap = np.log(users[plan.start - 1 : plan.start + 1])
+            before = places[at - 1] if len(plans[at - 1]) > 1 else None
+            ends = _in_gap(place, before, *gap)
+            low[changed], high[changed] = (end[changed] for end in ends)
     return low, high, above
 
 
-def _just_below(law: Law, slo_ms: float, first: float, below: float) -> Array:
-    """Log users just below a plan's first size, or where `below` lies if not so near."""
-    found = np.minimum(law.log_users(slo_ms), first)
-    near: Array = np.where(found >= first - math.log(GAP_FACTOR_MAX), found, below)
-    return np.maximum(near, below)
+def _in_gap(place: Array, before: Array | None, below: float, first: float) -> tuple[Array, Array]:
+    """Where N* lies between `below` and `first`, log users, between which the plan changes.
+
+    One of the two plans is in use there, each on its law: N* lies between the places where these
+    meet the objective. `before` is that of the smaller sizes' plan; None where one size says
+    nothing of its growth, and then the other's is followed no further than `GAP_FACTOR_MAX`.
+    """
+    if before is None:
+        near = place >= first - math.log(GAP_FACTOR_MAX)
+        low, high = np.where(near, place, below), np.full_like(place, first)
+    else:
+        low, high = np.minimum(place, before), np.maximum(place, before)
+    return np.clip(low, below, first), np.clip(high, below, first)
 
 
 class Need(Enum):

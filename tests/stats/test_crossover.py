@@ -110,15 +110,40 @@ def test_just_below_the_first_size_of_a_plan_its_law_is_followed() -> None:
         of_plan = [size(10_000, at_10k, "scan"), size(100_000, 10 * at_10k, "scan")]
         return crossover([size(1_000, 1.0, "seq"), *of_plan], 50.0)
 
-    near = found(52.0)  # linear: 50 ms at 9,615 users
+    near = found(52.0)  # linear: 50 ms at 9,615 users; and below 10,000 it lies
     assert near.outcome is Outcome.WITHIN
-    assert near.users == pytest.approx(10_000 * 50 / 52, rel=0.02)
+    assert near.users == pytest.approx(math.sqrt(10_000 * 50 / 52 * 10_000), rel=0.02)
     assert near.low is not None
     assert near.high is not None
     assert 10_000 / 1.5 < near.low < near.users < 10_000 < near.high < 12_000
     far = found(80.0)  # at 6,250: too far below to know its plan
     assert far.outcome is Outcome.BETWEEN
     assert (far.low, far.high) == (pytest.approx(1_000), pytest.approx(10_000))
+
+
+def test_between_two_plans_each_is_on_its_law() -> None:
+    # 50 ms on the first plan's law at 8,000 users, on the other's at 9,000.
+    of_first = [size(1_000, 6.25, "seq"), size(3_000, 18.75, "seq")]
+    of_other = [size(10_000, 55.6, "scan"), size(100_000, 556.0, "scan")]
+    found = crossover([*of_first, *of_other], 50.0)
+    assert found.outcome is Outcome.WITHIN
+    assert found.users == pytest.approx(math.sqrt(8_000 * 9_000), rel=0.03)
+    assert found.low is not None
+    assert found.high is not None
+    assert 6_000 < found.low < 8_000 < 9_000 < found.high < 10_500
+
+
+def test_where_two_plans_laws_disagree_only_the_bounds_are_known() -> None:
+    # On the first plan's law at 8,000 users, on the other's at 4,000.
+    of_first = [size(1_000, 6.25, "seq"), size(3_000, 18.75, "seq")]
+    of_other = [size(10_000, 125.0, "scan"), size(100_000, 1250.0, "scan")]
+    found = crossover([*of_first, *of_other], 50.0)
+    assert found.outcome is Outcome.BETWEEN
+    assert found.users is None
+    assert found.low is not None
+    assert found.high is not None
+    assert 2_999 < found.low < 4_100
+    assert 7_900 < found.high < 10_001
 
 
 def test_one_size_says_on_which_side_of_it_the_crossing_lies() -> None:
