@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from phasegate.adopt.statements import Statement, statements_of
 from phasegate.model.errors import ConfigurationError
+from phasegate.model.read_file import read_text, read_toml
 
 NOTHING = "Nothing was written"
 TAKEN = (
@@ -121,7 +121,8 @@ def _in(folder: Path) -> Migrations | None:
     )
     if nested:
         if (folder / _LOCK).is_file():
-            _check_database(_read_toml(folder / _LOCK).get("provider"), folder / _LOCK)
+            lock = read_toml(folder / _LOCK, untouched=NOTHING)
+            _check_database(lock.get("provider"), folder / _LOCK)
         tool = "Prisma" if nested[0].name == "migration.sql" else "Diesel"
         return Migrations(folder, tool, tuple(_read(file, folder) for file in nested))
     by_supabase = folder.parent.name == "supabase"
@@ -140,12 +141,14 @@ def _by_journal(folder: Path) -> Migrations:
     """Drizzle's, in the order of its journal."""
     path = folder / _JOURNAL
     try:
-        journal = json.loads(_text(path))
+        journal = json.loads(read_text(path, untouched=NOTHING))
         entries = sorted(journal["entries"], key=lambda entry: entry["idx"])
         tags = [str(entry["tag"]) for entry in entries]
     except (ValueError, KeyError, TypeError) as error:
         raise ConfigurationError(
-            f"{path} is no journal of Drizzle's: {type(error).__name__}", untouched=NOTHING
+            f"{path} is no journal of Drizzle's ({type(error).__name__}: {error})",
+            untouched=NOTHING,
+            then="Restore it from git, or have Drizzle write it again",
         ) from error
     _check_database(journal.get("dialect"), path)
     files = tuple(_read(folder / f"{tag}.sql", folder) for tag in tags)
@@ -161,6 +164,7 @@ def _check_database(named: Any, path: Path) -> None:
         raise ConfigurationError(
             f"{path} says that these migrations are for {named}, and phasegate measures PostgreSQL",
             untouched=NOTHING,
+            then="Name a folder of migrations for PostgreSQL",
         )
 
 
@@ -175,7 +179,7 @@ def _natural(name: str) -> tuple[Any, ...]:
 
 
 def _read(path: Path, folder: Path) -> Migration:
-    text = _text(path)
+    text = read_text(path, untouched=NOTHING)
     return Migration(str(path.relative_to(folder)), _forward(text))
 
 
@@ -187,23 +191,3 @@ def _forward(text: str) -> str:
     if up is None or up.start() < down.start():
         return text[: down.start()]
     return re.sub(r"[^\n]", "", text[: up.start()]) + text[up.start() :]
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read: {error.strerror}", untouched=NOTHING
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            f"{path} is not UTF-8 at byte {error.start}", untouched=NOTHING
-        ) from error
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(_text(path))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path} is not TOML: {error}", untouched=NOTHING) from error

@@ -127,7 +127,9 @@ def write(
         _write(folder, texts)
     except OSError as error:
         raise ConfigurationError(
-            f"{folder} cannot be written to: {error.strerror}", untouched=NOTHING
+            f"{folder} cannot be written to: {error.strerror}",
+            untouched=NOTHING,
+            then="Make room or open it, or name another folder",
         ) from error
 
 

@@ -111,7 +111,9 @@ async def _attempt(dsn: str, where: str, wanted: Sequence[str]) -> Source:
                 return await _read(connection, Dsn.of(dsn), where, wanted)
         except asyncpg.InsufficientPrivilegeError as error:
             raise Refused(
-                f"{where} does not let the role read its catalogues: {error}", untouched=NOTHING
+                f"{where} does not let the role read its catalogues: {error}",
+                untouched=NOTHING,
+                then="Connect as the owner of its tables",
             ) from error
         except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError) as error:
             raise CannotMeasure(
@@ -153,6 +155,7 @@ def _check_version(about: Mapping[str, Any], where: str) -> None:
             f"{where} runs PostgreSQL {about['version_text']}; "
             f"init reads {VERSION_MIN} to {newest}",
             untouched=NOTHING,
+            then="Give its migrations instead, with --migrations DIR",
         )
 
 

@@ -83,6 +83,7 @@ def _context(dsn: Dsn) -> ssl.SSLContext:
         raise CannotMeasure(
             f"A certificate that the database URL names cannot be used: {error.strerror}",
             untouched="Nothing was written",
+            then="Correct sslrootcert, sslcert or sslkey in the URL",
         ) from error
     return context
 

@@ -71,7 +71,11 @@ def find_users(shape: Shape, wanted: str | None) -> Users:
             without a key that a token can carry.
     """
     if not shape.tables:
-        raise ConfigurationError("The database has no tables to fill", untouched=NOTHING)
+        raise ConfigurationError(
+            "The database has no tables to fill",
+            untouched=NOTHING,
+            then="Name another database, or its migrations with --migrations DIR",
+        )
     if wanted is not None:
         table = _named(shape, wanted)
         return _users(shape, table, f"asked for with --users-table {wanted}")

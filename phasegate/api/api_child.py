@@ -42,6 +42,7 @@ REHEARSAL_CALLS = 3
 # Long enough for any night.
 TOKEN_LIFETIME_S = 86_400
 DRAW = "benchmarks/draw.sql"
+NOTHING = "Nothing was measured"
 TEXTS = ("text", "varchar")
 USER = "sub"
 """The drawn column that says whom to act as."""
@@ -135,7 +136,7 @@ class Requests:
 
 
 async def _prepare(dsn: str, seed: int, secret: str, project: Project) -> list[Drawn]:
-    statement = project.text(DRAW, DRAW)
+    statement = project.text(DRAW)
     async with connected(dsn) as connection:
         await connection.execute("create extension if not exists pg_stat_statements")
         try:
@@ -150,12 +151,20 @@ async def _prepare(dsn: str, seed: int, secret: str, project: Project) -> list[D
             rows = await prepared.fetch(*given)
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise ConfigurationError(
-                f"{DRAW}: {error}", untouched="Nothing was measured"
+                f"{DRAW}: {error}", untouched=NOTHING, then="Correct the statement"
             ) from error
     if not rows:
-        raise CannotMeasure(f"{DRAW} draws nothing: its tables are empty")
+        raise CannotMeasure(
+            f"{DRAW} draws nothing: its tables are empty",
+            untouched=NOTHING,
+            then="Draw from tables that seed/population.toml fills",
+        )
     if USER not in rows[0]:
-        raise ConfigurationError(f"{DRAW} must give a column `{USER}`: the user to act as")
+        raise ConfigurationError(
+            f"{DRAW} must give a column `{USER}`: the user to act as",
+            untouched=NOTHING,
+            then=f"Select the user's key as {USER}",
+        )
     for id_, request in project.requests.items():
         check_places(id_, request, set(rows[0].keys()))
     return [

@@ -17,6 +17,7 @@ from phasegate.model.errors import CannotMeasure, ConfigurationError
 from phasegate.project import FollowUp, RequestFile
 
 TIMEOUT_S = 60.0
+CORRECT_IT = "Correct that request in [requests] of phasegate.toml, or what the API says of it"
 
 _PLACE = re.compile(r"\{\{|\}\}|\{(?P<name>\w+)\}")
 
@@ -108,7 +109,8 @@ class Client:
             except (KeyError, TypeError):
                 raise CannotMeasure(
                     f"{request.method} {urlsplit(request.path).path} does not answer rows with "
-                    f"{step.each!r}"
+                    f"{step.each!r}",
+                    then=CORRECT_IT,
                 ) from None
             for value in found:
                 if value is not None:
@@ -147,8 +149,10 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             raise CannotMeasure(
-                f"{method} {urlsplit(path).path} is not answered: {error}"
+                f"{method} {urlsplit(path).path} is not answered: {error}", then=CORRECT_IT
             ) from error
         if answer.status >= http.client.BAD_REQUEST:
-            raise CannotMeasure(f"{method} {urlsplit(path).path} is answered {answer.status}")
+            raise CannotMeasure(
+                f"{method} {urlsplit(path).path} is answered {answer.status}", then=CORRECT_IT
+            )
         return json.loads(told) if told else None

@@ -216,7 +216,10 @@ def _wait_until_ready(started: Started, port: int) -> None:
     said = "it does not answer"
     while time.monotonic() < deadline:
         if started.process.poll() is not None:
-            raise CannotMeasure(f"The API ended with status {started.process.returncode}")
+            raise CannotMeasure(
+                f"The API ended with status {started.process.returncode}",
+                then="Read what it said, then start again",
+            )
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=READY_TIMEOUT_S)
         try:
             connection.request("GET", "/ready")
@@ -229,4 +232,7 @@ def _wait_until_ready(started: Started, port: int) -> None:
         finally:
             connection.close()
         time.sleep(POLL_S)
-    raise CannotMeasure(f"The API does not become ready: {said}")
+    raise CannotMeasure(
+        f"The API does not become ready in {READY_TIMEOUT_S:g} s: {said}",
+        then="Start again while the machine is less busy",
+    )

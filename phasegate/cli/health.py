@@ -44,7 +44,9 @@ def health(url: str | None, ready: str | None, database_url: str | None, *, as_j
     """
     if ready is not None and not ready.startswith("/"):
         raise UsageError(
-            f"--ready takes a path that begins with /, not '{ready}'", untouched="Nothing was asked"
+            f"--ready takes a path that begins with /, not '{ready}'",
+            untouched="Nothing was asked",
+            then="Give one such as /health",
         )
     if ready is None and url is not None and (project := options.project_here()) is not None:
         ready = project.api.ready if project.api.command else None

@@ -160,7 +160,12 @@ def conclude(record: NightRecord) -> None:
         )
     if not history.counts(record):
         reasons = record.circumstances.quarantine if record.circumstances else ()
-        raise CannotMeasure(f"The night was recorded, but does not count: {'; '.join(reasons)}")
+        raise CannotMeasure(
+            f"The night was recorded, but does not count: {'; '.join(reasons)}",
+            then="Measure again while the machine does nothing else",
+        )
     if record.findings:
         names = ", ".join(dict.fromkeys(each.series for each in record.findings))
-        raise DoesNotHold(f"Something moved: {names}")
+        raise DoesNotHold(
+            f"Something moved: {names}", then="`phasegate digest` says what to look at first"
+        )

@@ -305,4 +305,4 @@ def _conclude(record: SizesRecord) -> None:
             what = f"None of {', '.join(answer.sizes)} was seen to hold {answer.users:,} users"
             if any(drive.verdict == "INVALID" for drive in answer.drives):
                 raise CannotMeasure(f"{what}, and some could not be judged", then="See above")
-            raise DoesNotHold(what)
+            raise DoesNotHold(what, then="Drive larger --sizes, or add parts: --level or --with")

@@ -77,6 +77,7 @@ def arranged(technique: Technique, side: Side, drawn: Parameters) -> Iterator[No
         raise CannotMeasure(
             f"{technique.id}: the statement of arm {side.arm.name!r} fails: {error.what}",
             untouched="Its transaction was rolled back, and nothing of it was saved",
+            then="Correct the statement in the technique's folder",
         ) from error
     finally:
         caller.rollback()

@@ -143,6 +143,7 @@ def _replica(primary_dsn: str) -> str:
             raise CannotMeasure(
                 f"The replica is {lag.lag_bytes} bytes behind after {CATCH_UP_TIMEOUT_S:.0f} s",
                 untouched="The comparison was not saved",
+                then="Let it catch up while nothing writes, then measure again",
             )
         time.sleep(CATCH_UP_POLL_S)
     return dsn

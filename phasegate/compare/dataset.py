@@ -66,6 +66,7 @@ def read_dataset(
         raise ConfigurationError(
             f"The server is PostgreSQL {major}; the benchmarks need {SERVER_VERSION_MIN} or newer",
             untouched="Nothing was changed",
+            then="Name a newer server, or unset DATABASE_URL: phasegate then starts its own",
         )
     if session.once("select pg_backend_pid()").column(0) != [str(session.backend_pid)]:
         raise ConfigurationError(
@@ -155,7 +156,9 @@ def _check_row_security(session: Session, tables: Tables) -> None:
     reasons = not_in_force([(str(table), str(why)) for table, why in found])
     if reasons:
         raise CannotMeasure(
-            f"No fair measurement: {'; '.join(reasons)}", untouched="Nothing was changed"
+            f"No fair measurement: {'; '.join(reasons)}",
+            untouched="Nothing was changed",
+            then="Run that, or mend seed/policies.sql and seed again with --fresh",
         )
 
 
@@ -175,10 +178,12 @@ def draw_population(session: Session, project: Project, seed: int) -> Sequence[P
             then="docs/project/benchmarks.md says what it must give",
         )
     try:
-        found = session.once(path.read_text(encoding="utf-8"), str(seed), str(POPULATION_SIZE))
+        found = session.once(project.text(where), str(seed), str(POPULATION_SIZE))
     except StatementError as error:
         raise ConfigurationError(
-            f"{where}: {error.what}", untouched="Nothing was changed"
+            f"{where}: {error.what}",
+            untouched="Nothing was changed",
+            then="Correct the statement",
         ) from error
     rows = found()
     if not rows:
@@ -188,5 +193,6 @@ def draw_population(session: Session, project: Project, seed: int) -> Sequence[P
         raise ConfigurationError(
             f"{where} must give a column `{SUB}`, the user whose rights the statements have",
             untouched="Nothing was changed",
+            then=f"Select the user's key as {SUB}, which is never null",
         )
     return drawn

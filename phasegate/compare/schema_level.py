@@ -123,6 +123,7 @@ class Raised:
             raise CannotMeasure(
                 f"The parts {', '.join(sorted(parts))} cannot be applied: {error}",
                 untouched="Nothing was changed",
+                then="Correct the migration of the one that the server names",
             ) from error
 
     def restore(self) -> None:

@@ -29,7 +29,7 @@ def check_syntax(session: Session, project: Project) -> None:
     try:
         for technique in project.techniques.values():
             for path in sorted(technique.folder.glob("*.sql")):
-                sql = transactional(path.read_text(encoding="utf-8")).rstrip(";")
+                sql = transactional(technique.sql(path.name)).rstrip(";")
                 if not sql:
                     continue  # what a client changes: comments alone
                 session.execute("savepoint read")

@@ -38,7 +38,7 @@ from phasegate.model.errors import ConfigurationError
 from phasegate.project import Project, TechniqueFolder, find_project, load_project, transactional
 from phasegate.project.contract import ArmFile, CostFile
 from phasegate.project.contract import Via as ViaName
-from phasegate.project.technique import DRAW, SETUP, TEARDOWN
+from phasegate.project.technique import DRAW, NOTHING, SETUP, TEARDOWN
 
 SELF_CHECK = "self_check"
 """The comparison of a statement with itself, which is no technique."""
@@ -78,7 +78,11 @@ def sql_of(technique: str, name: str) -> str:
     """
     folder = project_here().technique(technique)
     if not folder.has(f"{name}.sql"):
-        raise ConfigurationError(f"{folder.path}: there is no file {name}.sql beside it")
+        raise ConfigurationError(
+            f"{folder.path}: there is no file {name}.sql beside it",
+            untouched=NOTHING,
+            then="Write it, or have the arm of bench_*.py name another",
+        )
     return folder.sql(f"{name}.sql")
 
 
@@ -100,7 +104,9 @@ def drawn_by(sql: str) -> Draw:
         rows = found()
         if not rows:
             raise ConfigurationError(
-                "The technique's draw.sql gives no row", untouched="The comparison was not saved"
+                "The technique's draw.sql gives no row",
+                untouched="The comparison was not saved",
+                then="Draw from tables that seed/population.toml fills",
             )
         return [
             drawn.with_columns(found.names, rows[place % len(rows)])
@@ -222,7 +228,11 @@ def _probe(
     }
     if cost.probe == "refresh":
         if applied is None:
-            raise ConfigurationError(f"{folder.path}: the probe `refresh` needs `[refresh]`")
+            raise ConfigurationError(
+                f"{folder.path}: the probe `refresh` needs `[refresh]`",
+                untouched=NOTHING,
+                then="Say which `view` is refreshed and how often (`every_s`)",
+            )
         touch = folder.sql(cost.query)
         return refresh_costs(
             cost.title, applied.view, applied.every_s, touch, cost.writes, cost.note

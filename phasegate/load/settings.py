@@ -224,9 +224,13 @@ def settings_from(
         )
     for name in COUNTS:
         if getattr(options, name) < 0:
-            raise UsageError(f"--{name.replace('_', '-')} must not be negative")
+            raise UsageError(
+                f"--{name.replace('_', '-')} must not be negative", then="Give 0 or more"
+            )
     if options.think_time_scale <= 0:
-        raise UsageError("--think-time-scale must be positive")
+        raise UsageError(
+            "--think-time-scale must be positive", then="For next to no pauses give 0.001"
+        )
     anon_key, jwt_secret = keys_from(environment, options, needed=keys_needed)
     may_write = _may_write(options, is_loopback=address.is_loopback)
     ramp_s = options.ramp or (0.0 if address.is_loopback else REMOTE_RAMP_S)

@@ -234,7 +234,8 @@ class Sitting:
                 break
             if done < BLOCKS_MIN and elapsed_s > budget_s + OVERRUN_S_MAX:
                 raise CannotMeasure(
-                    f"{done} blocks took {elapsed_s:.0f} s, and an interval needs {BLOCKS_MIN}"
+                    f"{done} blocks took {elapsed_s:.0f} s, and an interval needs {BLOCKS_MIN}",
+                    then="Give --budget more seconds, or measure fewer series with --only",
                 )
         median_ns = statistics.median(heads_ns)
         return Measured(tuple(logs), calls, evidence[0], evidence[1], head_ns=median_ns)

@@ -8,7 +8,6 @@ table or column) is checked when the tables are made, before the first row.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -20,6 +19,7 @@ import msgspec
 from msgspec import structs
 
 from phasegate.model.errors import ConfigurationError
+from phasegate.model.read_file import read_toml
 from phasegate.project.contract import About
 from phasegate.project.find import FILE as PROJECT_FILE
 from phasegate.project.population import DelayFile, PopulationFile, RowsFile, TableFile
@@ -352,18 +352,7 @@ def names_in(text: str) -> tuple[str, ...]:
 
 
 def _toml(root: Path, name: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads((root / name).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(
-            f"Cannot read {name}: {error.strerror}", untouched=NOTHING
-        ) from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            f"{name} is not UTF-8 at byte {error.start}", untouched=NOTHING
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{name} is not valid TOML: {error}", untouched=NOTHING) from error
+    return read_toml(root / name, name, untouched=NOTHING)
 
 
 def _converted(tables: Any, kind: type[T], name: str) -> T:

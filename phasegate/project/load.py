@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import msgspec
 
 from phasegate.model.catalogue import PROJECT_TABLES, Catalogue, merged_catalogue
 from phasegate.model.errors import ConfigurationError, UsageError
+from phasegate.model.read_file import read_text, read_toml
 from phasegate.project.contract import (
     ENGINE_PARTS,
     WORKER_PARTS,
@@ -77,7 +77,7 @@ class Project:
     def is_written_for_us(self) -> bool:
         """Whether there is a locustfile, and it imports phasegate: others are Locust's alone."""
         file = self.locustfile
-        return file.is_file() and "phasegate" in file.read_text(encoding="utf-8")
+        return file.is_file() and b"phasegate" in file.read_bytes()
 
     @property
     def benchmarks(self) -> Path:
@@ -89,7 +89,7 @@ class Project:
         """Where runs are kept unless a flag says otherwise."""
         return self.root / "results"
 
-    def text(self, path: str, key: str) -> str:
+    def text(self, path: str, key: str = "") -> str:
         """What a file of the project says; `key` names who asks for it.
 
         Args:
@@ -101,15 +101,12 @@ class Project:
         """
         file = (self.root / path).resolve()
         if not file.is_relative_to(self.root):
-            raise ConfigurationError(f"{key}: {path} lies outside the project", untouched=NOTHING)
-        try:
-            return file.read_text(encoding="utf-8")
-        except OSError as error:
             raise ConfigurationError(
-                f"{key}: {path} cannot be read: {error.strerror}", untouched=NOTHING
-            ) from error
-        except UnicodeDecodeError as error:
-            raise ConfigurationError(f"{key}: {path} is not UTF-8", untouched=NOTHING) from error
+                f"{key}: {path} lies outside the project",
+                untouched=NOTHING,
+                then="Move it into the project's folder, and name it from there",
+            )
+        return read_text(file, f"{path} ({key})" if key else path, untouched=NOTHING)
 
     def level(self, number: int) -> Level:
         """Level `number`, counted from 1.
@@ -281,7 +278,7 @@ def load_project(root: Path | None = None) -> Project:
     """
     folder = (root or find_project()).resolve()
     path = folder / FILE
-    tables = _toml(path)
+    tables = read_toml(path, path.name, untouched=NOTHING)
     own = {key: value for key, value in tables.items() if key in PROJECT_TABLES}
     file = _converted(own, ProjectFile, FILE)
     overrides = {key: value for key, value in tables.items() if key not in PROJECT_TABLES}
@@ -320,7 +317,9 @@ def _check_locustfile(path: Path) -> None:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         said = error.msg if isinstance(error, SyntaxError) else str(error)
         raise ConfigurationError(
-            f"{path.parent.name}/{path.name}{line}: {said}", untouched=NOTHING
+            f"{path.parent.name}/{path.name}{line}: {said}",
+            untouched=NOTHING,
+            then="Correct it, then start again",
         ) from error
 
 
@@ -332,9 +331,8 @@ def read_techniques(folder: Path) -> dict[str, TechniqueFolder]:
     """
     found = {}
     for path in sorted(folder.glob(f"*/{TECHNIQUE_FILE}")):
-        entry = _converted(
-            _toml(path), TechniqueFile, f"{folder.name}/{path.parent.name}/{path.name}"
-        )
+        name = f"{folder.name}/{path.parent.name}/{path.name}"
+        entry = _converted(read_toml(path, name, untouched=NOTHING), TechniqueFile, name)
         found[path.parent.name] = TechniqueFolder(path.parent.name, path.parent, entry)
     for technique in found.values():
         other = technique.file.same_migration_as
@@ -343,6 +341,7 @@ def read_techniques(folder: Path) -> dict[str, TechniqueFolder]:
                 f"{technique.path}: `same_migration_as`: there is no technique {other!r} that has "
                 "a migration of its own",
                 untouched=NOTHING,
+                then="Name another folder of benchmarks/, or leave the key out",
             )
         technique.check()
     return found
@@ -355,6 +354,7 @@ def _check_techniques(project: Project) -> None:
         raise ConfigurationError(
             f"{FILE}: project.self_check: no technique {named!r} has statements for arms",
             untouched=NOTHING,
+            then="Name another folder of benchmarks/, or leave the key out",
         )
     for technique in project.techniques.values():
         file = technique.file
@@ -371,17 +371,6 @@ def _check_techniques(project: Project) -> None:
             (file.superseded_by,) if file.superseded_by else (),
             f"{technique.path}: `superseded_by`",
         )
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"Cannot read {path.name}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path.name} is not UTF-8 at byte {error.start}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path.name} is not valid TOML: {error}") from error
 
 
 def _converted(tables: dict[str, Any], kind: type[T], name: str) -> T:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phasegate.model.errors import ConfigurationError
+from phasegate.model.read_file import read_text
 from phasegate.project.contract import ArmFile, TechniqueFile
 
 FILE = "technique.toml"
@@ -61,7 +62,8 @@ class TechniqueFolder:
     def sql(self, name: str) -> str:
         """The text of one of its files, or empty where there is no such file."""
         path = self.folder / name
-        return path.read_text(encoding="utf-8") if path.is_file() else ""
+        shown = f"{self.folder.parent.name}/{self.id}/{name}"
+        return read_text(path, shown, untouched=NOTHING) if path.is_file() else ""
 
     @property
     def path(self) -> str:
@@ -125,7 +127,9 @@ class TechniqueFolder:
         for name in dict.fromkeys([*(name for _, name in needed), MIGRATION, DRAW]):
             if self.has(name) and not transactional(self.sql(name)):
                 raise ConfigurationError(
-                    f"{self.folder.parent.name}/{self.id}/{name} says nothing", untouched=NOTHING
+                    f"{self.folder.parent.name}/{self.id}/{name} says nothing",
+                    untouched=NOTHING,
+                    then="Write its statement, or remove the file",
                 )
 
     def _named(self) -> Iterator[tuple[str, str]]:

@@ -136,7 +136,12 @@ def write_locustfile(
             with target.open("x", encoding="utf-8") as file:
                 file.write(recorded.text)
     except (OSError, UnicodeDecodeError) as error:
-        raise Refused(f"{target} cannot be written or read", untouched=NOTHING) from error
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise Refused(
+            f"{target} cannot be written or read: {why}",
+            untouched=NOTHING,
+            then="Make room or open it, or name another file (--output)",
+        ) from error
     if there is not None and there != recorded.text:
         refused = Refused(
             f"{target} is there, and says something else",

@@ -125,7 +125,9 @@ def require_writable(folder: Path, *, purpose: str, space_bytes: int = SPACE_BYT
         ) from error
     except ValueError as error:  # a name with a NUL in it
         raise ConfigurationError(
-            f"The folder for {purpose} has no possible name: {error}", untouched=untouched
+            f"The folder for {purpose} has no possible name: {error}",
+            untouched=untouched,
+            then="Name another folder",
         ) from error
     if free_bytes < space_bytes:
         raise ConfigurationError(

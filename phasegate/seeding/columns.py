@@ -190,7 +190,9 @@ def _module(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         raise ConfigurationError(
-            f"seed/{path.name} cannot be run: {type(error).__name__}: {error}", untouched=NOTHING
+            f"seed/{path.name} cannot be run: {type(error).__name__}: {error}",
+            untouched=NOTHING,
+            then="Correct it, then start again",
         ) from error
     return module
 
@@ -211,7 +213,9 @@ def check_table(table: Table, types: dict[str, PgType], into: str) -> None:
             )
         if types[name].generated:
             raise ConfigurationError(
-                f"{key}.{name}: the server fills that column by itself", untouched=NOTHING
+                f"{key}.{name}: the server fills that column by itself",
+                untouched=NOTHING,
+                then="Remove the line",
             )
     for name, kind in types.items():
         if kind.required and name not in table.file.columns:

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from phasegate.model.errors import UsageError
+from phasegate.model.read_file import read_text
 from phasegate.project import SeedFolder
 from phasegate.project.declared import read_declared
 from phasegate.seeding.entity import USERS_MAX
@@ -121,9 +122,14 @@ def dataset_spec(
         raise UsageError(
             f"The number of users must be 1 to {USERS_MAX:,}, not {users:,}",
             untouched=NOTHING_CHANGED,
+            then="Give --users another number",
         )
     if not 0 <= seed <= SEED_MAX:
-        raise UsageError(f"The seed must be 0 to 2^63-1, not {seed}", untouched=NOTHING_CHANGED)
+        raise UsageError(
+            f"The seed must be 0 to 2^63-1, not {seed}",
+            untouched=NOTHING_CHANGED,
+            then="Give --seed another number",
+        )
     chosen = folder or SeedFolder()
     population = population_of(chosen.root, seed, users, locales)
     check_locales(population.declared.file.locales)  # named before anything is touched
@@ -134,7 +140,7 @@ def dataset_key(folder: SeedFolder, population: Population) -> str:
     """Identifies a data set: 32 hexadecimal digits."""
     code = population.declared.code
     parts = {
-        "code": code.read_text(encoding="utf-8") if code is not None else "",
+        "code": read_text(code, untouched=NOTHING_CHANGED) if code is not None else "",
         "data_version": DATA_VERSION,
         "faker": faker_version(),
         "population": population.declared.file,

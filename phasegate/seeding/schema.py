@@ -57,6 +57,7 @@ async def read_schema(connection: asyncpg.Connection, spec: DatasetSpec) -> Sche
             raise ConfigurationError(
                 f"{FILE}: {_key(declared, name)}: seed/schema.sql makes no table {name!r}",
                 untouched=NOTHING_CHANGED,
+                then="Add it there, or remove it here",
             )
         if row["is_partitioned"]:
             partitioned.add(name)
@@ -84,6 +85,7 @@ def _check_tables(declared: Declared, types: Types, partitioned: set[str]) -> No
                 f"{FILE}: tables.{table.name}.monthly_partitions: {strangers[0]!r} is not "
                 "partitioned by range in seed/schema.sql",
                 untouched=NOTHING_CHANGED,
+                then="Add `partition by range` there, or take it out of the key",
             )
 
 
@@ -144,4 +146,5 @@ def _check_twin(table: str, twin: str, types: Types, columns: Any) -> None:
             raise ConfigurationError(
                 f"{FILE}: tables.{table}.also_into: column {name!r} has another type in {twin!r}",
                 untouched=NOTHING_CHANGED,
+                then="Give it one type in seed/schema.sql",
             )

@@ -64,7 +64,11 @@ async def _with_forms(connection: asyncpg.Connection, place: Place) -> PgType:
     try:
         rows = await connection.fetch(statement, literals)
     except asyncpg.PostgresError as error:
-        raise ConfigurationError(f"{FILE}: {place.key}: {error}", untouched=NOTHING) from error
+        raise ConfigurationError(
+            f"{FILE}: {place.key}: {error}",
+            untouched=NOTHING,
+            then=f"Write the value as {kind.declared} takes it",
+        ) from error
     forms = {literal: row["form"] for literal, row in zip(literals, rows, strict=True)}
     return msgspec.structs.replace(kind, forms=forms)
 

@@ -306,7 +306,10 @@ class _Drive:
         if self._failed is not None:
             raise self._failed
         if not self._query_s or not self._lags_s:
-            raise CannotMeasure("No request was answered before a connection was refused")
+            raise CannotMeasure(
+                "No request was answered before a connection was refused",
+                then="Give the functions a smaller pool: --max, or fewer --functions",
+            )
         lags = sorted(self._lags_s)
         refused, instances = self._refused or (None, self._fleet.instances)
         return Climbed(

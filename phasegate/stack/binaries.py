@@ -188,7 +188,9 @@ def server_version() -> tuple[int, str]:
     full = re.search(r"PostgreSQL\) ((\d+)\S*)", told)  # 18.6, or 19beta1
     if full is None:
         raise ConfigurationError(
-            f"{programs()} does not hold a PostgreSQL that phasegate knows: {told.strip()}"
+            f"{programs()} does not hold a PostgreSQL that phasegate knows: {told.strip()}",
+            untouched="Nothing was started",
+            then=f"Name a folder of PostgreSQL's programs in {BIN_VARIABLE}",
         )
     return int(full[2]), full[1]
 

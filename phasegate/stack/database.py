@@ -21,6 +21,7 @@ import asyncpg
 from phasegate.model.dsn import SYSTEM_CERTIFICATES, Dsn, advice
 from phasegate.model.dsn import redact as redact
 from phasegate.model.errors import CannotMeasure, ConfigurationError
+from phasegate.model.read_file import read_text
 
 SQL_FOLDER = Path(__file__).with_name("sql")
 
@@ -65,9 +66,13 @@ def driver_arguments(dsn: str, timeout_s: float = CONNECT_TIMEOUT_S) -> dict[str
 
 
 def read_sql(name: str | Path) -> str:
-    """The text of `stack/sql/<name>.sql`, or of a project's own file."""
+    """The text of `stack/sql/<name>.sql`, or of a project's own file.
+
+    Raises:
+        ConfigurationError: the project's file cannot be read.
+    """
     path = name if isinstance(name, Path) else SQL_FOLDER / f"{name}.sql"
-    return path.read_text(encoding="utf-8")
+    return read_text(path, f"{path.parent.name}/{path.name}", untouched="Nothing was changed")
 
 
 def literal(text: str) -> str:

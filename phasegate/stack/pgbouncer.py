@@ -172,7 +172,10 @@ def _await_readiness(pooler: PgBouncer, process: subprocess.Popen[bytes]) -> Non
                 time.sleep(POLL_S)
                 continue
             said = pooler.log.read_text("utf-8").splitlines()[-2:] if pooler.log.exists() else []
-            raise CannotMeasure(f"PgBouncer does not start: {' / '.join(said) or error}") from error
+            raise CannotMeasure(
+                f"PgBouncer does not start: {' / '.join(said) or error.what}",
+                then="Mend what it names, then start again",
+            ) from error
         return
 
 

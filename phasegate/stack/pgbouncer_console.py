@@ -22,6 +22,7 @@ ANSWER_TIMEOUT_S = 10.0
 # Of a question asked every second: other looks must not wait for it.
 CONSOLE_TIMEOUT_S = 2.0
 END_OF_ANSWER = "end-of-answer"
+START_AGAIN = "See that it runs, then start again"
 
 
 @dataclass(frozen=True)
@@ -83,11 +84,14 @@ def admin(pooler: PgBouncer, command: str) -> list[dict[str, str]]:
             env=_environment(dsn),
         )
     except subprocess.TimeoutExpired as error:
-        raise CannotMeasure(f"PgBouncer at {redact(dsn)} does not answer") from error
+        raise CannotMeasure(
+            f"PgBouncer at {redact(dsn)} does not answer", then=START_AGAIN
+        ) from error
     if done.returncode != 0:
         said = done.stderr.strip().splitlines()
         raise CannotMeasure(
-            f"PgBouncer at {redact(dsn)} does not answer: {said[-1] if said else done.returncode}"
+            f"PgBouncer at {redact(dsn)} does not answer: {said[-1] if said else done.returncode}",
+            then=START_AGAIN,
         )
     return _rows(done.stdout.splitlines())
 
@@ -135,7 +139,9 @@ class Console:
             lines = []
         if not lines:
             await self.close()
-            raise CannotMeasure(f"PgBouncer at {redact(self._dsn)} does not answer")
+            raise CannotMeasure(
+                f"PgBouncer at {redact(self._dsn)} does not answer", then=START_AGAIN
+            )
         return _rows(lines)
 
     async def close(self) -> None:

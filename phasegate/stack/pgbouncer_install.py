@@ -172,7 +172,8 @@ def parse_version(told: str) -> tuple[int, int]:
     match = re.search(r"PgBouncer (\d+)\.(\d+)", told)
     if match is None:
         raise ConfigurationError(
-            f"This is not a PgBouncer that phasegate knows: {told.strip()[:80]}"
+            f"This is not a PgBouncer that phasegate knows: {told.strip()[:80]}",
+            then=f"Try: {install_command()}; or name its program in {PROGRAM_VARIABLE}",
         )
     version = (int(match[1]), int(match[2]))
     if version < VERSION_MIN:

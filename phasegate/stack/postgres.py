@@ -137,7 +137,10 @@ def run_program(name: str, *arguments: str | Path, **options: Any) -> str:
     )
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip().splitlines()
-        raise CannotMeasure(f"{name} failed: {said[-1] if said else done.returncode}")
+        raise CannotMeasure(
+            f"{name} failed: {said[-1] if said else done.returncode}",
+            then="Mend what it names, then start again",
+        )
     return str(done.stdout)
 
 
@@ -284,7 +287,10 @@ def start_postgres(
         if not isinstance(error, CannotMeasure):
             raise
         tail = " / ".join(server.log.read_text("utf-8", "replace").splitlines()[-3:])
-        raise CannotMeasure(f"PostgreSQL does not start: {tail or error.what}") from error
+        raise CannotMeasure(
+            f"PostgreSQL does not start: {tail or error.what}",
+            then="Mend what it names, then start again",
+        ) from error
     return server
 
 

@@ -249,7 +249,10 @@ async def lag_between(primary_dsn: str, replica_dsn: str) -> Lag:
             written,
         )
     if not row["replica"]:
-        raise CannotMeasure("The server named as the replica is not in recovery: it is a primary")
+        raise CannotMeasure(
+            "The server named as the replica is not in recovery: it is a primary",
+            then="Name a replica of the same data",
+        )
     behind = int(row["behind"])
     # With nothing to replay, an idle primary would look like a growing lag.
     age_s = max(0.0, row["age_s"] or 0.0) if behind else 0.0
@@ -272,7 +275,8 @@ def await_catch_up(replica: Replica, timeout_s: float = CATCH_UP_TIMEOUT_S) -> L
             if time.monotonic() > deadline:
                 raise CannotMeasure(
                     f"The replica is {lag.lag_bytes} bytes behind after {timeout_s:.0f} s"
-                    + ("" if lag.streaming else ", and the primary sends it nothing")
+                    + ("" if lag.streaming else ", and the primary sends it nothing"),
+                    then="Start again while the machine and its disk are less busy",
                 )
             await asyncio.sleep(POLL_S)
 
@@ -303,7 +307,8 @@ def _drop_slot(primary_dsn: str) -> None:
         run(work())
     except CONNECTION_ERRORS as error:
         raise CannotMeasure(
-            f"The replication slot {REPLICA_SLOT} cannot be dropped: {error}"
+            f"The replication slot {REPLICA_SLOT} cannot be dropped: {error}",
+            then=f"Run on the primary: select pg_drop_replication_slot('{REPLICA_SLOT}')",
         ) from error
 
 

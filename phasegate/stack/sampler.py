@@ -129,7 +129,9 @@ def sampling(
     finally:
         _end(child)
     if not path.exists():
-        raise CannotMeasure(f"The sampler wrote no record of '{stage}'")
+        raise CannotMeasure(
+            f"The sampler wrote no record of '{stage}'", then="Read its message above"
+        )
 
 
 def _end(child: subprocess.Popen[str]) -> None:

@@ -272,7 +272,10 @@ def _await_readiness(
     while f" {READY}\n" not in (said := log_path.read_text("utf-8", "replace")):
         if process.poll() is not None or time.monotonic() > deadline:
             tail = " / ".join(said.splitlines()[-3:])
-            raise CannotMeasure(f"The worker on {redact(dsn)} does not start: {tail}")
+            raise CannotMeasure(
+                f"The worker on {redact(dsn)} does not start: {tail}",
+                then="Mend what it names, then start again",
+            )
         time.sleep(POLL_S)
 
 

@@ -98,7 +98,7 @@ def test_of_a_file_that_goes_both_ways_the_way_forward_is_taken(
         ({"a/migration.sql": "", "migration_lock.toml": 'provider = "mysql"'}, "are for mysql"),
         ({"meta/_journal.json": '{"dialect": "sqlite", "entries": []}'}, "are for sqlite"),
         ({"meta/_journal.json": "[]"}, "no journal of Drizzle's"),
-        ({"meta/_journal.json": '{"entries": [{"idx": 0, "tag": "a"}]}'}, "a.sql cannot be read"),
+        ({"meta/_journal.json": '{"entries": [{"idx": 0, "tag": "a"}]}'}, r"Cannot read .*a\.sql"),
     ],
 )
 def test_a_folder_without_migrations_for_postgres_is_named(
@@ -110,7 +110,7 @@ def test_a_folder_without_migrations_for_postgres_is_named(
 
 def test_bytes_that_are_no_utf8_are_named(tmp_path: Path) -> None:
     (tmp_path / "1.sql").write_bytes(b"select '\xff'")
-    with pytest.raises(ConfigurationError, match=r"1\.sql is not UTF-8 at byte 8"):
+    with pytest.raises(ConfigurationError, match=r"1\.sql, line 1, is not UTF-8 \(byte 8\)"):
         read_migrations(tmp_path)
 
 

@@ -94,7 +94,7 @@ def test_an_answer_without_the_rows_cannot_be_measured(
 
 
 def test_a_refusal_cannot_be_measured_and_quotes_no_value(client: Client) -> None:
-    with pytest.raises(CannotMeasure, match=r"GET /refuse is answered 400\.$"):
+    with pytest.raises(CannotMeasure, match=r"GET /refuse is answered 400\. Correct that request"):
         client.carry_out(RequestFile(title="t", path="/refuse?b={buyer}"), "token", DRAWN)
 
 

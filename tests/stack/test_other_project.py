@@ -280,7 +280,10 @@ def test_a_statement_that_is_wrong_is_named_and_changes_nothing(
         ("[jobs.a-sync]\ntitle = 't'\nwork = 'jobs/count.sql'", "not end with -sync"),
         ("[jobs.a]\ntitle = 't'", "missing required field `work`"),
         ("[jobs.a]\ntitle = 't'\nwork = 'jobs/count.sql'\nowner = 'x'", "unknown field `owner`"),
-        ("[jobs.a]\ntitle = 't'\nwork = 'no.sql'", "jobs.a.work: no.sql cannot be read"),
+        (
+            "[jobs.a]\ntitle = 't'\nwork = 'no.sql'",
+            "Cannot read no.sql (phasegate.toml: jobs.a.work)",
+        ),
         ("[jobs.a]\ntitle = 't'\nwork = '../a.sql'", "jobs.a.work: ../a.sql lies outside"),
     ],
 )
@@ -290,5 +293,5 @@ def test_a_job_that_cannot_be_is_refused_with_file_and_key(
     write(shop.root, {"phasegate.toml": SHOP["phasegate.toml"] + line})
     with pytest.raises(ConfigurationError) as caught:
         load_project()
-    assert caught.value.what.startswith("phasegate.toml: ")
+    assert "phasegate.toml: " in caught.value.what
     assert said in caught.value.what
