@@ -1,12 +1,21 @@
-"""Reads text and TOML that people write; what cannot be read is named, with what to do about it."""
+"""Reads text and TOML that people write; what is wrong is named, with what to do about it."""
 
 from __future__ import annotations
 
+import re
 import tomllib
+from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from phasegate.model.errors import ConfigurationError
+
+T = TypeVar("T")
+
+# Of a path of msgspec's: `.key`, `[number]`, or `[...]` for any key of a table.
+_STEP = re.compile(r"\.(\w+)|\[(?:(\d+)|\.\.\.)\]")
 
 
 def read_text(path: Path, name: str = "", *, untouched: str) -> str:
@@ -55,3 +64,60 @@ def read_toml(path: Path, name: str = "", *, untouched: str) -> dict[str, Any]:
             then="Correct it there (text stands in quotes, each [table] and key once), "
             "then start again",
         ) from error
+
+
+def as_record(tables: Any, kind: type[T], name: str, *, untouched: str, then: str) -> T:
+    """What TOML said, as a record.
+
+    Args:
+        tables: as `read_toml` gives them, or a part.
+        kind: of the record.
+        name: of the file, as messages name it.
+        untouched: what messages say was left as it was.
+        then: where every key is documented.
+
+    Raises:
+        ConfigurationError: unknown key, wrong type; the key is named.
+    """
+    try:
+        return msgspec.convert(tables, kind, strict=True)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at `$")
+        key = _key(tables, kind, str(error), path.removesuffix("`"))
+        raise ConfigurationError(
+            f"{name}: {key}: {what}" if key else f"{name}: {what}", untouched=untouched, then=then
+        ) from error
+
+
+def _key(tables: Any, kind: type, said: str, path: str) -> str:
+    """`path` with the names in it that msgspec writes as `[...]`: those that alone fail too."""
+    whole = place = deepcopy(tables)
+    key = ""
+    for step, number in _STEP.findall(path):
+        if step:
+            key += f".{step}"
+            place = place[step]
+        elif number:
+            key += f"[{number}]"
+            place = place[int(number)]
+        else:
+            name = next((one for one in [*place] if _fails(whole, kind, said, place, one)), None)
+            if name is None:
+                return path.removeprefix(".")
+            key += f".{name}"
+            place = place[name]
+    return key.removeprefix(".")
+
+
+def _fails(whole: Any, kind: type, said: str, place: dict[str, Any], name: str) -> bool:
+    """Whether `whole` fails as it did with `name` alone in `place`; it then stays so."""
+    others = dict(place)
+    place.clear()
+    place[name] = others[name]
+    try:
+        msgspec.convert(whole, kind, strict=True)
+    except msgspec.ValidationError as error:
+        if str(error) == said:
+            return True
+    place.update(others)
+    return False

@@ -15,11 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-import msgspec
 from msgspec import structs
 
 from phasegate.model.errors import ConfigurationError
-from phasegate.model.read_file import read_toml
+from phasegate.model.read_file import as_record, read_toml
 from phasegate.project.contract import About
 from phasegate.project.find import FILE as PROJECT_FILE
 from phasegate.project.population import DelayFile, PopulationFile, RowsFile, TableFile
@@ -356,7 +355,4 @@ def _toml(root: Path, name: str) -> dict[str, Any]:
 
 
 def _converted(tables: Any, kind: type[T], name: str) -> T:
-    try:
-        return msgspec.convert(tables, kind, strict=True)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{name}: {error}", untouched=NOTHING, then=DOCUMENTED) from error
+    return as_record(tables, kind, name, untouched=NOTHING, then=DOCUMENTED)

@@ -39,5 +39,5 @@ def find_project(start: Path | None = None) -> Path:
     raise ConfigurationError(
         f"There is no project here: neither this folder nor one above it has a {FILE}",
         untouched="Nothing was started",
-        then="Go to your project's folder, or name it with --project DIR",
+        then="Go to your project's folder, name it with --project DIR, or make one: phasegate init",
     )

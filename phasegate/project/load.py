@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from phasegate.model.catalogue import PROJECT_TABLES, Catalogue, merged_catalogue
 from phasegate.model.errors import ConfigurationError, UsageError
-from phasegate.model.read_file import read_text, read_toml
+from phasegate.model.read_file import as_record, read_text, read_toml
 from phasegate.project.contract import (
     ENGINE_PARTS,
     WORKER_PARTS,
@@ -29,10 +27,8 @@ from phasegate.project.seed_folder import SeedFolder
 from phasegate.project.technique import FILE as TECHNIQUE_FILE
 from phasegate.project.technique import TechniqueFolder
 
-T = TypeVar("T")
-
 NOTHING = "Nothing was started"
-DOCUMENTED = "docs/project.md documents every key"
+DOCUMENTED = "docs/project/phasegate-toml.md documents every key"
 
 
 @dataclass(frozen=True)
@@ -280,7 +276,7 @@ def load_project(root: Path | None = None) -> Project:
     path = folder / FILE
     tables = read_toml(path, path.name, untouched=NOTHING)
     own = {key: value for key, value in tables.items() if key in PROJECT_TABLES}
-    file = _converted(own, ProjectFile, FILE)
+    file = as_record(own, ProjectFile, FILE, untouched=NOTHING, then=DOCUMENTED)
     overrides = {key: value for key, value in tables.items() if key not in PROJECT_TABLES}
     project = Project(
         root=folder,
@@ -332,7 +328,9 @@ def read_techniques(folder: Path) -> dict[str, TechniqueFolder]:
     found = {}
     for path in sorted(folder.glob(f"*/{TECHNIQUE_FILE}")):
         name = f"{folder.name}/{path.parent.name}/{path.name}"
-        entry = _converted(read_toml(path, name, untouched=NOTHING), TechniqueFile, name)
+        tables = read_toml(path, name, untouched=NOTHING)
+        then = "docs/project/benchmarks.md documents every key"
+        entry = as_record(tables, TechniqueFile, name, untouched=NOTHING, then=then)
         found[path.parent.name] = TechniqueFolder(path.parent.name, path.parent, entry)
     for technique in found.values():
         other = technique.file.same_migration_as
@@ -371,10 +369,3 @@ def _check_techniques(project: Project) -> None:
             (file.superseded_by,) if file.superseded_by else (),
             f"{technique.path}: `superseded_by`",
         )
-
-
-def _converted(tables: dict[str, Any], kind: type[T], name: str) -> T:
-    try:
-        return msgspec.convert(tables, kind, strict=True)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(f"{name}: {error}", untouched=NOTHING, then=DOCUMENTED) from error

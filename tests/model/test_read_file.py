@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from phasegate.model.errors import ConfigurationError
-from phasegate.model.read_file import read_text, read_toml
+from phasegate.model.read_file import as_record, read_text, read_toml
 
 UNTOUCHED = "Nothing was started"
 
@@ -37,3 +38,36 @@ def test_what_is_wrong_is_named_with_its_line_and_what_to_do(
     with pytest.raises(ConfigurationError, match=said) as caught:
         read_toml(file, "x.toml", untouched=UNTOUCHED)
     assert caught.value.untouched == UNTOUCHED
+
+
+class Column(msgspec.Struct, forbid_unknown_fields=True):
+    share: float = 0.0
+
+
+class Table(msgspec.Struct, forbid_unknown_fields=True):
+    columns: dict[str, Column | str] = {}
+    costs: list[Column] = []
+
+
+class File(msgspec.Struct, forbid_unknown_fields=True):
+    tables: dict[str, Table]
+
+
+@pytest.mark.parametrize(
+    ("tables", "said"),
+    [
+        ({"a": {}, "b": {"column": 1}}, "tables.b: Object contains unknown field `column`"),
+        ({"a": {}, "b": 3}, "tables.b: Expected `object`, got `int`"),
+        (
+            {"a": {"columns": {"x": "y", "z": {"share": "half"}}}, "b": {}},
+            "tables.a.columns.z.share: Expected `float`, got `str`",
+        ),
+        ({"a": {"costs": [{}, {"of": 1}]}}, "tables.a.costs[1]: Object contains unknown field"),
+    ],
+)
+def test_a_key_that_is_wrong_is_named_with_the_tables_that_it_is_in(
+    tables: object, said: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        as_record({"tables": tables}, File, "x.toml", untouched=UNTOUCHED, then="See x.md")
+    assert caught.value.what.startswith(f"x.toml: {said}")

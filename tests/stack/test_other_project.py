@@ -260,7 +260,9 @@ def test_a_schedule_that_cannot_be_is_refused_with_file_and_key(
 def test_a_table_of_users_that_is_no_name_is_refused(shop: Project, table: str) -> None:
     text = SHOP["phasegate.toml"].replace('"shop.buyers"', f"'{table}'")
     write(shop.root, {"phasegate.toml": text})
-    with pytest.raises(ConfigurationError, match=r"phasegate\.toml: `users_table` must be"):
+    with pytest.raises(
+        ConfigurationError, match=r"phasegate\.toml: project: `users_table` must be"
+    ):
         load_project()
 
 
