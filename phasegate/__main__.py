@@ -89,6 +89,9 @@ def run_command(command: Callable[[], click.Command], name: str) -> NoReturn:
 def _exit_code(command: Callable[[], click.Command], name: str) -> int:
     try:
         return int(command().main(prog_name=name, standalone_mode=False) or ExitCode.HOLDS)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return ExitCode.WRONG_CALL
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else name

@@ -25,13 +25,20 @@ PREFIX = "advice-"
 
 @click.command()
 @click.option(
-    "--users", type=options.POSITIVE, help="Registered users of the largest copy [10000]."
+    "--users", type=options.POSITIVE, help="Registered users of the largest copy [10,000]."
 )
-@click.option("--level", type=options.LEVEL, default=1, show_default=True, help="Of the stack.")
+@click.option("--level", type=options.LEVEL, default=1, show_default=True, help="Stack level.")
 @options.database_url
 @options.seed_number
-@click.option("--budget", type=click.FloatRange(min=1), help="Seconds for measuring [60 a size].")
-@click.option("--keep", "kept", metavar="ID", help="Put a candidate into benchmarks/, and end.")
+@click.option(
+    "--budget", type=click.FloatRange(min=1), help="Seconds for measuring [60 for each size]."
+)
+@click.option(
+    "--keep",
+    "kept",
+    metavar="ID",
+    help="Copy a candidate of the newest advice to benchmarks/; measure nothing.",
+)
 @options.as_json
 @options.results
 def advise(
@@ -45,10 +52,11 @@ def advise(
     *,
     as_json: bool,
 ) -> None:
-    """What might help, measured: which, from how many users on, what it costs and saves.
+    """Measure which indexes, policies and rewrites help, and from how many users on.
 
-    Statements come from the project's own sessions on our copy, or with --database-url from
-    pg_stat_statements of a database that is only read. Every candidate is measured on our copy.
+    Also what each costs and saves. Statements come from the project's own sessions on our copy, or
+    with a database URL from pg_stat_statements of that database, which is only read. Every
+    candidate is measured on our copy.
     """
     project = options.project()
     project.level(level)

@@ -21,7 +21,12 @@ from phasegate.records.gate import GateRecord
 
 @click.command()
 @options.run_argument
-@click.option("--to", type=click.IntRange(2, 4), required=True, help="The phase to enter: 2, 3, 4.")
+@click.option(
+    "--to",
+    type=click.IntRange(2, 4),
+    required=True,
+    help="Phase to enter: 2 (1k to 10k users), 3 (10k to 100k), 4 (beyond).",
+)
 @click.option(
     "--level",
     type=options.LEVEL,
@@ -34,14 +39,20 @@ from phasegate.records.gate import GateRecord
     help="Load this API now and judge the result, instead of a RUN.",
 )
 @options.database_url
-@click.option("--compute", help="Compute size of the target, such as small; used for the price.")
+@click.option(
+    "--compute", metavar="SIZE", help="The target's compute size, such as small: for its price."
+)
 @click.option("--duration", type=click.FloatRange(min=1), help="Seconds at the full rate [60].")
 @soak_options.option
-@click.option("--request-budget", type=options.POSITIVE, help="Cap on requests sent [20,000].")
+@click.option(
+    "--request-budget",
+    type=options.POSITIVE,
+    help="Cap on requests sent [20,000]; a --soak elsewhere must say.",
+)
 @click.option(
     "--allow-writes",
     is_flag=True,
-    help="Also drive sessions that write; they tidy up.",
+    help="Also drive sessions that write; what a project's sessions wrote is removed.",
 )
 @click.option(
     "--metrics-url",
@@ -50,14 +61,20 @@ from phasegate.records.gate import GateRecord
     "[a hosted project's own, where SUPABASE_METRICS_KEY is set].",
 )
 @click.option(
-    "--no-advise", is_flag=True, help="Make no candidates of what the database was asked."
+    "--no-advise",
+    is_flag=True,
+    help="Do not measure what might help with the database's statements.",
 )
 @click.option(
     "--reads",
     metavar="LIST",
-    help='Requests of HttpUsers that change nothing, though no GET: "POST /login".',
+    help='Requests of HttpUsers that change nothing, though no GET: "POST /login,POST /q".',
 )
-@click.option("--users-file", type=options.FILE, help="Act as these users, not as the seeder's.")
+@click.option(
+    "--users-file",
+    type=options.FILE,
+    help="Act as these users (an id, or an id and a token, a line), not as the seeder's.",
+)
 @options.seed_number
 @options.results
 @options.as_json
@@ -84,13 +101,13 @@ def gate(
     """GO, NO-GO or INVALID for entering a phase.
 
     With the reasons, what to do next, and what not to do yet. Judged from the files of RUN (a
-    folder or an id; the newest run if left out), or of a staging run made now: --host is driven at
-    the phase's modelled peak with head-room, and the database looked at read-only.
-    SUPABASE_ANON_KEY and SUPABASE_JWT_SECRET are its keys; SUPABASE_METRICS_KEY also reads a hosted
-    project's metrics. RUN may hold load alone; a database URL then adds what its target holds. Of
-    any other RUN it says what your database has of the simplest stack, and what it lacks. With
-    --soak the target is driven for long, and what recurs and drifts is told beside the verdict.
-    Ctrl-C ends it and keeps what was measured.
+    folder or an id; the newest run if left out), or with --host from a run made now: that API is
+    driven at the phase's modelled peak with head-room, and the database only read. Its keys are
+    SUPABASE_ANON_KEY and SUPABASE_JWT_SECRET; SUPABASE_METRICS_KEY also reads a hosted project's
+    metrics. Ctrl-C ends it and keeps what was measured.
+
+    With a RUN and a database URL: where RUN holds load alone, what its target holds is added;
+    otherwise it says what your database has of the simplest stack, and what it lacks.
     """
     from phasegate import report
     from phasegate.cli import staging

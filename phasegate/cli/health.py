@@ -36,11 +36,11 @@ MARKS = {"ok": "ok", "failed": "FAILED", "skipped": "skipped"}
 @options.database_url
 @options.as_json
 def health(url: str | None, ready: str | None, database_url: str | None, *, as_json: bool) -> None:
-    """Is it well? Checks an API and its database.
+    """Check whether an API and its database are well.
 
-    API, auth, pool, database, replica, statistics view, partitions, queue; exit code 1 where one is
-    not well. URL is that of your API or Supabase project, or of `phasegate up`; the key comes from
-    SUPABASE_ANON_KEY.
+    Looks at API, auth, pool, database, replica, statistics view, partitions and queue; exit code 1
+    where one is not well. URL is that of your API or Supabase project, or of `phasegate up`; the
+    key comes from SUPABASE_ANON_KEY. Without a URL the database alone is looked at.
     """
     if ready is not None and not ready.startswith("/"):
         raise UsageError(

@@ -49,9 +49,9 @@ def nights(folder: Path) -> History:
 @click.option("--page", is_flag=True, help="Also draw history.html next to that folder.")
 @options.as_json
 def history(name: str | None, folder: Path, *, page: bool, as_json: bool) -> None:
-    """The nights: all series, or the one called NAME.
+    """The nights so far: all series, or one of them.
 
-    NAME is a series' id, or a part of it that no other has.
+    NAME is a series' id, or a part of it that no other has; all series if left out.
     """
     from phasegate.report import nights as room
 
@@ -71,10 +71,10 @@ def history(name: str | None, folder: Path, *, page: bool, as_json: bool) -> Non
 @FOLDER
 @options.as_json
 def digest(folder: Path, *, as_json: bool) -> None:
-    """The newest night, to be read or pasted.
+    """The newest night, for a person or an AI assistant.
 
-    What moved, on what evidence, suspects, what to look at first: for a person or an AI assistant.
-    Without keys, addresses or rows of user data.
+    What moved, on what evidence, suspects, what to look at first; no keys, addresses or rows of
+    user data.
     """
     from phasegate.report import nights as room
 

@@ -38,8 +38,8 @@ NEXT = (
     type=click.Path(path_type=Path),
     help="Folder of the Supabase CLI, Prisma, Drizzle, or of .sql files; applied to a local copy.",
 )
-@click.option("--schema", "schemas", multiple=True, help="Only this schema; may be repeated.")
-@click.option("--users-table", metavar="TABLE", help="Registered users, one row a user [found].")
+@click.option("--schema", "schemas", multiple=True, help="Only this schema; may be repeated [all].")
+@click.option("--users-table", metavar="TABLE", help="The one with a row for each user [found].")
 @click.option(
     "--har",
     "recordings",
@@ -48,13 +48,13 @@ NEXT = (
     type=options.FILE,
     help="What a browser recorded: sessions are made of it (phasegate record); may be repeated.",
 )
-@click.option("--name", help="Of the project [the folder's].")
+@click.option("--name", help="Of the project [DIR's].")
 @click.option(
     "--workflows",
     is_flag=True,
-    help="Only GitHub workflows, for the project that is there: nightly, staging, health.",
+    help="Write GitHub workflows alone: nightly, staging, health.",
 )
-@click.option("--diff", is_flag=True, help="Only show what would be written, and change nothing.")
+@click.option("--diff", is_flag=True, help="Show what would be written, and write nothing.")
 @click.pass_context
 def init(
     ctx: click.Context,
@@ -69,13 +69,13 @@ def init(
     workflows: bool,
     diff: bool,
 ) -> None:
-    """Make a project in DIR from your database, or from its migrations.
+    """Make a project from your database, or from its migrations.
 
     The database is only read, in one read-only transaction: names, types, constraints, policies,
-    row counts and planner statistics, never a row. Out come phasegate.toml, seed/, loadtests/,
-    benchmarks/ and results/, each guess with its reason beside it. A second init shows what
-    changed, and leaves alone what you edited. --workflows writes GitHub workflows
-    for the project of DIR instead, into the repository that it lies in.
+    row counts and planner statistics, never a row. phasegate.toml, seed/, loadtests/, benchmarks/
+    and results/ appear in DIR (the current folder if left out), each guess with its reason beside
+    it. A second init shows what changed, and leaves alone what you edited. --workflows is for a
+    project that is there: the workflows go into its repository's .github/.
     """
     from phasegate.adopt.adoption import adopt
     from phasegate.adopt.project_folder import compare, write

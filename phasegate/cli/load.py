@@ -21,7 +21,6 @@ from phasegate.load.run import END_S
 from phasegate.load.stages import parse_size
 from phasegate.model.catalogue import load as load_catalogue
 from phasegate.model.errors import ConfigurationError, ExitCode, UsageError
-from phasegate.project import load_project
 from phasegate.records.faults import require_writable
 
 STAGE = "load"
@@ -49,11 +48,13 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     "--users-registered",
     metavar="N",
     callback=_size,
-    help="Users come at the modelled peak of so many, with the gate's head-room: 10k, 100k "
-    f"[{USERS_DEFAULT:,}].",
+    help="Registered users, as 10k: sessions come at their modelled peak, with the gate's "
+    f"head-room [{USERS_DEFAULT:,}].",
 )
-@click.option("--arrival-rate", type=float, help="Users per second, instead of the modelled peak.")
-@click.option("--stages", help="One stage at the peak of each: 1k,10k,100k.")
+@click.option(
+    "--arrival-rate", type=float, help="Sessions per second, instead of the modelled peak."
+)
+@click.option("--stages", help="A stage for each number of registered users: 1k,10k,100k.")
 @click.option(
     "--duration",
     type=click.FloatRange(min=1),
@@ -61,7 +62,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 )
 @soak_options.option
 @options.database_url
-@click.option("--web", is_flag=True, help="Locust's web UI, which starts the test, instead.")
+@click.option("--web", is_flag=True, help="Open Locust's web UI, where the test is started.")
 @click.option("--out", type=options.FOLDER, help="Folder of the records [a new one in --results].")
 @options.results
 @click.argument("more", nargs=-1, type=click.UNPROCESSED, metavar="[LOCUST'S OPTIONS]")
@@ -87,8 +88,8 @@ def load(
     Any locustfile, unedited, in a project or outside one. Users of an HttpUser
     or FastHttpUser arrive whatever the server does; each logs in (on_start),
     acts as long as a session lasts (--tasks-per-session), and leaves
-    (on_stop). Latency counts from when a request was due. What a file
-    asks for that means nothing then is named.
+    (on_stop). Latency counts from when a request was due. What in the file
+    has no effect then (wait_time of a closed model, load shapes) is named.
 
     Further options are Locust's (--csv, --html, --processes, --tags, --master,
     --worker …) and phasegate's (--tasks-per-session, --think-time-scale,
@@ -188,7 +189,13 @@ def _peak_per_s(users: int) -> float:
 def _locustfile(named: Path | None) -> Path:
     if named is not None:
         return named
-    project = load_project()
+    project = options.project_here()
+    if project is None:
+        raise ConfigurationError(
+            "There is no project here, whose sessions would be driven",
+            untouched="No request was sent",
+            then="Name a locustfile with -f FILE, or a project with --project DIR",
+        )
     if not project.locustfile.is_file():
         raise ConfigurationError(
             f"The project {project.about.name} has no loadtests/locustfile.py",

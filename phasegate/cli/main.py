@@ -39,26 +39,26 @@ VERBS = {
 """Each verb's module, in the order of the flow, as the help lists them."""
 
 SHORT = {
-    "init": "Make a project in DIR from your database, or from its migrations.",
+    "init": "Make a project from your database, or from its migrations.",
     "run": "Seed, load, benchmark and report, on a PostgreSQL of our own.",
     "record": "Write sessions from what a browser or proxy recorded: HAR files.",
-    "seed": "Fill a PostgreSQL with a deterministic population.",
+    "seed": "Fill a PostgreSQL database with the rows of so many users.",
     "up": "Start a local stack that stays up.",
     "down": "Stop the stack that `phasegate up` started.",
-    "health": "Is it well? Checks an API and its database.",
+    "health": "Check whether an API and its database are well.",
     "load": "Drive an API with a locustfile: PASS, FAIL or INVALID.",
-    "report": "Draw the charts and the page of RUN again from its files.",
-    "advise": "What might help, measured: which, from how many users on, what it costs and saves.",
+    "report": "Draw a run's charts and page again from its files.",
+    "advise": "Measure which indexes, policies and rewrites help, and from how many users on.",
     "gate": "GO, NO-GO or INVALID for entering a phase.",
     "size": "The smallest compute size that holds.",
-    "serverless": "From how many users on functions exhaust the connections.",
+    "serverless": "From how many users on serverless functions exhaust the connections.",
     "cost": "What a month costs at that many users.",
     "prices": "Where each price and limit was read, and when.",
     "compare": "What moved from one run to another.",
     "sql": "A technique's migration, safe on a live table; or a stack level's SQL.",
-    "nightly": "Hold HEAD against a baseline commit, and keep the night.",
-    "history": "The nights: all series, or the one called NAME.",
-    "digest": "The newest night, to be read or pasted.",
+    "nightly": "Measure HEAD against a baseline commit, and keep the result: a night.",
+    "history": "The nights so far: all series, or one of them.",
+    "digest": "The newest night, for a person or an AI assistant.",
     "doctor": "What is on this machine, and where things are kept.",
 }
 """What the help says of each verb: the first sentence of the verb's own, without importing it."""
@@ -135,8 +135,8 @@ def phasegate(ctx: click.Context) -> None:
     measuring the project of the current folder.
 
     Exit codes: 0 holds · 1 does not hold · 2 the call or the configuration is wrong · 3 could not
-    be measured fairly · 70 a defect of phasegate itself. Defaults come from the catalogue; the
-    project's phasegate.toml overrides it.
+    be measured fairly · 70 a defect of phasegate itself. What stands in [brackets] is an option's
+    default; many come from phasegate.toml.
     """
     if ctx.invoked_subcommand is None:
         from phasegate.project import find_project

@@ -48,7 +48,9 @@ BUDGET_S = 300.0
     help="Seconds for all blocks; set-up comes on top.",
 )
 @click.option(
-    "--only", multiple=True, help="Series to measure: a pattern as 'sql/join*', or a part of an id."
+    "--only",
+    multiple=True,
+    help="Only series like 'sql/join*', or with that in their id; may be repeated.",
 )
 @click.option(
     "--all", "everything", is_flag=True, help="Also measure series whose code does not differ."
@@ -67,7 +69,7 @@ def nightly(
     folder: Path,
     as_json: bool,
 ) -> None:
-    """Hold HEAD against a baseline commit, and keep the night.
+    """Measure HEAD against a baseline commit, and keep the result: a night.
 
     Measures both side by side wherever their code or SQL differs, looks for drift over the nights
     kept so far, and writes a record and a summary. Exit codes: 0 nothing moved · 1 something did ·

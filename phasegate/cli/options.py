@@ -100,21 +100,27 @@ results = click.option(
 jobs = click.option(
     "--jobs", type=POSITIVE, default=2, show_default=True, help="Seeding processes."
 )
-fresh = click.option("--fresh", is_flag=True, help="Seed again even if the same data set exists.")
+fresh = click.option("--fresh", is_flag=True, help="Seed again, even if the data set is there.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 database_url = click.option(
     "--database-url",
     envvar=DATABASE_URL,
     metavar="DSN",
     callback=read_database_url,
-    help="PostgreSQL address. Better set DATABASE_URL: process lists show arguments.",
+    help="PostgreSQL address [DATABASE_URL, which process lists do not show].",
 )
-seed_number = click.option("--seed", type=int, help="The same seed gives the same bytes.")
+seed_number = click.option(
+    "--seed",
+    type=int,
+    help="Seed of the data: the same gives the same bytes [the project's, or 2026].",
+)
 compute = click.option(
-    "--compute", help="Supabase size to put in force: memory, processor, disk, as small."
+    "--compute",
+    metavar="SIZE",
+    help="Hold the stack to a size's memory, processor and disk, such as small [no limits].",
 )
 burst = click.option(
-    "--burst", is_flag=True, help="Begin with full credits [only what the size has for ever]."
+    "--burst", is_flag=True, help="Begin with full burst credits [only what the size has for ever]."
 )
 
 
@@ -183,7 +189,13 @@ def run_folder(named: Path | None) -> Path:
     """
     if named is not None and named.is_dir():
         return named
-    kept = project().results
+    found = project() if named is None else project_here()
+    if found is None:
+        raise ConfigurationError(
+            f"There is no run {str(named)!r} here, and no project (phasegate.toml) that has it",
+            then="Give the folder of a run, or name its project with --project DIR",
+        )
+    kept = found.results
     if named is not None:
         if (kept / named).is_dir():
             return kept / named

@@ -22,7 +22,7 @@ PRICES_FRESH_DAYS = 90
 @click.command()
 @options.run_argument
 def report(run: Path | None) -> None:
-    """Draw the charts and the page of RUN again from its files.
+    """Draw a run's charts and page again from its files.
 
     RUN is a folder or an id; the newest run if left out.
     """
@@ -46,7 +46,7 @@ def print_summary(folder: Path, lines: Iterable[str]) -> None:
 def cost(run: Path | None, users: int) -> None:
     """What a month costs at that many users.
 
-    Per stack level, from what RUN measured.
+    For each stack level, from what RUN measured (a folder or an id; the newest run if left out).
     """
     from phasegate import report
 

@@ -8,25 +8,29 @@ import click
 import msgspec
 
 from phasegate.cli import console, options
+from phasegate.model.errors import UsageError
 from phasegate.records.seed import SeedRecord
 
 
 @click.command()
-@click.option("--users", type=options.POSITIVE, required=True, help="Registered users.")
+@click.option("--users", type=options.POSITIVE, help="Registered users [2,000 with --describe].")
 @options.database_url
 @options.seed_number
 @options.jobs
 @click.option(
-    "--locale", "locales", multiple=True, help="Faker locale, such as en_US; may be repeated."
+    "--locale",
+    "locales",
+    multiple=True,
+    help="Faker locale, such as en_US; may be repeated [of seed/population.toml].",
 )
-@click.option(
-    "--replace", is_flag=True, help="First drop a different data set that phasegate made."
-)
+@click.option("--replace", is_flag=True, help="First drop another data set that phasegate made.")
 @options.fresh
-@click.option("--describe", is_flag=True, help="Only print how the data are distributed.")
+@click.option(
+    "--describe", is_flag=True, help="Print how the data are distributed, and fill nothing."
+)
 @options.as_json
 def seed(
-    users: int,
+    users: int | None,
     database_url: str | None,
     seed: int | None,
     jobs: int,
@@ -37,21 +41,29 @@ def seed(
     describe: bool,
     as_json: bool,
 ) -> None:
-    """Fill a PostgreSQL with a deterministic population.
+    """Fill a PostgreSQL database with the rows of so many users.
 
-    The tables of the project, the same bytes for the same seed. The database
-    must be empty, or one that phasegate filled; anything else is refused. Row-level security is on
-    from the start: on a Supabase project with the policies, elsewhere nobody but the owner sees a
-    row until `phasegate sql --level N --apply` gives users theirs. Without a
-    database URL, phasegate's own server is filled, and the next run finds the data there.
+    The tables are the project's; the same seed gives the same bytes. The database must be empty, or
+    one that phasegate filled; anything else is refused. Without a database URL, phasegate's own
+    server is filled, and the next run finds the data there.
+
+    Row-level security is on from the start: on a Supabase project with the policies; elsewhere
+    nobody but the owner sees a row until `phasegate sql --level N --apply` gives users theirs.
     """
     from phasegate import seeding
 
     catalogue = options.catalogue()
     number = catalogue.run.seed if seed is None else seed
     if describe:
-        click.echo(seeding.describe(users, number, locales=locales or None))
+        size = users or catalogue.run.quick_users
+        click.echo(seeding.describe(size, number, locales=locales or None))
         return
+    if users is None:
+        raise UsageError(
+            "seed needs the number of registered users",
+            untouched="Nothing was changed",
+            then="Give it: --users 1000",
+        )
     record = fill(
         database_url,
         users=users,

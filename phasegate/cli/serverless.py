@@ -67,7 +67,9 @@ class Asked:
 
 @click.command()
 @options.run_argument
-@click.option("--compute", "sizes", help=f"Compute sizes [all; with --drive: {DRIVEN}].")
+@click.option(
+    "--compute", "sizes", help=f"Compute sizes, comma-separated [all; with --drive: {DRIVEN}]."
+)
 @click.option(
     "--through",
     type=click.Choice(["straight", "pooler", "both"]),
@@ -76,19 +78,36 @@ class Asked:
     help="How functions reach the database.",
 )
 @click.option("--drive", is_flag=True, help="Open real connections until one is refused.")
-@click.option("--functions", type=options.POSITIVE, help="With instances of their own.")
-@click.option("--concurrency", type=options.POSITIVE, help="Requests at a time in an instance.")
-@click.option("--max", "pool_max", type=options.POSITIVE, help="Connections of an instance's pool.")
-@click.option("--request-ms", type=click.FloatRange(min=0), help="Of a request, statements aside.")
 @click.option(
-    "--requests-per-session", type=click.FloatRange(min=0.01), help="[as RUN measured it]"
+    "--functions", type=options.POSITIVE, help="Functions, each with instances of its own [1]."
 )
-@click.option("--technique", help="Whose statement is driven [the self-check's].")
 @click.option(
-    "--arm", type=click.Choice(["before", "after"]), default="after", help="Of it [after]."
+    "--concurrency", type=options.POSITIVE, help="Requests that an instance serves at a time [1]."
 )
-@click.option("--climbs", type=options.POSITIVE, default=1, help="On each size and way [1].")
-@click.option("--users", type=options.POSITIVE, help="Registered users of the data driven [2000].")
+@click.option(
+    "--max", "pool_max", type=options.POSITIVE, help="Connections of an instance's pool [10]."
+)
+@click.option(
+    "--request-ms",
+    type=click.FloatRange(min=0),
+    help="Milliseconds of a request, its statements aside [200].",
+)
+@click.option(
+    "--requests-per-session",
+    type=click.FloatRange(min=0.01),
+    help="Requests to functions in a session [as RUN measured it, else a click's each].",
+)
+@click.option("--technique", help="Technique whose statement --drive sends [the self-check's].")
+@click.option(
+    "--arm", type=click.Choice(["before", "after"]), default="after", help="Its arm [after]."
+)
+@click.option(
+    "--climbs",
+    type=options.POSITIVE,
+    default=1,
+    help="How often --drive climbs on each size and way [1].",
+)
+@click.option("--users", type=options.POSITIVE, help="Registered users of --drive's data [2,000].")
 @options.seed_number
 @options.jobs
 @options.as_json
@@ -111,11 +130,12 @@ def serverless(
     jobs: int,
     as_json: bool,
 ) -> None:
-    """From how many users on functions exhaust the connections.
+    """From how many users on serverless functions exhaust the connections.
 
     Each instance of a function has a connection pool of its own: straight to PostgreSQL, or through
-    the pooler, per compute size. [serverless] of phasegate.toml says what your functions are like.
-    The page of RUN (a folder or an id; the newest run if left out) gets a section of it.
+    the pooler, per compute size. [serverless] of phasegate.toml says what your functions are like,
+    unless an option does. The page of RUN (a folder or an id; the newest run if left out) gets a
+    section of it.
     """
     from phasegate import report
 

@@ -52,11 +52,16 @@ class Asked:
 
 @click.command()
 @options.run_argument
-@click.option("--users", type=options.POSITIVE, help="Registered users [each phase's bound].")
+@click.option(
+    "--users", type=options.POSITIVE, help="Registered users [each phase's bound: 1k, 10k, 100k]."
+)
 @click.option("--level", type=options.LEVEL, help="Stack level [the simplest stack that holds].")
 @click.option("--with", "added", help="Parts besides the level's, comma-separated: pooler,replica.")
 @click.option("--without", "removed", help="Parts of the level to leave out.")
-@click.option("--sizes", help="Of these alone: micro,small. No run's page goes by it then.")
+@click.option(
+    "--sizes",
+    help="Drive these alone, and leave RUN's page as it is: micro,small [all that fit here].",
+)
 @options.seed_number
 @options.jobs
 @options.as_json

@@ -1,6 +1,6 @@
 """`--soak`: one cell driven long enough to meet what shows in time alone.
 
-`phasegate run --soak` drives a level of ours and writes a run of that one stage. Ctrl-C keeps what
+`run --soak` drives a level of ours and writes a run of that one stage. Ctrl-C keeps what
 was measured.
 """
 

@@ -52,7 +52,7 @@ option = click.option(
     "--soak",
     metavar="DURATION",
     callback=read_duration,
-    help="Drive one cell for so long (30m, 2h) and say what recurs and what drifts.",
+    help="Drive one load for so long (90s, 30m, 2h) and say what recurs and what drifts.",
 )
 
 

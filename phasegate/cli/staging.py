@@ -1,10 +1,10 @@
-"""`phasegate gate --host`: load a staging stack, read its database, write a run.
+"""`phasegate gate --host URL`: load a staging stack, read its database, write a run.
 
 Writes `results/<run-id>/` (run.json, target.json, load/, sampler/, the page). It changes nothing on
 the target: sessions read, unless writes are allowed, and then remove what they wrote; the database
 is looked at read-only. What it was asked makes candidates, measured on a copy of our own
-(`advice.json`, `candidates/`). `phasegate gate RUN --database-url` adds target.json to a folder of
-load.
+(`advice.json`, `candidates/`). `phasegate gate RUN --database-url DSN` adds target.json to a folder
+of load.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # the rooms take half a second to import; the help does witho
 @click.option("--level", type=options.LEVEL, help="Stack level [1].")
 @click.option("--with", "added", help="Parts besides the level's, comma-separated: pooler,replica.")
 @click.option("--without", "removed", help="Parts of the level to leave out.")
-@click.option("--users", type=options.POSITIVE, help="Registered users of the data set [2000].")
+@click.option("--users", type=options.POSITIVE, help="Registered users of the data set [2,000].")
 @options.seed_number
 @options.compute
 @options.burst
@@ -44,8 +44,8 @@ def up(
 ) -> None:
     """Start a local stack that stays up.
 
-    Of a --level of phasegate.toml, --with further parts and --without others.
-    Prints how to reach it; `phasegate down` ends it.
+    PostgreSQL, the API, and the parts of a --level of phasegate.toml; --with adds parts, --without
+    leaves some out. Prints how to reach it; `phasegate down` ends it.
     """
     project = options.project()
     wanted: int | list[str] = level or 1

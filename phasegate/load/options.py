@@ -57,8 +57,8 @@ ARGUMENTS = (
     Argument(
         "users-registered",
         0,
-        f"registered users of the data set; sessions arrive at their modelled peak (closed model: "
-        f"{USERS_DEFAULT})",
+        "registered users of the data set; sessions arrive at their modelled peak (left out: "
+        f"{USERS_DEFAULT:,}, and the closed model)",
         "N",
     ),
     Argument(
@@ -83,13 +83,13 @@ ARGUMENTS = (
         "ramp",
         0.0,
         f"seconds over which the arrival rate of a stage rises from 0 ({REMOTE_RAMP_S:g} where the "
-        "host is not this machine)",
+        "host is not this machine; else 0)",
         "S",
     ),
     Argument(
         "warm-up",
         0.0,
-        "seconds of load before the first stage, which are not recorded",
+        "seconds of load before the first stage, which are not recorded (0)",
         "S",
     ),
     Argument(
@@ -110,15 +110,15 @@ ARGUMENTS = (
     Argument(
         "connections",
         "keep-alive",
-        "the client's HTTP connections: reused, or a new one for each request, as a serverless "
-        "function opens it",
+        "the client's HTTP connections: kept alive and reused (the default), or a new one for each "
+        "request, as a serverless function opens it",
         choices=("keep-alive", "per-request"),
     ),
-    Argument("seed", 2026, "seed of the data set, whose users sign in, and of the arrivals"),
+    Argument("seed", 2026, "seed of the data set, whose users sign in, and of the arrivals (2026)"),
     Argument(
         "think-time-scale",
         1.0,
-        "think times and the TTL of client caches are multiplied by it",
+        "think times and the TTL of client caches are multiplied by it (1)",
         "X",
     ),
     Argument(
@@ -131,8 +131,8 @@ ARGUMENTS = (
     Argument(
         "allow-writes",
         False,
-        "also drive sessions that write on a host that is not this machine; what they wrote is "
-        "removed",
+        "also drive sessions that write on a host that is not this machine; what a project's own "
+        "sessions created is removed, what an HttpUser wrote is not",
     ),
     Argument("reads-only", False, "leave out sessions that write, on this machine too"),
     Argument(
