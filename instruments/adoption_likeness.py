@@ -21,7 +21,7 @@ from phasegate.records.seed import SeedRecord
 from phasegate.report.effects import Technique, techniques
 from phasegate.seeding import seed_database
 from phasegate.stack.cache import cache_dir, locked
-from phasegate.stack.database import apply_sql, connected, run
+from phasegate.stack.database import apply_sql, execute
 from phasegate.stack.levels import FOUNDATION, apply_level
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
 
@@ -46,7 +46,7 @@ class Measured:
 def adopted_project(server: PostgresServer, source: Project, folder: Path) -> Project:
     """The project that `init` makes of a database of `source`, with the techniques of `source`."""
     dsn = _seeded(server, source, SOURCE_USERS, "phasegate_like_source")[0]
-    run(_execute(dsn, f"drop table public.{COPIED}"))
+    execute(dsn, f"drop table public.{COPIED}")
     files = adopt(name=source.about.name, dsn=dsn, migrations=None).files
     shutil.copytree(source.benchmarks, folder / "benchmarks")
     shutil.copy(source.root / "phasegate.toml", folder)
@@ -82,24 +82,16 @@ def _seeded(
     server: PostgresServer, project: Project, users: int, name: str
 ) -> tuple[str, SeedRecord]:
     """A database of `project` as a level 1 has it."""
-    run(
-        _execute(
-            server.dsn(),
-            f"drop database if exists {name} with (force)",
-            f"create database {name} template template0",
-        )
+    execute(
+        server.dsn(),
+        f"drop database if exists {name} with (force)",
+        f"create database {name} template template0",
     )
     dsn = server.dsn(name)
     apply_sql(dsn, *FOUNDATION)
     record = seed_database(dsn, users=users, seed=SEED, project=project.seed)
     apply_level(dsn, 1, project)
     return dsn, record
-
-
-async def _execute(dsn: str, *statements: str) -> None:
-    async with connected(dsn) as connection:
-        for statement in statements:
-            await connection.execute(statement)
 
 
 def measured(server: PostgresServer, project: Project, sizes: Sequence[int], name: str) -> Measured:
@@ -124,7 +116,7 @@ def measured(server: PostgresServer, project: Project, sizes: Sequence[int], nam
     finally:
         for users in sizes:
             drop = f"drop database if exists phasegate_like_{name}_{users} with (force)"
-            run(_execute(server.dsn(), drop))
+            execute(server.dsn(), drop)
 
 
 def sizes_of(one: SeedRecord, other: SeedRecord) -> Iterator[tuple[str, float, float]]:

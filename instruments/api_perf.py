@@ -28,7 +28,7 @@ from phasegate.api.parameters import parse, split
 from phasegate.project import SeedFolder
 from phasegate.records.perf import PerfRow
 from phasegate.stack.binaries import give_to_service_user
-from phasegate.stack.database import apply_sql
+from phasegate.stack.database import apply_sql, execute
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer, run_program
 from phasegate.stack.processes import postmaster_of
@@ -83,28 +83,19 @@ def user_id(number: int) -> str:
     return f"00000000-0000-4000-8000-{number:012d}"
 
 
-async def _execute(dsn: str, *statements: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @contextmanager
 def perf_database(server: PostgresServer) -> Iterator[str]:
     """DSN of a database with level 2's indexes and rows in it; dropped at the end."""
     drop = f"drop database if exists {DATABASE} with (force)"
-    asyncio.run(_execute(server.dsn(), drop, f"create database {DATABASE}"))
+    execute(server.dsn(), drop, f"create database {DATABASE}")
     dsn = server.dsn(DATABASE)
     try:
         apply_sql(dsn, SeedFolder().schema, SeedFolder().keys)
         apply_level(dsn, 2)
-        asyncio.run(_execute(dsn, _FILL, "vacuum analyze"))
+        execute(dsn, _FILL, "vacuum analyze")
         yield dsn
     finally:
-        asyncio.run(_execute(server.dsn(), drop))
+        execute(server.dsn(), drop)
 
 
 async def pgbench_script(dsn: str) -> str:

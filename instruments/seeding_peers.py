@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from instruments.seeding_perf import DATABASE, JOBS, Limit, execute, fresh, prepared, row_of
+from instruments.seeding_perf import DATABASE, JOBS, Limit, fresh, prepared, row_of
 from phasegate.model.errors import CannotMeasure
 from phasegate.project import SeedFolder
 from phasegate.records.perf import PerfRow
 from phasegate.seeding import seed_database
 from phasegate.seeding.dataset_spec import dataset_spec
 from phasegate.seeding.process_pool import run_crew
-from phasegate.stack.database import apply_sql, connected, run
+from phasegate.stack.database import apply_sql, connected, execute, run
 from phasegate.stack.postgres import PostgresServer
 
 SHOP = Path(__file__).with_name("shop")
@@ -46,7 +46,7 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
         yield overhead(server)
         yield from peers(server)
     finally:
-        execute(server, f"drop database if exists {DATABASE} with (force)")
+        execute(server.dsn(), f"drop database if exists {DATABASE} with (force)")
 
 
 def overhead(server: PostgresServer) -> PerfRow:

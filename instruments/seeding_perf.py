@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
-import asyncpg
 import msgspec
 
 from phasegate.model.errors import CannotMeasure
@@ -27,7 +26,7 @@ from phasegate.seeding.process_pool import run_crew, shares
 from phasegate.seeding.schema import Schema
 from phasegate.seeding.template_database import ensure_dataset
 from phasegate.seeding.worker import job_of
-from phasegate.stack.database import connected, run
+from phasegate.stack.database import connected, execute, run
 from phasegate.stack.postgres import PostgresServer, run_program
 
 DATABASE = "phasegate_seed_perf"
@@ -125,7 +124,7 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
         )
     finally:
         execute(
-            server,
+            server.dsn(),
             *(f"drop database if exists {name} with (force)" for name in (DATABASE, PEER_DATABASE)),
         )
 
@@ -261,25 +260,11 @@ def _reuse_s(server: PostgresServer) -> list[float]:
 def fresh(server: PostgresServer, name: str) -> None:
     """An empty database, and nothing left to be written from before."""
     execute(
-        server,
+        server.dsn(),
         f"drop database if exists {name} with (force)",
         f"create database {name} template template0",
         "checkpoint",
     )
-
-
-def execute(server: PostgresServer, *statements: str) -> None:
-    """Run statements on the server, outside any transaction."""
-
-    async def work() -> None:
-        connection = await asyncpg.connect(server.dsn())
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    run(work())
 
 
 def row_of(

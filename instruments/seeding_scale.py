@@ -19,7 +19,7 @@ from phasegate.project import SeedFolder
 from phasegate.records.seed import SeedRecord
 from phasegate.seeding.dataset import seed_database
 from phasegate.stack.cache import cache_dir, locked
-from phasegate.stack.database import connected, run
+from phasegate.stack.database import execute
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
 
 DATABASE = "phasegate_seed_scaling"
@@ -78,20 +78,14 @@ def measure(
 
 def _load(server: PostgresServer, users: int, project: SeedFolder | None) -> tuple[SeedRecord, int]:
     drop = f"drop database if exists {DATABASE} with (force)"
-    run(_execute(server, drop, f"create database {DATABASE} template template0", "checkpoint"))
+    execute(server.dsn(), drop, f"create database {DATABASE} template template0", "checkpoint")
     try:
         with peak_memory() as peak:
             dsn = server.dsn(DATABASE)
             record = seed_database(dsn, users=users, seed=SEED, project=project)
         return record, peak.bytes
     finally:
-        run(_execute(server, drop))
-
-
-async def _execute(server: PostgresServer, *statements: str) -> None:
-    async with connected(server.dsn()) as connection:
-        for statement in statements:
-            await connection.execute(statement)
+        execute(server.dsn(), drop)
 
 
 def lines(sizes: Iterator[Size]) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import math
 import os
@@ -18,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import numpy as np
 import pytest
 
@@ -26,7 +24,7 @@ from phasegate.project import VARIABLE
 from phasegate.records.night import Circumstances, Evidence, NightRecord, Ratios, Series
 from phasegate.records.run import Machine, Server
 from phasegate.stack.binaries import BIN_VARIABLE, give_to_service_user, programs, server_version
-from phasegate.stack.database import apply_sql
+from phasegate.stack.database import apply_sql, execute
 from phasegate.stack.postgres import PostgresServer, running_postgres
 from phasegate.stats.paired import ALARM_CONFIDENCE, ratio_of_logs
 
@@ -259,21 +257,13 @@ def serving_tls() -> Callable[[Path], AbstractContextManager[TlsServer]]:
     return _serving_tls
 
 
-async def _execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @pytest.fixture
 def database(postgres: PostgresServer) -> Iterator[str]:
     """DSN of an empty database, dropped afterwards."""
     name = f"test_{next(_numbers)}"
-    asyncio.run(_execute(postgres.dsn(), f"create database {name}"))
+    execute(postgres.dsn(), f"create database {name}")
     yield postgres.dsn(name)
-    asyncio.run(_execute(postgres.dsn(), f"drop database {name} with (force)"))
+    execute(postgres.dsn(), f"drop database {name} with (force)")
 
 
 HOSTED_PROJECT = Path(__file__).with_name("hosted_project.sql").read_text(encoding="utf-8")
@@ -294,8 +284,8 @@ end $$
 def hosted(postgres: PostgresServer, database: str) -> str:
     """DSN of an empty database as hosted Supabase makes it, of its owner, who is no superuser."""
     name = database.rpartition("/")[2]
-    asyncio.run(_execute(database, MAKE_HOSTED_ROLE))
-    asyncio.run(_execute(database, f"alter database {name} owner to {HOSTED_ROLE}"))
+    execute(database, MAKE_HOSTED_ROLE)
+    execute(database, f"alter database {name} owner to {HOSTED_ROLE}")
     apply_sql(database, "supabase")
-    asyncio.run(_execute(database, HOSTED_PROJECT))
+    execute(database, HOSTED_PROJECT)
     return f"postgresql://{HOSTED_ROLE}:{HOSTED_PASSWORD}@127.0.0.1:{postgres.port}/{name}"

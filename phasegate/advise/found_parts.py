@@ -18,7 +18,7 @@ from sqlglot.errors import SqlglotError
 
 from phasegate.advise.schema import Schema, read_schema
 from phasegate.project import About, Project, TechniqueFolder, transactional
-from phasegate.stack.database import connected, read_sql, run
+from phasegate.stack.database import connected, fetch, read_sql, run
 
 # It warns of each statement that it keeps as text, such as RESET: nothing is lost by that.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -113,14 +113,7 @@ def holds_users(dsn: str, about: About) -> bool:
     Raises:
         CannotMeasure: the server cannot be reached.
     """
-
-    async def work() -> bool:
-        async with connected(dsn, statement_cache_size=0) as connection:
-            return bool(
-                await connection.fetchval("select to_regclass($1) is not null", about.users_table)
-            )
-
-    return run(work())
+    return bool(fetch(dsn, "select to_regclass($1) is not null", about.users_table)[0][0])
 
 
 async def _present(connection: asyncpg.Connection, technique: TechniqueFolder) -> bool:

@@ -18,7 +18,7 @@ from phasegate.advise.statements import LOG_LINE_PREFIX, Seen, read_log, read_st
 from phasegate.levels.runner import running_level
 from phasegate.load.run import Target, run_stage
 from phasegate.project import Project
-from phasegate.stack.database import connected, run
+from phasegate.stack.database import execute
 from phasegate.stack.postgres import PostgresServer
 
 # Enough for each kind of session to come up several times, on the smallest data set.
@@ -78,7 +78,7 @@ def watch(
     with _logging(server, dsn) as mark, running_level(
         server, dsn, level, folder=folder / "level", replica=False
     ) as running:  # fmt: skip
-        run(_reset(dsn, server))
+        _reset(dsn)
         load = run_stage(
             Target(running.api.url, running.api.anon_key, running.jwt_secret),
             stage=STAGE,
@@ -105,30 +105,25 @@ def _logging(server: PostgresServer, dsn: str) -> Iterator[int]:
     """Statements are logged until the block ends; yields where the log stands."""
     name = quoted(dsn.rpartition("/")[2])
     mark = server.log.stat().st_size
-    run(_execute(dsn, "create extension if not exists pg_stat_statements"))
-    run(_execute(dsn, *(f"alter database {name} set {k} = '{v}'" for k, v in SETTINGS.items())))
+    execute(dsn, "create extension if not exists pg_stat_statements")
+    execute(dsn, *(f"alter database {name} set {k} = '{v}'" for k, v in SETTINGS.items()))
     try:
         yield mark
     finally:
-        run(_execute(dsn, *(f"alter database {name} reset {k}" for k in SETTINGS)))
-        run(_execute(dsn, "alter system reset log_line_prefix", "select pg_reload_conf()"))
+        execute(dsn, *(f"alter database {name} reset {k}" for k in SETTINGS))
+        execute(dsn, "alter system reset log_line_prefix", "select pg_reload_conf()")
         os.truncate(server.log, mark)
 
 
-async def _reset(dsn: str, server: PostgresServer) -> None:
+def _reset(dsn: str) -> None:
     """Count anew; the prefix of the log is the server's, and a restart forgets it."""
-    del server
-    async with connected(dsn) as connection:
-        await connection.execute(f"alter system set log_line_prefix = '{LOG_LINE_PREFIX}'")
-        await connection.execute("select pg_reload_conf()")
-        await connection.execute("select pg_stat_statements_reset()")
-        await connection.execute("select pg_stat_reset()")
-
-
-async def _execute(dsn: str, *statements: str) -> None:
-    async with connected(dsn) as connection:
-        for statement in statements:
-            await connection.execute(statement)
+    execute(
+        dsn,
+        f"alter system set log_line_prefix = '{LOG_LINE_PREFIX}'",
+        "select pg_reload_conf()",
+        "select pg_stat_statements_reset()",
+        "select pg_stat_reset()",
+    )
 
 
 def _said_since(log: Path, mark: int) -> str:

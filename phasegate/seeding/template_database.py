@@ -20,7 +20,7 @@ from phasegate.records.seed import SeedRecord
 from phasegate.seeding.dataset import broke_off, reason_of, seed_database
 from phasegate.seeding.dataset_spec import DatasetSpec, OnProgress, dataset_spec
 from phasegate.seeding.target import check_disk, sql
-from phasegate.stack.database import apply_sql, connected, run
+from phasegate.stack.database import apply_sql, connected, execute, run
 from phasegate.stack.levels import FOUNDATION, apply_level
 from phasegate.stack.postgres import PostgresServer
 
@@ -156,12 +156,7 @@ def copy_dataset(server: PostgresServer, *, users: int, database: str) -> str:
 
 def drop_copy(server: PostgresServer, database: str) -> None:
     """Drop `database` and cut off whoever uses it; nothing happens where there is none."""
-
-    async def work() -> None:
-        async with connected(server.dsn()) as connection:
-            await connection.execute(f"drop database if exists {database} with (force)")
-
-    run(work())
+    execute(server.dsn(), f"drop database if exists {database} with (force)")
 
 
 async def _copy(server: PostgresServer, template: str, database: str) -> None:

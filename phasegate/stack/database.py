@@ -156,6 +156,32 @@ def _inside_a_loop() -> bool:
     return True
 
 
+def execute(dsn: str, *statements: str) -> None:
+    """Run each statement by itself, outside any transaction.
+
+    Raises:
+        CannotMeasure: the server cannot be reached.
+        asyncpg.PostgresError: a statement failed; those before it stay.
+    """
+
+    async def work() -> None:
+        async with connected(dsn, statement_cache_size=0) as connection:
+            for statement in statements:
+                await connection.execute(statement)
+
+    run(work())
+
+
+def fetch(dsn: str, query: str, *arguments: Any) -> list[asyncpg.Record]:
+    """The rows of one query; errors as `execute`."""
+
+    async def work() -> list[asyncpg.Record]:
+        async with connected(dsn, statement_cache_size=0) as connection:
+            return list(await connection.fetch(query, *arguments))
+
+    return run(work())
+
+
 async def execute_sql(connection: asyncpg.Connection, *names: str | Path) -> None:
     """Run each file of `read_sql`, in order, all in one transaction.
 

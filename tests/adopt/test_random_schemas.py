@@ -15,6 +15,7 @@ from phasegate.adopt.population import Guess, guess_population
 from phasegate.adopt.shape import Place, read_shape
 from phasegate.project import SeedFolder
 from phasegate.seeding import seed_database
+from phasegate.stack.database import execute
 from phasegate.stack.postgres import PostgresServer
 
 from .random_schemas import Schema, schemas
@@ -113,14 +114,6 @@ async def judge(dsn: str, guess: Guess) -> None:
         await connection.close()
 
 
-async def _execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @settings(
     max_examples=int(WANTED or 8),
     derandomize=not WANTED,
@@ -132,7 +125,7 @@ async def _execute(dsn: str, statement: str) -> None:
 def test_any_schema_is_guessed_and_filled(postgres: PostgresServer, schema: Schema) -> None:
     name = f"adopted_{next(_numbers)}"
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(_execute(postgres.dsn(), f"create database {name}"))
+        execute(postgres.dsn(), f"create database {name}")
         try:
             guess = asyncio.run(guess_of(postgres.dsn(name), schema))
             assert guess.problems == ()
@@ -144,4 +137,4 @@ def test_any_schema_is_guessed_and_filled(postgres: PostgresServer, schema: Sche
             assert {one.rpartition(".")[2] for one in rows} == declared
             asyncio.run(judge(postgres.dsn(name), guess))
         finally:
-            asyncio.run(_execute(postgres.dsn(), f"drop database {name} with (force)"))
+            execute(postgres.dsn(), f"drop database {name} with (force)")

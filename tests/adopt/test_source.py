@@ -15,7 +15,7 @@ from phasegate.adopt import source as source_module
 from phasegate.adopt.source import Source, read_source
 from phasegate.model.errors import CannotMeasure, ConfigurationError, PhasegateError, Refused
 from phasegate.stack.binaries import BIN_VARIABLE, programs, server_version
-from phasegate.stack.database import connected
+from phasegate.stack.database import execute
 from phasegate.stack.postgres import running_postgres
 from phasegate.stack.replica import PRIMARY_SETTINGS, await_catch_up, running_replica
 
@@ -33,15 +33,6 @@ insert into public.users select gen_random_uuid(), 'SECRET' || n || '@mail.test'
     from generate_series(1, 500) as n;
 analyze public.users;
 """
-
-
-async def _execute(dsn: str, text: str) -> None:
-    async with connected(dsn) as connection:
-        await connection.execute(text)
-
-
-def execute(dsn: str, text: str) -> None:
-    asyncio.run(_execute(dsn, text))
 
 
 def read(dsn: str, wanted: Sequence[str] = ()) -> Source:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
-import asyncpg
 import pytest
 import sqlglot
 
@@ -13,6 +11,7 @@ from phasegate import seeding
 from phasegate.advise.found_parts import IndexShape, found_parts, holds_users, shape_of
 from phasegate.advise.inventory import inventory, lines
 from phasegate.project import load_project
+from phasegate.stack.database import execute
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer
 
@@ -66,12 +65,7 @@ def test_parts_are_found_under_any_name_and_nothing_is_written(
     seeding.seed_database(database, users=50, seed=1, jobs=1)
     apply_level(database, 3, project)
 
-    async def work() -> None:
-        connection = await asyncpg.connect(database)
-        await connection.execute(RENAMED)
-        await connection.close()
-
-    asyncio.run(work())
+    execute(database, RENAMED)
     found = found_parts(database, project)
     assert found["idx_tasks_user_created"] == "tasks_of_a_user"
     assert found["user_stats"] == "private.figures"

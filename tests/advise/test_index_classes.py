@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import asyncpg
 import pytest
 
 from instruments.planted_faults import generate
@@ -21,6 +19,7 @@ from phasegate.advise.statements import Seen
 from phasegate.advise.world import prepare
 from phasegate.project import VARIABLE, Project, load_project, transactional
 from phasegate.records.advice import Finding
+from phasegate.stack.database import execute, fetch
 from phasegate.stack.postgres import PostgresServer
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone]  # judges times
@@ -142,7 +141,7 @@ def measured(
         patched.setenv(VARIABLE, str(root))
         project = load_project(root)
         dsn, _ = seeding.ensure_dataset(postgres, users=USERS, seed=SEED)
-        asyncio.run(_execute(dsn, TABLE))
+        execute(dsn, TABLE)
         asked = [
             Seen(text, 100, 1e3, values=(tuple(sent),))
             for text, *sent in {**CLASSES, **NEEDLESS}.values()
@@ -161,26 +160,8 @@ def measured(
         yield Measured(project, found, made)
 
 
-async def _fetch(dsn: str, query: str) -> object:
-    connection = await asyncpg.connect(dsn)
-    try:
-        return await connection.fetchval(query)
-    finally:
-        await connection.close()
-
-
-async def _fetched(dsn: str, query: str) -> list[tuple[object, ...]]:
-    connection = await asyncpg.connect(dsn)
-    try:
-        return [tuple(row) for row in await connection.fetch(query)]
-    finally:
-        await connection.close()
-
-
-async def _execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(statement)
-    await connection.close()
+def value(dsn: str, query: str) -> object:
+    return fetch(dsn, query)[0][0]
 
 
 @pytest.mark.parametrize("definition", CLASSES)
@@ -208,17 +189,17 @@ def test_a_log_is_partitioned_by_month_on_a_copy_and_nothing_of_it_stays(
     (made,) = [each for each in measured.candidates if each.id == BY_MONTH]
     assert "the migration moves none" in made.note
     count = "select count(*) from documents"
-    assert asyncio.run(_fetch(dsn, "select to_regclass('phasegate_bench.documents')")) is None
-    rows = asyncio.run(_fetch(dsn, count))
+    assert value(dsn, "select to_regclass('phasegate_bench.documents')") is None
+    rows = value(dsn, count)
     present = made.files["present.sql"]
-    assert asyncio.run(_fetch(dsn, present)) is False
-    asyncio.run(_execute(dsn, transactional(made.files["migration.sql"])))
-    asyncio.run(_execute(dsn, NEXT_MONTHS_ROW))
-    assert asyncio.run(_fetch(dsn, present)) is True
-    assert asyncio.run(_fetch(dsn, count)) == rows + 1
-    asyncio.run(_execute(dsn, transactional(made.files["undo.sql"])))
-    assert asyncio.run(_fetch(dsn, present)) is False
-    assert asyncio.run(_fetch(dsn, count)) == rows + 1
+    assert value(dsn, present) is False
+    execute(dsn, transactional(made.files["migration.sql"]))
+    execute(dsn, NEXT_MONTHS_ROW)
+    assert value(dsn, present) is True
+    assert value(dsn, count) == rows + 1
+    execute(dsn, transactional(made.files["undo.sql"]))
+    assert value(dsn, present) is False
+    assert value(dsn, count) == rows + 1
 
 
 @pytest.mark.parametrize("throughout", [False, True])
@@ -231,19 +212,19 @@ def test_a_log_of_any_schema_keeps_its_rows_rights_and_policies_in_months_and_ba
     proposed = candidates(project, read_schema(dsn), asked, prepare(dsn, [OF_LETTERS]))
     (made,) = [each for each in proposed if each.kind == "partitions"]
     forward, back = ("throughout", "throughout_undo") if throughout else ("migration", "undo")
-    before = asyncio.run(_fetched(dsn, LETTERS))
-    asyncio.run(_execute(dsn, transactional(made.files[f"{forward}.sql"])))
-    assert asyncio.run(_fetched(dsn, LETTERS)) == before
-    assert asyncio.run(_fetch(dsn, made.files["present.sql"])) is True
-    months = dict(asyncio.run(_fetched(dsn, MONTHS)))
+    before = fetch(dsn, LETTERS)
+    execute(dsn, transactional(made.files[f"{forward}.sql"]))
+    assert fetch(dsn, LETTERS) == before
+    assert value(dsn, made.files["present.sql"]) is True
+    months = dict(fetch(dsn, MONTHS))
     if throughout:
         assert len(months) == 10
         assert months["archive.letters_p2025_02"] == 28
     else:
         assert months == {"archive.letters_before": 300}
-    asyncio.run(_execute(dsn, transactional(made.files[f"{back}.sql"])))
-    assert asyncio.run(_fetched(dsn, LETTERS)) == before
-    assert dict(asyncio.run(_fetched(dsn, MONTHS))) == {"archive.letters": 300}
+    execute(dsn, transactional(made.files[f"{back}.sql"]))
+    assert fetch(dsn, LETTERS) == before
+    assert dict(fetch(dsn, MONTHS)) == {"archive.letters": 300}
 
 
 def test_a_table_that_others_hang_on_is_not_proposed_in_months(
@@ -251,9 +232,9 @@ def test_a_table_that_others_hang_on_is_not_proposed_in_months(
 ) -> None:
     dsn = postgres.dsn(f"phasegate_{USERS}")
     asked, types = [Seen(OF_LETTERS, 100, 1e3)], prepare(dsn, [OF_LETTERS])
-    asyncio.run(_execute(dsn, "create view archive.bodies as select body from archive.letters"))
+    execute(dsn, "create view archive.bodies as select body from archive.letters")
     found = candidates(measured.project, read_schema(dsn), asked, types)
-    asyncio.run(_execute(dsn, "drop view archive.bodies"))
+    execute(dsn, "drop view archive.bodies")
     assert [each.id for each in found if each.kind == "partitions"] == []
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from phasegate.api import Api, running_api
 from phasegate.api.database import CATALOGUE_AGE_MIN_S
+from phasegate.stack.database import execute
 from phasegate.stack.postgres import PostgresServer
 from phasegate.stack.tokens import mint, mint_key
 
@@ -82,14 +83,6 @@ async def _apply(dsn: str, *names: str) -> None:
         await connection.close()
 
 
-async def _execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 class Owner:
     """The owner's own way to a database: one connection, kept open from call to call."""
 
@@ -112,12 +105,6 @@ class Owner:
 def apply_files() -> Callable[..., Awaitable[None]]:
     """Coroutine (dsn, *names): runs seed/<name>.sql or stack/sql/<name>.sql."""
     return _apply
-
-
-@pytest.fixture(scope="session")
-def execute() -> Callable[[str, str], None]:
-    """(dsn, statement): do something as the owner."""
-    return lambda dsn, statement: asyncio.run(_execute(dsn, statement))
 
 
 @pytest.fixture
@@ -181,15 +168,15 @@ class Service:
 @pytest.fixture(scope="session")
 def shared_service(postgres: PostgresServer) -> Iterator[Service]:
     """One API on one database for all tests that leave the rows as they were."""
-    asyncio.run(_execute(postgres.dsn(), "create database api_shared"))
+    execute(postgres.dsn(), "create database api_shared")
     dsn = postgres.dsn("api_shared")
     asyncio.run(_apply(dsn, "schema", "keys", "supabase", "policies", "functions"))
-    asyncio.run(_execute(dsn, ROWS))
+    execute(dsn, ROWS)
     owner = Owner(dsn)
     with running_api(dsn, jwt_secret=SECRET, pool_size=4) as api:
         yield Service(api, owner)
     owner.close()
-    asyncio.run(_execute(postgres.dsn(), "drop database api_shared with (force)"))
+    execute(postgres.dsn(), "drop database api_shared with (force)")
 
 
 @pytest.fixture

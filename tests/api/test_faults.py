@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from phasegate.api import Api, running_api
+from phasegate.stack.database import execute
 from phasegate.stack.postgres import PostgresServer, running_postgres, start_postgres
 from phasegate.stack.processes import postmaster_of
 from phasegate.stack.tokens import mint
@@ -46,7 +47,7 @@ def _client(api: Api, **options: Any) -> httpx.Client:
 
 
 @pytest.fixture
-def slow_database(prepared: str, execute: Any) -> str:
+def slow_database(prepared: str) -> str:
     execute(prepared, SLEEP + f"insert into profiles values ('{USER}', 'A', 'en_GB', now());")
     return prepared
 
@@ -94,7 +95,7 @@ def test_a_slow_statement_ends_with_its_roles_time_out(small: Api) -> None:
         assert client.post("/rpc/slow", json={"seconds": 0}).status_code == 200
 
 
-def test_a_frozen_database_has_an_answer_too(slow_database: str, execute: Any) -> None:
+def test_a_frozen_database_has_an_answer_too(slow_database: str) -> None:
     with (
         running_api(slow_database, jwt_secret=SECRET, pool_size=1, gateway_timeout_s=1.0) as api,
         _client(api) as client,
@@ -143,9 +144,7 @@ def test_a_client_that_hangs_up_in_its_body_does_no_harm(small: Api) -> None:
         assert client.get("/tasks").json() == []
 
 
-def test_bodies_of_ten_megabytes_are_served_and_larger_ones_refused(
-    slow_database: str, execute: Any
-) -> None:
+def test_bodies_of_ten_megabytes_are_served_and_larger_ones_refused(slow_database: str) -> None:
     big = {"user_id": USER, "title": "x" * 10_000_000}
     with running_api(slow_database, jwt_secret=SECRET, pool_size=2) as api, _client(api) as client:
         assert client.post("/tasks", json=big).status_code == 201
@@ -198,7 +197,7 @@ def test_a_zero_byte_is_the_callers_mistake(
 
 
 @pytest.fixture
-def own_server(apply_files: Any, execute: Any) -> Iterator[PostgresServer]:
+def own_server(apply_files: Any) -> Iterator[PostgresServer]:
     """A server that may be killed."""
     with tempfile.TemporaryDirectory(prefix="phasegate-test-") as folder:
         Path(folder).chmod(0o755)  # as root, the server runs as another user

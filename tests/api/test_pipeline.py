@@ -230,7 +230,7 @@ def test_waiters_that_give_up_or_are_cancelled_lose_no_connection(database: str)
     asyncio.run(work())
 
 
-def test_a_pool_replaces_connections_that_died(database: str, execute: Any) -> None:
+def test_a_pool_replaces_connections_that_died(database: str) -> None:
     async def work() -> None:
         pool = _pool(database, 2)
         held = [await pool.acquire() for _ in range(2)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,18 +15,10 @@ from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.load import LoadRecord
 from phasegate.records.matrix import MatrixRecord
-from phasegate.stack.database import connected
+from phasegate.stack.database import execute
 from phasegate.stack.postgres import PostgresServer
 
 USERS = 300
-
-
-def execute(dsn: str, statement: str) -> None:
-    async def work() -> None:
-        async with connected(dsn) as connection:
-            await connection.execute(statement)
-
-    asyncio.run(work())
 
 
 @pytest.fixture

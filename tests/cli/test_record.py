@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -14,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from phasegate.api import running_api
@@ -25,7 +23,7 @@ from phasegate.record.select import select
 from phasegate.record.template import taken_apart
 from phasegate.record.weights import form_of_request, form_of_statement
 from phasegate.seeding import seed_database
-from phasegate.stack.database import apply_sql
+from phasegate.stack.database import apply_sql, fetch
 
 CommandLine = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -65,19 +63,6 @@ class App:
     url: str
     key: str
     users: tuple[str, ...]
-
-
-async def _fetch(dsn: str, statement: str) -> list[asyncpg.Record]:
-    connection = await asyncpg.connect(dsn)
-    try:
-        found: list[asyncpg.Record] = await connection.fetch(statement)
-        return found
-    finally:
-        await connection.close()
-
-
-def fetch(dsn: str, statement: str) -> list[asyncpg.Record]:
-    return asyncio.run(_fetch(dsn, statement))
 
 
 @pytest.fixture

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from phasegate.seeding import seed_database
-from phasegate.stack.database import connected
+from phasegate.stack.database import execute, fetch
 from phasegate.stack.levels import apply_level, current_level
 
 USERS = 20
@@ -33,14 +31,6 @@ union all
 select format('%s %s %s %s', tablename, policyname, qual, with_check) from pg_policies
 order by 1
 """
-
-
-def fetch(dsn: str, statement: str) -> list[Any]:
-    async def work() -> list[Any]:
-        async with connected(dsn) as connection:
-            return [tuple(row) for row in await connection.fetch(statement)]
-
-    return asyncio.run(work())
 
 
 def phasegate(*arguments: str, dsn: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -94,11 +84,7 @@ def test_every_level_can_be_applied_after_every_other(hosted: str) -> None:
 def test_the_printed_text_runs_as_it_is(hosted: str, database: str) -> None:
     seed_database(hosted, users=USERS, seed=1)
 
-    async def work(text: str) -> None:
-        async with connected(hosted) as connection:
-            await connection.execute(text)
-
-    asyncio.run(work(phasegate("--level", "3").stdout))
+    execute(hosted, phasegate("--level", "3").stdout)
     assert current_level(hosted) == 3
 
 
@@ -115,7 +101,7 @@ def test_a_plain_database_is_opened_to_its_users_by_its_level(database: str) -> 
 )
 def test_a_database_of_somebody_elses_is_left_as_it_is(database: str, made: str) -> None:
     for statement in made.split("; "):
-        asyncio.run(_execute(database, statement))
+        execute(database, statement)
     before = fetch(database, CATALOGUE)
     done = phasegate("--level", "2", "--apply", dsn=database)
     assert (done.returncode, done.stdout) == (2, "")
@@ -127,7 +113,7 @@ def test_a_database_of_somebody_elses_is_left_as_it_is(database: str, made: str)
 def test_a_table_that_was_replaced_since_is_left_as_it_is(database: str) -> None:
     seed_database(database, users=USERS, seed=1)
     replaced = "drop table activity_logs; create table activity_logs (id int)"
-    asyncio.run(_execute(database, replaced))
+    execute(database, replaced)
     before = fetch(database, CATALOGUE)
     done = phasegate("--level", "2", "--apply", dsn=database)
     assert (done.returncode, done.stdout) == (2, "")
@@ -135,14 +121,9 @@ def test_a_table_that_was_replaced_since_is_left_as_it_is(database: str) -> None
     assert fetch(database, CATALOGUE) == before
 
 
-async def _execute(dsn: str, statement: str) -> None:
-    async with connected(dsn) as connection:
-        await connection.execute(statement)
-
-
 def test_who_may_not_is_told_and_nothing_is_half_done(hosted: str, database: str) -> None:
     seed_database(hosted, users=USERS, seed=1)
-    asyncio.run(_execute(database, "alter table tasks owner to postgres"))
+    execute(database, "alter table tasks owner to postgres")
     before = fetch(database, CATALOGUE)
     done = phasegate("--level", "2", "--apply", dsn=hosted)
     assert done.returncode == 3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -23,7 +22,7 @@ from phasegate.records import store
 from phasegate.records.advice import AdviceRecord
 from phasegate.records.load import LoadRecord
 from phasegate.records.target import TargetRecord
-from phasegate.stack.database import connected
+from phasegate.stack.database import execute, fetch
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer
 from phasegate.stack.tokens import mint_key
@@ -76,22 +75,6 @@ def staging(postgres: PostgresServer) -> Iterator[Staging]:
     apply_level(dsn, 2)
     with running_api(dsn, jwt_secret=SECRET, level=2) as api:
         yield Staging(api, dsn)
-
-
-def execute(dsn: str, statement: str) -> None:
-    async def work() -> None:
-        async with connected(dsn) as connection:
-            await connection.execute(statement)
-
-    asyncio.run(work())
-
-
-def fetch(dsn: str, query: str) -> object:
-    async def work() -> object:
-        async with connected(dsn) as connection:
-            return await connection.fetchval(query)
-
-    return asyncio.run(work())
 
 
 @dataclass(frozen=True)
@@ -320,20 +303,11 @@ def test_sessions_of_users_that_are_not_there_are_no_load(asked, gate, staging):
 
 
 def test_a_table_that_the_api_does_not_serve_is_named_before_any_load(gate, staging):
-    import asyncio
-
-    import asyncpg
-
-    async def rename(statement: str) -> None:
-        connection = await asyncpg.connect(staging.dsn)
-        await connection.execute(statement)
-        await connection.close()
-
-    asyncio.run(rename("alter table public.tasks rename to other_tasks"))
+    execute(staging.dsn, "alter table public.tasks rename to other_tasks")
     try:
         found = gate(*live(staging))
     finally:
-        asyncio.run(rename("alter table public.other_tasks rename to tasks"))
+        execute(staging.dsn, "alter table public.other_tasks rename to tasks")
     assert (found.verdict["decision"], found.code) == ("INVALID", 3)
     (why,) = (text for text in found.reasons("invalid") if "The run failed" in text)
     assert "gives 404 " in why

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from phasegate.project import SeedFolder
-from phasegate.stack.database import connected, read_sql
+from phasegate.stack.database import execute, read_sql
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer
 
@@ -19,12 +18,6 @@ USERS = 300
 TEMPLATE = "benchmark_population"
 
 _numbers = itertools.count(1)
-
-
-async def _execute(dsn: str, *statements: str) -> None:
-    async with connected(dsn) as connection:
-        for statement in statements:
-            await connection.execute(statement)
 
 
 @pytest.fixture(scope="session")
@@ -36,20 +29,18 @@ def population(postgres: PostgresServer) -> str:
 
 def populate(server: PostgresServer) -> str:
     """Make the population on `server`, and return its DSN."""
-    asyncio.run(_execute(server.dsn(), f"create database {TEMPLATE}"))
-    asyncio.run(
-        _execute(
-            server.dsn(TEMPLATE),
-            read_sql(SeedFolder().schema),
-            POPULATION,
-            read_sql(SeedFolder().keys),
-            "create schema phasegate",
-            "create table phasegate.dataset"
-            " (state text, users int, seed bigint, sha256 text, tables oid[])",
-            f"insert into phasegate.dataset select 'complete', {USERS}, 1, 'feed', array_agg(oid)"
-            " from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')",
-            "analyze",
-        )
+    execute(server.dsn(), f"create database {TEMPLATE}")
+    execute(
+        server.dsn(TEMPLATE),
+        read_sql(SeedFolder().schema),
+        POPULATION,
+        read_sql(SeedFolder().keys),
+        "create schema phasegate",
+        "create table phasegate.dataset"
+        " (state text, users int, seed bigint, sha256 text, tables oid[])",
+        f"insert into phasegate.dataset select 'complete', {USERS}, 1, 'feed', array_agg(oid)"
+        " from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')",
+        "analyze",
     )
     apply_level(server.dsn(TEMPLATE), 1)
     return server.dsn(TEMPLATE)
@@ -65,6 +56,6 @@ def populated_server() -> Callable[[PostgresServer], str]:
 def populated(postgres: PostgresServer, population: str) -> Iterator[str]:
     """DSN of a fresh copy of the population, dropped afterwards."""
     name = f"populated_{next(_numbers)}"
-    asyncio.run(_execute(postgres.dsn(), f"create database {name} template {population}"))
+    execute(postgres.dsn(), f"create database {name} template {population}")
     yield postgres.dsn(name)
-    asyncio.run(_execute(postgres.dsn(), f"drop database {name} with (force)"))
+    execute(postgres.dsn(), f"drop database {name} with (force)")

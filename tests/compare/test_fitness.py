@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Iterator
 
@@ -12,18 +11,9 @@ from phasegate.compare.dataset import DataSet, read_dataset
 from phasegate.compare.libpq import Session
 from phasegate.compare.session import BenchmarkSession, Budget
 from phasegate.model.errors import CannotMeasure, ConfigurationError
-from phasegate.stack.database import connected
+from phasegate.stack.database import execute
 
 PASSWORD = "of-the-tests"  # noqa: S105 - opens nothing else
-
-
-def execute(dsn: str, *statements: str) -> None:
-    async def work() -> None:
-        async with connected(dsn) as connection:
-            for statement in statements:
-                await connection.execute(statement)
-
-    asyncio.run(work())
 
 
 def read(dsn: str) -> DataSet:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from phasegate.compare.run import run_benchmarks
 from phasegate.model.errors import CannotMeasure, ConfigurationError
 from phasegate.project import VARIABLE, load_project
 from phasegate.records.benchmark import BenchmarkRecord
-from phasegate.stack.database import connected, read_sql
+from phasegate.stack.database import execute, read_sql
 from phasegate.stack.levels import apply_parts, present_parts
 
 pytestmark = pytest.mark.integration
@@ -106,12 +105,7 @@ def shop(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def data(database: str) -> str:
-    async def fill() -> None:
-        async with connected(database) as connection:
-            for text in (read_sql("supabase"), DATA):
-                await connection.execute(text)
-
-    asyncio.run(fill())
+    execute(database, read_sql("supabase"), DATA)
     return database
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -19,20 +18,11 @@ from phasegate.project import load_project
 from phasegate.records import store
 from phasegate.records.benchmark import BenchmarkRecord
 from phasegate.records.planner_settings import PlannerSetting, sentences, warnings
-from phasegate.stack.database import connected
+from phasegate.stack.database import execute
 from phasegate.stack.inspect import look_at, planner_settings
 
 REPOSITORY = Path(__file__).parents[2]
 Alter = Callable[[str, str], None]
-
-
-def execute(dsn: str, *statements: str) -> None:
-    async def work() -> None:
-        async with connected(dsn) as connection:
-            for statement in statements:
-                await connection.execute(statement)
-
-    asyncio.run(work())
 
 
 def by_libpq(dsn: str) -> tuple[PlannerSetting, ...]:

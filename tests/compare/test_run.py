@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -18,7 +17,7 @@ from phasegate.compare.run import run_benchmarks
 from phasegate.model.errors import CannotMeasure, ConfigurationError
 from phasegate.records import store
 from phasegate.records.benchmark import BenchmarkRecord
-from phasegate.stack.database import connected
+from phasegate.stack.database import execute, fetch
 from phasegate.stack.levels import current_level
 
 REPOSITORY = Path(__file__).parents[2]
@@ -42,12 +41,7 @@ def by_hand(dsn: str | None, *arguments: str) -> subprocess.CompletedProcess[str
 
 def fetched(dsn: str, query: str) -> Any:
     """One value."""
-
-    async def work() -> Any:
-        async with connected(dsn) as connection:
-            return await connection.fetchval(query)
-
-    return asyncio.run(work())
+    return fetch(dsn, query)[0][0]
 
 
 CONTENTS = """
@@ -137,7 +131,7 @@ def test_a_session_that_cannot_measure_passes_its_reason_on(database: str, tmp_p
 def test_arms_that_answer_differently_end_the_session_and_nothing_is_saved(
     populated: str, tmp_path: Path
 ) -> None:
-    fetched(populated, "delete from activity_logs where id % 100 = 0 returning 1")
+    execute(populated, "delete from activity_logs where id % 100 = 0")
     with pytest.raises(CannotMeasure, match=r"logs_\w+: the arms return different rows"):
         run_benchmarks(
             {USERS: populated}, seed_sha256={USERS: "feed"}, seed=1, out=tmp_path, budget_s=3
@@ -149,7 +143,7 @@ def test_arms_that_answer_differently_end_the_session_and_nothing_is_saved(
 def test_a_statement_that_fails_ends_the_session_and_nothing_is_saved(
     populated: str, tmp_path: Path
 ) -> None:
-    fetched(populated, "alter table activity_logs_partitioned rename action to deed")
+    execute(populated, "alter table activity_logs_partitioned rename action to deed")
     with pytest.raises(CannotMeasure, match=r"the statement of arm '.*' fails: column"):
         run_benchmarks(
             {USERS: populated}, seed_sha256={USERS: "feed"}, seed=1, out=tmp_path, budget_s=3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import os
 import shutil
@@ -29,7 +28,7 @@ from phasegate.nightly.paired_runs import Rig, sitting
 from phasegate.records import history
 from phasegate.seeding import ensure_dataset
 from phasegate.stack.binaries import programs
-from phasegate.stack.database import connected
+from phasegate.stack.database import fetch
 from phasegate.stack.postgres import PostgresServer, cluster_dir, running_postgres
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -123,13 +122,10 @@ def _plan(repository: Path, baseline: str, *only: str, budget_s: float = 1.0) ->
 def _left_behind(repository: Path) -> list[str]:
     """Worktrees but the first, and databases of a night."""
 
-    async def databases() -> list[str]:
-        with running_postgres(cluster_dir()) as server:
-            async with connected(server.dsn()) as connection:
-                rows = await connection.fetch("select datname from pg_database")
-        return [row["datname"] for row in rows if "night" in row["datname"]]
-
-    return _git(repository, "worktree", "list").splitlines()[1:] + asyncio.run(databases())
+    with running_postgres(cluster_dir()) as server:
+        names = [row["datname"] for row in fetch(server.dsn(), "select datname from pg_database")]
+    worktrees = _git(repository, "worktree", "list").splitlines()[1:]
+    return worktrees + [name for name in names if "night" in name]
 
 
 @pytest.mark.integration

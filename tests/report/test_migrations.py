@@ -15,6 +15,7 @@ from phasegate import seeding
 from phasegate.model.errors import UsageError
 from phasegate.model.population import user_id
 from phasegate.project import load_project, transactional
+from phasegate.stack.database import execute, fetch
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer
 
@@ -78,39 +79,25 @@ def statements(text: str) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-async def run(dsn: str, text: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        for statement in statements(text):
-            await connection.execute(statement)
-    finally:
-        await connection.close()
+def migrate(dsn: str, text: str) -> None:
+    execute(dsn, *statements(text))
 
 
-async def look(dsn: str) -> tuple[list[str], tuple[int, ...]]:
+def look(dsn: str) -> tuple[list[str], tuple[int, ...]]:
     """The catalogue, and what the tables hold."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        return list(await connection.fetchval(CATALOGUE)), tuple(await connection.fetchrow(COUNTS))
-    finally:
-        await connection.close()
+    return list(fetch(dsn, CATALOGUE)[0][0]), tuple(fetch(dsn, COUNTS)[0])
 
 
 @pytest.fixture(scope="module")
 def app(postgres: PostgresServer) -> str:
     """DSN of a seeded application at level 1; every test leaves it as it found it."""
 
-    async def create() -> None:
-        connection = await asyncpg.connect(postgres.dsn())
-        await connection.execute("create database live_app")
-        await connection.close()
-
-    asyncio.run(create())
+    execute(postgres.dsn(), "create database live_app")
     dsn = postgres.dsn("live_app")
     seeding.seed_database(dsn, users=USERS, seed=SEED, jobs=1)
     apply_level(dsn, 1)
     bare = 'alter policy "own projects" on projects using (user_id = auth.uid())'
-    asyncio.run(run(dsn, bare))  # what `rls_uid` is there for
+    migrate(dsn, bare)  # what `rls_uid` is there for
     return dsn
 
 
@@ -163,8 +150,10 @@ async def writing(dsn: str) -> AsyncIterator[Writer]:
     finally:
         stop.set()
         await task
-        await run(
-            dsn, "delete from tasks where title = 'mine'; delete from activity_logs where id < 0"
+        await asyncio.to_thread(
+            migrate,
+            dsn,
+            "delete from tasks where title = 'mine'; delete from activity_logs where id < 0",
         )
 
 
@@ -172,17 +161,17 @@ async def writing(dsn: str) -> AsyncIterator[Writer]:
 def test_up_and_undo_beside_a_writer_leave_everything_as_it_was(app, technique):
     async def all_of_it() -> Writer:
         async with writing(app) as writer:
-            await run(app, migration_of(technique))
-            changed, _ = await look(app)
+            await asyncio.to_thread(migrate, app, migration_of(technique))
+            changed, _ = await asyncio.to_thread(look, app)
             assert set(changed) != set(before[0])
             # With the migration in place it goes on.
             await asyncio.wait_for(writer.goes_on(3), LOCK_TIMEOUT_S)
-            await run(app, migration_of(technique, undo=True))
+            await asyncio.to_thread(migrate, app, migration_of(technique, undo=True))
         return writer
 
-    before = asyncio.run(look(app))
+    before = look(app)
     writer = asyncio.run(all_of_it())
-    assert asyncio.run(look(app)) == before
+    assert look(app) == before
     assert writer.slowest_s < LOCK_TIMEOUT_S
 
 
@@ -192,12 +181,12 @@ ONCE = ("logs_window",)
 
 @pytest.mark.parametrize("technique", [name for name in MIGRATIONS if name not in ONCE])
 def test_a_migration_can_be_run_twice_and_undone_twice(app, technique):
-    before = asyncio.run(look(app))
+    before = look(app)
     for undo in (False, True):
         states = []
         for _ in range(2):
-            asyncio.run(run(app, migration_of(technique, undo=undo)))
-            states.append(asyncio.run(look(app)))
+            migrate(app, migration_of(technique, undo=undo))
+            states.append(look(app))
         assert states[0] == states[1]
     assert states[1] == before
 
@@ -213,29 +202,29 @@ def test_a_migration_gives_up_where_it_cannot_have_its_lock_and_can_be_run_again
             "begin; lock table tasks, projects, activity_logs in row exclusive mode"
         )
         try:
-            await run(app, short)
+            await asyncio.to_thread(migrate, app, short)
         finally:
             await holder.execute("rollback")
             await holder.close()
 
-    before = asyncio.run(look(app))
+    before = look(app)
     if technique == "user_stats":  # it reads, and takes no lock that a writer holds
         asyncio.run(behind_a_long_transaction())
     else:
         with pytest.raises(asyncpg.LockNotAvailableError):
             asyncio.run(behind_a_long_transaction())
-    asyncio.run(run(app, migration_of(technique)))
-    asyncio.run(run(app, migration_of(technique, undo=True)))
-    assert asyncio.run(look(app)) == before
+    migrate(app, migration_of(technique))
+    migrate(app, migration_of(technique, undo=True))
+    assert look(app) == before
 
 
 def test_a_log_that_is_partitioned_already_is_refused_and_stays_whole(app):
-    asyncio.run(run(app, migration_of("logs_window")))
-    once = asyncio.run(look(app))
+    migrate(app, migration_of("logs_window"))
+    once = look(app)
     with pytest.raises(asyncpg.PostgresError):
-        asyncio.run(run(app, migration_of("logs_window")))
-    assert asyncio.run(look(app)) == once
-    asyncio.run(run(app, migration_of("logs_window", undo=True)))
+        migrate(app, migration_of("logs_window"))
+    assert look(app) == once
+    migrate(app, migration_of("logs_window", undo=True))
 
 
 def test_new_months_of_a_partitioned_log_are_pruned_and_guarded_like_the_table(app):
@@ -257,9 +246,9 @@ def test_new_months_of_a_partitioned_log_are_pruned_and_guarded_like_the_table(a
         finally:
             await connection.close()
 
-    asyncio.run(run(app, migration_of("logs_window")))
+    migrate(app, migration_of("logs_window"))
     plan, seen, guarded = asyncio.run(ask())
-    asyncio.run(run(app, migration_of("logs_window", undo=True)))
+    migrate(app, migration_of("logs_window", undo=True))
     scanned = set(re.findall(r"Scan (?:using \S+ )?on (activity_logs_\w+?)(?:_pkey)? ", plan))
     assert len(scanned) == 1, plan
     assert re.fullmatch(r"activity_logs_p\d{4}_\d{2}", scanned.pop())
@@ -282,9 +271,9 @@ def test_keys_made_without_uuidv7_are_version_7_and_in_order_of_time(app):
         finally:
             await connection.close()
 
-    asyncio.run(run(app, text))
+    migrate(app, text)
     keys = asyncio.run(ask())
-    asyncio.run(run(app, migration_of("uuid_keys", undo=True)))
+    migrate(app, migration_of("uuid_keys", undo=True))
     assert keys == sorted(keys)
     assert {key[14] for key in keys} == {"7"}
     assert {key[19] for key in keys} <= set("89ab")
@@ -314,17 +303,13 @@ def test_every_technique_has_an_answer(technique):
 
 @pytest.mark.parametrize("technique", MIGRATIONS)
 def test_present_tells_whether_a_migration_is_in_place(app, technique):
-    async def ask() -> bool:
-        connection = await asyncpg.connect(app)
-        try:
-            return bool(await connection.fetchval(PROJECT.techniques[technique].present))
-        finally:
-            await connection.close()
+    def ask() -> bool:
+        return bool(fetch(app, PROJECT.techniques[technique].present)[0][0])
 
-    told = [asyncio.run(ask())]
+    told = [ask()]
     for undo in (False, True):
-        asyncio.run(run(app, migration_of(technique, undo=undo)))
-        told.append(asyncio.run(ask()))
+        migrate(app, migration_of(technique, undo=undo))
+        told.append(ask())
     assert told == [False, True, False]
 
 
@@ -339,9 +324,9 @@ def test_a_migration_runs_inside_a_transaction_once_made_transactional(app, tech
         finally:
             await connection.close()
 
-    before = asyncio.run(look(app))
+    before = look(app)
     asyncio.run(up_and_undo())
-    assert asyncio.run(look(app)) == before
+    assert look(app) == before
 
 
 def test_a_technique_that_is_measured_twice_is_applied_once():

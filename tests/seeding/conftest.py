@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from typing import Any
 
 import asyncpg
 import pytest
+
+from phasegate.stack.database import fetch
 
 Query = Callable[..., list[asyncpg.Record]]
 
@@ -16,14 +16,4 @@ Query = Callable[..., list[asyncpg.Record]]
 def query() -> Query:
     """`query(dsn, statement, *arguments)` → rows."""
 
-    async def fetch(dsn: str, statement: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(dsn)
-        try:
-            return list(await connection.fetch(statement, *arguments))
-        finally:
-            await connection.close()
-
-    def run(dsn: str, statement: str, *arguments: Any) -> list[asyncpg.Record]:
-        return asyncio.run(fetch(dsn, statement, arguments))
-
-    return run
+    return fetch

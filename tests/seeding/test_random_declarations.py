@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from phasegate.project import SeedFolder
 from phasegate.seeding import seed_database
+from phasegate.stack.database import execute
 from phasegate.stack.postgres import PostgresServer
 
 _numbers = itertools.count(1)
@@ -166,14 +167,6 @@ async def _judge(dsn: str, tables: list[Drawn]) -> None:
         await connection.close()
 
 
-async def _execute(dsn: str, statement: str) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 # An example takes seconds, so none is made smaller; what failed is printed as it is.
 @settings(
     max_examples=15,
@@ -199,11 +192,11 @@ def test_any_declaration_loads_and_satisfies_every_constraint(
         (root / "seed" / "keys.sql").write_text("\n".join(keys for _, keys in made))
         declared = "start = 2024-01-01\ndays = 60\n" + "\n".join(one.toml() for one in tables)
         (root / "seed" / "population.toml").write_text(declared)
-        asyncio.run(_execute(postgres.dsn(), f"create database {name}"))
+        execute(postgres.dsn(), f"create database {name}")
         try:
             project = SeedFolder(root)
             record = seed_database(postgres.dsn(name), users=users, seed=1, jobs=1, project=project)
             assert {one.name for one in record.relations} == {table.name for table in tables}
             asyncio.run(_judge(postgres.dsn(name), tables))
         finally:
-            asyncio.run(_execute(postgres.dsn(), f"drop database {name} with (force)"))
+            execute(postgres.dsn(), f"drop database {name} with (force)")

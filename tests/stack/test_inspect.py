@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from urllib.parse import urlsplit
 
-import asyncpg
 import msgspec
 import pytest
 
 from phasegate.model.errors import CannotMeasure
 from phasegate.project import About
 from phasegate.stack import inspect
+from phasegate.stack.database import execute, fetch
 from phasegate.stack.inspect import look_at
-
-
-def execute(dsn: str, *statements: str) -> None:
-    async def work() -> None:
-        connection = await asyncpg.connect(dsn)
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
-
-    asyncio.run(work())
 
 
 def as_role(dsn: str, role: str, password: str) -> str:
@@ -56,15 +43,9 @@ def test_partitions_and_their_indexes_are_summed_under_their_table(database: str
 def test_users_are_counted_and_those_asked_for_are_looked_up(database: str) -> None:
     execute(database, PROFILES, "insert into profiles select from generate_series(1, 7)")
 
-    async def ids() -> list[str]:
-        connection = await asyncpg.connect(database)
-        try:
-            return [str(row["id"]) for row in await connection.fetch("select id from profiles")]
-        finally:
-            await connection.close()
-
+    ids = [str(row["id"]) for row in fetch(database, "select id from profiles")]
     someone_else = "00000000-0000-4000-8000-000000000000"
-    found, acting = look_at(database, APP, [*asyncio.run(ids()), someone_else])
+    found, acting = look_at(database, APP, [*ids, someone_else])
     assert (found.users_table, found.registered_users) == ("public.profiles", 7)
     assert (found.counted, acting) == ("counted", 7)
 

@@ -8,19 +8,12 @@ import asyncpg
 import pytest
 
 from phasegate.model.errors import Refused
+from phasegate.stack.database import fetch
 from phasegate.stack.postgres import PostgresServer, free_port, running_postgres
 
 
-async def _value(dsn: str, query: str) -> object:
-    connection = await asyncpg.connect(dsn)
-    try:
-        return await connection.fetchval(query)
-    finally:
-        await connection.close()
-
-
 def test_the_server_answers_and_has_pg_stat_statements(postgres: PostgresServer) -> None:
-    libraries = asyncio.run(_value(postgres.dsn(), "show shared_preload_libraries"))
+    libraries = fetch(postgres.dsn(), "show shared_preload_libraries")[0][0]
     assert libraries == "pg_stat_statements"
 
 
@@ -32,7 +25,7 @@ def test_the_password_is_not_in_the_servers_printed_form(postgres: PostgresServe
 def test_a_wrong_password_is_refused(postgres: PostgresServer) -> None:
     wrong = postgres.dsn().replace(postgres.password, "wrong")
     with pytest.raises(asyncpg.InvalidPasswordError):
-        asyncio.run(_value(wrong, "select 1"))
+        asyncio.run(asyncpg.connect(wrong))
 
 
 def test_a_taken_port_is_named_and_nothing_is_started() -> None:

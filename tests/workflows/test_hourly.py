@@ -10,21 +10,16 @@ from typing import Any
 import asyncpg
 import pytest
 
+from phasegate.stack.database import fetch
+
 HEALTH = "infra-health-check.yml"
 REFRESH = "refresh-user-stats.yml"
 
 
 def on(dsn: str, query: str) -> Any:
     """The value of `query`."""
-
-    async def ask() -> Any:
-        connection = await asyncpg.connect(dsn)
-        try:
-            return await connection.fetchval(query)
-        finally:
-            await connection.close()
-
-    return asyncio.run(ask())
+    found = fetch(dsn, query)
+    return found[0][0] if found else None
 
 
 def test_without_secrets_a_job_names_those_that_are_missing(runner: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 import shutil
@@ -11,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from phasegate import seeding
 from phasegate.api.launch import running_api
 from phasegate.model.catalogue import load as load_catalogue
+from phasegate.stack.database import execute
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer
 
@@ -56,12 +55,7 @@ class Project:
 def project(postgres: PostgresServer) -> Iterator[Project]:
     """300 users at level 2 behind the reference API."""
 
-    async def create() -> None:
-        connection = await asyncpg.connect(postgres.dsn())
-        await connection.execute("create database workflow_staging")
-        await connection.close()
-
-    asyncio.run(create())
+    execute(postgres.dsn(), "create database workflow_staging")
     dsn = postgres.dsn("workflow_staging")
     catalogue = load_catalogue()
     seeding.seed_database(
