@@ -47,7 +47,7 @@ from phasegate.records.gate import GateRecord
 @click.option(
     "--request-budget",
     type=options.POSITIVE,
-    help="Cap on requests sent [20,000]; a --soak elsewhere must say.",
+    help="Cap on requests sent [20,000; none for a --soak of this machine].",
 )
 @click.option(
     "--allow-writes",

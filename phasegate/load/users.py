@@ -101,7 +101,10 @@ class Listed:
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"Cannot read the users in {path}", then=REMEDY) from error
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise ConfigurationError(
+                f"Cannot read the users in {path}: {why}", then=REMEDY
+            ) from error
         heading = lines[0].split(",") if lines and "," in lines[0] else []
         rows = _columns(lines, path) if heading else _words(lines)
         self._users: list[User] = []

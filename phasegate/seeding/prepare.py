@@ -17,7 +17,7 @@ from phasegate.seeding.rights import NOTHING_CHANGED, Found, check_may_write
 from phasegate.seeding.schema import Schema, read_schema
 from phasegate.seeding.target import quoted, sql
 from phasegate.stack.background import nothing_beside
-from phasegate.stack.database import read_sql
+from phasegate.stack.database import read_sql, sql_fault
 from phasegate.stack.levels import undone
 
 CORRECT_IT = "Correct it: tables, types and functions alone; keys go to seed/keys.sql"
@@ -105,11 +105,12 @@ async def note(connection: asyncpg.Connection, before: Objects, statement: str) 
 async def _make(connection: asyncpg.Connection, spec: DatasetSpec) -> None:
     """Run the project's schema; a path or time-out that it sets ends here."""
     is_supabase = await connection.fetchval(sql("has_api_roles"))
+    text = read_sql(spec.folder.schema)
     try:
-        await connection.execute(read_sql(spec.folder.schema))
+        await connection.execute(text)
     except asyncpg.PostgresError as error:
         raise ConfigurationError(
-            f"seed/schema.sql: {error}",
+            sql_fault("seed/schema.sql", text, error),
             untouched=NOTHING_CHANGED,
             then=CORRECT_IT if is_supabase else f"{CORRECT_IT}. {NO_SUPABASE}",
         ) from error
@@ -120,7 +121,15 @@ async def _close(connection: asyncpg.Connection, spec: DatasetSpec) -> None:
     """Row-level security, no policies, no grants; then those that the project has."""
     await connection.execute(sql("close_tables"))
     if spec.folder.policies.exists() and await connection.fetchval(sql("has_api_roles")):
-        await connection.execute(read_sql(spec.folder.policies))
+        text = read_sql(spec.folder.policies)
+        try:
+            await connection.execute(text)
+        except asyncpg.SyntaxOrAccessError as error:
+            raise ConfigurationError(
+                sql_fault("seed/policies.sql", text, error),
+                untouched=NOTHING_CHANGED,
+                then="Correct the statement, then run the same command again",
+            ) from error
 
 
 async def close_what_is_open(

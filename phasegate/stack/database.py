@@ -75,6 +75,15 @@ def read_sql(name: str | Path) -> str:
     return read_text(path, f"{path.parent.name}/{path.name}", untouched="Nothing was changed")
 
 
+def sql_fault(name: str, text: str, error: asyncpg.PostgresError) -> str:
+    """What the server says of a file's `text`: with its line, where the server tells it."""
+    position = getattr(error, "position", None)
+    if position is None:
+        return f"{name}: {error}"
+    line = text.count("\n", 0, int(position) - 1) + 1
+    return f"{name}, line {line}: {error}"
+
+
 def literal(text: str) -> str:
     """`text` as a literal of SQL: for scripts that are shown, which can have no parameters.
 

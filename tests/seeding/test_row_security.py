@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from shutil import copy2, copytree
 
 import asyncpg
 import pytest
 
+from phasegate.model.errors import ConfigurationError
 from phasegate.model.population import user_id
+from phasegate.project import SeedFolder
 from phasegate.seeding import ensure_dataset, seed_database
 from phasegate.stack.levels import apply_level
 from phasegate.stack.postgres import PostgresServer
 
 Query = Callable[..., list[asyncpg.Record]]
 
+ROOT = Path(__file__).resolve().parents[2]
 USERS = 20
 SEED = 1
 TABLES = ("profiles", "projects", "tasks", "activity_logs", "activity_logs_partitioned")
@@ -49,6 +54,17 @@ def test_the_fixture_is_as_open_as_a_hosted_project(hosted: str, query: Query) -
     query(hosted, "create table public.careless (id int)")
     assert ("careless", "anon") in {row[:2] for row in granted(query, hosted)}
     assert not query(hosted, "select rolsuper from pg_roles where rolname = current_user")[0][0]
+
+
+def test_a_policy_that_the_server_refuses_is_named_with_its_line(
+    hosted: str, tmp_path: Path
+) -> None:
+    copytree(ROOT / "seed", tmp_path / "seed")
+    copy2(ROOT / "phasegate.toml", tmp_path)
+    policies = tmp_path / "seed" / "policies.sql"
+    policies.write_text("-- Two lines.\nselect 1 form public.tasks\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"^seed/policies.sql, line 2: .*Nothing was"):
+        seed_database(hosted, users=USERS, seed=SEED, project=SeedFolder(tmp_path))
 
 
 def test_a_hosted_project_gets_policies_and_exact_grants_with_its_rows(
