@@ -20,6 +20,7 @@ import asyncpg
 import psutil
 
 from instruments.http_bench import fire
+from instruments.perf_row import perf_row
 from phasegate.api import Api, running_api
 from phasegate.api.catalogue import read_catalogue
 from phasegate.api.compiler import Wanted, read
@@ -223,20 +224,5 @@ def _ended_children_s() -> float:
 
 def _row(name: str, unit: str, pairs: Sequence[tuple[float, float]], goal: str) -> PerfRow:
     """`pairs` are (pgbench, API), one a repetition."""
-    ratios = [ours / peer for peer, ours in pairs]
-    ratio = statistics.median(ratios)
-    bound = float(goal[2:])
-    holds = ratio >= bound if goal.startswith("≥") else ratio <= bound
-    return PerfRow(
-        name=name,
-        unit=unit,
-        ours=statistics.median(ours for _, ours in pairs),
-        peer=statistics.median(peer for peer, _ in pairs),
-        peer_name="pgbench -M prepared, same transaction",
-        ratio=ratio,
-        ratio_low=min(ratios),
-        ratio_high=max(ratios),
-        repetitions=len(pairs),
-        goal=goal,
-        holds=holds,
-    )
+    peer, ours = zip(*pairs, strict=True)
+    return perf_row(name, unit, ours, peer, "pgbench -M prepared, same transaction", goal)

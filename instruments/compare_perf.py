@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from instruments.perf_row import perf_row
 from phasegate.compare.connection import Connection
 from phasegate.compare.cpu_affinity import Placement
 from phasegate.model.errors import CannotMeasure
@@ -23,7 +24,7 @@ from phasegate.stack.postgres import PostgresServer, run_program
 from phasegate.stack.processes import postmaster_of
 
 DATABASE = "phasegate_benchmarks_perf"
-SETUP = Path(__file__).with_name("perf.sql")
+SETUP = Path(__file__).with_name("compare_perf.sql")
 
 REPETITIONS = 15
 # Seconds per client and repetition: together with the repetitions about 25 s for five statements.
@@ -79,7 +80,7 @@ def _one_core(server: PostgresServer) -> Iterator[None]:
 
 
 def _row(server: PostgresServer, folder: Path, name: str, sql: str) -> PerfRow:
-    ours, peers, ratios = [], [], []
+    ours, peers = [], []
     caller = Connection(server.dsn(DATABASE))
     try:
         once_us = _ours_us(caller, sql, CALLS_MIN)
@@ -93,21 +94,16 @@ def _row(server: PostgresServer, folder: Path, name: str, sql: str) -> PerfRow:
                 peer = _pgbench_us(server, folder, sql, calls)
             ours.append(own)
             peers.append(peer)
-            ratios.append(own / peer)
     finally:
         caller.close()
-    ratio = statistics.median(ratios)
-    return PerfRow(
-        name=f"median of a statement: {name}",
-        unit="µs",
-        ours=statistics.median(ours),
-        peer=statistics.median(peers),
-        peer_name="pgbench -M prepared",
-        ratio=ratio,
-        ratio_low=min(ratios),
-        ratio_high=max(ratios),
-        repetitions=REPETITIONS,
-        goal="0.95 – 1.05",
+    ratio = statistics.median(one / other for one, other in zip(ours, peers, strict=True))
+    return perf_row(
+        f"median of a statement: {name}",
+        "µs",
+        ours,
+        peers,
+        "pgbench -M prepared",
+        "0.95 – 1.05",
         holds=abs(ratio - 1) <= RATIO_OFF_MAX,
     )
 

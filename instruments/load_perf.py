@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from instruments.perf_row import perf_row
 from phasegate.model.errors import CannotMeasure
 from phasegate.records.perf import PerfRow
 from phasegate.stack.postgres import PostgresServer
@@ -86,15 +87,13 @@ def _cost_rows(url: str, k6: Path | None) -> Iterator[PerfRow]:
         (alone, "our client", "geventhttpclient", LIBRARY_RATIO_MIN),
     ):
         if peer in found:
-            ratios = [a / b for a, b in zip(found[own], found[peer], strict=True)]
-            yield _row(
+            yield perf_row(
                 f"requests per generator core, {what}",
                 "requests/s",
                 found[own],
                 found[peer],
-                peer=peer,
-                goal=f"≥ {least:g}",
-                holds=statistics.median(ratios) >= least,
+                peer,
+                f"≥ {least:g}",
             )
 
 
@@ -110,13 +109,13 @@ def _percentile_rows(url: str, k6: Path) -> Iterator[PerfRow]:
                 theirs.append(peer.result())
         for name in K6_PERCENTILES:
             a, b = [one[name] for one in ours], [one[name] for one in theirs]
-            yield _row(
+            yield perf_row(
                 f"{name} at {rate} arrivals/s, from due",
                 "ms",
                 a,
                 b,
-                peer="k6",
-                goal=f"within max({PERCENTILE_SHARE_MAX:.0%}, {PERCENTILE_MS_MAX} ms)",
+                "k6",
+                f"within max({PERCENTILE_SHARE_MAX:.0%}, {PERCENTILE_MS_MAX} ms)",
                 holds=agree(a, b),
             )
 
@@ -127,32 +126,6 @@ def agree(ours_ms: list[float], theirs_ms: list[float]) -> bool:
     share = statistics.median(a / b for a, b in pairs) - 1
     difference_ms = statistics.median(a - b for a, b in pairs)
     return abs(share) <= PERCENTILE_SHARE_MAX or abs(difference_ms) <= PERCENTILE_MS_MAX
-
-
-def _row(
-    name: str,
-    unit: str,
-    ours: list[float],
-    theirs: list[float],
-    *,
-    peer: str,
-    goal: str,
-    holds: bool,
-) -> PerfRow:
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
-    return PerfRow(
-        name=name,
-        unit=unit,
-        ours=statistics.median(ours),
-        peer=statistics.median(theirs),
-        peer_name=peer,
-        ratio=statistics.median(ratios),
-        ratio_low=min(ratios),
-        ratio_high=max(ratios),
-        repetitions=len(ratios),
-        goal=goal,
-        holds=holds,
-    )
 
 
 @contextmanager

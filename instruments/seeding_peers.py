@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from instruments.seeding_perf import DATABASE, JOBS, Limit, fresh, prepared, row_of
+from instruments.perf_row import perf_row
+from instruments.seeding_perf import DATABASE, JOBS, Limit, fresh, prepared
 from phasegate.model.errors import CannotMeasure
 from phasegate.project import SeedFolder
 from phasegate.records.perf import PerfRow
@@ -65,13 +66,13 @@ def overhead(server: PostgresServer) -> PerfRow:
             started = time.perf_counter()
             run_crew(server.dsn(DATABASE), spec, schema, jobs=JOBS, on_rows=lambda _, __: None)
             ours.append(time.perf_counter() - started)
-    return row_of(
+    return perf_row(
         "seed: twenty tables, generate + COPY, against COPY alone",
         "s",
         ours,
         limits,
         "COPY of the same bytes, encoded beforehand, over the same connections",
-        maximum=OVERHEAD_MAX,
+        f"≤ {OVERHEAD_MAX:g}",
     )
 
 
@@ -89,13 +90,13 @@ def peers(server: PostgresServer) -> Iterator[PerfRow]:
         (home / ".snaplet" / "config.json").write_text('{"adapter": "pg"}', encoding="utf-8")
         for peer, title in PEERS.items():
             pairs = [(_ours(server), _peer(server, home, peer)) for _ in range(REPETITIONS)]
-            yield row_of(
+            yield perf_row(
                 f"seed: twenty tables with keys, against {title}",
                 "rows/s",
                 [one for one, _ in pairs],
                 [other for _, other in pairs],
                 f"{title} on node, keys made before",
-                minimum=PEER_MIN,
+                f"≥ {PEER_MIN:g}",
             )
 
 

@@ -7,16 +7,16 @@ one another, each after a checkpoint, and its ratios are taken within the repeti
 from __future__ import annotations
 
 import asyncio
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
 import msgspec
 
+from instruments.perf_row import perf_row
 from phasegate.model.errors import CannotMeasure
 from phasegate.records.perf import PerfRow
 from phasegate.seeding.build_indexes import finish
@@ -73,54 +73,54 @@ def rows(server: PostgresServer) -> Iterator[PerfRow]:
         schema = run(prepared(server, spec))
         with closing(Limit(server.dsn(DATABASE), spec, schema)) as limit:
             done = [_repetition(server, spec, limit) for _ in range(REPETITIONS)]
-        yield row_of(
+        yield perf_row(
             "seed: generate + COPY, against COPY alone",
             "s",
             [one.load_s for one in done],
             [one.limit_s for one in done],
             "COPY of the same bytes, encoded beforehand, over the same connections",
-            maximum=OVERHEAD_MAX,
+            f"≤ {OVERHEAD_MAX:g}",
         )
-        yield row_of(
+        yield perf_row(
             "seed: whole load with keys, foreign keys, ANALYZE",
             "rows/s",
             [one.rows / one.whole_s for one in done],
             [_pgbench_rows() / one.pgbench_s for one in done],
             f"pgbench -i --foreign-keys at scale {PGBENCH_SCALE}",
-            minimum=PGBENCH_MIN,
+            f"≥ {PGBENCH_MIN:g}",
         )
-        yield row_of(
+        yield perf_row(
             "seed: the same, against a load that checks no foreign keys",
             "rows/s",
             [one.rows / one.whole_s for one in done],
             [_pgbench_rows() / one.pgbench_plain_s for one in done],
             f"pgbench -i at scale {PGBENCH_SCALE}",
-            minimum=PGBENCH_MIN,
+            f"≥ {PGBENCH_MIN:g}",
         )
         faker = [_faker_rows_per_s(server, spec) for _ in range(REPETITIONS)]
-        yield row_of(
+        yield perf_row(
             "seed: whole load, against Faker per row",
             "rows/s",
             [one.rows / one.whole_s for one in done],
             faker,
             "a Faker call per text and executemany, no keys",
-            minimum=FAKER_MIN,
+            f"≥ {FAKER_MIN:g}",
         )
-        yield row_of(
+        yield perf_row(
             f"seed: peak memory of all processes, {USERS:,} users",
             "MB",
             [one.memory_bytes / 1e6 for one in done],
             [MEMORY_MAX_MB] * REPETITIONS,
             "the limit",
-            maximum=1.0,
+            "≤ 1",
         )
-        yield row_of(
+        yield perf_row(
             f"seed: {REUSE_USERS:,} users seeded before are ready",
             "s",
             _reuse_s(server),
             [REUSE_MAX_S] * REPETITIONS,
             "the limit",
-            maximum=1.0,
+            "≤ 1",
         )
     finally:
         execute(
@@ -264,32 +264,4 @@ def fresh(server: PostgresServer, name: str) -> None:
         f"drop database if exists {name} with (force)",
         f"create database {name} template template0",
         "checkpoint",
-    )
-
-
-def row_of(
-    name: str,
-    unit: str,
-    ours: Sequence[float],
-    peer: Sequence[float],
-    peer_name: str,
-    *,
-    maximum: float | None = None,
-    minimum: float = 0.0,
-) -> PerfRow:
-    """The row of paired repetitions; the goal is a largest or a smallest ratio."""
-    ratios = [one / other for one, other in zip(ours, peer, strict=True)]
-    ratio = statistics.median(ratios)
-    return PerfRow(
-        name=name,
-        unit=unit,
-        ours=statistics.median(ours),
-        peer=statistics.median(peer),
-        peer_name=peer_name,
-        ratio=ratio,
-        ratio_low=min(ratios),
-        ratio_high=max(ratios),
-        repetitions=len(ratios),
-        goal=f"≥ {minimum:g}" if maximum is None else f"≤ {maximum:g}",
-        holds=ratio >= minimum if maximum is None else ratio <= maximum,
     )
