@@ -21,8 +21,6 @@ _STEPS = (1, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 """Odd, so that each takes every word of a vocabulary once, in an order of its own."""
 ID_DIGITS = 7
 """Of a row's number in its table, in the largest load: what a unique text must have room for."""
-PATTERN_UNIQUE_CHARACTERS = 6
-"""From so many free characters on, a pattern has values enough for every row."""
 
 # The name of a column in small letters and `_`, and texts for it; the first that fits is taken.
 # {id} makes a text unique, and stands where no word can touch it.

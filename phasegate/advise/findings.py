@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from phasegate.advise.candidate import CARRYING, Candidate
 from phasegate.advise.measure import Measured
@@ -232,8 +232,3 @@ def _covered(finding: Finding, by: str) -> Finding:
 def without(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Those that no technique of the project covers: the others are measured as techniques."""
     return [each for each in candidates if not each.covered_by]
-
-
-def of_foreign(seen: Seen) -> Seen:
-    """As of a database whose sessions nobody counted."""
-    return replace(seen, sessions=0)

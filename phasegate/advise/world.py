@@ -6,7 +6,7 @@ Pure but for `prepare`, which has the server of our copy prepare each statement.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from sqlglot.errors import SqlglotError
 from phasegate.advise.access import Access, accesses
 from phasegate.advise.draws import Drawn, Users, drawn
 from phasegate.advise.schema import Schema, Table
-from phasegate.advise.statements import PARAMETER, Seen
+from phasegate.advise.statements import Seen
 from phasegate.project import Project, TechniqueFolder
 from phasegate.stack.database import connected, run
 
@@ -220,8 +220,3 @@ def world_of(project: Project, schema: Schema, statements: Iterable[Seen], types
         types,
         project.techniques,
     )
-
-
-def parameters_in(text: str) -> Iterator[int]:
-    """Their numbers."""
-    return (int(number) for number in PARAMETER.findall(text))

@@ -27,7 +27,6 @@ from phasegate.seeding.rows import Rows
 REPEATS_MAX = 8
 # Texts that slots side by side are joined to, at most.
 OPTIONS_MAX = 4096
-_SLOT_BITS = 12
 # What a unique text is counted by: more than any table has rows.
 _COUNTED_MAX = 1 << 60
 

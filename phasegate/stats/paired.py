@@ -260,23 +260,6 @@ def _minimal_detectable(log_half_width: float, confidence: float) -> float:
     return math.exp((quantile + normal.inv_cdf(POWER)) * error)
 
 
-def blocks_needed(
-    deviation: float, effect: float = EFFECT_MIN, power: float = POWER, alpha: float = 0.05
-) -> int:
-    """Blocks that find a ratio of `effect`, given the standard deviation of the log-ratios.
-
-    ((z_{1-α/2} + z_power) · deviation / ln effect)², rounded up.
-
-    Raises:
-        ValueError: `effect` is 1, which no number of blocks can find.
-    """
-    if effect == 1.0:
-        raise ValueError("no number of blocks finds a ratio of exactly 1")
-    normal = NormalDist()
-    z = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)
-    return math.ceil((z * deviation / math.log(effect)) ** 2)
-
-
 def judge(
     measured: Ratio, effect_min: float = EFFECT_MIN, *, within: Ratio | None = None
 ) -> ComparisonResult:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-MERGE = {"prefer": "resolution=merge-duplicates"}
 ATTACKS = (
     "'; delete from tasks; --",
     '"; delete from tasks; --',

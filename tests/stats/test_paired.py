@@ -15,7 +15,6 @@ from phasegate.stats.paired import (
     Ratio,
     TurnSpread,
     between_runs,
-    blocks_needed,
     judge,
     lag1_correlation,
     ratio,
@@ -158,18 +157,6 @@ def test_lag_1_correlation_of_a_short_series_worked_by_hand() -> None:
 @pytest.mark.parametrize("values", [[1.0, 2.0, 3.0], [2.0, 2.0, 2.0, 2.0]])
 def test_lag_1_correlation_is_zero_where_it_is_undefined(values: list[float]) -> None:
     assert lag1_correlation(np.array(values)) == 0.0
-
-
-@pytest.mark.parametrize(("deviation", "blocks"), [(0.05, 12), (0.10, 45), (0.15, 100), (0.2, 177)])
-def test_blocks_for_a_five_percent_effect_are_those_of_the_textbook_formula(
-    deviation: float, blocks: int
-) -> None:
-    assert blocks_needed(deviation) == blocks
-
-
-def test_no_number_of_blocks_finds_an_effect_of_nothing() -> None:
-    with pytest.raises(ValueError, match="exactly 1"):
-        blocks_needed(0.1, effect=1.0)
 
 
 def test_the_minimal_detectable_effect_is_found_with_the_stated_power() -> None:
