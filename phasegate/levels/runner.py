@@ -62,8 +62,6 @@ def running_level(
     compute: Compute | None = None,
     mode: Mode = "sustained",
     cold: bool = False,
-    pool_size: int | None = None,
-    port: int | None = None,
     replica: bool = True,
     project: Project | None = None,
     settings: Mapping[str, str] | None = None,
@@ -83,8 +81,6 @@ def running_level(
         compute: the size to emulate; this machine as it is if None.
         mode: what of that size is in force: what it may use for ever, or from full credits on.
         cold: whether it begins without a page of the data in memory.
-        pool_size: of the API; the engine's own if None.
-        port: of the API; any free one if None.
         replica: whether the part `replica` is started.
         project: whose level it is; the one here if None.
         settings: of the server meanwhile, besides those that parts and size need.
@@ -93,7 +89,6 @@ def running_level(
     Raises:
         UsageError: there is no such level.
         ConfigurationError: there is no such part.
-        Refused: the port is taken.
         CannotMeasure: a part that cannot be left out does not start.
     """
     here = project or load_project()
@@ -102,11 +97,9 @@ def running_level(
         names=here.parts_of(level) if isinstance(level, int) else frozenset(level),
         folder=folder or cache_dir() / "parts",
         jwt_secret=secrets.token_urlsafe(32),
-        port=port,
         compute=compute,
         mode=mode,
         cold=cold,
-        pool_size=pool_size,
         replica=replica,
         settings=settings or {},
     )

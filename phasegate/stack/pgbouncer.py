@@ -226,14 +226,11 @@ def running_pgbouncer(
     folder: Path,
     server_dsn: str,
     *,
-    port: int | None = None,
     pool_size: int = POOL_SIZE,
     clients_max: int = CLIENTS_MAX,
 ) -> Iterator[PgBouncer]:
     """As `start_pgbouncer`, stopped at the end, also after an error."""
-    pooler = start_pgbouncer(
-        folder, server_dsn, port=port, pool_size=pool_size, clients_max=clients_max
-    )
+    pooler = start_pgbouncer(folder, server_dsn, pool_size=pool_size, clients_max=clients_max)
     try:
         yield pooler
     finally:

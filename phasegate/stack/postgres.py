@@ -230,20 +230,19 @@ def _holds_cluster(data_dir: Path) -> bool:
 
 @contextmanager
 def running_postgres(
-    data_dir: Path, *, port: int | None = None, settings: Mapping[str, str] | None = None
+    data_dir: Path, *, settings: Mapping[str, str] | None = None
 ) -> Iterator[PostgresServer]:
     """A running server on `data_dir`, created if need be, stopped at the end and after an error.
 
     Args:
         data_dir: the cluster's folder; as root it must lie where the service user can go.
-        port: of 127.0.0.1; any free one if None.
         settings: over and above `SETTINGS`.
 
     Raises:
-        Refused: the port is taken, or another server runs on `data_dir`.
+        Refused: another server runs on `data_dir`.
         CannotMeasure: the server does not start; the end of its log is quoted.
     """
-    server = start_postgres(data_dir, port=port, settings=settings)
+    server = start_postgres(data_dir, settings=settings)
     try:
         yield server
     finally:

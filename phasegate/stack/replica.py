@@ -212,11 +212,9 @@ def discard_replica(data_dir: Path, primary_dsn: str) -> None:
 
 
 @contextmanager
-def running_replica(
-    primary: PostgresServer, data_dir: Path, *, port: int | None = None
-) -> Iterator[Replica]:
+def running_replica(primary: PostgresServer, data_dir: Path) -> Iterator[Replica]:
     """As `start_replica`, stopped and removed at the end, also after an error."""
-    replica = start_replica(primary, data_dir, port=port)
+    replica = start_replica(primary, data_dir)
     try:
         yield replica
     finally:

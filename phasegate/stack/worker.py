@@ -216,7 +216,6 @@ def start_worker(
     log_path: Path,
     *,
     heartbeat_timeout_s: float = HEARTBEAT_TIMEOUT_S,
-    concurrency: int = CONCURRENCY,
     refresh_cron: str = REFRESH_CRON,
     start_timeout_s: float = START_TIMEOUT_S,
     outlives_caller: bool = False,
@@ -227,7 +226,6 @@ def start_worker(
         dsn: of the database, straight to the server and not through a pooler.
         log_path: file that it writes its log to.
         heartbeat_timeout_s: seconds of silence after which its work is given to another.
-        concurrency: jobs at a time.
         refresh_cron: when views that are due are looked for.
         start_timeout_s: seconds until it counts as not starting.
         outlives_caller: whether it goes on when this process ends.
@@ -238,7 +236,6 @@ def start_worker(
     settings = WorkerSettings(
         dsn=dsn,
         heartbeat_timeout_s=heartbeat_timeout_s,
-        concurrency=concurrency,
         refresh_cron=refresh_cron,
         caller_pid=None if outlives_caller else os.getpid(),
     )
