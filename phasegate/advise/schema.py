@@ -65,7 +65,6 @@ class ForeignKey:
     columns: tuple[str, ...]
     target: str
     target_columns: tuple[str, ...]
-    follows_deletes: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,6 @@ class Function:
     argument_count: int
     security_definer: bool
     stable: bool
-    returns: str
     definition: str = ""
     """The `create or replace function` that makes it again."""
 
@@ -219,7 +217,6 @@ def _table(
                 tuple(key["columns"]),
                 names[key["target"]],
                 tuple(key["target_columns"]),
-                key["follows_deletes"],
             )
             for key in parts["keys"]
             if not key["is_primary"] and key["target"] in names

@@ -46,7 +46,6 @@ class Relation:
     columns: Mapping[str, ColumnType]
     primary_key: tuple[str, ...] = ()
     unique_keys: tuple[tuple[str, ...], ...] = ()
-    insertable: bool = False
 
     @property
     def sql(self) -> str:
@@ -165,7 +164,6 @@ def _relation(row: Mapping[str, Any]) -> Relation:
         _columns(row["columns"]),
         next((columns for is_primary, columns in keys if is_primary), ()),
         tuple(columns for _, columns in keys),
-        row["insertable"],
     )
 
 

@@ -3,7 +3,6 @@
 
 select
     c.relname as name,
-    c.relkind in ('r', 'p') or (pg_relation_is_updatable(c.oid, true) & 8) = 8 as insertable,
     coalesce((
         select json_agg(json_build_array(
             a.attname,

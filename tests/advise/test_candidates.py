@@ -202,7 +202,7 @@ def test_without_an_index_what_asks_for_its_column_is_read_and_what_writes_the_r
     ],
 )
 def test_a_policy_asks_once_what_does_not_depend_on_the_row(using: str, after: str | None) -> None:
-    function = Function("public", "shop_of", "select null::uuid", (), "", 0, True, True, "uuid")
+    function = Function("public", "shop_of", "select null::uuid", (), "", 0, True, True)
     here = world(orders(), shop_of=function)
     altered = asked_once(Policy("p", "all", ("public",), using, None), orders(), here.schema)
     assert (altered.using if altered else None) == after
@@ -212,9 +212,7 @@ def test_a_function_asked_for_each_row_becomes_a_list_asked_once() -> None:
     body = (
         "select exists (select from public.orders where shop_id = shop and owner_id = auth.uid())"
     )
-    function = Function(
-        "private", "buys_at", body, ("shop",), "shop uuid", 1, True, True, "boolean"
-    )
+    function = Function("private", "buys_at", body, ("shop",), "shop uuid", 1, True, True)
     here = world(orders(), buys_at=function)
     policy = Policy("p", "select", ("authenticated",), "private.buys_at(id)", None)
     altered = asked_once(policy, SHOPS, here.schema)

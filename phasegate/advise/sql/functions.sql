@@ -8,7 +8,6 @@ select
     p.pronargs                                        as argument_count,
     p.prosecdef                                       as security_definer,
     p.provolatile in ('s', 'i')                       as stable,
-    format_type(p.prorettype, null)                   as returns,
     pg_get_functiondef(p.oid)                         as definition
 from pg_catalog.pg_proc as p
 join pg_catalog.pg_namespace as n on n.oid = p.pronamespace

@@ -4,7 +4,6 @@ select
     k.conname                                         as name,
     k.contype = 'p'                                   as is_primary,
     case when k.contype = 'f' then k.confrelid::int8 end as target,
-    k.confdeltype in ('c', 'n', 'd')                  as follows_deletes,
     array(
         select a.attname::text
         from unnest(k.conkey) with ordinality as u(attnum, place)
