@@ -31,7 +31,6 @@ SAID_WITHOUT_A_NEXT_STEP = {
     "phasegate/cli/gate.py": 1,  # the table above it ends with the next steps
     "phasegate/compare/run.py": 1,
     "phasegate/load/visit.py": 1,  # quotes a sentence that has one
-    "phasegate/model/catalogue.py": 2,  # of the file that is shipped
     "phasegate/records/history.py": 1,  # the night is left out, and said so
     "phasegate/stack/remote_measure.py": 1,  # quotes a sentence that has one
 }

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--users", type=options.POSITIVE, help="Registered users of the largest data set.")
+@click.option(
+    "--users", type=options.POSITIVE, help="Registered users of the largest data set [100,000]."
+)
 @options.seed_number
 @options.jobs
-@click.option("--quick", is_flag=True, help="A small run: 2,000 users, under 90 s.")
+@click.option("--quick", is_flag=True, help="A small run: 2,000 users, under two minutes.")
 @options.fresh
 @click.option("--budget", type=click.FloatRange(min=1), help="Seconds for all benchmarks.")
 @options.compute

@@ -7,18 +7,17 @@ entries. Writes nothing. Errors name the key (`$.slo.error_share_max`).
 from __future__ import annotations
 
 import datetime as dt
-import tomllib
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from phasegate.model.errors import ConfigurationError
 from phasegate.model.prices import Addon, Compute, Disk, Entry, Hosting, Meter, Plan, Prices, Source
+from phasegate.model.read_file import as_record, read_toml
 from phasegate.model.yardstick import KINDS
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
 FORMAT_VERSION = 1
+
+NOTHING = "Nothing was changed"
 
 PROJECT_TABLES = ("project", "levels", "parts", "jobs", "requests", "api")
 """Tables of `phasegate.toml` that say what is measured; the others replace the catalogue's."""
@@ -266,19 +265,6 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigurationError(f"Cannot read {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(
-            f"{path} is not text in UTF-8 (byte {error.start})", then="Save it as UTF-8"
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path} is not valid TOML: {error}") from error
-
-
 def load(overrides: Path | None = None) -> Catalogue:
     """The shipped catalogue with the entries of `overrides` (a TOML file) in place.
 
@@ -287,7 +273,7 @@ def load(overrides: Path | None = None) -> Catalogue:
     """
     if overrides is None:
         return merged_catalogue({}, CATALOGUE.name)
-    tables = _read_toml(overrides)
+    tables = read_toml(overrides, untouched=NOTHING)
     own = {key: value for key, value in tables.items() if key not in PROJECT_TABLES}
     return merged_catalogue(own, overrides.name)
 
@@ -298,10 +284,6 @@ def merged_catalogue(overrides: dict[str, Any], origin: str) -> Catalogue:
     Raises:
         ConfigurationError: unknown key, wrong type; the key is named, and `origin` as its file.
     """
-    tables = _merged(_read_toml(CATALOGUE), overrides)
-    try:
-        return msgspec.convert(tables, Catalogue, strict=True)
-    except msgspec.ValidationError as error:
-        raise ConfigurationError(
-            f"{origin}: {error}", then=f"Compare with {CATALOGUE.name}, which documents every key"
-        ) from error
+    tables = _merged(read_toml(CATALOGUE, untouched=NOTHING), overrides)
+    then = f"Compare with {CATALOGUE.name}, which documents every key"
+    return as_record(tables, Catalogue, origin, untouched=NOTHING, then=then)

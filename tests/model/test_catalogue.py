@@ -49,7 +49,7 @@ def test_an_override_replaces_one_entry_and_leaves_its_neighbours(tmp_path: Path
     ("text", "named"),
     [
         ("[slo]\nerror_share_maxx = 0.5\n", "error_share_maxx"),
-        ('[slo]\nerror_share_max = "half"\n', r"\$\.slo\.error_share_max"),
+        ('[slo]\nerror_share_max = "half"\n', r"slo\.error_share_max: "),
         ("[sloo]\nx = 1\n", "sloo"),
         ("[slo\n", "not valid TOML"),
     ],
