@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phasegate.records.advice import AdviceRecord, Finding
-from phasegate.report.format import interval, milliseconds, rounded, significant, size, users
+from phasegate.report.format import (
+    interval,
+    listed,
+    milliseconds,
+    rounded,
+    significant,
+    size,
+    users,
+)
 from phasegate.report.tables import Table
 
 # A core shown smaller than this is none.
@@ -17,7 +25,7 @@ def summary(record: AdviceRecord) -> str:
     needed = sum(each.advice == "needed" for each in record.findings)
     where = record.seen_on
     sessions = f" in {record.sessions:,} sessions" if record.sessions else ""
-    sizes = ", ".join(users(each) for each in record.sizes)
+    sizes = listed([users(each) for each in record.sizes])
     unread = f" ({record.unread} could not be read or sent again)" if record.unread else ""
     return (
         f"{needed} of {len(record.findings)} candidates needed up to {users(record.sizes[-1])} "
