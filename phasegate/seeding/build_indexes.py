@@ -115,13 +115,17 @@ async def _shared_out(
     pieces: Iterable[Piece],
     carry_out: Callable[[asyncpg.Connection, Piece], Awaitable[None]],
 ) -> None:
-    """Each of `pieces` on whichever of a few connections is free; a new one costs milliseconds."""
+    """Each of `pieces` on whichever of a few connections is free; a new one costs milliseconds.
+
+    Where `carry_out` lets the server end one, the next piece has another.
+    """
     left = deque(pieces)
 
     async def work() -> None:
-        async with connected(dsn, statement_cache_size=0) as connection:
-            while left:
-                await carry_out(connection, left.popleft())
+        while left:
+            async with connected(dsn, statement_cache_size=0) as connection:
+                while left and not connection.is_closed():
+                    await carry_out(connection, left.popleft())
 
     async with asyncio.TaskGroup() as group:
         for _ in range(min(CONNECTIONS_MAX, len(left))):
@@ -165,8 +169,9 @@ async def finish(dsn: str, spec: DatasetSpec, schema: Schema) -> None:
 async def _vacuum(connection: asyncpg.Connection, table: str) -> None:
     """Note in the visibility map what COPY FREEZE did not, so that index-only scans are possible.
 
-    It cannot run inside a transaction, so it is under the server's own limit for a statement; a
-    frozen table is done in no time, and where it is not, the data are whole all the same.
+    It cannot run inside a transaction, so it is under the server's and the role's own limits for a
+    statement, and for a transaction, which ends the connection. A frozen table is done in no time,
+    and where it is not, the data are whole all the same.
     """
-    with suppress(asyncpg.QueryCanceledError):
+    with suppress(asyncpg.QueryCanceledError, asyncpg.ConnectionDoesNotExistError):
         await connection.execute(f"vacuum {quoted(table)}")

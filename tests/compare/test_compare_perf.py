@@ -8,6 +8,7 @@ from instruments import compare_perf
 from phasegate.stack.postgres import PostgresServer
 
 
+@pytest.mark.alone
 def test_a_statement_is_timed_by_both_and_nothing_is_left_on_the_server(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -265,7 +265,7 @@ def test_an_interrupted_night_leaves_no_process_no_worktree_and_no_database(
 
 def _wait_for_children(pid: int) -> list[psutil.Process]:
     """All processes of a night, once both sides measure: HEAD's and the baseline's."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         found = psutil.Process(pid).children(recursive=True)
         places = set()

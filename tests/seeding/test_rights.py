@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 
@@ -10,6 +11,8 @@ import pytest
 
 from phasegate.model.errors import CannotMeasure, ExitCode, PhasegateError, Refused
 from phasegate.seeding import seed_database
+from phasegate.seeding.build_indexes import _shared_out, _vacuum
+from phasegate.stack.database import connected
 from phasegate.stack.postgres import PostgresServer
 
 Query = Callable[..., list[asyncpg.Record]]
@@ -187,3 +190,25 @@ def test_what_fails_before_the_first_change_does_not_claim_an_incomplete_data_se
     with pytest.raises(CannotMeasure, match="Nothing was changed") as caught:
         seed_database(database, users=USERS, seed=SEED)
     assert "incomplete" not in str(caught.value)
+
+
+def test_a_vacuum_that_a_roles_limit_ends_leaves_the_other_tables_theirs(
+    role: str, database: str, query: Query
+) -> None:
+    """VACUUM cannot be told of other limits in a transaction of its own."""
+    query(database, 'grant usage, create on schema public to "odd role"')
+    for table in ("a", "b", "c"):
+        query(role, f"create table {table} as select 1 as id")
+    query(database, "alter role \"odd role\" set transaction_timeout = '200ms'")
+
+    async def work() -> None:
+        async with connected(database) as other, other.transaction():
+            await other.execute("lock table b")
+            await _shared_out(role, ["a", "b", "c"], _vacuum)
+
+    asyncio.run(work())
+    vacuumed = query(
+        database,
+        "select relname from pg_stat_user_tables where last_vacuum is not null order by relname",
+    )
+    assert [row["relname"] for row in vacuumed] == ["a", "c"]
